@@ -1,0 +1,1 @@
+"""Frozen tokenizers: pixels to latents and back."""

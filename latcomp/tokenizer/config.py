@@ -1,0 +1,48 @@
+"""The configuration of a tokenizer: a frozen dataclass that is saved beside the weights it shaped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SPATIAL = 8  # pixels a side of the patch one token stands for
+TEMPORAL = 4  # frames one latent frame stands for
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Everything that shapes a tokenizer, apart from its weights."""
+
+    name: str = "cv8x8x4"
+    """Public name, as `latcomp models` lists it."""
+    channels: int = 48
+    """Latent channels C. 48 principal components of 8x8x4 patches keep 29.7 dB, 32 keep 27.9 dB."""
+    encoder_width: int = 192
+    encoder_blocks: int = 8
+    decoder_width: int = 256
+    decoder_blocks: int = 9
+    kernel: int = 5
+    """Side of the depthwise kernels, in positions; a block reaches 8 * (kernel // 2) pixels further."""
+    expansion: int = 2
+    """Hidden width of a block's pointwise layers over its width."""
+    block: str = "depthwise"
+    """'depthwise' (depthwise causal convolution and pointwise layers) or 'dense' (two 3x3 convolutions)."""
+    channel_mean: tuple[float, ...] = field(default=())
+    """Mean of each latent channel over the training clips, C numbers; empty before training."""
+    channel_scale: tuple[float, ...] = field(default=())
+    """Scale that makes a change in one channel comparable to a change in another, C numbers."""
+    channel_step: tuple[float, ...] = field(default=())
+    """Quantiser step of each channel at step scale 1, C numbers."""
+
+    def save(self, path: Path) -> None:
+        """Write the configuration as JSON to `path`."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> TokenizerConfig:
+        """Read a configuration back; raises `KeyError`/`TypeError` on unknown or missing fields."""
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("channel_mean", "channel_scale", "channel_step"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
