@@ -1,3 +1,30 @@
-"""latcomp turns a video into tokens and back."""
+"""latcomp turns a video into tokens and back.
+
+`encode`, `decode` and `open` are found here, but only looked up when they are used: `import latcomp` never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latcomp.codec import decode, encode
+    from latcomp.codec import open_lat as open
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "decode", "encode", "open"]
+
+_LAZY = {"encode": "encode", "decode": "decode", "open": "open_lat"}  # name here -> name in latcomp.codec
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'latcomp' has no attribute {name!r}")
+    value = getattr(import_module("latcomp.codec"), _LAZY[name])
+    globals()[name] = value  # the next look-up takes the short way
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

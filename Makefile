@@ -1,0 +1,49 @@
+# latcomp: everything runs inside .venv, made on first use from pyproject.toml.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+EXAMPLE := examples/example.mp4
+DEMO := demo-out
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint demo clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv and install latcomp with its development tools
+
+# torch comes from the dev extra's exact version in the one and only install, never from a looser first one
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "latcomp needs Python 3.11 or newer; set it with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing latcomp and its development tools into $(VENV) (torch is a large download)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint ## lint, then every test
+	$(BIN)/python -m pytest -q
+
+demo: $(INSTALLED) ## encode, inspect, decode and compare the example clip into demo-out/
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@PATH="$(abspath $(BIN)):$$PATH"; set -e; \
+	step() { printf '\n$$ %s\n' "$$*"; "$$@"; }; \
+	exec 2>&1; \
+	step latcomp encode $(EXAMPLE) $(DEMO)/example.lat; \
+	step latcomp stats $(DEMO)/example.lat; \
+	step latcomp decode $(DEMO)/example.lat $(DEMO)/example.mp4; \
+	step latcomp compare $(EXAMPLE) $(DEMO)/example.lat
+
+clean: ## remove what tests, builds and the demo left
+	rm -rf $(DEMO) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	find latcomp tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## also remove .venv
+	rm -rf $(VENV)
