@@ -1,0 +1,214 @@
+"""What the commands share: options, `-` for standard input and output, messages, JSON, the progress bar."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from latcomp.errors import DamagedFileError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from latcomp.codec import Progress
+
+STANDARD = "-"  # standard input or output, wherever a path stands
+
+
+def finite_between(
+    low: float, high: float = math.inf, *, open_low: bool = False
+) -> Callable[[float | None], float | None]:
+    """A check for a number option: finite, at least `low` (above it with `open_low`) and at most `high`.
+
+    Typer's own `min` and `max` let NaN through.
+    """
+    if math.isinf(high):
+        wanted = f"a number above {low:g}" if open_low else f"a number of at least {low:g}"
+    else:
+        wanted = (
+            f"a number above {low:g} and up to {high:g}" if open_low else f"a number from {low:g} to {high:g}"
+        )
+
+    def check(value: float | None) -> float | None:
+        if value is None:
+            return None
+        inside = low < value <= high if open_low else low <= value <= high
+        if not (math.isfinite(value) and inside):
+            raise typer.BadParameter(f"{value:g} is not {wanted}")
+        return value
+
+    return check
+
+
+def _device_name(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
+        raise typer.BadParameter(f"{value!r} is not a device: choose auto, cpu, cuda or cuda:N")
+    return value
+
+
+LatInput = Annotated[Path, typer.Argument(metavar="IN.lat", help="The .lat file, or - for standard input.")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an existing output.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        callback=_device_name,
+        metavar="NAME",
+        help="auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.",
+    ),
+]
+Start = Annotated[
+    float | None,
+    typer.Option(callback=finite_between(0), metavar="S", help="Begin at this time, in seconds."),
+]
+Duration = Annotated[
+    float | None,
+    typer.Option(
+        callback=finite_between(0, open_low=True), metavar="S", help="Stop after this many seconds."
+    ),
+]
+MaxPixels = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Largest frame to accept, as width times height.")
+]
+
+
+def input_file(path: Path) -> Path | BinaryIO:
+    """The path itself, or standard input for `-`. Raises `UsageError` when standard input is a terminal."""
+    if str(path) != STANDARD:
+        return path
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("standard input is a terminal: give a file name, or pipe a file into the command")
+    return sys.stdin.buffer
+
+
+def output_file(path: Path, *, json_on_stdout: bool = False) -> Path | BinaryIO:
+    """The path itself, or standard output for `-`.
+
+    Raises `UsageError` when standard output is a terminal or already carries JSON.
+    """
+    if str(path) != STANDARD:
+        return path
+    if json_on_stdout:
+        raise UsageError("--json and an output of - both want standard output: give the output a file name")
+    if sys.stdout.isatty():
+        raise UsageError(
+            "binary data is not written to a terminal: give a file name, or redirect standard output"
+        )
+    return sys.stdout.buffer
+
+
+def check_paths(source: Path, target: Path, force: bool) -> None:
+    """Refuse, before any work, an output that is the input, or that cannot or may not be written.
+
+    Raises `UsageError` for input == output and `OutputError` for the rest.
+    """
+    if str(target) == STANDARD:
+        return
+    if str(source) != STANDARD and target.exists() and source.exists() and target.samefile(source):
+        raise UsageError(f"{target} is both input and output: give the output another name")
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder: give the output a file name")
+    if not target.parent.is_dir():
+        raise OutputError(f"the folder {target.parent} does not exist")
+    if target.exists() and not force:
+        raise OutputError(f"{target} exists: choose another name, or replace it with --force")
+
+
+@contextmanager
+def open_lat(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a .lat file, or standard input for `-`, as a binary file object.
+
+    Raises `DamagedFileError` when there is no such file or it cannot be read.
+    """
+    source = input_file(path)
+    if not isinstance(source, Path):
+        yield source
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    with file:
+        yield file
+
+
+def note(text: str) -> None:
+    """One line for a person, on standard error."""
+    print(f"latcomp: {text}", file=sys.stderr, flush=True)
+
+
+def notes(lines: Iterable[str], quiet: bool) -> None:
+    """A line each on standard error for what was converted or dropped, unless quiet."""
+    for line in () if quiet else lines:
+        note(f"note: {line}")
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """One JSON object on one line of standard output; numbers that JSON cannot hold (infinite, NaN) become null."""
+    sys.stdout.write(json.dumps(_finite(data), allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def error_console() -> Console:
+    """A rich console on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def readable_bytes(count: int) -> str:
+    """A size for a person: '532 B', '45.6 kB', '1.2 MB' (powers of 1000)."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.{1 if size >= 9.95 else 2}f} {unit}"
+
+
+@contextmanager
+def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """A function that moves a bar on standard error, or None when nobody watches: quiet, or not a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} frames{task.fields[kept]}"),
+        TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=error_console(), transient=True) as bar:
+        task = bar.add_task(label, total=None, kept="", speed="")
+
+        def show(state: Progress) -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            speed = f"{state.frames / elapsed:.1f} fps" if elapsed > 0.5 else ""
+            kept = (
+                f", {100 * state.tokens_kept / state.tokens_total:.1f} % of tokens"
+                if state.tokens_total
+                else ""
+            )
+            bar.update(task, completed=state.frames, total=state.frames_total, kept=kept, speed=speed)
+
+        yield show

@@ -1,0 +1,39 @@
+"""`latcomp models`: the tokenizers and LITs at hand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from latcomp.cli.common import Json, error_console, note, print_json, readable_bytes
+
+
+def models(json: Json = False) -> None:
+    """List the models at hand: name, hash, size, cost, what they were trained on."""
+    from latcomp.tokenizer.registry import list_models
+
+    cards = list_models()
+    if json:
+        print_json({"models": [asdict(card) for card in cards]})
+        return
+    if not cards:
+        note("no model is at hand: the package was installed without its weights")
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "kind", "sha256", "size", "parameters", "encoder", "decoder", "trained on"):
+        table.add_column(
+            heading, justify="right" if heading in ("size", "parameters", "encoder", "decoder") else "left"
+        )
+    for card in cards:
+        table.add_row(
+            card.name, card.kind, card.sha256[:12], readable_bytes(card.bytes), f"{card.parameters:,}",
+            _cost(card.encoder_kmac_per_pixel), _cost(card.decoder_kmac_per_pixel), card.trained_on,
+        )  # fmt: skip
+    console = error_console()
+    console.print(table)
+    console.print("encoder and decoder: thousand multiply-adds a pixel")
+
+
+def _cost(kmac_per_pixel: float | None) -> str:
+    return "-" if kmac_per_pixel is None else f"{kmac_per_pixel:.2f}"
