@@ -96,12 +96,14 @@ class TrainingRun:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = group["base_lr"] * factor
+        self.step += 1
+        if not torch.isfinite(loss):
+            return  # one crop that overflows must not end hours of training
         loss.backward()
         everything = [p for module in self.modules.values() for p in module.parameters() if p.grad is not None]
         nn.utils.clip_grad_norm_(everything, 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
-        self.step += 1
         decay = min(self.decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, module in self.modules.items():

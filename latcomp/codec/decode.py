@@ -1,0 +1,238 @@
+"""A .lat file to video: container.reader -> fill -> tokenizer.decode -> video.writer, a group at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latcomp.codec.groups import frames_a_piece, to_frames
+from latcomp.codec.settings import (
+    DEFAULT_MAX_PIXELS,
+    Progress,
+    ProgressCallback,
+    decodes_in_bf16,
+    memory_errors,
+    pick_device,
+    source_name,
+)
+from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Reader
+from latcomp.errors import DamagedFileError, UsageError
+from latcomp.files import output_file
+from latcomp.inpaint.fill import Filler, HoldState
+from latcomp.selection import Quantiser
+from latcomp.selection.quantiser import Identity
+from latcomp.tokenizer import registry
+from latcomp.tokenizer.config import SPATIAL, TEMPORAL
+from latcomp.tokenizer.model import StreamState
+from latcomp.video import AudioPacket, Frame, VideoInfo, check_output, open_writer
+
+FILLS = ("auto", "lit", "hold")
+
+
+@dataclass
+class DecodeResult:
+    """What a decoding made."""
+
+    frames: int
+    width: int
+    height: int
+    decode_seconds: float
+    frames_per_second: float
+    device: str
+    notes: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
+    """What was damaged in the file, one line each; empty for an intact one."""
+
+
+class Decoder:
+    """Loaded models for one kind of file; turns groups into frames."""
+
+    def __init__(self, header: Header, device: str = "auto", fill: str = "auto", tokenizer: Path | None = None) -> None:
+        if fill not in FILLS:
+            raise UsageError(f"--fill {fill!r} is unknown: choose {', '.join(FILLS)}")
+        self.header, self.fill, self.device = header, fill, pick_device(device)
+        named = header.tokenizer
+        folder = registry.find_by_hash(named["sha256"], named["name"], "tokenizer", tokenizer)
+        self.tokenizer = registry.load_tokenizer(folder).to(self.device)
+        lit = None
+        if header.lit is not None and fill != "hold":
+            beside = folder / "lit"
+            found = registry.find_by_hash(header.lit["sha256"], header.lit["name"], "LIT", beside)
+            lit = registry.load_lit(found).to(self.device)
+        if fill == "lit" and lit is None:
+            raise UsageError("--fill lit: the file was written without a LIT; use --fill auto or hold")
+        self.half = decodes_in_bf16(self.device)
+        self.holding = HoldState()
+        self.filler = Filler(lit, header.step_scale, self.device, self.half)
+        step = np.array(self.tokenizer.config.channel_step, np.float32)
+        self.quantiser = Identity() if header.coding == "lossless" else Quantiser(step, header.step_scale)
+        self._state: StreamState | None = None
+
+    def latents(self, group: Group) -> Tensor:
+        """Filled latents (1, C, T, h, w) of the next group, on the device."""
+        if group.key:
+            self.holding.reset()
+            self.filler.reset()
+            self._state = None
+        tokens = self.quantiser.dequantise(group.tokens.T).T
+        held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask)
+        return self.filler.fill(held, group.fill if self.fill == "auto" else self.fill)
+
+    @torch.inference_mode()
+    def frames(self, group: Group) -> Iterator[np.ndarray]:
+        """The group's frames, (H, W, 3) uint8 RGB, as many as it has times."""
+        with memory_errors(self.device):
+            latents = self.latents(group)
+            left = len(group.pts)
+            height, width = self.header.height, self.header.width
+            steps = latents.shape[2]
+            piece = frames_a_piece(latents.shape[3] * SPATIAL, latents.shape[4] * SPATIAL, steps * TEMPORAL) // TEMPORAL
+            for start in range(0, steps, piece):
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                    pixels, self._state = self.tokenizer.decode(
+                        latents[:, :, start : start + piece], self._state, self.header.step_scale
+                    )
+                for frame in to_frames(pixels, height, width):
+                    if left > 0:
+                        left -= 1
+                        yield frame
+
+
+@dataclass
+class DecodeStream:
+    """Frames and audio of an open file in presentation order, with what was lost on the way."""
+
+    reader: Reader
+    decoder: Decoder
+    start_seconds: float | None = None
+    duration_seconds: float | None = None
+    tokens_total: int = 0
+    tokens_kept: int = 0
+    lost_frames: int = 0
+    _last: np.ndarray | None = field(default=None, repr=False)
+
+    def _window(self) -> tuple[float, float]:
+        start = self.start_seconds or 0.0
+        end = float("inf") if self.duration_seconds is None else start + self.duration_seconds
+        return start, end
+
+    def __iter__(self) -> Iterator[Frame | AudioPacket]:
+        """Frames and audio packets; frames of lost groups are the last frame held, timed from their neighbours."""
+        unit = self.reader.header.time_base[0] / self.reader.header.time_base[1]
+        start, end = self._window()
+        if start > 0:
+            self.reader.seek_seconds(start)
+        for item in self.reader:
+            if isinstance(item, LostGroups):
+                yield from self._held(item)
+            elif isinstance(item, AudioChunk):
+                for packet in item.packets:
+                    yield AudioPacket(item.stream, packet.pts, packet.dts, packet.duration, bool(packet.flags & 1), packet.data)
+            elif isinstance(item, Group):
+                if item.pts[0] * unit >= end:
+                    break
+                self.tokens_total += item.mask.size
+                self.tokens_kept += len(item.tokens)
+                for pixels, pts in zip(self.decoder.frames(item), item.pts.tolist(), strict=True):
+                    self._last = pixels
+                    if start <= pts * unit < end:
+                        yield Frame(pixels, pts)
+
+    def _held(self, lost: LostGroups) -> Iterator[Frame]:
+        """The last good frame, once for every lost frame whose time is known."""
+        self.lost_frames += lost.frames
+        last = self._last
+        if last is None:
+            header = self.reader.header
+            last = np.full((header.height, header.width, 3), 128, np.uint8)
+        for pts in lost.pts:
+            yield Frame(last, int(pts))
+
+
+def decode_frames(
+    source: str | Path | BinaryIO, *, fill: str = "auto", device: str = "auto", start_seconds: float | None = None,
+    duration_seconds: float | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, tokenizer: Path | None = None,
+) -> Iterator[Frame]:  # fmt: skip
+    """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage."""
+    with ExitStack() as stack:
+        file = stack.enter_context(open_source(source))
+        reader = Reader(file, Limits(max_pixels=max_pixels))
+        stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), start_seconds, duration_seconds)
+        for item in stream:
+            if isinstance(item, Frame):
+                yield item
+        if reader.damage:
+            raise DamagedFileError(f"{source_name(source)} is damaged: {reader.damage[0]}")
+
+
+@contextmanager
+def open_source(source: str | Path | BinaryIO) -> Iterator[BinaryIO]:
+    """The bytes of a source; closes only what it opened. Raises `DamagedFileError` when it cannot be read."""
+    if not isinstance(source, str | Path):
+        yield source
+        return
+    try:
+        file = Path(source).open("rb")
+    except OSError as error:
+        raise DamagedFileError(f"{source} cannot be read: {error.strerror or error}") from None
+    with file:
+        yield file
+
+
+def decode(
+    source: str | Path | BinaryIO, target: str | Path | BinaryIO, *, fill: str = "auto", start_seconds: float | None = None,
+    duration_seconds: float | None = None, codec: str | None = None, crf: int | None = None, format: str | None = None,
+    audio: bool = True, device: str = "auto", force: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS,
+    tokenizer: Path | None = None, progress: ProgressCallback | None = None,
+) -> DecodeResult:  # fmt: skip
+    """Decode a .lat file into a video file or stream.
+
+    Damaged segments are skipped: their frames are the last good frame held, and `damage` of the result says what happened. Raises
+    `DamagedFileError` when nothing could be decoded, `UnsupportedFileError` when a model is not at hand, `OutputError` when the format
+    cannot hold the streams (before anything is decoded).
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        reader = Reader(stack.enter_context(open_source(source)), Limits(max_pixels=max_pixels))
+        info = VideoInfo.from_header_fields(reader.header.video_fields())
+        container = format or _format_of(target)
+        notes = check_output(container, codec, info)
+        decoder = Decoder(reader.header, device, fill, tokenizer)
+        place: str | Path | BinaryIO = target
+        if isinstance(target, str | Path):
+            place = stack.enter_context(output_file(Path(target), force))
+        writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio))
+        stream = DecodeStream(reader, decoder, start_seconds, duration_seconds)
+        frames = 0
+        for item in stream:
+            if isinstance(item, AudioPacket):
+                writer.write_audio(item)
+                continue
+            writer.write_frame(item.pixels, item.pts)
+            frames += 1
+            if progress is not None and frames % TEMPORAL == 0:
+                progress(Progress(frames, reader.frames_total, stream.tokens_total, stream.tokens_kept))
+        if frames == 0:
+            reason = reader.damage[0] if reader.damage else "no frame lies in the chosen time"
+            raise DamagedFileError(f"nothing of {source_name(source)} could be decoded: {reason}")
+    seconds = time.monotonic() - began
+    header = reader.header
+    damage = tuple(str(problem) for problem in reader.damage)
+    return DecodeResult(
+        frames, header.width, header.height, seconds, frames / max(seconds, 1e-9), str(decoder.device), tuple(notes or ()), damage
+    )
+
+
+def _format_of(target: str | Path | BinaryIO) -> str | None:
+    """The container format a path's suffix asks for; None for streams, where the codec decides."""
+    from latcomp.video import format_of_path
+
+    return format_of_path(Path(target)) if isinstance(target, str | Path) else None

@@ -1,0 +1,226 @@
+"""Video to .lat: reader -> tokenizer.encode -> selection -> LIT against hold -> container.writer, a group at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from latcomp import __version__
+from latcomp.codec.groups import EncodedGroup, LatentStream
+from latcomp.codec.settings import (
+    DEFAULT_MAX_PIXELS,
+    GROUP_LATENT_FRAMES,
+    ROUNDING,
+    SEGMENT_GROUPS,
+    EncodeSettings,
+    Progress,
+    ProgressCallback,
+    decodes_in_bf16,
+    memory_errors,
+    pick_device,
+)
+from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer
+from latcomp.files import output_file
+from latcomp.inpaint.fill import Filler, HeldGroup
+from latcomp.report.stats import stats_dict
+from latcomp.selection import (
+    Quantiser,
+    Selection,
+    SelectionCache,
+    SelectionRule,
+    select_budget,
+    select_group,
+)
+from latcomp.selection.quantiser import Identity
+from latcomp.tokenizer import registry
+from latcomp.tokenizer.config import SPATIAL, TEMPORAL
+from latcomp.video import AudioPacket, VideoReader, open_video
+
+Target = str | Path | BinaryIO
+
+
+@dataclass(frozen=True)
+class EncodeResult:
+    """What an encoding made."""
+
+    stats: dict[str, Any]
+    """The object of `latcomp stats --json`."""
+    encode_seconds: float
+    frames_per_second: float
+    device: str
+    notes: tuple[str, ...]
+    """What was converted or left out, one line each."""
+
+
+class Encoder:
+    """Loaded models and settings; `run` encodes one video. Can be used again for any number of videos."""
+
+    def __init__(self, settings: EncodeSettings, tokenizer: str | Path | None = None, device: str = "auto") -> None:
+        self.settings = settings
+        self.device = pick_device(device)
+        folder = registry.find_tokenizer(tokenizer)
+        self.tokenizer_sha256 = registry.sha256_of(folder / registry.WEIGHTS)
+        self.tokenizer = registry.load_tokenizer(folder).to(self.device)
+        lit_folder = registry.find_lit(folder)
+        self.lit = registry.load_lit(lit_folder).to(self.device) if lit_folder else None
+        self.lit_sha256 = registry.sha256_of(lit_folder / registry.WEIGHTS) if lit_folder else ""
+        config = self.tokenizer.config
+        self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
+        step = np.array(config.channel_step, np.float32)
+        self.quantiser = Identity() if settings.lossless else Quantiser(step, settings.step_scale, ROUNDING)
+
+    def header(self, reader: VideoReader) -> Header:
+        """The header of the file that `run` writes."""
+        settings, config = self.settings, self.tokenizer.config
+        return Header(
+            **reader.info.to_header_fields(),
+            tokenizer={
+                "name": config.name, "sha256": self.tokenizer_sha256, "channels": config.channels,
+                "spatial": SPATIAL, "temporal": TEMPORAL,
+            },
+            lit={"name": self.lit.config.name, "sha256": self.lit_sha256} if self.lit else None,
+            quality=None if settings.lossless else settings.quality,
+            step_scale=1.0 if settings.lossless else settings.step_scale,
+            coding="lossless" if settings.lossless else "int",
+            threshold=None if settings.keep is not None else settings.effective_threshold,
+            keep=settings.keep,
+            reference=settings.reference,
+            group_latent_frames=GROUP_LATENT_FRAMES,
+            segment_groups=SEGMENT_GROUPS,
+            created_by=f"latcomp {__version__}",
+        )  # fmt: skip
+
+    def run(self, reader: VideoReader, target: BinaryIO, progress: ProgressCallback | None = None) -> FileSummary:
+        """Encode all of `reader` into `target`, which is only ever written forward; returns the summary of what was written."""
+        writer = Writer(target, self.header(reader))
+        frames = tokens = kept = 0
+        with ThreadPoolExecutor(1) as coder:
+            # zstd at its highest level takes as long as the encoder: let them overlap, one group in flight
+            writing: Future[Any] | None = None
+            for item in self._groups(reader):
+                if writing is not None:
+                    writing.result()
+                if isinstance(item, AudioChunk):
+                    writing = coder.submit(writer.write_audio, item)
+                    continue
+                writing = coder.submit(writer.write_group, item)
+                frames += len(item.pts)
+                tokens += item.mask.size
+                kept += int(item.mask.sum())
+                if progress is not None:
+                    progress(Progress(frames, reader.info.frames_estimate, tokens, kept))
+            if writing is not None:
+                writing.result()
+        return writer.close()
+
+    def _groups(self, reader: VideoReader) -> Iterator[Group | AudioChunk]:
+        """The file's groups and audio chunks in order."""
+        filler = Filler(self.lit, self.settings.step_scale, self.device, decodes_in_bf16(self.device))
+        stream = LatentStream(self.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL)
+        segment: list[EncodedGroup] = []
+        cache: SelectionCache | None = None
+        packets: dict[int, list[AudioPacketBytes]] = {}
+        for item in stream.run(reader):
+            if isinstance(item, AudioPacket):
+                packets.setdefault(item.stream, []).append(
+                    AudioPacketBytes(item.pts, item.dts, item.duration, int(item.is_keyframe), item.data)
+                )
+                continue
+            key = item.index % SEGMENT_GROUPS == 0
+            if self.settings.keep is None:
+                if key:
+                    cache = None
+                selection, cache = select_group(
+                    item.latents, cache, self.settings.effective_threshold, self.rule, self.quantiser
+                )
+                yield self._finish(item, selection, key, filler)
+            else:
+                if key and segment:
+                    yield from self._finish_segment(segment, filler)
+                    segment = []
+                segment.append(item)
+            yield from _audio_chunks(packets)
+        if segment:
+            yield from self._finish_segment(segment, filler)
+        yield from _audio_chunks(packets)
+
+    def _finish_segment(self, segment: list[EncodedGroup], filler: Filler) -> Iterator[Group]:
+        """The groups of one segment under the token budget."""
+        if self.settings.keep is None:
+            return
+        chosen, _ = select_budget([g.latents for g in segment], self.settings.keep, self.rule, self.quantiser)
+        for group, selection in zip(segment, chosen, strict=True):
+            yield self._finish(group, selection, group is segment[0], filler)
+
+    def _finish(self, group: EncodedGroup, selection: Selection, key: bool, filler: Filler) -> Group:
+        """The group as it is written: kept tokens in order t, y, x, and the fill that comes closest to the latents."""
+        if key:
+            filler.reset()
+        fill = "hold"
+        if self.lit is not None and not selection.mask.all():
+            held = HeldGroup(selection.held, selection.mask, self._ages(selection.mask, key))
+            with memory_errors(self.device):
+                fill = filler.choose(held, group.latents)
+        else:
+            filler.remember(torch.from_numpy(selection.held).to(self.device).unsqueeze(0))
+            self._ages(selection.mask, key)
+        tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
+        return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill)
+
+    def _ages(self, mask: np.ndarray, key: bool) -> np.ndarray:
+        """(T, h, w) latent frames since each position's last keep, running on from the group before unless `key`."""
+        age = np.zeros(mask.shape[1:], np.float32) if key else self._age
+        found = np.empty(mask.shape, np.float32)
+        for t in range(len(mask)):
+            age = np.where(mask[t], 0, age + 1).astype(np.float32)
+            found[t] = age
+        self._age = age
+        return found
+
+
+def _audio_chunks(packets: dict[int, list[AudioPacketBytes]]) -> Iterator[AudioChunk]:
+    """The waiting packets as one chunk a stream; empties `packets`."""
+    for stream in sorted(packets):
+        yield AudioChunk(stream, tuple(packets[stream]))
+    packets.clear()
+
+
+def encode(
+    source: str | Path | BinaryIO, target: Target, *, tokenizer: str | Path | None = None, start_seconds: float | None = None,
+    duration_seconds: float | None = None, audio: bool = True, device: str = "auto", force: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS, progress: ProgressCallback | None = None, **settings: Any,
+) -> EncodeResult:  # fmt: skip
+    """Encode a video into a .lat file.
+
+    source, target: paths or binary file objects; the target is written forward only. settings: the fields of `EncodeSettings`
+    (quality, threshold, keep, reference, lossless). A target path appears only when it is complete; an existing one is refused
+    unless `force`. Raises the named errors of `latcomp.errors`.
+    """
+    chosen = EncodeSettings(**settings)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        reader = stack.enter_context(
+            open_video(
+                source, start_seconds=start_seconds, duration_seconds=duration_seconds, audio=audio, max_pixels=max_pixels
+            )
+        )
+        encoder = Encoder(chosen, tokenizer, device)
+        if isinstance(target, str | Path):
+            path = stack.enter_context(output_file(Path(target), force))
+            file: BinaryIO = stack.enter_context(path.open("wb"))
+        else:
+            file = target
+        with memory_errors(encoder.device):
+            summary = encoder.run(reader, file, progress)
+        notes = reader.info.notes
+    seconds = time.monotonic() - began
+    stats = stats_dict(summary)
+    return EncodeResult(stats, seconds, stats["frames"] / max(seconds, 1e-9), str(encoder.device), notes)

@@ -1,0 +1,101 @@
+"""A .lat file opened for reading in Python: header, statistics, groups, latents and masks by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from latcomp.codec.decode import Decoder
+from latcomp.container import Group, Header, Limits, Reader, scan
+from latcomp.errors import DamagedFileError, UsageError
+from latcomp.report.stats import stats_dict
+
+
+class LatFile:
+    """Reader of a seekable .lat file; a context manager. Iterating yields its groups in order."""
+
+    def __init__(self, source: str | Path | BinaryIO, fill: str = "auto", device: str = "auto", tokenizer: Path | None = None) -> None:
+        """source: a path or a seekable binary file object; fill, device: as for `decode`.
+
+        Raises `DamagedFileError` when the source cannot be read or is not a .lat file.
+        """
+        self._owned = isinstance(source, str | Path)
+        try:
+            self._file: BinaryIO = Path(source).open("rb") if isinstance(source, str | Path) else source
+        except OSError as error:
+            raise DamagedFileError(f"{source} cannot be read: {error.strerror or error}") from None
+        self._fill, self._device, self._tokenizer = fill, device, tokenizer
+        self.header: Header = Reader(self._file, Limits()).header
+        """The file's header."""
+
+    def __enter__(self) -> LatFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        header = self.header
+        return f"LatFile({header.width}x{header.height}, {header.tokenizer['name']}, quality {header.quality})"
+
+    def close(self) -> None:
+        """Close the file, when it was opened here."""
+        if self._owned:
+            self._file.close()
+
+    def stats(self) -> dict[str, Any]:
+        """The object of `latcomp stats --json`."""
+        self._file.seek(0)
+        return stats_dict(scan(self._file))
+
+    def __iter__(self) -> Iterator[Group]:
+        self._file.seek(0)
+        for item in Reader(self._file, Limits()):
+            if isinstance(item, Group):
+                yield item
+
+    def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[tuple[Group, slice]]:
+        """Groups from the segment that holds the start on, with the latent frames of each that lie in the chosen time."""
+        if start_seconds < 0 or (duration_seconds is not None and duration_seconds <= 0):
+            raise UsageError("start must be 0 or more and duration above 0 seconds")
+        unit = self.header.time_base[0] / self.header.time_base[1]
+        end = float("inf") if duration_seconds is None else start_seconds + duration_seconds
+        self._file.seek(0)
+        reader = Reader(self._file, Limits())
+        if start_seconds > 0:
+            reader.seek_seconds(start_seconds)
+        temporal = int(self.header.tokenizer["temporal"])
+        for item in reader:
+            if not isinstance(item, Group):
+                continue
+            first_times = item.pts[::temporal] * unit
+            last_times = np.append(item.pts[temporal::temporal], item.pts[-1:] + 1) * unit
+            inside = np.flatnonzero((first_times < end) & (last_times > start_seconds))
+            if first_times[0] >= end:
+                return
+            yield item, slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
+
+    def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None) -> Any:
+        """Filled latents `(1, C, T, H/8, W/8)`, a float32 torch tensor, of the latent frames that overlap the chosen time."""
+        import torch
+
+        decoder = Decoder(self.header, self._device, self._fill, self._tokenizer)
+        pieces = [decoder.latents(group)[:, :, wanted] for group, wanted in self._chosen(start_seconds, duration_seconds)]
+        pieces = [piece for piece in pieces if piece.shape[2]]
+        if not pieces:
+            raise UsageError("no latent frame lies in the chosen time")
+        return torch.cat(pieces, dim=2)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Keep mask of the whole file, `(T, H/8, W/8)` booleans."""
+        return np.concatenate([group.mask for group in self])
+
+
+def open_lat(source: str | Path | BinaryIO, **settings: Any) -> LatFile:
+    """A `LatFile` of a path or seekable file object."""
+    return LatFile(source, **settings)

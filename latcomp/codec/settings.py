@@ -1,0 +1,118 @@
+"""Settings of an encoding, checked once, and what both directions share: devices, progress, limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latcomp.errors import DeviceError, UsageError
+from latcomp.selection.quantiser import QUALITY_MAX, step_scale_of
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_QUALITY = 5.0
+DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
+THRESHOLD_PER_STEP = 0.3  # default threshold over the step scale, chosen on training clips
+ROUNDING = 0.45  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
+GROUP_LATENT_FRAMES = 8
+SEGMENT_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an encoding or decoding is."""
+
+    frames: int
+    frames_total: int | None
+    """None where the source does not say."""
+    tokens_total: int
+    tokens_kept: int
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """How to encode. Raises `UsageError` for values out of range and for settings that exclude each other."""
+
+    quality: float = DEFAULT_QUALITY
+    """0 (small) to 10 (exact)."""
+    threshold: float | None = None
+    """Temporal L1 difference above which a token is kept; None takes the quality's own."""
+    keep: float | None = None
+    """Share of the tokens of a segment to keep, instead of a threshold."""
+    reference: str = "kept"
+    lossless: bool = False
+    """Store float32 latents bit for bit, for research."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.quality) and 0 <= self.quality <= QUALITY_MAX):
+            raise UsageError(f"--quality {self.quality:g} is out of range: choose 0 (small) to 10 (exact)")
+        if self.threshold is not None and not (math.isfinite(self.threshold) and self.threshold >= 0):
+            raise UsageError(f"--threshold {self.threshold:g} is out of range: choose 0 or more (0.1 to 1 is usual)")
+        if self.keep is not None and not (math.isfinite(self.keep) and 0 < self.keep <= 1):
+            raise UsageError(f"--keep {self.keep:g} is out of range: choose a share above 0 and up to 1, such as 0.3")
+        if self.keep is not None and self.threshold is not None:
+            raise UsageError("--keep and --threshold exclude each other: give one")
+        if self.reference not in ("kept", "previous"):
+            raise UsageError(f"--reference {self.reference!r} is unknown: choose kept or previous")
+
+    @property
+    def step_scale(self) -> float:
+        """Step scale of the quality."""
+        return step_scale_of(self.quality)
+
+    @property
+    def effective_threshold(self) -> float:
+        """The threshold in force where no token budget is given."""
+        if self.threshold is not None:
+            return self.threshold
+        return 0.0 if self.lossless else THRESHOLD_PER_STEP * self.step_scale
+
+
+def pick_device(name: str) -> torch.device:
+    """The device for 'auto', 'cpu', 'cuda' or 'cuda:N'. Raises `UsageError` for other names, `DeviceError` when it is not there."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device {name!r} is unknown: choose auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name!r} is not supported: choose auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise DeviceError(f"device {name} is not available here: use --device cpu or auto")
+    return device
+
+
+def decodes_in_bf16(device: torch.device) -> bool:
+    """True where bf16 convolutions are faster than fp32: CUDA with bf16, and CPUs with AVX512-bf16 or AMX."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+@contextmanager
+def memory_errors(device: torch.device) -> Iterator[None]:
+    """Turn an out-of-memory failure into a `DeviceError` that says what to lower."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise DeviceError(f"out of memory on {device}: use --device cpu, or scale the video down first") from None
+
+
+def source_name(source: object) -> str:
+    """How messages call a source: its path, or 'standard input' for a stream."""
+    return str(source) if isinstance(source, str | Path) else "the input stream"

@@ -1,0 +1,1 @@
+"""The Latent Inpainting Transformer (LIT) and the streaming fill of dropped positions."""

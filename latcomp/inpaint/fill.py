@@ -1,0 +1,101 @@
+"""Streaming fill: groups in, filled latents out, with C_fill carried from one group to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latcomp.inpaint.model import CONTEXT, Lit
+
+
+@dataclass(frozen=True)
+class HeldGroup:
+    """A group filled by hold, and what the LIT needs to know: held (C, T, h, w), mask and age (T, h, w)."""
+
+    held: np.ndarray
+    mask: np.ndarray
+    age: np.ndarray
+
+
+class HoldState:
+    """Last kept value and age of every position: what a reader needs to fill a group by hold."""
+
+    def __init__(self) -> None:
+        self.kept: np.ndarray | None = None
+        self.age: np.ndarray | None = None
+
+    def reset(self) -> None:
+        """Forget everything: the next group starts a segment."""
+        self.kept = self.age = None
+
+    def hold(self, tokens: np.ndarray, mask: np.ndarray) -> HeldGroup:
+        """The group filled by hold. tokens: (N, C) float32 kept tokens in order t, y, x; mask: (T, h, w) bool."""
+        frames, height, width = mask.shape
+        kept = self.kept if self.kept is not None else np.zeros((tokens.shape[1], height, width), np.float32)
+        age = self.age if self.age is not None else np.zeros((height, width), np.float32)
+        held = np.empty((tokens.shape[1], *mask.shape), np.float32)
+        ages = np.empty(mask.shape, np.float32)
+        start = 0
+        for t in range(frames):
+            here = mask[t]
+            count = int(here.sum())
+            kept = kept.copy()
+            kept[:, here] = tokens[start : start + count].T
+            age = np.where(here, 0, age + 1).astype(np.float32)
+            held[:, t], ages[t] = kept, age
+            start += count
+        self.kept, self.age = kept, age
+        return HeldGroup(held, mask, ages)
+
+
+class Filler:
+    """Fills groups in order, by the LIT or by hold; C_fill holds the last filled latent frames of the segment."""
+
+    def __init__(self, lit: Lit | None, step_scale: float, device: torch.device, half: bool = False) -> None:
+        self.lit, self.step_scale, self.device, self.half = lit, step_scale, device, half
+        self._context: Tensor | None = None
+
+    def reset(self) -> None:
+        """Forget C_fill: the next group starts a segment."""
+        self._context = None
+
+    @torch.inference_mode()
+    def fill(self, group: HeldGroup, by: str) -> Tensor:
+        """Filled latents (1, C, T, h, w) on the device; by: 'lit' or 'hold'. Kept tokens are never altered."""
+        held = torch.from_numpy(group.held).to(self.device).unsqueeze(0)
+        filled = held
+        if by == "lit" and self.lit is not None and not group.mask.all():
+            mask = torch.from_numpy(group.mask).to(self.device).unsqueeze(0)
+            age = torch.from_numpy(group.age).to(self.device).unsqueeze(0)
+            scale = torch.tensor([self.step_scale], device=self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                filled = self.lit(held, mask, age, scale, self._context).float()
+        self.remember(filled)
+        return filled
+
+    @torch.inference_mode()
+    def choose(self, group: HeldGroup, truth: np.ndarray) -> str:
+        """'lit' or 'hold', whichever is closer to the true latents (C, T, h, w) at the dropped positions of a group.
+
+        The choice is what the reader will fill with, so C_fill continues with it.
+        """
+        context = self._context
+        dropped = torch.from_numpy(~group.mask).to(self.device)
+        wanted = torch.from_numpy(truth).to(self.device)
+        painted = self.fill(group, "lit")
+        after = self._context
+        self._context = context
+        held = self.fill(group, "hold")
+        errors = [float(((latents[0] - wanted).square().sum(0) * dropped).sum()) for latents in (painted, held)]
+        if errors[0] < errors[1]:
+            self._context = after
+            return "lit"
+        return "hold"
+
+    def remember(self, filled: Tensor) -> None:
+        """Take the last latent frames of a filled group (1, C, T, h, w) as context for the next."""
+        joined = filled if self._context is None else torch.cat([self._context, filled], dim=2)
+        self._context = joined[:, :, -CONTEXT:]

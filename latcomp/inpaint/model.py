@@ -1,0 +1,211 @@
+"""The Latent Inpainting Transformer: one pass over a group gives every dropped position a correction to hold.
+
+Attention is factorised: within windows of 8x8 positions of one latent frame, then along time at one position, over the group and the
+last filled latent frames before it (C_fill). Features are `(B, T, h, w, W)`, channels last, so that every projection is a plain
+matrix product. The correction starts at zero: an untrained LIT is hold.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+WINDOW = 8  # positions a side
+CONTEXT = 2  # latent frames of C_fill
+GROUP = 8  # latent frames the temporal positions are made for
+EXTRA = 6  # inputs beside latents: mask, age, time to the next keep, is there one, step, is it context
+
+
+@dataclass(frozen=True)
+class LitConfig:
+    """Everything that shapes a LIT, apart from its weights."""
+
+    name: str = "lit"
+    channels: int = 48
+    """Latent channels of the tokenizer it was trained for."""
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+    expansion: int = 3
+    """Hidden width of the MLP over `width`."""
+    tokenizer_sha256: str = ""
+    """The tokenizer whose latents it fills; another one's would be noise to it."""
+    latent_scale: tuple[float, ...] = ()
+    """Typical size of each channel: inputs and outputs are divided by it."""
+
+    def save(self, path: Path) -> None:
+        """Write the configuration as JSON to `path`."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> LitConfig:
+        """Read a configuration back; raises `KeyError`/`TypeError` on unknown or missing fields."""
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields["latent_scale"] = tuple(fields["latent_scale"])
+        return cls(**fields)
+
+
+class WindowAttention(nn.Module):
+    """Self-attention in windows of 8x8 positions with a learned bias for each relative place."""
+
+    def __init__(self, width: int, heads: int, shifted: bool) -> None:
+        super().__init__()
+        self.heads, self.shift = heads, WINDOW // 2 if shifted else 0
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.place = nn.Parameter(torch.zeros(heads, (2 * WINDOW - 1) ** 2))
+        axis = torch.arange(WINDOW)
+        rows, columns = (g.flatten() for g in torch.meshgrid(axis, axis, indexing="ij"))
+        relative = (rows[:, None] - rows[None] + WINDOW - 1) * (2 * WINDOW - 1) + columns[:, None] - columns[None] + WINDOW - 1
+        self.register_buffer("relative", relative, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, h, w, W) from the same; grids of any size, padded inside and masked."""
+        batch, frames, height, width = x.shape[:4]
+        top = left = self.shift
+        bottom, right = -(height + top) % WINDOW, -(width + left) % WINDOW
+        padded = F.pad(x, (0, 0, left, right, top, bottom))
+        inside = F.pad(x.new_ones(height, width), (left, right, top, bottom))
+        rows, columns = padded.shape[2] // WINDOW, padded.shape[3] // WINDOW
+        windows = rearrange(padded, "b t (r i) (c j) w -> (b t r c) (i j) w", i=WINDOW, j=WINDOW)
+        q, k, v = rearrange(self.qkv(windows), "n p (three a d) -> three n a p d", three=3, a=self.heads)
+        bias = self.place[:, self.relative]  # (heads, 64, 64)
+        outside = rearrange(inside, "(r i) (c j) -> (r c) (i j)", i=WINDOW, j=WINDOW) == 0
+        # windows over the border: padding is never attended to
+        blocked = torch.zeros(outside.shape, dtype=x.dtype, device=x.device).masked_fill(outside, -1e4)
+        full = bias[None].to(x.dtype) + blocked[:, None, None]  # (r*c, heads, 64, 64)
+        full = full.repeat(batch * frames, 1, 1, 1)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=full.to(q.dtype))
+        merged = self.out(rearrange(found, "n a p d -> n p (a d)"))
+        merged = rearrange(
+            merged, "(b t r c) (i j) w -> b t (r i) (c j) w", b=batch, t=frames, r=rows, c=columns, i=WINDOW, j=WINDOW
+        )
+        return merged[:, :, top : top + height, left : left + width]
+
+
+class TimeAttention(nn.Module):
+    """Self-attention along time at each position, with a learned bias for each distance in latent frames."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.distance = nn.Parameter(torch.zeros(heads, 2 * (GROUP + CONTEXT) - 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, h, w, W) from the same, T at most group and context together."""
+        batch, frames, height, width = x.shape[:4]
+        series = rearrange(x, "b t h w c -> (b h w) t c")
+        q, k, v = rearrange(self.qkv(series), "n t (three a d) -> three n a t d", three=3, a=self.heads)
+        steps = torch.arange(frames, device=x.device)
+        bias = self.distance[:, steps[:, None] - steps[None] + GROUP + CONTEXT - 1].to(q.dtype)
+        # sequences are short: two batched products beat the fused kernel
+        weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + bias, dim=-1)
+        merged = self.out(rearrange(weights @ v, "n a t d -> n t (a d)"))
+        return rearrange(merged, "(b h w) t c -> b t h w c", b=batch, h=height, w=width)
+
+
+class LitLayer(nn.Module):
+    """Local convolution, window attention, time attention and an MLP, each a residual on a per-position norm."""
+
+    def __init__(self, config: LitConfig, shifted: bool) -> None:
+        super().__init__()
+        width = config.width
+        self.local = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.norm_space, self.norm_time, self.norm_mlp = (nn.LayerNorm(width) for _ in range(3))
+        self.space = WindowAttention(width, config.heads, shifted)
+        self.time = TimeAttention(width, config.heads)
+        self.expand = nn.Linear(width, config.expansion * width)
+        self.project = nn.Linear(config.expansion * width, width)
+        for last in (self.space.out, self.time.out, self.project):
+            nn.init.normal_(last.weight, std=0.02)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, h, w, W) from the same."""
+        flat = rearrange(x, "b t h w c -> (b t) c h w")
+        x = x + rearrange(self.local(flat), "(b t) c h w -> b t h w c", b=x.shape[0])
+        x = x + self.space(self.norm_space(x))
+        x = x + self.time(self.norm_time(x))
+        return x + self.project(F.silu(self.expand(self.norm_mlp(x))))
+
+
+class Lit(nn.Module):
+    """Held latents and what is known about them in, filled latents out."""
+
+    def __init__(self, config: LitConfig) -> None:
+        super().__init__()
+        self.config = config
+        scale = torch.tensor(config.latent_scale or (1.0,) * config.channels)
+        self.register_buffer("latent_scale", scale, persistent=False)
+        self.enter = nn.Linear(2 * config.channels + EXTRA, config.width)
+        self.layers = nn.ModuleList(LitLayer(config, shifted=i % 2 == 1) for i in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.leave = nn.Linear(config.width, config.channels)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
+        """Filled latents (B, C, T, h, w); kept tokens come back unchanged.
+
+        held: (B, C, T, h, w) latents filled by hold; mask: (B, T, h, w) bool, true where kept; age: (B, T, h, w) latent frames since the
+        held value was kept; step_scale: (B,) of the quantiser; context: C_fill, (B, C, K, h, w) the last filled latent frames
+        before the group, or None at the start of a segment.
+        """
+        features = self.inputs(held, mask, age, step_scale, context)
+        x = self.enter(features)
+        for layer in self.layers:
+            x = layer(x)
+        correction = self.leave(self.norm(x[:, -held.shape[2] :])) * self.latent_scale
+        correction = rearrange(correction.float(), "b t h w c -> b c t h w")
+        return torch.where(mask.unsqueeze(1), held, held + correction)
+
+    def inputs(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
+        """What the network sees, (B, K + T, h, w, 2C + 6): held latents, the way to the next kept value, and facts about both."""
+        batch, _, frames, height, width = held.shape
+        ahead, distance, known = next_kept(held, mask)
+        log_step = torch.log2(step_scale).view(batch, 1, 1, 1).expand(batch, frames, height, width) / 2
+        facts = torch.stack([mask.float(), age.clamp(max=32) / 8, distance / 8, known, log_step, torch.zeros_like(log_step)], dim=-1)
+        scale = self.latent_scale
+        latents = rearrange(held, "b c t h w -> b t h w c") / scale
+        change = rearrange((ahead - held) * known.unsqueeze(1), "b c t h w -> b t h w c") / scale
+        found = torch.cat([latents, change, facts], dim=-1)
+        if context is None:
+            return found
+        steps = context.shape[2]
+        before = rearrange(context, "b c t h w -> b t h w c") / scale
+        told = torch.zeros(batch, steps, height, width, EXTRA, dtype=held.dtype, device=held.device)
+        told[..., 4], told[..., 5] = log_step[:, :1], 1.0
+        return torch.cat([torch.cat([before, torch.zeros_like(before), told], dim=-1), found], dim=1)
+
+
+def next_kept(held: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For every position the next kept value later in the group, how many latent frames ahead it is, and 1 where there is one.
+
+    held: (B, C, T, h, w); mask: (B, T, h, w). Returns (B, C, T, h, w), (B, T, h, w) and (B, T, h, w); a kept position points at itself.
+    """
+    frames = held.shape[2]
+    index = torch.arange(frames, device=held.device).view(1, -1, 1, 1).expand(mask.shape)
+    later = torch.where(mask, index, frames)
+    later = torch.flip(torch.cummin(torch.flip(later, [1]), dim=1).values, [1])
+    known = (later < frames).to(held.dtype)
+    target = torch.minimum(later, torch.full_like(later, frames - 1))
+    ahead = torch.gather(held, 2, target.unsqueeze(1).expand(held.shape))
+    return ahead, (target - index).to(held.dtype) * known, known
+
+
+def lit_macs_per_pixel(config: LitConfig) -> float:
+    """Multiply-adds per pixel of a group with full context, counted from the shapes (256 pixels a position)."""
+    width = config.width
+    steps = (GROUP + CONTEXT) / GROUP  # context latent frames run through the layers as well
+    attention = 2 * WINDOW * WINDOW * width + 2 * (GROUP + CONTEXT) * width
+    layer = 9 * width + 8 * width * width + 2 * config.expansion * width * width + attention
+    ends = (2 * config.channels + EXTRA) * width + width * config.channels
+    return (steps * (config.layers * layer) + steps * ends) / 256

@@ -1,0 +1,178 @@
+"""The models at hand: folders with config.json, model.safetensors and a model card, found by name, path or hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latcomp.errors import UnsupportedFileError, UsageError
+
+if TYPE_CHECKING:
+    from latcomp.inpaint.model import Lit
+    from latcomp.tokenizer.model import Tokenizer
+
+DEFAULT_TOKENIZER = "cv8x8x4"
+DEFAULT_LIT = "lit-cv8x8x4"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What `latcomp models` says of one model."""
+
+    name: str
+    kind: str
+    """'tokenizer' or 'lit'."""
+    path: str
+    sha256: str
+    """Of the weights file; a .lat names its models by it."""
+    bytes: int
+    parameters: int
+    encoder_kmac_per_pixel: float | None
+    """Thousand multiply-adds a pixel of the tokenizer's encoder."""
+    decoder_kmac_per_pixel: float | None
+    """Thousand multiply-adds a pixel of the tokenizer's decoder, or of the LIT."""
+    trained_on: str
+    """Clips, steps, minutes and machine."""
+
+
+def weights_folder() -> Path:
+    """The folder of shipped models: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "weights"
+    return inside if inside.is_dir() else package.parent / "weights"
+
+
+@lru_cache(maxsize=32)
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _folders() -> list[Path]:
+    base = weights_folder()
+    if not base.is_dir():
+        return []
+    return sorted(p for p in base.iterdir() if (p / CONFIG).is_file() and (p / WEIGHTS).is_file())
+
+
+def find_tokenizer(name_or_path: str | Path | None) -> Path:
+    """The folder of a tokenizer by name or path; None is the default one. Raises `UsageError` when it is not at hand."""
+    wanted = str(name_or_path or DEFAULT_TOKENIZER)
+    for folder in (weights_folder() / wanted, Path(wanted)):
+        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    names = ", ".join(f.name for f in _folders() if not _is_lit(f))
+    raise UsageError(f"tokenizer {wanted!r} is not at hand: choose {names or 'a folder with config.json and model.safetensors'}")
+
+
+def find_by_hash(sha256: str, name: str, kind: str, beside: Path | None = None) -> Path:
+    """The folder of the model with this hash, among the shipped ones and `beside`.
+
+    Raises `UnsupportedFileError` naming the missing model.
+    """
+    for folder in [*([beside] if beside else []), *_folders()]:
+        if (folder / WEIGHTS).is_file() and sha256_of(folder / WEIGHTS) == sha256:
+            return folder
+    raise UnsupportedFileError(
+        f"this file needs the {kind} {name!r} (sha256 {sha256[:12]}…), which is not at hand: install the latcomp version that wrote "
+        f"the file, or put the model's folder into {weights_folder()}"
+    )
+
+
+def find_lit(tokenizer: Path) -> Path | None:
+    """The folder of the LIT trained for this tokenizer: in its own subfolder `lit`, or among the shipped models; None without one."""
+    sha256 = sha256_of(tokenizer / WEIGHTS)
+    for folder in [tokenizer / "lit", *_folders()]:
+        if (folder / CONFIG).is_file() and _is_lit(folder) and _config(folder)["tokenizer_sha256"] == sha256:
+            return folder
+    return None
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+
+
+def _is_lit(folder: Path) -> bool:
+    return "tokenizer_sha256" in _config(folder)
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The frozen tokenizer of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit together."""
+    from safetensors.torch import load_file
+
+    from latcomp.tokenizer.config import TokenizerConfig
+    from latcomp.tokenizer.model import Tokenizer
+
+    try:
+        model = Tokenizer(TokenizerConfig.load(folder / CONFIG))
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{folder} does not hold a tokenizer of this version: {str(error).splitlines()[0]}") from None
+    return _frozen(model)
+
+
+def load_lit(folder: Path) -> Lit:
+    """The frozen LIT of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit together."""
+    from safetensors.torch import load_file
+
+    from latcomp.inpaint.model import Lit, LitConfig
+
+    try:
+        model = Lit(LitConfig.load(folder / CONFIG))
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{folder} does not hold a LIT of this version: {str(error).splitlines()[0]}") from None
+    return _frozen(model)
+
+
+def _frozen(model: Any) -> Any:
+    import torch
+
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def list_models() -> list[ModelCard]:
+    """A card for each shipped model, tokenizers and LITs, in name order."""
+    return [_card(folder) for folder in _folders()]
+
+
+def _card(folder: Path) -> ModelCard:
+    from safetensors import safe_open
+
+    from latcomp.inpaint.model import LitConfig, lit_macs_per_pixel
+    from latcomp.tokenizer.config import TokenizerConfig
+    from latcomp.tokenizer.model import macs_per_pixel
+
+    with safe_open(folder / WEIGHTS, framework="np") as file:
+        facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        parameters = sum(_size(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+    encoder: float | None = None
+    if _is_lit(folder):
+        kind, name = "lit", LitConfig.load(folder / CONFIG).name
+        decoder = lit_macs_per_pixel(LitConfig.load(folder / CONFIG)) / 1000
+    else:
+        config = TokenizerConfig.load(folder / CONFIG)
+        kind, name = "tokenizer", config.name
+        encoder, decoder = (m / 1000 for m in macs_per_pixel(config))
+    trained = (
+        f"{facts['clips_training']} clips, {facts['steps']} steps in {facts['minutes']} minutes on {facts['machine']}"
+        if facts else "unknown"
+    )  # fmt: skip
+    path = folder / WEIGHTS
+    return ModelCard(name, kind, str(folder), sha256_of(path), path.stat().st_size, parameters, encoder, decoder, trained)
+
+
+def _size(shape: list[int]) -> int:
+    count = 1
+    for side in shape:
+        count *= side
+    return count

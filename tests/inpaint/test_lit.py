@@ -1,0 +1,105 @@
+"""The LIT: hold at the start, kept tokens untouched, any grid, C_fill across groups, independence of far windows."""
+
+import numpy as np
+import pytest
+import torch
+
+from latcomp.inpaint.fill import Filler, HoldState
+from latcomp.inpaint.model import CONTEXT, Lit, LitConfig, next_kept
+
+C = 5
+
+
+def lit(seed: int = 0, trained: bool = True) -> Lit:
+    torch.manual_seed(seed)
+    model = Lit(LitConfig(channels=C, width=16, layers=2, heads=2))
+    if trained:
+        torch.nn.init.normal_(model.leave.weight, std=0.2)
+    return model.eval().requires_grad_(False)
+
+
+def group(height: int, width: int, frames: int = 8, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(1, frames, height, width, generator=generator) < 0.4
+    mask[:, 0] = True
+    held = torch.randn(1, C, frames, height, width, generator=generator)
+    for t in range(1, frames):
+        held[:, :, t] = torch.where(mask[:, t : t + 1].squeeze(1)[:, None], held[:, :, t], held[:, :, t - 1])
+    age = torch.zeros(mask.shape)
+    for t in range(1, frames):
+        age[:, t] = torch.where(mask[:, t], 0, age[:, t - 1] + 1)
+    return held, mask, age
+
+
+STEP = torch.ones(1)
+
+
+def test_an_untrained_lit_is_hold() -> None:
+    held, mask, age = group(9, 11)
+    assert torch.equal(lit(trained=False)(held, mask, age, STEP, None), held)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 20), (8, 8), (9, 17)])
+def test_any_grid_is_filled_and_kept_tokens_are_never_altered(size: tuple[int, int]) -> None:
+    held, mask, age = group(*size)
+    filled = lit()(held, mask, age, STEP, held[:, :, -CONTEXT:])
+    kept = mask.unsqueeze(1).expand_as(held)
+    assert torch.equal(filled[kept], held[kept])
+    if not mask.all():
+        assert not torch.equal(filled, held)
+
+
+def test_padding_of_the_windows_does_not_leak_into_the_grid() -> None:
+    """The same picture inside a larger one whose surroundings are cut off must not see those surroundings through the padding."""
+    model = lit()
+    held, mask, age = group(8, 8)
+    alone = model.layers[0].space(torch.ones(1, 1, 8, 8, 16))
+    constant = model.layers[0].space(torch.ones(1, 1, 5, 6, 16))
+    assert torch.allclose(alone[0, 0, 0, 0], constant[0, 0, 0, 0], atol=1e-5)
+
+
+def test_next_kept_points_at_the_next_keep_of_the_position() -> None:
+    held = torch.arange(4.0).view(1, 1, 4, 1, 1)
+    mask = torch.tensor([True, False, True, False]).view(1, 4, 1, 1)
+    ahead, distance, known = next_kept(held, mask)
+    assert ahead.flatten().tolist()[:3] == [0, 2, 2]
+    assert distance.flatten().tolist() == [0, 1, 0, 0]
+    assert known.flatten().tolist() == [1, 1, 1, 0]
+
+
+def test_holding_group_by_group_is_holding_all_at_once() -> None:
+    rng = np.random.default_rng(0)
+    mask = rng.random((12, 4, 5)) < 0.3
+    mask[0] = True
+    tokens = rng.normal(size=(int(mask.sum()), C)).astype(np.float32)
+    whole = HoldState().hold(tokens, mask)
+    state, start, found = HoldState(), 0, []
+    for t in range(0, 12, 4):
+        count = int(mask[t : t + 4].sum())
+        found.append(state.hold(tokens[start : start + count], mask[t : t + 4]))
+        start += count
+    assert np.array_equal(np.concatenate([f.held for f in found], axis=1), whole.held)
+    assert np.array_equal(np.concatenate([f.age for f in found]), whole.age)
+
+
+def test_a_group_is_filled_by_what_is_closer_to_the_truth() -> None:
+    held, mask, age = group(8, 8)
+    model = lit()
+    state = HoldState().hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
+    painted = model(held, mask, age, STEP, None)[0].numpy()
+    assert Filler(model, 1.0, torch.device("cpu")).choose(state, painted) == "lit"
+    assert Filler(model, 1.0, torch.device("cpu")).choose(state, state.held) == "hold"
+
+
+def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
+    """C_fill after `choose` must be what `fill` leaves behind, or the second group would differ between the two sides."""
+    model = lit()
+    writer, reader = (Filler(model, 1.0, torch.device("cpu")) for _ in range(2))
+    state = HoldState()
+    for seed in range(3):
+        held, mask, _ = group(8, 8, seed=seed)
+        found = state.hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
+        truth = found.held + np.random.default_rng(seed).normal(0, 1, found.held.shape).astype(np.float32)
+        choice = writer.choose(found, truth)
+        reader.fill(found, choice)
+        assert torch.equal(writer._context, reader._context)

@@ -1,0 +1,120 @@
+"""Selection: the closed-loop bound, budgets met exactly, independence from grouping, drift of the previous reference."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latcomp.errors import UsageError
+from latcomp.selection import Quantiser, SelectionRule, select_budget, select_group
+from latcomp.selection.budget import tokens_for
+from latcomp.selection.quantiser import step_scale_of
+
+C = 6
+RULE = SelectionRule(np.ones(C, np.float32))
+FINE = Quantiser(np.ones(C, np.float32), 0.01)
+
+
+def walk(seed: int, frames: int = 16, height: int = 5, width: int = 7) -> np.ndarray:
+    """Latents that change at some positions and rest at others."""
+    rng = np.random.default_rng(seed)
+    moving = rng.random((1, 1, height, width)) < 0.5
+    steps = rng.normal(0, 0.4, (C, frames, height, width)) * np.where(moving, 1.0, 0.02)
+    return np.cumsum(steps, axis=1).astype(np.float32)
+
+
+def in_groups(latents: np.ndarray, sizes: list[int], threshold: float) -> np.ndarray:
+    masks, cache, start = [], None, 0
+    for size in sizes:
+        found, cache = select_group(latents[:, start : start + size], cache, threshold, RULE, FINE)
+        masks.append(found.mask)
+        start += size
+    return np.concatenate(masks)
+
+
+@given(st.integers(0, 50), st.floats(0.05, 1.5))
+@settings(max_examples=30, deadline=None)
+def test_no_dropped_position_is_further_from_its_held_value_than_the_threshold(seed: int, threshold: float) -> None:
+    latents = walk(seed)
+    found, _ = select_group(latents, None, threshold, RULE, FINE)
+    distance = np.abs(latents - found.held).mean(0)
+    assert (distance[~found.mask] <= threshold + 1e-5).all()
+
+
+@given(st.integers(0, 50), st.lists(st.integers(1, 7), min_size=1, max_size=6))
+@settings(max_examples=30, deadline=None)
+def test_the_mask_does_not_depend_on_how_latent_frames_are_grouped(seed: int, sizes: list[int]) -> None:
+    latents = walk(seed, sum(sizes))
+    assert np.array_equal(in_groups(latents, sizes, 0.3), in_groups(latents, [sum(sizes)], 0.3))
+
+
+@given(st.integers(0, 50), st.floats(0.07, 1.0))
+@settings(max_examples=30, deadline=None)
+def test_a_budget_is_met_to_the_token(seed: int, keep: float) -> None:
+    latents = walk(seed)
+    groups = [latents[:, :8], latents[:, 8:]]
+    found, _ = select_budget(groups, keep, RULE, FINE)
+    assert sum(int(s.mask.sum()) for s in found) == tokens_for(keep, groups)
+    assert found[0].mask[0].all()
+
+
+def test_held_values_follow_a_mask_that_the_budget_changed() -> None:
+    latents = walk(1)
+    found, _ = select_budget([latents], 0.4, RULE, FINE)
+    values = FINE.dequantise(found[0].symbols)
+    last = values[:, 0]
+    for t in range(latents.shape[1]):
+        last = np.where(found[0].mask[t], values[:, t], last)
+        assert np.array_equal(found[0].held[:, t], last)
+
+
+def test_a_key_group_keeps_its_whole_first_latent_frame() -> None:
+    found, _ = select_group(walk(2), None, 100.0, RULE, FINE)
+    assert found.mask[0].all()
+    assert not found.mask[1:].any()
+
+
+def test_a_slow_fade_drifts_under_the_previous_reference_and_not_under_the_kept_one() -> None:
+    fade = np.broadcast_to(np.linspace(0, 3, 31, dtype=np.float32)[None, :, None, None], (C, 31, 2, 2)).copy()
+    previous = SelectionRule(np.ones(C, np.float32), "previous")
+    by_kept, _ = select_group(fade, None, 0.25, RULE, FINE)
+    by_previous, _ = select_group(fade, None, 0.25, previous, FINE)
+    assert np.abs(fade - by_previous.held).max() > 2.5
+    assert np.abs(fade - by_kept.held).max() <= 0.26
+
+
+def test_a_shrinking_threshold_never_keeps_fewer_tokens_of_the_first_change() -> None:
+    latents = walk(3)
+    masks = [select_group(latents, None, threshold, RULE, FINE)[0].mask for threshold in (0.8, 0.4, 0.2, 0.1)]
+    for coarse, fine in zip(masks, masks[1:], strict=False):
+        assert fine.sum() >= coarse.sum()
+        assert (fine[1] | ~coarse[1]).all()
+
+
+@pytest.mark.parametrize("keep", [0.0, -1.0, 1.01, float("nan"), float("inf")])
+def test_budgets_out_of_range_are_refused(keep: float) -> None:
+    with pytest.raises(UsageError):
+        select_budget([walk(0)], keep, RULE, FINE)
+
+
+def test_dequantised_symbols_are_within_half_a_step_when_rounding_to_nearest() -> None:
+    quantiser = Quantiser(np.linspace(0.5, 2, C).astype(np.float32), 0.7)
+    latents = walk(4) * 10
+    error = np.abs(quantiser.dequantise(quantiser.quantise(latents)) - latents)
+    assert (error <= 0.35 * quantiser.step[:, None, None, None] + 1e-4).all()
+
+
+def test_a_dead_zone_only_shrinks_symbols() -> None:
+    latents = walk(4) * 5
+    near = Quantiser(np.ones(C, np.float32), 1.0).quantise(latents)
+    dead = Quantiser(np.ones(C, np.float32), 1.0, rounding=0.35).quantise(latents)
+    assert (np.abs(dead) <= np.abs(near)).all()
+    assert (dead != near).any()
+
+
+def test_quality_halves_the_step_every_two_and_a_half() -> None:
+    assert step_scale_of(0) == 4
+    assert step_scale_of(5) == 1
+    assert step_scale_of(10) == 0.25
+    with pytest.raises(UsageError):
+        step_scale_of(10.5)
