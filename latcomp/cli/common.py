@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +56,12 @@ def _device_name(value: str) -> str:
     return value
 
 
+def _fill_name(value: str) -> str:
+    if value not in ("auto", "lit", "hold"):
+        raise typer.BadParameter(f"{value!r} is not a fill: choose auto, lit or hold")
+    return value
+
+
 LatInput = Annotated[Path, typer.Argument(metavar="IN.lat", help="The .lat file, or - for standard input.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an existing output.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
@@ -74,6 +82,22 @@ Duration = Annotated[
     float | None,
     typer.Option(
         callback=finite_between(0, open_low=True), metavar="S", help="Stop after this many seconds."
+    ),
+]
+Fill = Annotated[
+    str,
+    typer.Option(
+        callback=_fill_name,
+        metavar="auto|lit|hold",
+        help="How dropped positions are filled; auto is what the encoder chose for each group.",
+    ),
+]
+TokenizerFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="PATH",
+        help="Folder of the tokenizer, for a file that was encoded with one not at hand.",
     ),
 ]
 MaxPixels = Annotated[
@@ -139,6 +163,19 @@ def open_lat(path: Path) -> Iterator[BinaryIO]:
         raise DamagedFileError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
     with file:
         yield file
+
+
+@contextmanager
+def open_seekable_lat(path: Path) -> Iterator[BinaryIO]:
+    """As `open_lat`, for readers that go back: standard input is copied to a temporary file first."""
+    with open_lat(path) as file:
+        if file.seekable():
+            yield file
+            return
+        with tempfile.TemporaryFile(prefix="latcomp-") as copy:
+            shutil.copyfileobj(file, copy)
+            copy.seek(0)
+            yield copy
 
 
 def note(text: str) -> None:

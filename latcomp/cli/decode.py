@@ -10,12 +10,14 @@ import typer
 from latcomp.cli.common import (
     Device,
     Duration,
+    Fill,
     Force,
     Json,
     LatInput,
     MaxPixels,
     Quiet,
     Start,
+    TokenizerFolder,
     check_paths,
     input_file,
     note,
@@ -24,7 +26,7 @@ from latcomp.cli.common import (
     print_json,
     progress_bar,
 )
-from latcomp.errors import DamagedFileError, UsageError
+from latcomp.errors import DamagedFileError
 
 
 def decode(
@@ -35,12 +37,7 @@ def decode(
             metavar="OUT", help="The video (.mp4, .mkv, .mov, .webm, .avi, .y4m), or - for standard output."
         ),
     ],
-    fill: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|lit|hold", help="How dropped positions are filled; auto is what the encoder chose."
-        ),
-    ] = "auto",
+    fill: Fill = "auto",
     start: Start = None,
     duration: Duration = None,
     codec: Annotated[
@@ -56,6 +53,8 @@ def decode(
             metavar="NAME", help="Output format where the name does not tell: mp4, matroska, yuv4mpegpipe."
         ),
     ] = None,
+    no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave the audio out.")] = False,
+    tokenizer: TokenizerFolder = None,
     max_pixels: MaxPixels = None,
     device: Device = "auto",
     force: Force = False,
@@ -63,11 +62,9 @@ def decode(
     json: Json = False,
 ) -> None:
     """Decode a .lat file into a video."""
-    if fill not in ("auto", "lit", "hold"):
-        raise UsageError(f"--fill {fill!r} is not known: choose auto, lit or hold")
     settings: dict[str, Any] = {
         "fill": fill, "start_seconds": start, "duration_seconds": duration, "codec": codec, "crf": crf, "format": format,
-        "max_pixels": max_pixels, "device": device, "force": force,
+        "audio": not no_audio, "tokenizer": tokenizer, "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
     lat, video = input_file(source), output_file(target, json_on_stdout=json)

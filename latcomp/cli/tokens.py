@@ -7,8 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.common import Force, LatInput, Quiet, check_paths, input_file, note, readable_bytes
-from latcomp.errors import UsageError
+from latcomp.cli.common import (
+    Device,
+    Fill,
+    Force,
+    LatInput,
+    Quiet,
+    TokenizerFolder,
+    check_paths,
+    note,
+    open_seekable_lat,
+    readable_bytes,
+)
+from latcomp.errors import DamagedFileError, UsageError
 
 FORMATS = (".npz", ".safetensors")
 
@@ -16,6 +27,9 @@ FORMATS = (".npz", ".safetensors")
 def tokens(
     source: LatInput,
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .npz or .safetensors file.")],
+    fill: Fill = "auto",
+    tokenizer: TokenizerFolder = None,
+    device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -24,28 +38,30 @@ def tokens(
     tokens (N, C): the kept ones in order t, y, x; mask (T, h, w): which those are; latents (1, C, T, h, w): with every dropped
     position filled.
     """
-    if target.suffix.lower() not in FORMATS:
+    suffix = target.suffix.lower()
+    if suffix not in FORMATS:
         raise UsageError(f"{target} must end in {' or '.join(FORMATS)}")
-    lat = input_file(source)
     check_paths(source, target, force)
 
     import numpy as np
 
     from latcomp.codec import open_lat
+    from latcomp.container import check
     from latcomp.files import output_file
 
-    with open_lat(lat) as file:
-        mask = np.asarray(file.mask, dtype=np.bool_)  # (T, h, w)
-        latents = np.ascontiguousarray(file.latents(), dtype=np.float32)  # (1, C, T, h, w)
-        header = file.header
+    with open_seekable_lat(source) as file:
+        # with a group missing, mask and latents would no longer tell which frame they belong to
+        for problem in check(file):
+            raise DamagedFileError(f"{source} is damaged: {problem}")
+        file.seek(0)
+        with open_lat(file, fill=fill, device=device, tokenizer=tokenizer) as lat:
+            header, mask = lat.header, lat.mask
+            latents = lat.latents().cpu().numpy()
     # filling never alters a kept token, so the dense latents hold them all
-    arrays: dict[str, Any] = {
-        "tokens": np.ascontiguousarray(latents[0].transpose(1, 2, 3, 0)[mask]),
-        "mask": mask,
-        "latents": latents,
-    }
+    kept = np.ascontiguousarray(latents[0].transpose(1, 2, 3, 0)[mask])
+    arrays: dict[str, Any] = {"tokens": kept, "mask": mask, "latents": np.ascontiguousarray(latents)}
     with output_file(target, force) as path, path.open("wb") as out:
-        if target.suffix.lower() == ".npz":
+        if suffix == ".npz":
             np.savez(out, **arrays)
         else:
             from safetensors.numpy import save
@@ -53,6 +69,4 @@ def tokens(
             metadata = {"tokenizer": header.tokenizer["name"], "tokenizer_sha256": header.tokenizer["sha256"]}
             out.write(save(arrays, metadata=metadata))
     if not quiet:
-        note(
-            f"{target}: {len(arrays['tokens'])} tokens of {mask.size}, {readable_bytes(target.stat().st_size)}"
-        )
+        note(f"{target}: {len(kept)} tokens of {mask.size}, {readable_bytes(target.stat().st_size)}")
