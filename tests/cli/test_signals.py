@@ -1,0 +1,79 @@
+"""Protects: an interrupted run leaves nothing behind, and a reader that leaves early is no failure worth a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "latcomp"]
+
+
+@pytest.fixture(scope="module")
+def long_clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long enough to be interrupted half-way."""
+    return make_video(tmp_path_factory.mktemp("long") / "long.mp4", frames=1500, width=320, height=240)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_nothing(number: int, code: int, long_clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.lat"
+    process = subprocess.Popen(
+        [*COMMAND, "encode", str(long_clip), str(target)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(tmp_path.iterdir()), "no temporary file appeared"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in err
+    assert len(err.splitlines()) <= 1
+
+
+def test_a_closed_pipe_is_quiet(lat: Path) -> None:
+    """As in `latcomp stats --json | head -0`."""
+    process = subprocess.Popen(
+        [*COMMAND, "stats", str(lat), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 6
+
+
+def test_binary_is_not_written_to_a_terminal(clip: Path) -> None:
+    """Standard output on a pseudo terminal: refused with exit code 2 before any work."""
+    master, slave = os.openpty()
+    done = subprocess.run(
+        [*COMMAND, "encode", str(clip), "-"],
+        stdout=slave,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(slave)
+    os.close(master)
+    assert done.returncode == 2
+    assert "terminal" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_video_is_not_read_from_a_terminal(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    done = subprocess.run(
+        [*COMMAND, "encode", "-", str(tmp_path / "out.lat")],
+        stdin=slave, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(slave)
+    os.close(master)
+    assert done.returncode == 2
+    assert "terminal" in done.stderr and len(done.stderr.splitlines()) == 1
