@@ -114,20 +114,32 @@ def input_file(path: Path) -> Path | BinaryIO:
     return sys.stdin.buffer
 
 
-def output_file(path: Path, *, json_on_stdout: bool = False) -> Path | BinaryIO:
-    """The path itself, or standard output for `-`.
+@contextmanager
+def output_place(path: Path, *, json_on_stdout: bool = False) -> Iterator[Path | BinaryIO]:
+    """The path itself, or a stream: standard output for `-`, and a pipe or device, which a finished file must not replace.
 
-    Raises `UsageError` when standard output is a terminal or already carries JSON.
+    Raises `UsageError` when standard output is a terminal or already carries JSON, `OutputError` when it cannot be opened.
     """
     if str(path) != STANDARD:
-        return path
+        if not path.exists() or path.is_file():
+            yield path
+            return
+        try:
+            stream = path.open("wb")
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
+        with stream:
+            yield stream
+        return
     if json_on_stdout:
         raise UsageError("--json and an output of - both want standard output: give the output a file name")
+    if sys.stdout is None or sys.stdout.closed:
+        raise OutputError("standard output is closed: give the output a file name")
     if sys.stdout.isatty():
         raise UsageError(
             "binary data is not written to a terminal: give a file name, or redirect standard output"
         )
-    return sys.stdout.buffer
+    yield sys.stdout.buffer
 
 
 def check_paths(source: Path, target: Path, force: bool) -> None:
@@ -143,7 +155,7 @@ def check_paths(source: Path, target: Path, force: bool) -> None:
         raise OutputError(f"{target} is a folder: give the output a file name")
     if not target.parent.is_dir():
         raise OutputError(f"the folder {target.parent} does not exist")
-    if target.exists() and not force:
+    if target.is_file() and not force:
         raise OutputError(f"{target} exists: choose another name, or replace it with --force")
 
 

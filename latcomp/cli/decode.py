@@ -22,7 +22,7 @@ from latcomp.cli.common import (
     input_file,
     note,
     notes,
-    output_file,
+    output_place,
     print_json,
     progress_bar,
 )
@@ -67,12 +67,12 @@ def decode(
         "audio": not no_audio, "tokenizer": tokenizer, "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
-    lat, video = input_file(source), output_file(target, json_on_stdout=json)
+    lat = input_file(source)
     check_paths(source, target, force)
 
-    from latcomp.codec import decode as decode_video
+    with output_place(target, json_on_stdout=json) as video, progress_bar("decoding", quiet) as progress:
+        from latcomp.codec import decode as decode_video
 
-    with progress_bar("decoding", quiet) as progress:
         result = decode_video(lat, video, progress=progress, **settings)
     notes(result.notes, quiet)
     if not quiet:

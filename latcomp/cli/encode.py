@@ -20,7 +20,7 @@ from latcomp.cli.common import (
     input_file,
     note,
     notes,
-    output_file,
+    output_place,
     print_json,
     progress_bar,
     readable_bytes,
@@ -82,12 +82,12 @@ def encode(
         "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
-    video, lat = input_file(source), output_file(target, json_on_stdout=json)
+    video = input_file(source)
     check_paths(source, target, force)
 
-    from latcomp.codec import encode as encode_video
+    with output_place(target, json_on_stdout=json) as lat, progress_bar("encoding", quiet) as progress:
+        from latcomp.codec import encode as encode_video
 
-    with progress_bar("encoding", quiet) as progress:
         result = encode_video(video, lat, progress=progress, **settings)
     notes(result.notes, quiet)
     if not quiet:

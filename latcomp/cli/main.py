@@ -75,7 +75,8 @@ def run(arguments: list[str] | None = None) -> NoReturn:
             signal.signal(number, _end_by_signal)
     try:
         code = app(arguments, prog_name="latcomp", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except Exception as error:
         code = _report(error)
     except KeyboardInterrupt:
@@ -93,8 +94,7 @@ def _report(error: Exception) -> int:
         _say(f"error: {error}")
         return codes.exit_code(error)
     if isinstance(error, BrokenPipeError):
-        # whoever read our output has left and wants no more, not even a message; the interpreter must not flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has left and wants no more, not even a message
         return codes.OUTPUT
     if hasattr(error, "format_message"):  # Typer's and Click's own errors: the command line was wrong
         context = getattr(error, "ctx", None)
@@ -104,7 +104,14 @@ def _report(error: Exception) -> int:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         _say("error: out of memory: give --device cpu, or a smaller video")
         return codes.DEVICE
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EIO,
+    ):
+        _drop_output()
         _say(f"error: the output cannot be written: {error.strerror}")
         return codes.OUTPUT
     lines = str(error).strip().splitlines()
@@ -112,6 +119,12 @@ def _report(error: Exception) -> int:
         f"error: unexpected {type(error).__name__}: {lines[0] if lines else 'no message'} (set {DEBUG}=1 for a traceback)"
     )
     return codes.UNEXPECTED
+
+
+def _drop_output() -> None:
+    """Send what standard output still buffers nowhere: flushing it when the interpreter ends would fail once more."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:
