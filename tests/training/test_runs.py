@@ -1,0 +1,91 @@
+"""Training runs: repeat for a seed, resume, and leave a model that loads and codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from latcomp.errors import UsageError
+from latcomp.tokenizer.registry import load_lit, load_tokenizer
+from latcomp.training import lit, tokenizer
+from latcomp.training.components import start_from_components
+from latcomp.training.data import load_clips, random_crop, to_rgb
+from latcomp.training.optim import orthogonalise
+from latcomp.training.rate import laplace_bits
+
+
+def test_a_run_repeats_for_its_seed_and_writes_a_whole_model(clips: Path, tmp_path: Path) -> None:
+    folders = [tokenizer.train(clips, tmp_path / name, steps=4, preset="tiny", seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    a, b, c = (load_file(folder / "model.safetensors") for folder in folders)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], c[name]) for name in a)
+    model = load_tokenizer(folders[0])
+    assert len(model.config.channel_mean) == model.config.channels
+    pixels = torch.zeros(1, 3, 8, 32, 32)
+    assert model.decode(model.encode(pixels)[0])[0].shape == pixels.shape
+    card = (folders[0] / "README.md").read_text()
+    assert "steps | 4" in card
+    assert "Licence" in card or "licence" in card
+    kinds = [json.loads(line)["kind"] for line in (folders[0] / "log.jsonl").read_text().splitlines()]
+    assert kinds[-1] == "final"
+
+
+def test_a_run_goes_on_from_its_checkpoint(clips: Path, tmp_path: Path) -> None:
+    tokenizer.train(clips, tmp_path / "first", steps=3, preset="tiny")
+    state = next((tmp_path / "cache").rglob("tokenizer-first/state.pt"))
+    folder = tokenizer.train(clips, tmp_path / "second", steps=2, preset="tiny", resume=state.parent)
+    assert "steps | 5" in (folder / "README.md").read_text()
+
+
+def test_a_lit_is_trained_for_a_tokenizer_and_starts_at_hold(clips: Path, tmp_path: Path) -> None:
+    base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+    folder = lit.train(clips, tmp_path / "lit", steps=3, preset="tiny", tokenizer=base)
+    model = load_lit(folder)
+    assert model.config.tokenizer_sha256
+    assert "gain_db@0.3" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}, {"steps": 0}, {"minutes": 0.0}])
+def test_a_budget_is_minutes_or_steps_and_more_than_zero(clips: Path, tmp_path: Path, budget: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        tokenizer.train(clips, tmp_path / "out", preset="tiny", **budget)  # type: ignore[arg-type]
+
+
+def test_an_unknown_preset_or_checkpoint_is_refused(clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        tokenizer.train(clips, tmp_path / "out", steps=1, preset="huge")
+    with pytest.raises(UsageError):
+        tokenizer.train(clips, tmp_path / "out", steps=1, preset="tiny", resume=tmp_path / "nothing")
+
+
+def test_the_start_is_a_working_transform_codec(clips: Path) -> None:
+    """Before the first step the network adds nothing, and the principal components alone must reconstruct well."""
+    found = load_clips(clips, 8, 64)
+    model = tokenizer.Tokenizer(tokenizer.PRESETS["tiny"].config)
+    start_from_components(model, found, seed=0, crops=20)
+    pixels = to_rgb(random_crop(found, 0, 1, 1, 8, 64)[None])
+    with torch.no_grad():
+        decoded, _ = model.decode(model.encode(pixels)[0])
+    assert (decoded - pixels).square().mean() < 0.5 * pixels.var()
+
+
+def test_laplace_bits_add_up_to_one_probability() -> None:
+    values = torch.arange(-400, 401, dtype=torch.float64)
+    for scale in (0.2, 1.0, 7.0):
+        bits = laplace_bits(values, torch.full_like(values, 0.3), torch.full_like(values, scale))
+        assert torch.exp2(-bits).sum() == pytest.approx(1.0, abs=2e-2)
+
+
+def test_laplace_bits_have_a_slope_everywhere() -> None:
+    values = torch.linspace(-12, 12, 97, requires_grad=True)
+    laplace_bits(values, torch.zeros(97), torch.full((97,), 1.0)).sum().backward()
+    assert (values.grad[values.abs() > 0.1].abs() > 0.05).all()
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
+    matrix = torch.randn(40, 90, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalise(matrix))
+    assert values.min() > 0.5
+    assert values.max() < 1.4
