@@ -1,0 +1,93 @@
+"""Audio packets, copied byte for byte: how a chunk of them is written and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latcomp.container.format import AUDIO_HEAD
+from latcomp.container.times import PTS_MAX, PTS_MIN
+from latcomp.container.varint import VarintReader, put_signed, put_unsigned
+from latcomp.errors import DamagedFileError, UsageError
+
+HAS_PTS, HAS_DTS = 1, 2
+WHAT = "audio chunk"
+NUMBERS_BYTES_MIN = 4  # presence, duration, flags and size take at least a byte each
+
+
+@dataclass(frozen=True)
+class AudioPacketBytes:
+    """One packet of an audio stream as the source had it."""
+
+    pts: int | None
+    """Presentation time in the stream's own time base."""
+    dts: int | None
+    """Decoding time in the same unit."""
+    duration: int
+    """Length in the same unit; 0 when unknown."""
+    flags: int
+    """1: key frame; other bits are kept as they come."""
+    data: bytes
+
+
+@dataclass(frozen=True)
+class AudioChunk:
+    """Successive packets of one audio stream."""
+
+    stream: int
+    """Place of the stream in the header's `audio`."""
+    packets: tuple[AudioPacketBytes, ...]
+
+
+def pack_audio(chunk: AudioChunk) -> bytes:
+    """Payload of an audio chunk: the numbers of all packets (times as differences), then their bytes in a row."""
+    out = bytearray(AUDIO_HEAD.pack(stream=chunk.stream, packets=len(chunk.packets)))
+    last = 0
+    for packet in chunk.packets:
+        if packet.flags < 0 or packet.flags >> 64:
+            raise UsageError(f"audio packet flags {packet.flags} are not 64 bits")
+        put_unsigned(out, (HAS_PTS if packet.pts is not None else 0) | (HAS_DTS if packet.dts is not None else 0))
+        if packet.pts is not None:
+            put_signed(out, packet.pts - last)
+            last = packet.pts
+        if packet.dts is not None:
+            put_signed(out, packet.dts - last)
+        put_signed(out, packet.duration)
+        put_unsigned(out, packet.flags)
+        put_unsigned(out, len(packet.data))
+    for packet in chunk.packets:
+        out += packet.data
+    return bytes(out)
+
+
+def unpack_audio(payload: bytes | memoryview, streams: int) -> AudioChunk:
+    """The packets of an audio chunk's payload; `streams` is how many the header names. Raises `DamagedFileError` on anything unfit."""
+    if len(payload) < AUDIO_HEAD.size:
+        raise DamagedFileError(f"{WHAT}: {len(payload)} bytes are too few")
+    head = AUDIO_HEAD.unpack(payload)
+    if head["stream"] >= streams:
+        raise DamagedFileError(f"{WHAT}: stream {head['stream']}, the header names {streams}")
+    if head["packets"] * NUMBERS_BYTES_MIN > len(payload):
+        raise DamagedFileError(f"{WHAT}: {head['packets']} packets in {len(payload)} bytes")
+    numbers = VarintReader(payload, WHAT, AUDIO_HEAD.size)
+    read: list[tuple[int | None, int | None, int, int, int]] = []
+    last = 0
+    for _ in range(head["packets"]):
+        present = numbers.unsigned()
+        if present > (HAS_PTS | HAS_DTS):
+            raise DamagedFileError(f"{WHAT}: presence {present}")
+        pts = dts = None
+        if present & HAS_PTS:
+            pts = last = last + numbers.signed()
+        if present & HAS_DTS:
+            dts = last + numbers.signed()
+        if not all(PTS_MIN <= time <= PTS_MAX for time in (pts, dts) if time is not None):
+            raise DamagedFileError(f"{WHAT}: a time passes 64 bits")
+        read.append((pts, dts, numbers.signed(), numbers.unsigned(), numbers.unsigned()))
+    offset = numbers.offset
+    if offset + sum(size for *_, size in read) != len(payload):
+        raise DamagedFileError(f"{WHAT}: the sizes of its packets do not fill it")
+    packets = []
+    for pts, dts, duration, flags, size in read:
+        packets.append(AudioPacketBytes(pts, dts, duration, flags, bytes(payload[offset : offset + size])))
+        offset += size
+    return AudioChunk(head["stream"], tuple(packets))

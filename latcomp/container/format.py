@@ -1,0 +1,122 @@
+"""The constants and fixed structs of the .lat format, as data: writer, reader, FORMAT.md's test and `stats` all follow from these lists.
+
+All integers are little-endian. FORMAT.md beside this file explains each of them.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from latcomp.errors import UsageError
+
+MAGIC = b"\x89LAT\r\n\x1a\n"  # a byte above 127 and both line ends: a transfer in text mode damages it visibly
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """One member of a fixed struct."""
+
+    name: str
+    code: str
+    """Letter of Python's `struct` module: B, H, I, Q unsigned of 1, 2, 4, 8 bytes; q signed of 8; Ns bytes."""
+    meaning: str
+
+
+class Layout:
+    """A fixed little-endian struct made of named fields; packs from and unpacks to a dict by name."""
+
+    def __init__(self, *fields: Field) -> None:
+        self.fields = fields
+        self._struct = struct.Struct("<" + "".join(field.code for field in fields))
+        self.size: int = self._struct.size
+
+    def pack(self, **values: int | bytes) -> bytes:
+        """The struct's bytes. Raises `UsageError` naming the struct's values when one does not fit its field."""
+        try:
+            return self._struct.pack(*(values[field.name] for field in self.fields))
+        except struct.error as error:
+            raise UsageError(f"a number does not fit the .lat format: {error} in {values}") from None
+
+    def unpack(self, data: bytes | bytearray | memoryview, offset: int = 0) -> dict[str, int]:
+        """Values by name of the struct at `offset`; the caller has made sure that enough bytes are there."""
+        return dict(zip((f.name for f in self.fields), self._struct.unpack_from(data, offset), strict=True))
+
+
+PRELUDE = Layout(
+    Field("magic", "8s", "the magic bytes"),
+    Field("version", "H", "format version, 1"),
+    Field("header_bytes", "I", "length of the zstd frame that holds the JSON header"),
+)
+CRC = Layout(Field("crc", "I", "CRC-32 (as in zlib, gzip and PNG)"))
+
+CHUNK_HEAD = Layout(
+    Field("type", "4s", "four ASCII letters; a lower-case first letter marks a chunk that may be skipped when unknown"),
+    Field("payload_bytes", "I", "length of the payload"),
+)
+
+GROUP_CHUNK = b"GRUP"
+AUDIO_CHUNK = b"AUDI"
+INDEX_CHUNK = b"INDX"
+END_CHUNK = b"ENDF"
+
+CHUNK_TYPES = {
+    GROUP_CHUNK: "a group: times, keep mask and tokens of up to `group_latent_frames` latent frames",
+    AUDIO_CHUNK: "audio packets of one stream, copied",
+    INDEX_CHUNK: "where each segment starts",
+    END_CHUNK: "the end marker: counts of what was written and the place of the index",
+}
+
+GROUP_HEAD = Layout(
+    Field("index", "I", "number of the group in the file, from 0"),
+    Field("first_frame", "I", "number of the group's first frame in the file, from 0"),
+    Field("first_pts", "q", "presentation time of that frame, in `time_base` units"),
+    Field("frames", "H", "frames of the group; the last latent frame may stand for fewer than `temporal`"),
+    Field("latent_frames", "B", "latent frames T of the group, 1 to `group_latent_frames`"),
+    Field("flags", "B", "group flags"),
+    Field("mask_coding", "B", "mask coding id"),
+    Field("token_layout", "B", "token layout id"),
+    Field("tokens_kept", "I", "number N of kept tokens: the ones in the keep mask"),
+    Field("times_bytes", "H", "length of the times that follow this struct"),
+    Field("mask_bytes", "I", "length of the mask that follows the times; the tokens take the rest of the payload"),
+)
+
+FLAG_KEY = 1
+FLAG_LIT = 2
+GROUP_FLAGS = {
+    FLAG_KEY: "key group: starts a segment; every position of its first latent frame is kept",
+    FLAG_LIT: "fill by the LIT; otherwise by hold",
+}
+
+INDEX_HEAD = Layout(
+    Field("segments", "I", "number of entries"),
+)
+INDEX_ENTRY = Layout(
+    Field("group", "I", "number of the key group"),
+    Field("first_frame", "I", "number of its first frame"),
+    Field("first_pts", "q", "presentation time of that frame"),
+    Field("offset", "Q", "where reading starts: the first byte after the group before, so audio in between is included"),
+)
+
+END = Layout(
+    Field("groups", "I", "number of groups in the file"),
+    Field("frames", "I", "number of frames in the file"),
+    Field("audio_packets", "I", "number of audio packets in the file"),
+    Field("index_offset", "Q", "offset of the index chunk"),
+)
+
+AUDIO_HEAD = Layout(
+    Field("stream", "B", "number of the audio stream: its place in the header's `audio`"),
+    Field("packets", "I", "number of packets"),
+)
+
+MASK_ALL, MASK_BITS, MASK_CHANGES = range(3)
+MASK_CODINGS = {
+    MASK_ALL: "every position is kept; no bytes",
+    MASK_BITS: "the bits themselves",
+    MASK_CHANGES: "each latent frame's bits XOR those of the latent frame before",
+}
+
+SYMBOL_MIN, SYMBOL_MAX = -(2**15), 2**15 - 1
+WINDOW_BYTES_MAX = 8 << 20

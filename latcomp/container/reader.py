@@ -1,0 +1,174 @@
+"""Groups and audio of a .lat file in file order, from files and pipes, up to and again after damage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from latcomp.container.audio import AudioChunk
+from latcomp.container.chunks import ByteSource, Chunk
+from latcomp.container.group import Group, GroupHead, unpack_group
+from latcomp.container.header import Header
+from latcomp.container.index import EndMarker, IndexEntry, entry_of_frame, entry_of_pts, load_index
+from latcomp.container.limits import Limits
+from latcomp.container.times import PTS_MAX, PTS_MIN
+from latcomp.container.tokens import TokenState
+from latcomp.container.walk import Problem, Walk, read_header
+from latcomp.errors import DamagedFileError, UsageError
+
+
+@dataclass(frozen=True)
+class LostGroups:
+    """Frames that damage took: they come where their groups would have come."""
+
+    first_frame: int
+    """Number of the first lost frame."""
+    frames: int
+    """How many."""
+    pts: np.ndarray
+    """int64 (frames,): their times, where the group's head could be read; between and around those, evenly spaced."""
+
+
+class Reader:
+    """An open .lat file. Iterate over it once: Group, AudioChunk and, where damage was met, LostGroups come in file order.
+
+    Raises on opening: `DamagedFileError` (not a .lat file, or its header is damaged), `UnsupportedFileError` (version, coding),
+    `LimitError`. Damage further on is stepped over and noted in `damage`: after it, reading goes on at the next key group. Later raised:
+    `UnsupportedFileError` for chunks or layouts of a later version, `LimitError` for claims above the limits.
+    """
+
+    def __init__(self, fo: BinaryIO, limits: Limits | None = None) -> None:
+        self._fo = fo
+        self.limits = limits or Limits()
+        self._seekable = _can_seek(fo)
+        source = ByteSource(fo)
+        self.header: Header = read_header(source, self.limits)
+        self._walk = Walk(source, self.header, self.limits)
+        self._index: tuple[EndMarker, tuple[IndexEntry, ...]] | None = None
+        self._index_tried = False
+        self._state: TokenState | None = None  # None: the next group can only be a key group
+        self._next_frame = 0  # the first frame that was neither given nor reported lost
+        self._last_pts: int | None = None
+        self._skipped: list[GroupHead] = []  # readable heads of groups that could not be decoded
+
+    @property
+    def damage(self) -> list[Problem]:
+        """What was wrong so far, in file order; empty for an intact file."""
+        return self._walk.problems
+
+    @property
+    def index(self) -> tuple[IndexEntry, ...] | None:
+        """The segments of a seekable file; None for a pipe, or when the index is missing or damaged."""
+        if not self._index_tried and self._seekable:
+            place = self._fo.tell()
+            self._index = load_index(self._fo, self.limits)
+            self._fo.seek(place)
+        self._index_tried = True
+        return None if self._index is None else self._index[1]
+
+    @property
+    def frames_total(self) -> int | None:
+        """Frames of the file, from its end marker; None when that is not at hand (a pipe before its end, a file cut off)."""
+        if self._walk.end is not None:
+            return self._walk.end.frames
+        return None if self.index is None or self._index is None else self._index[0].frames
+
+    def seek_segment(self, frame: int) -> IndexEntry | None:
+        """Go on at the segment that holds `frame`. Gives None, and reading goes on where it was, without an index."""
+        return self._seek(entry_of_frame(self.index, frame)) if self.index else None
+
+    def seek_seconds(self, seconds: float) -> IndexEntry | None:
+        """Go on at the segment that holds a presentation time. Gives None, and reading goes on where it was, without an index."""
+        if not math.isfinite(seconds):
+            raise UsageError(f"{seconds} is not a time")
+        numerator, denominator = self.header.time_base
+        pts = math.floor(seconds * denominator / numerator)
+        return self._seek(entry_of_pts(self.index, pts)) if self.index else None
+
+    def _seek(self, entry: IndexEntry) -> IndexEntry:
+        self._fo.seek(entry.offset)
+        self._walk.seek(ByteSource(self._fo, entry.offset), entry)
+        self._state, self._next_frame, self._last_pts, self._skipped = None, entry.first_frame, None, []
+        return entry
+
+    def __iter__(self) -> Iterator[Group | AudioChunk | LostGroups]:
+        for chunk, content in self._walk:
+            if isinstance(content, AudioChunk):
+                yield content
+            elif isinstance(content, GroupHead):
+                group = self._group(chunk, content)
+                if group is not None:
+                    yield from self._lost(group.first_frame, int(group.pts[0]))
+                    self._next_frame = group.first_frame + len(group.pts)
+                    self._last_pts = int(group.pts[-1])
+                    yield group
+        # behind the last group: what the end marker says was there, or at least what could be read of it
+        last = self._skipped[-1] if self._skipped else None
+        known_end = last.first_frame + last.frames if last else self._next_frame
+        yield from self._lost(self._walk.end.frames if self._walk.end else known_end, None)
+
+    def _group(self, chunk: Chunk, head: GroupHead) -> Group | None:
+        """The decoded group, or None when damage leaves it undecodable."""
+        if head.key:
+            self._state = TokenState(self.header)
+        elif self._state is None or head.first_frame != self._next_frame:
+            if not self.damage:
+                self._walk.note(chunk.offset, f"group {head.index} is no key group and nothing stands before it")
+            self._state = None
+        if self._state is not None:
+            try:
+                return unpack_group(chunk.payload, head, self.header, self._state)
+            except DamagedFileError as error:
+                self._walk.note(chunk.offset, str(error))
+                self._state = None
+        self._skipped.append(head)
+        return None
+
+    def _lost(self, until_frame: int, until_pts: int | None) -> Iterator[LostGroups]:
+        frames = until_frame - self._next_frame
+        if frames > 0:
+            known = [(head.first_frame - self._next_frame, head.pts) for head in self._skipped]
+            pts = self._lost_times(frames, known, until_pts)
+            yield LostGroups(self._next_frame, frames, pts)
+        self._skipped = []
+
+    def _lost_times(self, frames: int, known: list[tuple[int, np.ndarray]], until_pts: int | None) -> np.ndarray:
+        """int64 (frames,) times: `known` ones in their places, evenly spaced ones elsewhere."""
+        places: list[int] = [] if self._last_pts is None else [-1]
+        times: list[int] = [] if self._last_pts is None else [self._last_pts]
+        for first, pts in known:
+            places += range(first, first + len(pts))
+            times += pts.tolist()
+        if until_pts is not None:
+            places.append(frames)
+            times.append(until_pts)
+        step = self._frame_step()
+        if not places:
+            places, times = [0], [0]
+        if places[0] > 0:
+            times.insert(0, times[0] - round(step * places[0]))
+            places.insert(0, 0)
+        if places[-1] < frames - 1:
+            times.append(times[-1] + round(step * (frames - 1 - places[-1])))
+            places.append(frames - 1)
+        base = times[0]  # floats hold the differences exactly, whatever the times themselves are
+        spread = np.interp(np.arange(frames), places, [time - base for time in times])
+        found = [min(max(base + round(offset), PTS_MIN), PTS_MAX) for offset in spread.tolist()]
+        return np.array(found, np.int64)
+
+    def _frame_step(self) -> float:
+        """Usual time between frames, in time base units."""
+        rate, (numerator, denominator) = self.header.average_rate, self.header.time_base
+        if rate is None or rate[0] == 0:
+            return max(denominator / (25 * numerator), 1.0)  # any guess will do where the source had no rate
+        return rate[1] * denominator / (rate[0] * numerator)
+
+
+def _can_seek(fo: BinaryIO) -> bool:
+    """Whether offsets in the file are places of the file object."""
+    seekable = getattr(fo, "seekable", None)
+    return bool(seekable is not None and seekable() and fo.tell() == 0)

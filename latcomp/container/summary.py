@@ -1,0 +1,110 @@
+"""What a .lat file costs: bytes by kind and counts by group, gathered while writing or scanning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from latcomp.container.chunks import CHUNK_OVERHEAD
+from latcomp.container.format import VERSION
+from latcomp.container.group import GroupHead
+from latcomp.container.header import Header
+from latcomp.container.walk import Problem
+
+
+@dataclass(frozen=True)
+class GroupSummary:
+    """Counts of one group."""
+
+    index: int
+    key: bool
+    first_frame: int
+    first_pts: int
+    last_pts: int
+    frames: int
+    latent_frames: int
+    tokens_total: int
+    """Positions of all its latent frames."""
+    tokens_kept: int
+    bytes_mask: int
+    bytes_tokens: int
+    bytes: int
+    """All bytes of its chunk."""
+    fill: str
+
+
+@dataclass
+class FileSummary:
+    """Counts of one file."""
+
+    header: Header
+    bytes_header: int
+    """Everything before the first chunk."""
+    format_version: int = VERSION
+    bytes_total: int = 0
+    bytes_mask: int = 0
+    bytes_tokens: int = 0
+    bytes_audio: int = 0
+    """Whole audio chunks."""
+    audio_packets: int = 0
+    groups: list[GroupSummary] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    """What was damaged; empty for an intact file."""
+    last_step: int | None = None
+    """Time between the last two frames of a group, as last seen: the guess for how long the last frame stays."""
+
+    @property
+    def bytes_other(self) -> int:
+        """Group heads, frame times, chunk framing, index and end marker."""
+        return self.bytes_total - self.bytes_header - self.bytes_mask - self.bytes_tokens - self.bytes_audio
+
+    @property
+    def frames(self) -> int:
+        """Frames of all groups."""
+        return sum(group.frames for group in self.groups)
+
+    @property
+    def latent_frames(self) -> int:
+        """Latent frames of all groups."""
+        return sum(group.latent_frames for group in self.groups)
+
+    @property
+    def tokens_total(self) -> int:
+        """Positions of all latent frames."""
+        return sum(group.tokens_total for group in self.groups)
+
+    @property
+    def tokens_kept(self) -> int:
+        """Kept tokens of all groups."""
+        return sum(group.tokens_kept for group in self.groups)
+
+    @property
+    def segments(self) -> int:
+        """Segments: key groups."""
+        return sum(group.key for group in self.groups)
+
+    @property
+    def duration_seconds(self) -> float:
+        """From the first frame's time to the end of the last frame, which stays as long as the one before it did."""
+        if not self.groups:
+            return 0.0
+        numerator, denominator = self.header.time_base
+        span = max(group.last_pts for group in self.groups) - min(group.first_pts for group in self.groups)
+        rate = self.header.average_rate
+        if self.last_step is not None:
+            return (span + self.last_step) * numerator / denominator
+        return span * numerator / denominator + (rate[1] / rate[0] if rate is not None and rate[0] else 0.0)
+
+    def add_group(self, head: GroupHead, payload_bytes: int) -> None:
+        """Count a group's chunk (but not into `bytes_total`)."""
+        rows, columns = self.header.grid
+        if head.frames > 1:
+            self.last_step = max(int(head.pts[-1]) - int(head.pts[-2]), 0)
+        self.bytes_mask += head.bytes_mask
+        self.bytes_tokens += head.bytes_tokens
+        self.groups.append(
+            GroupSummary(
+                head.index, head.key, head.first_frame, int(head.pts[0]), int(head.pts[-1]), head.frames, head.latent_frames,
+                head.latent_frames * rows * columns, head.tokens_kept, head.bytes_mask, head.bytes_tokens,
+                payload_bytes + CHUNK_OVERHEAD, head.fill,
+            )
+        )  # fmt: skip

@@ -1,0 +1,152 @@
+"""The chunks of a file in order, each checked for its place in the sequence; damage is noted and stepped over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from latcomp.container.audio import AudioChunk, unpack_audio
+from latcomp.container.chunks import BadChunk, ByteSource, Chunk, ChunkReader
+from latcomp.container.format import AUDIO_CHUNK, CHUNK_TYPES, GROUP_CHUNK, INDEX_CHUNK, PRELUDE
+from latcomp.container.group import GroupHead, unpack_head
+from latcomp.container.header import Header, header_length, unpack_header
+from latcomp.container.index import EndMarker, IndexEntry, unpack_end, unpack_index
+from latcomp.container.limits import Limits
+from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
+
+AUDIO_BYTES_MAX = 64 << 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a file that is not as it should be."""
+
+    offset: int
+    """Byte where it was noticed."""
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def read_header(source: ByteSource, limits: Limits) -> Header:
+    """The header at the front of a file; raises what `unpack_header` raises."""
+    prelude = source.take(PRELUDE.size)
+    return unpack_header(prelude, source.take(header_length(prelude, limits)), limits)
+
+
+class Walk:
+    """Iterates over (chunk, content): a GroupHead, AudioChunk, index entries or EndMarker each; optional unknown chunks are left out.
+
+    problems: what was wrong so far; damage never ends the walk, only the end of the bytes or the end marker does.
+    """
+
+    def __init__(self, source: ByteSource, header: Header, limits: Limits) -> None:
+        rows, columns = header.grid
+        symbols = header.group_latent_frames * rows * columns * header.channels
+        # no honest chunk is longer, so a damaged length is seen at once and not only after buffering what it claims
+        longest = max(AUDIO_BYTES_MAX, 8 * symbols)
+        self.limits = replace(limits, max_chunk_bytes=min(limits.max_chunk_bytes, longest))
+        self.source, self.header = source, header
+        self._chunks = ChunkReader(source, self.limits)
+        self.problems: list[Problem] = []
+        self.next_group = self.next_frame = self.audio_packets = 0
+        self.segments: list[IndexEntry] = []
+        self.end: EndMarker | None = None
+        self.from_start = True
+        """Whether every chunk since the header was walked; false after a seek, when counts cannot be compared."""
+        self._behind_group = source.offset
+
+    def seek(self, source: ByteSource, entry: IndexEntry) -> None:
+        """Go on at a segment's start."""
+        self.source, self._chunks = source, ChunkReader(source, self.limits)
+        self.next_group, self.next_frame = entry.group, entry.first_frame
+        self.end, self.from_start = None, False
+
+    def note(self, offset: int, message: str) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(offset, message))
+
+    def __iter__(self) -> Iterator[tuple[Chunk, GroupHead | AudioChunk | tuple[IndexEntry, ...] | EndMarker]]:
+        while self.end is None:
+            chunk = self._next()
+            if chunk is None:
+                self.note(self.source.offset, f"the file is cut off: it ends at byte {self.source.offset} without an end marker")
+                return
+            if chunk.type not in CHUNK_TYPES:
+                if chunk.type[:1].isupper():
+                    raise UnsupportedFileError(
+                        f"the file needs chunks of type {chunk.type.decode('ascii')}, which this latcomp does not know: use a newer one"
+                    )
+                continue
+            try:
+                content = self._content(chunk)
+            except DamagedFileError as error:
+                self.note(chunk.offset, str(error))
+                continue
+            if content is not None:
+                yield chunk, content
+        with self.source.peek(1) as more:
+            if more:
+                self.note(self.source.offset, f"bytes behind the end marker, from byte {self.source.offset}")
+
+    def _next(self) -> Chunk | None:
+        try:
+            return self._chunks.next()
+        except BadChunk as bad:
+            self.note(bad.offset, str(bad))
+            return self._chunks.find_next()
+
+    def _content(self, chunk: Chunk) -> GroupHead | AudioChunk | tuple[IndexEntry, ...] | EndMarker | None:
+        """What a chunk of a known type says; None for a group that does not come in its place."""
+        if chunk.type == GROUP_CHUNK:
+            return self._group(chunk)
+        if chunk.type == AUDIO_CHUNK:
+            audio = unpack_audio(chunk.payload, len(self.header.audio))
+            self.audio_packets += len(audio.packets)
+            return audio
+        if chunk.type == INDEX_CHUNK:
+            entries = unpack_index(chunk.payload, self.limits)
+            if self.from_start and not self.problems and list(entries) != self.segments:
+                raise DamagedFileError("the index does not fit the file")
+            return entries
+        end = unpack_end(chunk.payload, self.limits)
+        self._check_end(chunk, end)
+        self.end = end
+        return end
+
+    def _group(self, chunk: Chunk) -> GroupHead | None:
+        """The head of a group that comes in its place, or later than expected; None for one that comes again or contradicts the order."""
+        head = unpack_head(chunk.payload, self.header, self.limits)
+        ahead, frames = head.index - self.next_group, head.first_frame - self.next_frame
+        longest = self.header.group_latent_frames * self.header.temporal
+        if ahead < 0:
+            self.note(chunk.offset, f"group {head.index} comes again or too late")
+            return None
+        if not ahead <= frames <= ahead * longest:
+            self.note(chunk.offset, f"group {head.index} claims to start at frame {head.first_frame}, {self.next_frame} is next")
+            return None
+        if ahead:
+            if frames > self.limits.max_lost_frames:
+                raise LimitError(f"{frames} frames before group {head.index} are missing, {self.limits.max_lost_frames} are allowed")
+            which = f"group {self.next_group} is" if ahead == 1 else f"groups {self.next_group} to {head.index - 1} are"
+            self.note(chunk.offset, f"{which} missing ({frames} frames)")
+        if head.key:
+            self.segments.append(IndexEntry(head.index, head.first_frame, int(head.pts[0]), self._behind_group))
+        self._behind_group = chunk.offset + chunk.size
+        self.next_group, self.next_frame = head.index + 1, head.first_frame + head.frames
+        return head
+
+    def _check_end(self, chunk: Chunk, end: EndMarker) -> None:
+        longest = self.header.group_latent_frames * self.header.temporal
+        ahead, frames = end.groups - self.next_group, end.frames - self.next_frame
+        if not 0 <= ahead <= frames <= ahead * longest:
+            raise DamagedFileError(
+                f"the end marker claims {end.groups} groups and {end.frames} frames, {self.next_group} and {self.next_frame} came"
+            )
+        if frames > self.limits.max_lost_frames:
+            raise LimitError(f"{frames} frames at the end are missing, {self.limits.max_lost_frames} are allowed")
+        if ahead:
+            self.note(chunk.offset, f"the last {ahead} groups are missing ({frames} frames)")
+        if self.from_start and not self.problems and end.audio_packets != self.audio_packets:
+            self.note(chunk.offset, f"the end marker claims {end.audio_packets} audio packets, {self.audio_packets} came")

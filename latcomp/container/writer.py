@@ -1,0 +1,112 @@
+"""Groups and audio into a .lat file, written forward only, so that it may go to a pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO
+
+from latcomp.container.audio import AudioChunk, pack_audio
+from latcomp.container.chunks import pack_chunk
+from latcomp.container.format import AUDIO_CHUNK, END_CHUNK, GROUP_CHUNK, INDEX_CHUNK
+from latcomp.container.group import Group, pack_group
+from latcomp.container.header import Header, check_header_limits, pack_header
+from latcomp.container.index import EndMarker, IndexEntry, pack_end, pack_index
+from latcomp.container.limits import Limits
+from latcomp.container.summary import FileSummary
+from latcomp.container.tokens import TokenState
+from latcomp.errors import UsageError
+
+
+@dataclass(frozen=True)
+class GroupSizes:
+    """Bytes that one group took."""
+
+    bytes_mask: int
+    bytes_tokens: int
+    bytes_total: int
+    """Its whole chunk."""
+
+
+class Writer:
+    """Writes one .lat file; `close` finishes it. As a context manager it closes on success only, so a failed file has no end marker.
+
+    Raises `UsageError` for groups that do not follow each other or do not fit the header, `LimitError` for what no reader would accept.
+    """
+
+    def __init__(self, fo: BinaryIO, header: Header) -> None:
+        check_header_limits(header, Limits(max_pixels=2**48))
+        self.header = header
+        self._fo = fo
+        self._offset = 0
+        self._state: TokenState | None = None
+        self._segments: list[IndexEntry] = []
+        front = pack_header(header)
+        self._put(front)
+        self._behind_group = self._offset
+        self._summary = FileSummary(header, bytes_header=len(front))
+        self._frames = 0
+        self._closed = False
+
+    def _put(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:  # a raw pipe may take less than it is given
+            taken = self._fo.write(view)
+            view = view[len(view) if taken is None else taken :]
+        self._offset += len(data)
+
+    def write_group(self, group: Group) -> GroupSizes:
+        """Write the next group; gives its sizes in bytes."""
+        self._require_open()
+        if group.index != len(self._summary.groups) or group.first_frame != self._frames:
+            raise UsageError(
+                f"group {group.index} at frame {group.first_frame} was given, group {len(self._summary.groups)} at frame "
+                f"{self._frames} is next"
+            )
+        if group.key:
+            self._state = TokenState(self.header)
+        elif self._state is None:
+            raise UsageError("the first group of a file must be a key group")
+        payload, head = pack_group(group, self.header, self._state)
+        if group.key:
+            self._segments.append(IndexEntry(group.index, group.first_frame, int(group.pts[0]), self._behind_group))
+        self._put(pack_chunk(GROUP_CHUNK, payload))
+        self._behind_group = self._offset
+        self._frames += head.frames
+        self._summary.add_group(head, len(payload))
+        return GroupSizes(head.bytes_mask, head.bytes_tokens, self._summary.groups[-1].bytes)
+
+    def write_audio(self, chunk: AudioChunk) -> int:
+        """Write audio packets of one stream; gives the bytes they took. No packets, no bytes."""
+        self._require_open()
+        if not 0 <= chunk.stream < len(self.header.audio):
+            raise UsageError(f"audio stream {chunk.stream} is not among the header's {len(self.header.audio)}")
+        if not chunk.packets:
+            return 0
+        packed = pack_chunk(AUDIO_CHUNK, pack_audio(chunk))
+        self._put(packed)
+        self._summary.bytes_audio += len(packed)
+        self._summary.audio_packets += len(chunk.packets)
+        return len(packed)
+
+    def close(self) -> FileSummary:
+        """Write index and end marker; gives the summary of the file. The file object stays open. A second call writes nothing."""
+        if not self._closed:
+            summary, index_offset = self._summary, self._offset
+            self._put(pack_chunk(INDEX_CHUNK, pack_index(self._segments)))
+            marker = EndMarker(len(summary.groups), self._frames, summary.audio_packets, index_offset)
+            self._put(pack_chunk(END_CHUNK, pack_end(marker)))
+            self._closed = True
+            summary.bytes_total = self._offset
+        return self._summary
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UsageError("the file was closed")
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()

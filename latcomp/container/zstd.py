@@ -1,0 +1,57 @@
+"""zstd frames with a bound: the declared size is compared with the expected one before anything is allocated."""
+
+from __future__ import annotations
+
+import zstandard
+
+from latcomp.container.format import WINDOW_BYTES_MAX
+from latcomp.errors import DamagedFileError
+
+LEVEL = 19
+QUICK_LEVEL = 3
+
+
+def compress(data: bytes | bytearray | memoryview, level: int = LEVEL) -> bytes:
+    """One zstd frame that declares its content size; no zstd checksum, as every chunk has its CRC-32; window at most 8 MiB."""
+    size = len(data)
+    found = zstandard.ZstdCompressionParameters.from_level(level, source_size=size)
+    settings = zstandard.ZstdCompressionParameters.from_level(
+        level,
+        source_size=size,
+        window_log=min(found.window_log, WINDOW_BYTES_MAX.bit_length() - 1),
+        write_content_size=True,
+        write_checksum=False,
+        threads=0,  # more threads would give other bytes
+    )
+    return zstandard.ZstdCompressor(compression_params=settings).compress(data)
+
+
+def decompress(frame: bytes | memoryview, most: int, what: str, exactly: int | None = None) -> bytes:
+    """The content of one zstd frame of at most `most` bytes (or of `exactly` so many).
+
+    Raises `DamagedFileError` naming `what` when the frame declares no size or another one, needs a window above 8 MiB or a dictionary,
+    is damaged, or is followed by more bytes.
+    """
+    try:
+        found = zstandard.get_frame_parameters(frame)
+    except zstandard.ZstdError as error:
+        raise DamagedFileError(f"{what}: not a zstd frame ({error})") from None
+    size = found.content_size
+    if size == zstandard.CONTENTSIZE_UNKNOWN:
+        raise DamagedFileError(f"{what}: the zstd frame does not declare its size")
+    if size > most or (exactly is not None and size != exactly):
+        expected = f"at most {most}" if exactly is None else f"exactly {exactly}"
+        raise DamagedFileError(f"{what}: the zstd frame declares {size} bytes, {expected} belong there")
+    if found.dict_id:
+        raise DamagedFileError(f"{what}: the zstd frame needs a dictionary")
+    if found.window_size > max(WINDOW_BYTES_MAX, 1024):
+        raise DamagedFileError(f"{what}: the zstd frame needs a window of {found.window_size} bytes, 8 MiB are allowed")
+    try:
+        content = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX).decompress(
+            frame, max_output_size=max(size, 1), allow_extra_data=False
+        )
+    except zstandard.ZstdError as error:
+        raise DamagedFileError(f"{what}: damaged zstd frame ({error})") from None
+    if len(content) != size:
+        raise DamagedFileError(f"{what}: {len(content)} bytes came out of a zstd frame that declares {size}")
+    return content

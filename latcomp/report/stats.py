@@ -1,0 +1,62 @@
+"""The object of `latcomp stats --json`, from a file's summary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from latcomp.container import FileSummary
+
+RAW_BYTES = 2  # an fp16 number
+
+
+def stats_dict(summary: FileSummary) -> dict[str, Any]:
+    """JSON-able figures of one file, keys as the documentation of `stats --json` lists them.
+
+    bpp: bits of everything but audio over frames x width x height. bits_per_token: the same bits over kept tokens. ratio_to_raw_latents:
+    bytes of fp16 latents at all positions over bytes without audio. Figures that nothing can be divided by are 0 (an empty file).
+    """
+    header = summary.header
+    frames, kept, total = summary.frames, summary.tokens_kept, summary.tokens_total
+    plain_bytes = summary.bytes_total - summary.bytes_audio
+    duration = summary.duration_seconds
+    numerator, denominator = header.time_base
+    return {
+        "format_version": summary.format_version,
+        "bytes_total": summary.bytes_total,
+        "bytes_header": summary.bytes_header,
+        "bytes_mask": summary.bytes_mask,
+        "bytes_tokens": summary.bytes_tokens,
+        "bytes_audio": summary.bytes_audio,
+        "bytes_other": summary.bytes_other,
+        "frames": frames,
+        "width": header.width,
+        "height": header.height,
+        "duration_seconds": duration,
+        "fps_average": frames / duration if duration > 0 else 0.0,
+        "tokenizer": {name: header.tokenizer[name] for name in ("name", "sha256", "channels", "spatial", "temporal")},
+        "lit": None if header.lit is None else {name: header.lit[name] for name in ("name", "sha256")},
+        "quality": header.quality,
+        "coding": header.coding,
+        "threshold": header.threshold,
+        "keep": header.keep,
+        "reference": header.reference,
+        "latent_frames": summary.latent_frames,
+        "tokens_total": total,
+        "tokens_kept": kept,
+        "keep_ratio": kept / total if total else 0.0,
+        "bpp": plain_bytes * 8 / (frames * header.width * header.height) if frames else 0.0,
+        "bits_per_token": plain_bytes * 8 / kept if kept else 0.0,
+        "ratio_to_raw_latents": total * header.channels * RAW_BYTES / plain_bytes if plain_bytes else 0.0,
+        "segments": summary.segments,
+        "damage": [str(problem) for problem in summary.problems],
+        "groups": [
+            {
+                "start_seconds": group.first_pts * numerator / denominator,
+                "tokens_total": group.tokens_total,
+                "tokens_kept": group.tokens_kept,
+                "bytes": group.bytes,
+                "fill": group.fill,
+            }
+            for group in summary.groups
+        ],
+    }

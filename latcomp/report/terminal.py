@@ -1,0 +1,103 @@
+"""The figures of `latcomp stats` for people: a table, and the keep ratio over time as a line of blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+SPARKLINE_COLUMNS = 60
+
+
+def sparkline(values: list[float], columns: int = SPARKLINE_COLUMNS, top: float = 1.0) -> str:
+    """One block character a column for values from 0 to `top`; more values than columns are averaged, fewer are not stretched."""
+    count = min(len(values), columns)
+    line = ""
+    for column in range(count):
+        part = values[column * len(values) // count : (column + 1) * len(values) // count]
+        level = sum(part) / len(part) / top if top > 0 else 0.0
+        line += BLOCKS[min(max(int(level * len(BLOCKS)), 0), len(BLOCKS) - 1)]
+    return line
+
+
+def bytes_text(count: int) -> str:
+    """A number of bytes for people, as '1.23 MB'."""
+    if count < 1000:
+        return f"{count} B"
+    size, unit = count / 1000, "kB"
+    for unit in ("kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
+
+
+def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) in words of a file's figures."""
+    total = max(figures["bytes_total"], 1)
+
+    def share(name: str) -> str:
+        return f"{bytes_text(figures[name])} ({figures[name] / total:.1%})"
+
+    asked = (
+        "lossless" if figures["coding"] == "lossless"
+        else f"quality {figures['quality']:g}" if figures["quality"] is not None else "-"
+    )  # fmt: skip
+    if figures["keep"] is not None:
+        asked += f", keep {figures['keep']:g}"
+    if figures["threshold"] is not None:
+        asked += f", threshold {figures['threshold']:.4g}"
+    tokenizer = figures["tokenizer"]
+    rows = [
+        ("video", f"{figures['width']}x{figures['height']}, {figures['frames']} frames, "
+                  f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s"),
+        ("settings", f"{asked}, reference {figures['reference']}"),
+        ("tokenizer", f"{tokenizer['name']} ({tokenizer['channels']} channels, {tokenizer['spatial']}x{tokenizer['spatial']} pixels "
+                      f"x {tokenizer['temporal']} frames, {tokenizer['sha256'][:8]})"),
+        ("LIT", "none" if figures["lit"] is None else f"{figures['lit']['name']} ({figures['lit']['sha256'][:8]})"),
+        ("tokens kept", f"{figures['tokens_kept']} of {figures['tokens_total']} ({figures['keep_ratio']:.1%})"),
+        ("size", f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bits a pixel without audio"),
+        ("tokens", f"{share('bytes_tokens')}, {figures['bits_per_token']:.1f} bits a token with all but audio"),
+        ("keep masks", share("bytes_mask")),
+        ("audio", share("bytes_audio")),
+        ("the rest", f"{bytes_text(figures['bytes_header'] + figures['bytes_other'])}"),
+        ("raw latents", f"{figures['ratio_to_raw_latents']:.1f} times larger (fp16)"),
+        ("structure", f"{figures['segments']} segments, {len(figures['groups'])} groups, "
+                      f"{sum(group['fill'] == 'lit' for group in figures['groups'])} filled by the LIT"),
+    ]  # fmt: skip
+    return rows
+
+
+def print_stats(figures: dict[str, Any], console: Console, groups: bool = False) -> None:
+    """Print a file's figures (of `stats_dict`) as a table, with the keep ratio over time below; `groups` adds a row a group."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in stats_rows(figures):
+        table.add_row(name, Text(value))
+    ratios = [group["tokens_kept"] / group["tokens_total"] for group in figures["groups"]]
+    if ratios:
+        table.add_row("kept over time", Text(f"{sparkline(ratios)}  {min(ratios):.0%} to {max(ratios):.0%}"))
+    parts: list[Table | Text] = [table]
+    parts += [Text(f"damage: {message}", style="red") for message in figures["damage"]]
+    if groups:
+        parts.append(_groups_table(figures["groups"]))
+    console.print(Group(*parts))
+
+
+def _groups_table(groups: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("group", "start s", "kept", "of", "ratio", "bytes", "bits a token"):
+        table.add_column(name, justify="right")
+    table.add_column("fill")
+    for number, group in enumerate(groups):
+        kept, total = group["tokens_kept"], group["tokens_total"]
+        bits = f"{group['bytes'] * 8 / kept:.1f}" if kept else "-"
+        table.add_row(
+            str(number), f"{group['start_seconds']:.2f}", str(kept), str(total), f"{kept / total:.1%}", str(group["bytes"]), bits,
+            group["fill"],
+        )  # fmt: skip
+    return table
