@@ -1,0 +1,103 @@
+"""Audio streams without their file: a stream's parameters as bytes, and the stream rebuilt from them in another container.
+
+PyAV can copy the parameters of an audio stream only from another stream, so the bytes are the smallest container that has
+one: a Matroska header (NUT for the codecs Matroska has no name for) with this stream alone and no packets, some 450 bytes.
+"""
+
+import io
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+
+from latcomp.errors import DamagedFileError, OutputError
+from latcomp.video.info import AudioInfo, AudioPacket
+
+# A cluster of unknown size at time 0: FFmpeg's demuxer reads on until it has seen one.
+_EMPTY_CLUSTER = bytes.fromhex("1F43B675" "01FFFFFFFFFFFFFF" "E78100")
+_BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no random ids, so that equal input gives an equal file
+
+
+class AudioNotPortableError(Exception):
+    """No container at hand can describe this audio stream; its message says which codec it is."""
+
+
+def describe(stream: AudioStream) -> AudioInfo:
+    """Return what is needed to write `stream` again elsewhere; AudioNotPortableError when nothing can hold it."""
+    context = stream.codec_context
+    if context is None:
+        raise AudioNotPortableError("an audio stream of an unknown codec")
+    return AudioInfo(
+        codec=_codec_name(stream),
+        sample_rate=context.sample_rate,
+        channels=context.layout.nb_channels,
+        layout=context.layout.name,
+        time_base=stream.time_base,
+        language=stream.language if stream.language not in (None, "und") else None,
+        setup=_setup(stream),
+    )
+
+
+def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
+    """Return a new stream of `container` with the parameters of `info`, for packets to be muxed unchanged.
+
+    Raises OutputError when the format does not know the codec (some formats say so only when their header is written),
+    DamagedFileError when the parameters cannot be read.
+    """
+    try:
+        with _open_setup(info.setup) as template_file:
+            stream = container.add_stream_from_template(template_file.streams.audio[0])
+    except ValueError as error:
+        raise OutputError(f"{container.format.name} cannot hold {info.codec} audio") from error
+    stream.time_base = info.time_base
+    if info.language is not None:
+        stream.metadata["language"] = info.language
+    return stream
+
+
+def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream) -> av.Packet:
+    """Return `packet` as a PyAV packet of `stream`."""
+    copy = av.Packet(packet.data)
+    copy.stream = stream
+    copy.time_base = info.time_base
+    copy.pts = packet.pts
+    copy.dts = packet.pts if packet.dts is None else packet.dts
+    copy.duration = packet.duration
+    copy.is_keyframe = packet.is_keyframe
+    return copy
+
+
+def _codec_name(stream: AudioStream) -> str:
+    """Return the codec's own name; the decoder's may differ (`mp3float` decodes `mp3`)."""
+    return str(stream.codec_context.codec.canonical_name)
+
+
+def _setup(stream: AudioStream) -> bytes:
+    for format_name, tail in (("matroska", _EMPTY_CLUSTER), ("nut", b"")):
+        sink = io.BytesIO()
+        try:
+            container = av.open(sink, "w", format=format_name)
+            container.flags |= _BITEXACT
+            container.add_stream_from_template(stream)
+            container.start_encoding()
+            setup = sink.getvalue() + tail  # before close(), which would append a trailer
+            container.close()
+            with _open_setup(setup) as check:
+                if _codec_name(check.streams.audio[0]) == _codec_name(stream):
+                    return setup
+        except (ValueError, av.FFmpegError, DamagedFileError):
+            continue
+    raise AudioNotPortableError(f"{_codec_name(stream)} audio")
+
+
+def _open_setup(setup: bytes) -> InputContainer:
+    # The bytes may come from a stranger's file: only these two formats are tried on them.
+    format_name = "matroska" if setup.startswith(b"\x1aE\xdf\xa3") else "nut"
+    try:
+        container = av.open(io.BytesIO(setup), format=format_name)
+    except (av.FFmpegError, ValueError) as error:
+        raise DamagedFileError(f"the parameters of an audio stream cannot be read: {error}") from error
+    if not container.streams.audio or container.streams.audio[0].codec_context is None:
+        container.close()
+        raise DamagedFileError("the parameters of an audio stream describe no audio")
+    return container

@@ -1,0 +1,138 @@
+"""Which container and which codec an output gets: tables of formats and codecs, and the choice between them.
+
+Formats are chosen by `--format`, else by the suffix; codecs by `--codec`, else by the format.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+
+from latcomp.errors import OutputError, UsageError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One container format that videos can be written to."""
+
+    name: str
+    """What the user calls it, and its usual suffix."""
+    muxer: str
+    """FFmpeg's name."""
+    codec: str
+    """The encoder used when none is asked for."""
+    holds_audio: bool = True
+    exact_times: bool = True
+    """False: frames follow each other at a constant rate and have no timestamps of their own."""
+    holds_color: bool = True
+    """False: the matrix is not written, so pixels must be converted with the one a reader assumes."""
+
+
+FORMATS = {
+    f.name: f
+    for f in (
+        Format("mp4", "mp4", "libx264"),
+        Format("mov", "mov", "libx264"),
+        Format("mkv", "matroska", "libx264"),
+        Format("webm", "webm", "libvpx-vp9"),
+        Format("avi", "avi", "libx264", exact_times=False, holds_color=False),
+        Format("y4m", "yuv4mpegpipe", "rawvideo", holds_audio=False, exact_times=False, holds_color=False),
+    )
+}
+ALIASES = {"matroska": "mkv", "m4v": "mp4", "yuv4mpegpipe": "y4m", "quicktime": "mov", "qt": "mov"}
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One video encoder and the settings it is run with."""
+
+    name: str
+    """FFmpeg's name of the encoder."""
+    pixel_format: str
+    """For frames of even width and height."""
+    pixel_format_odd: str
+    """For the others: 4:2:0 cannot hold an odd size in most codecs, and the size must not change."""
+    crf: int | None = None
+    """The default of `--crf`; None: the encoder has no such knob."""
+    crf_max: int = 51
+    options: dict[str, str] = field(default_factory=dict)
+    b_frames: bool = False
+    """Whether packets come in another order than frames."""
+
+
+# libx264: superfast takes 5 to 7 ms a frame at 854x480 on one core (medium: 22 to 32), and at crf 14 leaves 42 dB on the
+# hardest clips and 49 dB on easy ones, far above what a decoded .lat holds. Files are larger than medium's; a smaller
+# one is a `--codec`/`--crf` away.
+CODECS = {
+    c.name: c
+    for c in (
+        Codec("libx264", "yuv420p", "yuv444p", 14, options={"preset": "superfast"}, b_frames=True),
+        Codec(
+            "libx265", "yuv420p", "yuv444p", 16,
+            options={"preset": "ultrafast", "x265-params": "log-level=none"}, b_frames=True,
+        ),
+        Codec("libsvtav1", "yuv420p", "yuv420p", 20, 63, options={"preset": "10"}),
+        Codec(
+            "libvpx-vp9", "yuv420p", "yuv444p", 16, 63,
+            options={"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
+        ),
+        Codec("ffv1", "bgr0", "bgr0", options={"level": "3", "slicecrc": "1"}),  # RGB: the pixels come back unchanged
+        Codec("rawvideo", "yuv420p", "yuv444p"),
+    )
+}
+CODEC_ALIASES = {
+    "h264": "libx264", "x264": "libx264", "avc": "libx264",
+    "h265": "libx265", "x265": "libx265", "hevc": "libx265",
+    "av1": "libsvtav1", "svtav1": "libsvtav1",
+    "vp9": "libvpx-vp9", "libvpx": "libvpx-vp9",
+    "raw": "rawvideo",
+}  # fmt: skip
+
+
+def choose_format(name: str | None, target: str | Path | None) -> Format:
+    """Return the format for a name, else for the suffix of `target`, else Matroska (`target` None: a stream).
+
+    Raises OutputError when neither says which: the message lists what there is.
+    """
+    if name is None and target is None:
+        return FORMATS["mkv"]
+    wanted = (name if name is not None else Path(str(target)).suffix).lower().lstrip(".")
+    found = FORMATS.get(ALIASES.get(wanted, wanted))
+    if found is None:
+        known = ", ".join(FORMATS)
+        if not wanted:
+            raise OutputError(f"{target} has no suffix that says which format to write; known are: {known}")
+        raise OutputError(f"no video can be written as {wanted!r}; known are: {known}")
+    return found
+
+
+def choose_codec(name: str | None, format: Format) -> Codec:
+    """Return the codec for a name, else the format's own. Raises OutputError for a name FFmpeg cannot encode."""
+    wanted = format.codec if name is None else CODEC_ALIASES.get(name.lower(), name)
+    return CODECS.get(wanted) or _other_codec(wanted)
+
+
+def check_crf(codec: Codec, crf: int | None) -> None:
+    """Raise UsageError when `crf` is not one this codec takes."""
+    if crf is None:
+        return
+    if codec.crf is None:
+        raise UsageError(f"--crf means nothing to {codec.name}; leave it out, or choose another --codec")
+    if not 0 <= crf <= codec.crf_max:
+        raise UsageError(f"--crf must lie between 0 and {codec.crf_max} for {codec.name}, not {crf}")
+
+
+def _other_codec(name: str) -> Codec:
+    """Return a codec that is not in the table, with the best pixel format it shares with us and its own defaults."""
+    try:
+        encoder = av.codec.Codec(name, "w")
+    except (av.FFmpegError, ValueError) as error:
+        raise OutputError(f"no encoder {name!r} is at hand; known are: {', '.join(CODECS)}") from error
+    if encoder.type != "video":
+        raise OutputError(f"{name!r} is no video encoder; known are: {', '.join(CODECS)}")
+    offered = [f.name for f in encoder.video_formats or ()]
+    even = next((f for f in ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "bgr0", "rgb24") if f in offered), None)
+    odd = next((f for f in ("yuv444p", "yuvj444p", "bgr0", "rgb24") if f in offered), even)
+    if even is None or odd is None:
+        raise OutputError(f"{name!r} takes none of the pixel formats latcomp can make")
+    return Codec(name, even, odd, b_frames=True)

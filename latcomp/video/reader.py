@@ -1,0 +1,409 @@
+"""Yields the frames of a video as RGB with exact timestamps, and its audio packets untouched, in the order of the file."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from latcomp.errors import LimitError, NotAVideoError, UsageError
+from latcomp.video import audio as audio_copy
+from latcomp.video.color import (
+    MATRIX_RGB,
+    SCALER_MATRIX,
+    ToRgb,
+    default_matrix,
+    frame_tags,
+    is_rgb,
+    resolve_tags,
+)
+from latcomp.video.info import UNSPECIFIED, AudioInfo, AudioPacket, ColorTags, Frame, VideoInfo
+from latcomp.video.source import Source
+
+DEFAULT_MAX_PIXELS = 8192 * 8192
+
+# Demuxers that turn text or lists of other files into pictures: no video that anybody means.
+_NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}
+_FALLBACK_RATE = Fraction(25)
+# How far past the end of a wanted stretch packets are read for the audio that lags behind the video.
+_AUDIO_LAG_SECONDS = 5
+# 10/24 as a float is not the time of frame 10: a frame this near to a bound is taken to lie on it.
+_TOLERANCE_SECONDS = Fraction(1, 1_000_000)
+_HDR = {16: "PQ", 18: "HLG"}
+
+
+def open_video(
+    source: str | Path | BinaryIO,
+    *,
+    start_seconds: float | None = None,
+    duration_seconds: float | None = None,
+    audio: bool = True,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> "VideoReader":
+    """Return a reader of `source`, its first frame already decoded: what opens can be read.
+
+    `start_seconds` and `duration_seconds` select the frames with start <= t < start + duration, t counted from the first
+    frame; a stretch that does not begin at 0 is moved so that its first frame has time 0, audio with it. Without a start
+    all times stay as they are in the file.
+
+    Raises NotAVideoError (missing, no video, no frames, damaged), LimitError (more than `max_pixels` pixels a frame),
+    UsageError (a negative start, a duration that is not positive).
+    """
+    return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels)
+
+
+class VideoReader:
+    """Iterates over a video once, as Frame and AudioPacket; a context manager. Made by `open_video`.
+
+    Frames come with strictly increasing pts. Damage raises NotAVideoError after all frames before it were yielded.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | BinaryIO,
+        start_seconds: float | None = None,
+        duration_seconds: float | None = None,
+        audio: bool = True,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        if start_seconds is not None and not 0 <= start_seconds < math.inf:
+            raise UsageError(f"--start must be 0 or more seconds, not {start_seconds}")
+        if duration_seconds is not None and not 0 < duration_seconds < math.inf:
+            raise UsageError(f"--duration must be more than 0 seconds, not {duration_seconds}")
+        self.frames_read = 0
+        """Frames yielded so far."""
+        self.notes: list[str] = []
+        """What was converted, dropped or mended: those of `info`, and more while reading."""
+        self._start = _decimal(start_seconds or 0)
+        self._end = None if duration_seconds is None else self._start + _decimal(duration_seconds)
+        self._want_audio = audio
+        self._max_pixels = max_pixels
+        self._audio: list[AudioInfo] = []
+        self._audio_index: dict[int, int] = {}  # index of a stream in the file -> index in info.audio
+        self._audio_done: set[int] = set()
+        self._video_done = False
+        self._decoded = 0
+        self._last_pts: int | None = None
+        self._ahead: deque[Frame | AudioPacket] = deque()
+        self._container: InputContainer | None = None
+        self._source = Source(source)
+        try:
+            self._open()
+            self._items = self._iterate()
+            for item in self._items:
+                self._ahead.append(item)
+                if isinstance(item, Frame):
+                    break
+        except BaseException:
+            self.close()
+            raise
+
+    info: VideoInfo
+
+    def __iter__(self) -> Iterator[Frame | AudioPacket]:
+        while self._ahead:
+            yield self._ahead.popleft()
+        yield from self._items
+
+    def __enter__(self) -> "VideoReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"VideoReader({self._source.label!r}, frames_read={self.frames_read})"
+
+    def close(self) -> None:
+        """Release the file; a file object handed in by the caller stays open."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+        self._source.close()
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._open_container()
+        context = self._stream.codec_context
+        self._check_size(context.width, context.height)
+        if self._want_audio:
+            self._describe_audio()
+        start_time = self._stream.start_time
+        self._origin = start_time  # pts that counts as time 0 of a stretch; None until the first frame says it
+        if self._start > 0 and self._source.seekable:
+            self._seek()
+
+    def _open_container(self) -> None:
+        label = self._source.label
+        try:
+            container = av.open(self._source.target, options={"protocol_whitelist": "file"})
+        except (av.FFmpegError, ValueError) as error:
+            if self._source.cut_off:
+                raise NotAVideoError(f"{label}: is cut off: its end, with the index, is missing") from error
+            raise NotAVideoError(f"{label}: cannot be read as video: {_reason(error)}") from error
+        self._container = container
+        if container.format.name in _NOT_VIDEO:
+            raise NotAVideoError(f"{label}: is not a video (it reads as {container.format.long_name})")
+        self._stream = _first_moving(container, label)
+        if self._stream.codec_context is None:
+            raise NotAVideoError(f"{label}: its video codec is not known to this FFmpeg")
+        self._stream.thread_type = "AUTO"  # frames in parallel; PyAV's default decodes slices only
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            raise LimitError(
+                f"{self._source.label}: a frame has {width}x{height} = {width * height} pixels, the limit is "
+                f"{self._max_pixels}; --max-pixels raises it"
+            )
+
+    def _describe_audio(self) -> None:
+        for stream in self._opened.streams.audio:
+            try:
+                info = audio_copy.describe(stream)
+            except audio_copy.AudioNotPortableError as error:
+                self.notes.append(f"{error} is dropped: no container can carry it on")
+                continue
+            self._audio_index[stream.index] = len(self._audio)
+            self._audio.append(info)
+
+    def _seek(self) -> None:
+        """Jump to the last key frame at or before the start; begin at the beginning where that cannot be trusted."""
+        target = (self._origin or 0) + int(self._start / self._stream.time_base)
+        landed = None
+        try:
+            self._opened.seek(target, stream=self._stream)
+            landed = next((f.pts for f in self._opened.decode(self._stream) if f.pts is not None), None)
+            self._opened.seek(target, stream=self._stream)
+        except av.FFmpegError:
+            landed = None  # no index, or damage on the way
+        if landed is None or landed > target:  # reading on from the beginning finds the same frames, only later
+            self._opened.close()
+            if not isinstance(self._source.target, str):
+                self._source.target.seek(0)
+            self._open_container()
+
+    @property
+    def _opened(self) -> InputContainer:
+        if self._container is None:
+            raise NotAVideoError(f"{self._source.label}: is closed already")
+        return self._container
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _iterate(self) -> Iterator[Frame | AudioPacket]:
+        """Yield what the caller gets: the wanted stretch, frames as RGB, times mended and moved."""
+        to_rgb: ToRgb | None = None
+        shift = Fraction(0)  # seconds taken off every time
+        waiting: list[av.Packet] = []  # audio of a stretch whose first frame, and so whose shift, is still to come
+        for item in self._decode():
+            if isinstance(item, av.Packet):
+                if not self._is_wanted_audio(item):
+                    continue
+                if to_rgb is None and self._start > 0:
+                    waiting.append(item)
+                else:
+                    yield self._audio_packet(item, shift)
+                continue
+            pts = self._mended_pts(item)
+            if self._origin is None:
+                self._origin = pts
+            seconds = (pts - self._origin) * self._stream.time_base
+            if seconds < self._start - _TOLERANCE_SECONDS:
+                continue
+            if self._end is not None and seconds >= self._end - _TOLERANCE_SECONDS:
+                self._video_done = True
+                continue
+            if to_rgb is None:
+                self.info = self._describe(item)
+                to_rgb = ToRgb(self.info.width, self.info.height, self.info.color)
+                if self._start > 0:
+                    shift = pts * self._stream.time_base
+            elif (item.width, item.height) != (self.info.width, self.info.height):
+                self._note_once("the frame size changes on the way; all frames are scaled to the first one's")
+            self.frames_read += 1
+            yield Frame(to_rgb(item), pts - int(shift / self._stream.time_base))
+            while waiting:
+                yield self._audio_packet(waiting.pop(0), shift)
+        if to_rgb is None:
+            raise NotAVideoError(self._nothing_found())
+
+    def _decode(self) -> Iterator[av.VideoFrame | av.Packet]:
+        """Yield decoded frames and packets of audio as the file has them; NotAVideoError where it is damaged."""
+        video = self._stream.index
+        streams = [s for s in self._opened.streams if s.index == video or s.index in self._audio_index]
+        try:
+            for packet in self._opened.demux(streams):
+                if self._is_past_end(packet):
+                    return
+                if packet.stream.index != video:
+                    if packet.size > 0:
+                        yield packet
+                elif not self._video_done:
+                    yield from self._decode_packet(packet)
+        except av.FFmpegError as error:
+            yield from self._stream.decode(None)  # frames that were whole, still inside the decoder
+            raise NotAVideoError(self._damage(_reason(error))) from error
+        declared = self._stream.frames
+        if self._source.cut_off and not self._video_done and (declared == 0 or self._decoded < declared):
+            raise NotAVideoError(self._damage("its end is missing"))
+
+    def _decode_packet(self, packet: av.Packet) -> list[av.VideoFrame]:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            if self._decoded == 0:  # a recording joined in the middle begins with packets that refer to nothing
+                self._note_once("packets before the first whole frame were left out")
+                return []
+            raise NotAVideoError(self._damage(_reason(error))) from error
+        self._decoded += len(frames)
+        return frames
+
+    def _mended_pts(self, frame: av.VideoFrame) -> int:
+        """Return the pts of `frame`, or the least that makes sense where it is missing or does not increase."""
+        pts, last = frame.pts, self._last_pts
+        if pts is None:
+            step = max(1, round(1 / (_rate(self._stream) or _FALLBACK_RATE) / self._stream.time_base))
+            pts = (self._origin or 0) if last is None else last + step
+        elif last is not None and pts <= last:
+            self._note_once("some timestamps do not increase; those frames follow the one before at once")
+            pts = last + 1
+        self._last_pts = pts
+        return pts
+
+    def _is_past_end(self, packet: av.Packet) -> bool:
+        """Tell whether nothing after `packet` is wanted any more."""
+        if not self._video_done or self._end is None:
+            return False
+        if len(self._audio_done) == len(self._audio):
+            return True
+        if packet.dts is None or packet.time_base is None:
+            return False
+        seconds = packet.dts * packet.time_base - (self._origin or 0) * self._stream.time_base
+        return seconds > self._end + _AUDIO_LAG_SECONDS
+
+    def _is_wanted_audio(self, packet: av.Packet) -> bool:
+        if self._start == 0 and self._end is None:
+            return True
+        if packet.pts is None:
+            return False
+        seconds = packet.pts * packet.time_base - (self._origin or 0) * self._stream.time_base
+        if self._end is not None and seconds >= self._end:
+            self._audio_done.add(packet.stream.index)
+            return False
+        return self._start == 0 or seconds >= self._start
+
+    def _audio_packet(self, packet: av.Packet, shift: Fraction) -> AudioPacket:
+        stream = self._audio_index[packet.stream.index]
+        units = round(shift / self._audio[stream].time_base)
+        return AudioPacket(
+            stream=stream,
+            pts=None if packet.pts is None else packet.pts - units,
+            dts=None if packet.dts is None else packet.dts - units,
+            duration=packet.duration or 0,
+            is_keyframe=packet.is_keyframe,
+            data=bytes(packet),
+        )
+
+    # -- describing ---------------------------------------------------------------------------------------------------
+
+    def _describe(self, frame: av.VideoFrame) -> VideoInfo:
+        """Return the VideoInfo, from the stream and its first wanted frame."""
+        self._check_size(frame.width, frame.height)
+        tags = frame_tags(frame, self._stream.codec_context)
+        self.notes.extend(_notes_on(frame, tags))
+        rate = _rate(self._stream)
+        whole = _duration(self._opened, self._stream)
+        duration = whole
+        if self._end is not None or self._start > 0:
+            left = None if whole is None else max(Fraction(0), whole - self._start)
+            wanted = None if self._end is None else self._end - self._start
+            duration = min((d for d in (left, wanted) if d is not None), default=None)
+        frames = self._stream.frames if duration == whole and self._stream.frames > 0 else None
+        if frames is None and duration is not None and rate is not None:
+            frames = max(1, round(duration * rate))
+        return VideoInfo(
+            width=frame.width,
+            height=frame.height,
+            time_base=self._stream.time_base,
+            average_rate=rate,
+            sample_aspect_ratio=self._stream.sample_aspect_ratio or Fraction(1),
+            rotation_degrees=180 if frame.rotation == -180 else int(frame.rotation),
+            color=resolve_tags(tags, frame.height, rgb=is_rgb(frame.format)),
+            audio=tuple(self._audio),
+            frames_estimate=frames,
+            duration_seconds=None if duration is None else float(duration),
+            notes=tuple(self.notes),
+        )
+
+    def _note_once(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _damage(self, reason: str) -> str:
+        frames = f"{self.frames_read} frame{'' if self.frames_read == 1 else 's'}"
+        return f"{self._source.label}: is damaged or cut off after {frames}: {reason}"
+
+    def _nothing_found(self) -> str:
+        if self._decoded == 0:
+            return f"{self._source.label}: has a video stream but no frame that can be decoded"
+        end = "the end" if self._end is None else f"{float(self._end):g} s"
+        return f"{self._source.label}: has no frame between {float(self._start):g} s and {end}"
+
+
+def _first_moving(container: InputContainer, label: str) -> VideoStream:
+    """Return the first video stream that is not the cover picture of an audio file."""
+    if not container.streams.video:
+        raise NotAVideoError(f"{label}: has {'only audio' if container.streams.audio else 'no video stream'}")
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise NotAVideoError(f"{label}: has only audio (the picture in it is its cover)")
+
+
+def _decimal(seconds: float) -> Fraction:
+    """Return what a person means by a float: 0.2 is a fifth, not the binary number nearest to it."""
+    return Fraction(repr(float(seconds)))
+
+
+def _rate(stream: VideoStream) -> Fraction | None:
+    rate = stream.average_rate or stream.guessed_rate
+    return Fraction(rate) if rate else None
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if stream.duration is not None and stream.duration > 0:
+        return Fraction(stream.duration * stream.time_base)
+    if container.duration is not None and container.duration > 0:
+        return Fraction(container.duration, av.time_base)
+    return None
+
+
+def _notes_on(frame: av.VideoFrame, tags: ColorTags) -> Iterator[str]:
+    """Yield a line for each thing about the pixels that does not come through as it was."""
+    pixel_format = frame.format
+    deep = max(component.bits for component in pixel_format.components) > 8
+    extras = any(tag in pixel_format.name for tag in ("444", "440", "422", "yuva", "rgba", "bgra", "gbra", "argb", "abgr"))
+    if deep or extras:
+        yield f"{pixel_format.name} is read as 8-bit RGB, and written as 8-bit 4:2:0 unless another codec is chosen"
+    if tags.transfer in _HDR:
+        yield f"HDR ({_HDR[tags.transfer]}) is kept as tagged but in 8 bits; nothing is tone-mapped"
+    if tags.matrix not in SCALER_MATRIX and tags.matrix not in (MATRIX_RGB, UNSPECIFIED):
+        yield f"colour matrix {tags.matrix} cannot be converted exactly; {default_matrix(frame.height)} is used instead"
+    if frame.interlaced_frame:
+        yield "the video is interlaced; its frames are kept woven as they are"
+
+
+def _reason(error: Exception) -> str:
+    """Return FFmpeg's words for an error without the number and the file name."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(words)[:1].lower() + str(words)[1:]

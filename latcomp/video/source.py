@@ -1,0 +1,221 @@
+"""Opens what a video is read from: a path, a seekable file object, or a stream that can be read only once.
+
+An mp4 whose index (`moov`) stands last cannot be read from a stream; it is copied to a temporary file first. For files
+with a declared structure this also tells whether the end is missing, which FFmpeg often does not say.
+"""
+
+import io
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from latcomp.errors import NotAVideoError
+
+_PEEK_BYTES = 16
+_MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
+_EBML_MAGIC = b"\x1aE\xdf\xa3"
+_SEGMENT_ID = b"\x18S\x80g"
+
+
+class Source:
+    """An opened input: `target` is what PyAV opens, the rest is what can be known of it without decoding."""
+
+    def __init__(self, source: str | Path | BinaryIO) -> None:
+        self.label: str
+        """What messages call it."""
+        self.target: str | BinaryIO
+        self.seekable = True
+        self.cut_off = False
+        """True when the file's own structure says that its end is missing."""
+        self._owned: list[BinaryIO] = []
+        try:
+            if isinstance(source, str | Path):
+                self._from_path(Path(source))
+            else:
+                self._from_object(source)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close what this object opened itself; a caller's file object stays open."""
+        for file in self._owned:
+            file.close()
+        self._owned.clear()
+
+    def _from_path(self, path: Path) -> None:
+        self.label = str(path)
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError as error:
+            raise NotAVideoError(f"{self.label}: no such file") from error
+        except OSError as error:
+            raise NotAVideoError(f"{self.label}: cannot be read: {error.strerror}") from error
+        if stat.S_ISDIR(mode):
+            raise NotAVideoError(f"{self.label}: is a directory, not a video")
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise NotAVideoError(f"{self.label}: cannot be read: {error.strerror}") from error
+        self._owned.append(file)
+        if not stat.S_ISREG(mode):  # a named pipe, /dev/stdin, process substitution
+            self._from_stream(file)
+            return
+        if path.stat().st_size == 0:
+            raise NotAVideoError(f"{self.label}: is empty")
+        self.cut_off = _is_cut_off(file)
+        self.target = f"file:{path}"  # the scheme keeps a name with a colon from being taken for a URL
+
+    def _from_object(self, file: BinaryIO) -> None:
+        name = getattr(file, "name", None)
+        self.label = "standard input" if name in ("<stdin>", 0) else str(name or "the input stream")
+        seekable = getattr(file, "seekable", None)
+        if seekable is not None and seekable():
+            self.cut_off = _is_cut_off(file)
+            self.target = file
+        else:
+            self._from_stream(file)
+
+    def _from_stream(self, file: BinaryIO) -> None:
+        stream = _Replayed(file)
+        if stream.peek(1) == b"":
+            raise NotAVideoError(f"{self.label}: is empty")
+        if _needs_seeking(stream):
+            spool = tempfile.TemporaryFile()
+            self._owned.append(spool)
+            stream.rewind()
+            shutil.copyfileobj(stream, spool, 1 << 20)
+            spool.seek(0)
+            self.cut_off = _is_cut_off(spool)
+            self.target = spool
+        else:
+            stream.rewind()
+            self.target = stream
+            self.seekable = False
+
+
+class _Replayed(io.RawIOBase):
+    """A read-once stream whose beginning was looked at: `rewind()` puts what was read back in front."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._seen = bytearray()
+        self._position = 0
+        self._replay = True  # while False, nothing more is kept
+
+    def peek(self, size: int) -> bytes:
+        """Return up to `size` bytes from here without moving; fewer only at the end of the stream."""
+        while len(self._seen) - self._position < size:
+            chunk = self._file.read(size - (len(self._seen) - self._position))
+            if not chunk:
+                break
+            self._seen += chunk
+        return bytes(self._seen[self._position : self._position + size])
+
+    def skip(self, size: int) -> bool:
+        """Move ahead; False when the stream ends before."""
+        moved = len(self.peek(size))
+        self._position += moved
+        return moved == size
+
+    def rewind(self) -> None:
+        """Go back to the start; from here on every byte is handed out once."""
+        self._position = 0
+        self._replay = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, fewer only at the end or where the seen part ends."""
+        if self._replay:
+            raise io.UnsupportedOperation("rewind() comes before read()")
+        if self._position < len(self._seen):
+            end = len(self._seen) if size < 0 else self._position + size
+            chunk = bytes(self._seen[self._position : end])
+            self._position += len(chunk)
+            if self._position >= len(self._seen):
+                self._seen.clear()
+                self._position = 0
+            return chunk if size >= 0 else chunk + (self._file.read() or b"")
+        return self._file.read(size) or b""
+
+
+def _needs_seeking(stream: _Replayed) -> bool:
+    """Tell whether this is an mp4 or mov whose media data stands before its index."""
+    budget = 1 << 20  # boxes before `moov` or `mdat` are tiny
+    while budget > 0:
+        head = stream.peek(_PEEK_BYTES)
+        if len(head) < 8 or head[4:8] not in _MP4_FIRST_BOXES:
+            return False
+        if head[4:8] in (b"moov", b"moof"):
+            return False
+        if head[4:8] == b"mdat":
+            return True
+        size = _box_size(head)
+        if size < 8 or size > budget or not stream.skip(size):
+            return False
+        budget -= size
+    return False
+
+
+def _box_size(head: bytes) -> int:
+    """Return the size in bytes of the mp4 box that begins with `head`; 0: it reaches to the end of the file."""
+    size = int.from_bytes(head[:4], "big")
+    return int.from_bytes(head[8:16], "big") if size == 1 else size
+
+
+def _is_cut_off(file: BinaryIO) -> bool:
+    """Tell whether a seekable mp4, mov or Matroska file is shorter than its structure declares. Leaves it at its start."""
+    start = file.tell()
+    length = file.seek(0, io.SEEK_END)
+
+    def read_at(offset: int, size: int) -> bytes:
+        file.seek(offset)
+        return file.read(size)
+
+    try:
+        head = read_at(start, _PEEK_BYTES)
+        if head[4:8] in _MP4_FIRST_BOXES:
+            return _boxes_pass_the_end(read_at, start, length)
+        if head.startswith(_EBML_MAGIC):
+            return _segment_passes_the_end(read_at, start, length)
+        return False
+    finally:
+        file.seek(start)
+
+
+def _boxes_pass_the_end(read_at: Callable[[int, int], bytes], offset: int, length: int) -> bool:
+    while offset < length:
+        head = read_at(offset, _PEEK_BYTES)
+        size = _box_size(head) if len(head) == _PEEK_BYTES else int.from_bytes(head[:4], "big")
+        if size < 8:  # 0: to the end of the file; 1 to 7: no box, trailing rubbish
+            return False
+        offset += size
+    return offset > length
+
+
+def _segment_passes_the_end(read_at: Callable[[int, int], bytes], offset: int, length: int) -> bool:
+    size, used = _ebml_size(read_at(offset + 4, 8))
+    if size is None:
+        return False
+    offset += 4 + used + size
+    if read_at(offset, 4) != _SEGMENT_ID:
+        return False
+    size, used = _ebml_size(read_at(offset + 4, 8))
+    return size is not None and offset + 4 + used + size > length
+
+
+def _ebml_size(data: bytes) -> tuple[int | None, int]:
+    """Return the value of an EBML size and the bytes it took; None: unknown (a live stream) or missing."""
+    if not data or data[0] == 0:
+        return None, 0
+    used = 9 - data[0].bit_length()
+    value = int.from_bytes(data[:used], "big") - (1 << (7 * used))
+    return (None, used) if value == (1 << (7 * used)) - 1 or len(data) < used else (value, used)
