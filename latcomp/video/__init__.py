@@ -2,6 +2,7 @@
 
 from latcomp.video.info import AudioInfo, AudioPacket, ColorTags, Frame, VideoInfo
 from latcomp.video.reader import DEFAULT_MAX_PIXELS, VideoReader, open_video
+from latcomp.video.writer import VideoWriter, check_output, format_of_path, open_writer
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -11,5 +12,9 @@ __all__ = [
     "Frame",
     "VideoInfo",
     "VideoReader",
+    "VideoWriter",
+    "check_output",
+    "format_of_path",
     "open_video",
+    "open_writer",
 ]

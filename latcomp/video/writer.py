@@ -1,0 +1,312 @@
+"""Writes RGB frames and copied audio packets to a video file or stream, with the timestamps it is given."""
+
+import contextlib
+import io
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from latcomp.errors import LatcompError, OutputError, UsageError
+from latcomp.video import audio as audio_copy
+from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
+from latcomp.video.formats import check_crf, choose_codec, choose_format
+from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
+
+_FALLBACK_RATE = Fraction(25)
+
+
+def open_writer(
+    target: str | Path | BinaryIO,
+    info: VideoInfo,
+    *,
+    format: str | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
+    audio: bool = True,
+) -> "VideoWriter":
+    """Return a writer of a video like `info` to a path or file object; its header is written, its streams are open.
+
+    `format` is mp4, mov, mkv, webm, avi or y4m: by default what the suffix says, Matroska for a file object. mp4 and mov
+    to an object that cannot seek are written in fragments. Raises OutputError when the format cannot hold the streams or
+    the target cannot be written, UsageError for a `crf` the codec does not take.
+    """
+    return VideoWriter(target, info, format, codec, crf, audio)
+
+
+def check_output(
+    format: str | None, codec: str | None, info: VideoInfo, crf: int | None = None, audio: bool = True
+) -> tuple[str, ...]:
+    """Return notes on what such an output would lose; OutputError when its format cannot hold the streams.
+
+    `format` None stands for a stream, that is Matroska. Takes milliseconds: the headers are written to memory, because
+    some formats refuse a stream only then.
+    """
+    with VideoWriter(io.BytesIO(), info, format, codec, crf, audio) as writer:
+        return tuple(writer.notes)
+
+
+def format_of_path(path: str | Path) -> str:
+    """Return the name of the format that the suffix of `path` asks for; OutputError when it asks for none."""
+    return choose_format(None, path).name
+
+
+class VideoWriter:
+    """Takes frames in order of presentation and audio packets; a context manager that closes, or aborts on an exception."""
+
+    def __init__(
+        self,
+        target: str | Path | BinaryIO,
+        info: VideoInfo,
+        format: str | None = None,
+        codec: str | None = None,
+        crf: int | None = None,
+        audio: bool = True,
+    ) -> None:
+        path = target if isinstance(target, str | Path) else None
+        self.info = info
+        self.notes: list[str] = []
+        """What the output does not keep: one line each; more may come while writing."""
+        self.frames_written = 0
+        self._format = choose_format(format, path)
+        self._codec = choose_codec(codec, self._format)
+        check_crf(self._codec, crf)
+        self._rate = info.average_rate or _FALLBACK_RATE
+        self._times = _Times(info.time_base, self._rate, exact=self._format.exact_times)
+        self._pending: av.VideoFrame | None = None  # held back until the next frame says how long it lasts
+        self._durations: dict[int, int] = {}  # pts -> how long that frame is shown, for packets not yet out
+        self._closed = False
+        self._label = str(path) if path is not None else "the output"
+        copies = info.audio if audio else ()
+        if copies and not self._format.holds_audio:
+            self.notes.append(f"{self._format.name} holds no audio: it is left out")
+            copies = ()
+        self._open(target, crf, copies)
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __repr__(self) -> str:
+        return f"VideoWriter({self._label!r}, {self._codec.name} in {self._format.name}, frames={self.frames_written})"
+
+    def write_frame(self, pixels: np.ndarray, pts: int) -> None:
+        """Take one frame, uint8 RGB (H, W, 3), to be shown at `pts` (units of `info.time_base`), later than the last one.
+
+        Raises UsageError for a frame of another shape or a pts that does not increase, OutputError when writing fails.
+        """
+        expected = (self.info.height, self.info.width, 3)
+        if pixels.shape != expected or pixels.dtype != np.uint8:
+            raise UsageError(f"a frame must be uint8 of shape {expected}, not {pixels.dtype} of shape {pixels.shape}")
+        time = self._times.next(pts)
+        frame = self._convert(pixels)
+        frame.pts, frame.time_base = time, self._times.unit
+        if self._pending is not None:
+            self._encode(self._pending, time - self._pending.pts)
+        self._pending = frame
+        self.frames_written += 1
+
+    def write_audio(self, packet: AudioPacket) -> None:
+        """Copy one packet to the stream it names; nothing is written where the output has no audio."""
+        if not 0 <= packet.stream < len(self.info.audio):
+            raise UsageError(f"there is no audio stream {packet.stream}")
+        if self._audio:
+            stream = self._audio[packet.stream]
+            self._mux([audio_copy.to_av_packet(packet, self.info.audio[packet.stream], stream)])
+
+    def close(self) -> None:
+        """Write what is still held back and the end of the file."""
+        if self._closed:
+            return
+        try:
+            if self._pending is not None:
+                self._encode(self._pending, self._times.last_duration())
+                self._pending = None
+            self._encode(None, 0)
+        except BaseException:
+            self.abort()
+            raise
+        self._closed = True
+        self._release()
+        if not self._times.regular:
+            self.notes.append(
+                f"{self._format.name} holds no timestamps: frames follow each other at {float(self._rate):.5g} a second"
+            )
+
+    def abort(self) -> None:
+        """Let go of the target without caring for what was written to it."""
+        if not self._closed:
+            self._closed = True
+            self._pending = None
+            # The target is to be thrown away, and what went wrong is on its way to the user already.
+            with contextlib.suppress(LatcompError, OSError):
+                self._release()
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _open(self, target: str | Path | BinaryIO, crf: int | None, copies: tuple[Any, ...]) -> None:
+        place: Any = f"file:{target}" if isinstance(target, str | Path) else target
+        try:
+            self._container = av.open(
+                place, "w", format=self._format.muxer, container_options=self._container_options(target)
+            )
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(f"{self._label}: cannot be written: {error}") from error
+        try:
+            self._video = self._add_video(self._container, crf)
+            self._audio = [self._add_audio(self._container, stream) for stream in copies]
+            self._container.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            self._container.close()
+            raise OutputError(self._refusal(target, error, crf, copies)) from error
+
+    def _container_options(self, target: str | Path | BinaryIO) -> dict[str, str]:
+        if self._format.muxer not in ("mp4", "mov"):
+            return {}
+        if isinstance(target, str | Path):
+            return {"movflags": "+faststart"}  # index first: such a file can be read from a pipe
+        seekable = getattr(target, "seekable", None)
+        if seekable is not None and seekable():
+            return {}
+        # delay_moov: the index is written when the delay of B-frames is known, so that times come out exact.
+        return {"movflags": "+frag_keyframe+empty_moov+default_base_moof+delay_moov"}
+
+    def _add_video(self, container: OutputContainer, crf: int | None) -> VideoStream:
+        info, codec = self.info, self._codec
+        options = dict(codec.options)
+        if codec.crf is not None:
+            options["crf"] = str(codec.crf if crf is None else crf)
+        stream = container.add_stream(codec.name, rate=self._rate, options=options)
+        odd = info.width % 2 != 0 or info.height % 2 != 0
+        pixel_format = codec.pixel_format_odd if odd else codec.pixel_format
+        tags = self._output_tags(pixel_format)
+        self._convert = FromRgb(pixel_format, tags)
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = info.width, info.height, pixel_format
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        context.time_base = stream.time_base = self._times.unit
+        context.thread_type = "AUTO"
+        context.colorspace, context.color_range = tags.matrix, tags.range
+        context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+        if codec.b_frames and not self._format.exact_times:
+            context.max_b_frames = 0  # a container without timestamps cannot reorder
+        if codec.name == "libx265" and self._format.muxer in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # what Apple's players look for
+        if info.rotation_degrees:
+            stream.set_display_rotation(info.rotation_degrees)
+        return stream
+
+    def _add_audio(self, container: OutputContainer, info: Any) -> AudioStream:
+        return audio_copy.add_stream(container, info)
+
+    def _output_tags(self, pixel_format: str) -> ColorTags:
+        tags = resolve_tags(self.info.color, self.info.height)
+        if av.VideoFormat(pixel_format, 16, 16).is_rgb:
+            return replace(tags, matrix=MATRIX_RGB, range=RANGE_FULL)
+        if not self._format.holds_color:
+            return replace(tags, matrix=default_matrix(self.info.height))
+        return tags
+
+    def _refusal(
+        self, target: str | Path | BinaryIO, error: Exception, crf: int | None, copies: tuple[Any, ...]
+    ) -> str:
+        """Return why the streams could not be opened: the audio, when it goes without, else the video."""
+        if isinstance(error, OSError) and error.errno not in (None, 22):
+            return f"{self._label}: cannot be written: {error.strerror}"
+        if copies:
+            try:
+                VideoWriter(io.BytesIO(), self.info, self._format.name, self._codec.name, crf, audio=False).abort()
+            except OutputError:
+                pass
+            else:
+                codecs = " and ".join(dict.fromkeys(stream.codec for stream in copies))
+                return f"{self._format.name} cannot hold the {codecs} audio of this file; mkv can"
+        size = f"{self.info.width}x{self.info.height}"
+        return f"{self._format.name} cannot hold this video as {self._codec.name} of {size} pixels: {error}"
+
+    def _encode(self, frame: av.VideoFrame | None, duration: int) -> None:
+        if frame is not None:
+            self._durations[frame.pts] = duration
+        try:
+            packets = self._video.encode(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(f"{self._label}: {self._codec.name} failed: {error}") from error
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts, duration)
+        self._mux(packets)
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        try:
+            self._container.mux(packets)
+        except BrokenPipeError:
+            raise  # whoever read our output has had enough: the command line's business
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise OutputError(f"{self._label}: cannot be written: {error}") from error
+
+    def _release(self) -> None:
+        try:
+            self._container.close()
+        except BrokenPipeError:
+            raise
+        except (av.FFmpegError, OSError) as error:
+            raise OutputError(f"{self._label}: cannot be written: {error}") from error
+
+
+class _Times:
+    """The times frames get in the output: those they came with, or a regular grid where the format has no others."""
+
+    def __init__(self, time_base: Fraction, rate: Fraction, *, exact: bool) -> None:
+        self.unit = time_base if exact else 1 / rate
+        """Seconds per unit of the output's pts."""
+        self.regular = True
+        """False once a frame's own time was not on the grid that it was put on."""
+        self._time_base, self._rate, self._exact = time_base, rate, exact
+        self._first: int | None = None
+        self._last = 0
+        self._step = 0
+        self._count = 0
+
+    def next(self, pts: int) -> int:
+        """Return the time of the next frame, in `unit`; UsageError when `pts` does not increase."""
+        if self._first is None:
+            self._first = pts
+        elif pts <= self._last:
+            raise UsageError(f"timestamps of frames must increase: {pts} follows {self._last}")
+        else:
+            self._step = pts - self._last
+        self._last = pts
+        index = self._count
+        self._count += 1
+        if self._exact:
+            return pts
+        drift = (pts - self._first) * self._time_base * self._rate - index
+        self.regular = self.regular and abs(drift) < Fraction(1, 2)
+        return index
+
+    def last_duration(self) -> int:
+        """Return how long the last frame is shown, in `unit`.
+
+        The average rate is frames over duration, so it tells the duration of the whole; where that makes no sense for
+        the last frame (a stretch of a variable rate), it is shown as long as the one before.
+        """
+        if not self._exact or self._first is None:
+            return 1
+        whole = self._count / self._rate / self._time_base
+        rest = round(whole - (self._last - self._first))
+        if self._step == 0:
+            return max(1, rest)
+        return rest if self._step <= 4 * rest and rest <= 4 * self._step else self._step
