@@ -12,6 +12,7 @@ from av.container import InputContainer, OutputContainer
 
 from latcomp.errors import DamagedFileError, OutputError
 from latcomp.video.info import AudioInfo, AudioPacket
+from latcomp.video.streams import time_base_of
 
 # A cluster of unknown size at time 0: FFmpeg's demuxer reads on until it has seen one.
 _EMPTY_CLUSTER = bytes.fromhex("1F43B675" "01FFFFFFFFFFFFFF" "E78100")
@@ -32,7 +33,7 @@ def describe(stream: AudioStream) -> AudioInfo:
         sample_rate=context.sample_rate,
         channels=context.layout.nb_channels,
         layout=context.layout.name,
-        time_base=stream.time_base,
+        time_base=time_base_of(stream),
         language=stream.language if stream.language not in (None, "und") else None,
         setup=_setup(stream),
     )
@@ -94,7 +95,7 @@ def _open_setup(setup: bytes) -> InputContainer:
     # The bytes may come from a stranger's file: only these two formats are tried on them.
     format_name = "matroska" if setup.startswith(b"\x1aE\xdf\xa3") else "nut"
     try:
-        container = av.open(io.BytesIO(setup), format=format_name)
+        container = av.open(io.BytesIO(setup), "r", format=format_name)
     except (av.FFmpegError, ValueError) as error:
         raise DamagedFileError(f"the parameters of an audio stream cannot be read: {error}") from error
     if not container.streams.audio or container.streams.audio[0].codec_context is None:

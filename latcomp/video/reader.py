@@ -10,22 +10,13 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
-from av.video.stream import VideoStream
 
 from latcomp.errors import LimitError, NotAVideoError, UsageError
 from latcomp.video import audio as audio_copy
-from latcomp.video.color import (
-    MATRIX_RGB,
-    SCALER_MATRIX,
-    ToRgb,
-    default_matrix,
-    frame_tags,
-    is_rgb,
-    resolve_tags,
-)
-from latcomp.video.info import UNSPECIFIED, AudioInfo, AudioPacket, ColorTags, Frame, VideoInfo
+from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
+from latcomp.video.info import AudioInfo, AudioPacket, Frame, VideoInfo
 from latcomp.video.source import Source
+from latcomp.video.streams import average_rate, duration_of, first_moving, notes_on, time_base_of
 
 DEFAULT_MAX_PIXELS = 8192 * 8192
 
@@ -36,7 +27,6 @@ _FALLBACK_RATE = Fraction(25)
 _AUDIO_LAG_SECONDS = 5
 # 10/24 as a float is not the time of frame 10: a frame this near to a bound is taken to lie on it.
 _TOLERANCE_SECONDS = Fraction(1, 1_000_000)
-_HDR = {16: "PQ", 18: "HLG"}
 
 
 def open_video(
@@ -146,7 +136,7 @@ class VideoReader:
     def _open_container(self) -> None:
         label = self._source.label
         try:
-            container = av.open(self._source.target, options={"protocol_whitelist": "file"})
+            container = av.open(self._source.target, "r", options={"protocol_whitelist": "file"})
         except (av.FFmpegError, ValueError) as error:
             if self._source.cut_off:
                 raise NotAVideoError(f"{label}: is cut off: its end, with the index, is missing") from error
@@ -154,9 +144,10 @@ class VideoReader:
         self._container = container
         if container.format.name in _NOT_VIDEO:
             raise NotAVideoError(f"{label}: is not a video (it reads as {container.format.long_name})")
-        self._stream = _first_moving(container, label)
+        self._stream = first_moving(container, label)
         if self._stream.codec_context is None:
             raise NotAVideoError(f"{label}: its video codec is not known to this FFmpeg")
+        self._time_base = time_base_of(self._stream)
         self._stream.thread_type = "AUTO"  # frames in parallel; PyAV's default decodes slices only
 
     def _check_size(self, width: int, height: int) -> None:
@@ -178,7 +169,7 @@ class VideoReader:
 
     def _seek(self) -> None:
         """Jump to the last key frame at or before the start; begin at the beginning where that cannot be trusted."""
-        target = (self._origin or 0) + int(self._start / self._stream.time_base)
+        target = (self._origin or 0) + int(self._start / self._time_base)
         landed = None
         try:
             self._opened.seek(target, stream=self._stream)
@@ -217,7 +208,7 @@ class VideoReader:
             pts = self._mended_pts(item)
             if self._origin is None:
                 self._origin = pts
-            seconds = (pts - self._origin) * self._stream.time_base
+            seconds = (pts - self._origin) * self._time_base
             if seconds < self._start - _TOLERANCE_SECONDS:
                 continue
             if self._end is not None and seconds >= self._end - _TOLERANCE_SECONDS:
@@ -227,11 +218,11 @@ class VideoReader:
                 self.info = self._describe(item)
                 to_rgb = ToRgb(self.info.width, self.info.height, self.info.color)
                 if self._start > 0:
-                    shift = pts * self._stream.time_base
+                    shift = Fraction(pts * self._time_base)
             elif (item.width, item.height) != (self.info.width, self.info.height):
                 self._note_once("the frame size changes on the way; all frames are scaled to the first one's")
             self.frames_read += 1
-            yield Frame(to_rgb(item), pts - int(shift / self._stream.time_base))
+            yield Frame(to_rgb(item), pts - int(shift / self._time_base))
             while waiting:
                 yield self._audio_packet(waiting.pop(0), shift)
         if to_rgb is None:
@@ -272,7 +263,7 @@ class VideoReader:
         """Return the pts of `frame`, or the least that makes sense where it is missing or does not increase."""
         pts, last = frame.pts, self._last_pts
         if pts is None:
-            step = max(1, round(1 / (_rate(self._stream) or _FALLBACK_RATE) / self._stream.time_base))
+            step = max(1, round(1 / (average_rate(self._stream) or _FALLBACK_RATE) / self._time_base))
             pts = (self._origin or 0) if last is None else last + step
         elif last is not None and pts <= last:
             self._note_once("some timestamps do not increase; those frames follow the one before at once")
@@ -286,9 +277,9 @@ class VideoReader:
             return False
         if len(self._audio_done) == len(self._audio):
             return True
-        if packet.dts is None or packet.time_base is None:
+        if packet.dts is None:
             return False
-        seconds = packet.dts * packet.time_base - (self._origin or 0) * self._stream.time_base
+        seconds = packet.dts * Fraction(packet.time_base or 0) - (self._origin or 0) * self._time_base
         return seconds > self._end + _AUDIO_LAG_SECONDS
 
     def _is_wanted_audio(self, packet: av.Packet) -> bool:
@@ -296,7 +287,7 @@ class VideoReader:
             return True
         if packet.pts is None:
             return False
-        seconds = packet.pts * packet.time_base - (self._origin or 0) * self._stream.time_base
+        seconds = packet.pts * Fraction(packet.time_base or 0) - (self._origin or 0) * self._time_base
         if self._end is not None and seconds >= self._end:
             self._audio_done.add(packet.stream.index)
             return False
@@ -320,9 +311,9 @@ class VideoReader:
         """Return the VideoInfo, from the stream and its first wanted frame."""
         self._check_size(frame.width, frame.height)
         tags = frame_tags(frame, self._stream.codec_context)
-        self.notes.extend(_notes_on(frame, tags))
-        rate = _rate(self._stream)
-        whole = _duration(self._opened, self._stream)
+        self.notes.extend(notes_on(frame, tags))
+        rate = average_rate(self._stream)
+        whole = duration_of(self._opened, self._stream)
         duration = whole
         if self._end is not None or self._start > 0:
             left = None if whole is None else max(Fraction(0), whole - self._start)
@@ -334,7 +325,7 @@ class VideoReader:
         return VideoInfo(
             width=frame.width,
             height=frame.height,
-            time_base=self._stream.time_base,
+            time_base=self._time_base,
             average_rate=rate,
             sample_aspect_ratio=self._stream.sample_aspect_ratio or Fraction(1),
             rotation_degrees=180 if frame.rotation == -180 else int(frame.rotation),
@@ -360,47 +351,9 @@ class VideoReader:
         return f"{self._source.label}: has no frame between {float(self._start):g} s and {end}"
 
 
-def _first_moving(container: InputContainer, label: str) -> VideoStream:
-    """Return the first video stream that is not the cover picture of an audio file."""
-    if not container.streams.video:
-        raise NotAVideoError(f"{label}: has {'only audio' if container.streams.audio else 'no video stream'}")
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise NotAVideoError(f"{label}: has only audio (the picture in it is its cover)")
-
-
 def _decimal(seconds: float) -> Fraction:
     """Return what a person means by a float: 0.2 is a fifth, not the binary number nearest to it."""
     return Fraction(repr(float(seconds)))
-
-
-def _rate(stream: VideoStream) -> Fraction | None:
-    rate = stream.average_rate or stream.guessed_rate
-    return Fraction(rate) if rate else None
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    if stream.duration is not None and stream.duration > 0:
-        return Fraction(stream.duration * stream.time_base)
-    if container.duration is not None and container.duration > 0:
-        return Fraction(container.duration, av.time_base)
-    return None
-
-
-def _notes_on(frame: av.VideoFrame, tags: ColorTags) -> Iterator[str]:
-    """Yield a line for each thing about the pixels that does not come through as it was."""
-    pixel_format = frame.format
-    deep = max(component.bits for component in pixel_format.components) > 8
-    extras = any(tag in pixel_format.name for tag in ("444", "440", "422", "yuva", "rgba", "bgra", "gbra", "argb", "abgr"))
-    if deep or extras:
-        yield f"{pixel_format.name} is read as 8-bit RGB, and written as 8-bit 4:2:0 unless another codec is chosen"
-    if tags.transfer in _HDR:
-        yield f"HDR ({_HDR[tags.transfer]}) is kept as tagged but in 8 bits; nothing is tone-mapped"
-    if tags.matrix not in SCALER_MATRIX and tags.matrix not in (MATRIX_RGB, UNSPECIFIED):
-        yield f"colour matrix {tags.matrix} cannot be converted exactly; {default_matrix(frame.height)} is used instead"
-    if frame.interlaced_frame:
-        yield "the video is interlaced; its frames are kept woven as they are"
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from latcomp.errors import NotAVideoError
 
@@ -26,7 +26,7 @@ class Source:
     def __init__(self, source: str | Path | BinaryIO) -> None:
         self.label: str
         """What messages call it."""
-        self.target: str | BinaryIO
+        self.target: Any
         self.seekable = True
         self.cut_off = False
         """True when the file's own structure says that its end is missing."""

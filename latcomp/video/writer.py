@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -80,6 +80,7 @@ class VideoWriter:
         check_crf(self._codec, crf)
         self._rate = info.average_rate or _FALLBACK_RATE
         self._times = _Times(info.time_base, self._rate, exact=self._format.exact_times)
+        self._pending_time = 0
         self._pending: av.VideoFrame | None = None  # held back until the next frame says how long it lasts
         self._durations: dict[int, int] = {}  # pts -> how long that frame is shown, for packets not yet out
         self._closed = False
@@ -115,9 +116,8 @@ class VideoWriter:
         time = self._times.next(pts)
         frame = self._convert(pixels)
         frame.pts, frame.time_base = time, self._times.unit
-        if self._pending is not None:
-            self._encode(self._pending, time - self._pending.pts)
-        self._pending = frame
+        self._encode_pending(time)
+        self._pending, self._pending_time = frame, time
         self.frames_written += 1
 
     def write_audio(self, packet: AudioPacket) -> None:
@@ -133,10 +133,8 @@ class VideoWriter:
         if self._closed:
             return
         try:
-            if self._pending is not None:
-                self._encode(self._pending, self._times.last_duration())
-                self._pending = None
-            self._encode(None, 0)
+            self._encode_pending(self._pending_time + self._times.last_duration())
+            self._encode(None)
         except BaseException:
             self.abort()
             raise
@@ -190,7 +188,7 @@ class VideoWriter:
         options = dict(codec.options)
         if codec.crf is not None:
             options["crf"] = str(codec.crf if crf is None else crf)
-        stream = container.add_stream(codec.name, rate=self._rate, options=options)
+        stream = cast(VideoStream, container.add_stream(codec.name, rate=self._rate, options=options))
         odd = info.width % 2 != 0 or info.height % 2 != 0
         pixel_format = codec.pixel_format_odd if odd else codec.pixel_format
         tags = self._output_tags(pixel_format)
@@ -238,15 +236,22 @@ class VideoWriter:
         size = f"{self.info.width}x{self.info.height}"
         return f"{self._format.name} cannot hold this video as {self._codec.name} of {size} pixels: {error}"
 
-    def _encode(self, frame: av.VideoFrame | None, duration: int) -> None:
-        if frame is not None:
-            self._durations[frame.pts] = duration
+    def _encode_pending(self, end: int) -> None:
+        """Encode the frame held back, now that the time when it ends is known."""
+        if self._pending is not None:
+            self._durations[self._pending_time] = end - self._pending_time
+            self._encode(self._pending)
+            self._pending = None
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        """Encode a frame, or what is left in the encoder (None), and write the packets that come out."""
         try:
             packets = self._video.encode(frame)
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"{self._label}: {self._codec.name} failed: {error}") from error
         for packet in packets:
-            packet.duration = self._durations.pop(packet.pts, duration)
+            if packet.pts is not None:
+                packet.duration = self._durations.pop(packet.pts, 0)
         self._mux(packets)
 
     def _mux(self, packets: list[av.Packet]) -> None:

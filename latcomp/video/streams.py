@@ -1,0 +1,63 @@
+"""What a file says about its streams before and beside decoding: which one is the video, its rate, its duration, its oddities."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from latcomp.errors import NotAVideoError
+from latcomp.video.color import MATRIX_RGB, SCALER_MATRIX, default_matrix
+from latcomp.video.info import UNSPECIFIED, ColorTags
+
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+
+
+def time_base_of(stream: VideoStream | AudioStream) -> Fraction:
+    """Return the seconds per unit of the stream's times; NotAVideoError where a broken file has none."""
+    if not stream.time_base:
+        raise NotAVideoError("a stream has no unit of time")
+    return Fraction(stream.time_base)
+
+
+def first_moving(container: InputContainer, label: str) -> VideoStream:
+    """Return the first video stream that is not the cover picture of an audio file."""
+    if not container.streams.video:
+        raise NotAVideoError(f"{label}: has {'only audio' if container.streams.audio else 'no video stream'}")
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise NotAVideoError(f"{label}: has only audio (the picture in it is its cover)")
+
+
+def average_rate(stream: VideoStream) -> Fraction | None:
+    """Return frames a second over the whole stream, or None where neither the file nor FFmpeg's guess says."""
+    rate = stream.average_rate or stream.guessed_rate
+    return Fraction(rate) if rate else None
+
+
+def duration_of(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the duration in seconds that the file declares, or None."""
+    if stream.duration is not None and stream.duration > 0:
+        return Fraction(stream.duration * time_base_of(stream))
+    if container.duration is not None and container.duration > 0:
+        return Fraction(container.duration, av.time_base)
+    return None
+
+
+def notes_on(frame: av.VideoFrame, tags: ColorTags) -> Iterator[str]:
+    """Yield a line for each thing about the pixels that does not come through as it was."""
+    pixel_format = frame.format
+    deep = max(component.bits for component in pixel_format.components) > 8
+    extras = any(tag in pixel_format.name for tag in ("444", "440", "422", "yuva", "rgba", "bgra", "gbra", "argb", "abgr"))
+    if deep or extras:
+        yield f"{pixel_format.name} is read as 8-bit RGB, and written as 8-bit 4:2:0 unless another codec is chosen"
+    if tags.transfer in HDR_TRANSFERS:
+        yield f"HDR ({HDR_TRANSFERS[tags.transfer]}) is kept as tagged but in 8 bits; nothing is tone-mapped"
+    if tags.matrix not in SCALER_MATRIX and tags.matrix not in (MATRIX_RGB, UNSPECIFIED):
+        yield f"colour matrix {tags.matrix} cannot be converted exactly; {default_matrix(frame.height)} is used instead"
+    if frame.interlaced_frame:
+        yield "the video is interlaced; its frames are kept woven as they are"
