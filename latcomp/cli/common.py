@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from latcomp.errors import DamagedFileError, OutputError, UsageError
+from latcomp.files import same_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -114,23 +115,13 @@ def input_file(path: Path) -> Path | BinaryIO:
     return sys.stdin.buffer
 
 
-@contextmanager
-def output_place(path: Path, *, json_on_stdout: bool = False) -> Iterator[Path | BinaryIO]:
-    """The path itself, or a stream: standard output for `-`, and a pipe or device, which a finished file must not replace.
+def output_place(path: Path, *, json_on_stdout: bool = False) -> Path | BinaryIO:
+    """The path itself, or standard output for `-`.
 
-    Raises `UsageError` when standard output is a terminal or already carries JSON, `OutputError` when it cannot be opened.
+    Raises `UsageError` when standard output is a terminal or already carries JSON, `OutputError` when it is closed.
     """
     if str(path) != STANDARD:
-        if not path.exists() or path.is_file():
-            yield path
-            return
-        try:
-            stream = path.open("wb")
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
-        with stream:
-            yield stream
-        return
+        return path
     if json_on_stdout:
         raise UsageError("--json and an output of - both want standard output: give the output a file name")
     if sys.stdout is None or sys.stdout.closed:
@@ -139,7 +130,7 @@ def output_place(path: Path, *, json_on_stdout: bool = False) -> Iterator[Path |
         raise UsageError(
             "binary data is not written to a terminal: give a file name, or redirect standard output"
         )
-    yield sys.stdout.buffer
+    return sys.stdout.buffer
 
 
 def check_paths(source: Path, target: Path, force: bool) -> None:
@@ -149,7 +140,7 @@ def check_paths(source: Path, target: Path, force: bool) -> None:
     """
     if str(target) == STANDARD:
         return
-    if str(source) != STANDARD and target.exists() and source.exists() and target.samefile(source):
+    if str(source) != STANDARD and same_file(source, target):
         raise UsageError(f"{target} is both input and output: give the output another name")
     if target.is_dir():
         raise OutputError(f"{target} is a folder: give the output a file name")
@@ -222,16 +213,6 @@ def error_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
-
-
-def readable_bytes(count: int) -> str:
-    """A size for a person: '532 B', '45.6 kB', '1.2 MB' (powers of 1000)."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.{1 if size >= 9.95 else 2}f} {unit}"
 
 
 @contextmanager

@@ -70,9 +70,11 @@ def decode(
     lat = input_file(source)
     check_paths(source, target, force)
 
-    with output_place(target, json_on_stdout=json) as video, progress_bar("decoding", quiet) as progress:
-        from latcomp.codec import decode as decode_video
+    video = output_place(target, json_on_stdout=json)
 
+    from latcomp.codec import decode as decode_video
+
+    with progress_bar("decoding", quiet) as progress:
         result = decode_video(lat, video, progress=progress, **settings)
     notes(result.notes, quiet)
     if not quiet:

@@ -23,7 +23,6 @@ from latcomp.cli.common import (
     output_place,
     print_json,
     progress_bar,
-    readable_bytes,
 )
 from latcomp.errors import UsageError
 
@@ -85,16 +84,20 @@ def encode(
     video = input_file(source)
     check_paths(source, target, force)
 
-    with output_place(target, json_on_stdout=json) as lat, progress_bar("encoding", quiet) as progress:
-        from latcomp.codec import encode as encode_video
+    lat = output_place(target, json_on_stdout=json)
 
+    from latcomp.codec import encode as encode_video
+
+    with progress_bar("encoding", quiet) as progress:
         result = encode_video(video, lat, progress=progress, **settings)
     notes(result.notes, quiet)
     if not quiet:
+        from latcomp.report.terminal import bytes_text
+
         figures = result.stats
         note(
             f"{target}: {figures['frames']} frames, {100 * figures['keep_ratio']:.1f} % of tokens kept, "
-            f"{readable_bytes(figures['bytes_total'])}, {figures['bpp']:.4f} bpp, {result.frames_per_second:.1f} fps"
+            f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bpp, {result.frames_per_second:.1f} fps"
         )
     if json:
         print_json(

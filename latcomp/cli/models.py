@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from latcomp.cli.common import Json, error_console, note, print_json, readable_bytes
+from latcomp.cli.common import Json, error_console, note, print_json
 
 
 def models(json: Json = False) -> None:
@@ -20,6 +20,8 @@ def models(json: Json = False) -> None:
         return
     from rich.table import Table
 
+    from latcomp.report.terminal import bytes_text
+
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "sha256", "size", "parameters", "encoder", "decoder", "trained on"):
         table.add_column(
@@ -27,7 +29,7 @@ def models(json: Json = False) -> None:
         )
     for card in cards:
         table.add_row(
-            card.name, card.kind, card.sha256[:12], readable_bytes(card.bytes), f"{card.parameters:,}",
+            card.name, card.kind, card.sha256[:12], bytes_text(card.bytes), f"{card.parameters:,}",
             _cost(card.encoder_kmac_per_pixel), _cost(card.decoder_kmac_per_pixel), card.trained_on,
         )  # fmt: skip
     console = error_console()

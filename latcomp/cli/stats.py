@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from latcomp.cli.common import Json, LatInput, error_console, open_lat, print_json
-from latcomp.errors import UsageError
+from latcomp.errors import DamagedFileError, UsageError
 
 GROUP_COLUMNS = ("start_seconds", "tokens_total", "tokens_kept", "bytes", "fill")
 
@@ -38,6 +38,10 @@ def stats(
         from latcomp.report.terminal import print_stats
 
         print_stats(figures, error_console(), groups=groups)
+    if figures["damage"]:
+        raise DamagedFileError(
+            f"{source} is damaged: {figures['damage'][0]}; the figures are those of what could be read"
+        )
 
 
 def _print_csv(groups: list[dict[str, Any]]) -> None:

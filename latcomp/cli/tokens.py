@@ -17,7 +17,6 @@ from latcomp.cli.common import (
     check_paths,
     note,
     open_seekable_lat,
-    readable_bytes,
 )
 from latcomp.errors import DamagedFileError, UsageError
 
@@ -69,4 +68,6 @@ def tokens(
             metadata = {"tokenizer": header.tokenizer["name"], "tokenizer_sha256": header.tokenizer["sha256"]}
             out.write(save(arrays, metadata=metadata))
     if not quiet:
-        note(f"{target}: {len(kept)} tokens of {mask.size}, {readable_bytes(target.stat().st_size)}")
+        from latcomp.report.terminal import bytes_text
+
+        note(f"{target}: {len(kept)} tokens of {mask.size}, {bytes_text(target.stat().st_size)}")
