@@ -16,7 +16,7 @@ from latcomp.video import audio as audio_copy
 from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.info import AudioInfo, AudioPacket, Frame, VideoInfo
 from latcomp.video.source import Source
-from latcomp.video.streams import average_rate, duration_of, first_moving, notes_on, time_base_of
+from latcomp.video.streams import average_rate, duration_of, first_moving, notes_on, reason_of, time_base_of
 
 DEFAULT_MAX_PIXELS = 8192 * 8192
 
@@ -140,7 +140,7 @@ class VideoReader:
         except (av.FFmpegError, ValueError) as error:
             if self._source.cut_off:
                 raise NotAVideoError(f"{label}: is cut off: its end, with the index, is missing") from error
-            raise NotAVideoError(f"{label}: cannot be read as video: {_reason(error)}") from error
+            raise NotAVideoError(f"{label}: cannot be read as video: {reason_of(error)}") from error
         self._container = container
         if container.format.name in _NOT_VIDEO:
             raise NotAVideoError(f"{label}: is not a video (it reads as {container.format.long_name})")
@@ -243,7 +243,7 @@ class VideoReader:
                     yield from self._decode_packet(packet)
         except av.FFmpegError as error:
             yield from self._stream.decode(None)  # frames that were whole, still inside the decoder
-            raise NotAVideoError(self._damage(_reason(error))) from error
+            raise NotAVideoError(self._damage(reason_of(error))) from error
         declared = self._stream.frames
         if self._source.cut_off and not self._video_done and (declared == 0 or self._decoded < declared):
             raise NotAVideoError(self._damage("its end is missing"))
@@ -255,7 +255,7 @@ class VideoReader:
             if self._decoded == 0:  # a recording joined in the middle begins with packets that refer to nothing
                 self._note_once("packets before the first whole frame were left out")
                 return []
-            raise NotAVideoError(self._damage(_reason(error))) from error
+            raise NotAVideoError(self._damage(reason_of(error))) from error
         self._decoded += len(frames)
         return frames
 
@@ -354,9 +354,3 @@ class VideoReader:
 def _decimal(seconds: float) -> Fraction:
     """Return what a person means by a float: 0.2 is a fifth, not the binary number nearest to it."""
     return Fraction(repr(float(seconds)))
-
-
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's words for an error without the number and the file name."""
-    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(words)[:1].lower() + str(words)[1:]

@@ -61,3 +61,9 @@ def notes_on(frame: av.VideoFrame, tags: ColorTags) -> Iterator[str]:
         yield f"colour matrix {tags.matrix} cannot be converted exactly; {default_matrix(frame.height)} is used instead"
     if frame.interlaced_frame:
         yield "the video is interlaced; its frames are kept woven as they are"
+
+
+def reason_of(error: Exception) -> str:
+    """Return FFmpeg's words for an error without the number and the file name."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(words)[:1].lower() + str(words)[1:]

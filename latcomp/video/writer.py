@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ from latcomp.video import audio as audio_copy
 from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
 from latcomp.video.formats import check_crf, choose_codec, choose_format
 from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
+from latcomp.video.streams import reason_of
 
 _FALLBACK_RATE = Fraction(25)
 
@@ -163,7 +165,7 @@ class VideoWriter:
                 place, "w", format=self._format.muxer, container_options=self._container_options(target)
             )
         except (av.FFmpegError, ValueError) as error:
-            raise OutputError(f"{self._label}: cannot be written: {error}") from error
+            raise OutputError(f"{self._label}: cannot be written: {reason_of(error)}") from error
         try:
             self._video = self._add_video(self._container, crf)
             self._audio = [self._add_audio(self._container, stream) for stream in copies]
@@ -188,6 +190,10 @@ class VideoWriter:
         options = dict(codec.options)
         if codec.crf is not None:
             options["crf"] = str(codec.crf if crf is None else crf)
+        if codec.name == "ffv1" and info.width < 16:
+            options = {"level": "1"}  # later versions cut a frame in slices, which a narrow one cannot be
+        if codec.name == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to standard error by itself
         stream = cast(VideoStream, container.add_stream(codec.name, rate=self._rate, options=options))
         odd = info.width % 2 != 0 or info.height % 2 != 0
         pixel_format = codec.pixel_format_odd if odd else codec.pixel_format
@@ -224,7 +230,7 @@ class VideoWriter:
     ) -> str:
         """Return why the streams could not be opened: the audio, when it goes without, else the video."""
         if isinstance(error, OSError) and error.errno not in (None, 22):
-            return f"{self._label}: cannot be written: {error.strerror}"
+            return f"{self._label}: cannot be written: {reason_of(error)}"
         if copies:
             try:
                 VideoWriter(io.BytesIO(), self.info, self._format.name, self._codec.name, crf, audio=False).abort()
@@ -234,7 +240,7 @@ class VideoWriter:
                 codecs = " and ".join(dict.fromkeys(stream.codec for stream in copies))
                 return f"{self._format.name} cannot hold the {codecs} audio of this file; mkv can"
         size = f"{self.info.width}x{self.info.height}"
-        return f"{self._format.name} cannot hold this video as {self._codec.name} of {size} pixels: {error}"
+        return f"{self._format.name} cannot hold this video as {self._codec.name} of {size} pixels: {reason_of(error)}"
 
     def _encode_pending(self, end: int) -> None:
         """Encode the frame held back, now that the time when it ends is known."""
@@ -248,7 +254,7 @@ class VideoWriter:
         try:
             packets = self._video.encode(frame)
         except (av.FFmpegError, ValueError) as error:
-            raise OutputError(f"{self._label}: {self._codec.name} failed: {error}") from error
+            raise OutputError(f"{self._label}: {self._codec.name} failed: {reason_of(error)}") from error
         for packet in packets:
             if packet.pts is not None:
                 packet.duration = self._durations.pop(packet.pts, 0)
@@ -260,7 +266,7 @@ class VideoWriter:
         except BrokenPipeError:
             raise  # whoever read our output has had enough: the command line's business
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise OutputError(f"{self._label}: cannot be written: {error}") from error
+            raise OutputError(f"{self._label}: cannot be written: {reason_of(error)}") from error
 
     def _release(self) -> None:
         try:
@@ -268,7 +274,7 @@ class VideoWriter:
         except BrokenPipeError:
             raise
         except (av.FFmpegError, OSError) as error:
-            raise OutputError(f"{self._label}: cannot be written: {error}") from error
+            raise OutputError(f"{self._label}: cannot be written: {reason_of(error)}") from error
 
 
 class _Times:
