@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from latcomp.codec import Progress
+    from latcomp.container import Limits
 
 STANDARD = "-"  # standard input or output, wherever a path stands
 
@@ -179,6 +180,13 @@ def open_seekable_lat(path: Path) -> Iterator[BinaryIO]:
             shutil.copyfileobj(file, copy)
             copy.seek(0)
             yield copy
+
+
+def limits_of(max_pixels: int | None) -> Limits:
+    """The limits of a reader, the one on pixels replaced when given."""
+    from latcomp.container import Limits
+
+    return Limits() if max_pixels is None else Limits(max_pixels=max_pixels)
 
 
 def note(text: str) -> None:

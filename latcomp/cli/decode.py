@@ -77,7 +77,7 @@ def decode(
     with progress_bar("decoding", quiet) as progress:
         result = decode_video(lat, video, progress=progress, **settings)
     notes(result.notes, quiet)
-    if not quiet:
+    if not (quiet or result.damage):
         note(
             f"{target}: {result.frames} frames, {result.width}x{result.height}, "
             f"{result.decode_seconds:.1f} s, {result.frames_per_second:.1f} fps"
@@ -86,7 +86,7 @@ def decode(
         names = ("frames", "width", "height", "decode_seconds", "frames_per_second", "device")
         print_json({name: getattr(result, name) for name in names})
     if result.damage:
-        more = f" and {len(result.damage) - 1} more" if len(result.damage) > 1 else ""
+        more = f" (and {len(result.damage) - 1} more)" if len(result.damage) > 1 else ""
         raise DamagedFileError(
-            f"{source} is damaged: {result.damage[0]}{more}; what could be decoded was written"
+            f"{source} is damaged: {result.damage[0]}{more}; what could be decoded was written, {result.frames} frames"
         )

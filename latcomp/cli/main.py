@@ -81,6 +81,10 @@ def run(arguments: list[str] | None = None) -> NoReturn:
         code = _report(error)
     except KeyboardInterrupt:
         code = codes.INTERRUPTED
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        code = _report(ended.__context__)  # Typer ends a closed pipe itself, with exit code 1
     if code == codes.INTERRUPTED:
         _say("interrupted")
     sys.exit(code if isinstance(code, int) else codes.DONE)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.common import Json, LatInput, error_console, open_lat, print_json
+from latcomp.cli.common import Json, LatInput, MaxPixels, error_console, limits_of, open_lat, print_json
 from latcomp.errors import DamagedFileError, UsageError
 
 GROUP_COLUMNS = ("start_seconds", "tokens_total", "tokens_kept", "bytes", "fill")
@@ -16,6 +16,7 @@ GROUP_COLUMNS = ("start_seconds", "tokens_total", "tokens_kept", "bytes", "fill"
 
 def stats(
     source: LatInput,
+    max_pixels: MaxPixels = None,
     json: Json = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print a row a group as CSV on standard output.")
@@ -29,7 +30,7 @@ def stats(
     from latcomp.report.stats import stats_dict
 
     with open_lat(source) as file:
-        figures = stats_dict(scan(file))
+        figures = stats_dict(scan(file, limits_of(max_pixels)))
     if json:
         print_json(figures)
     elif as_csv:

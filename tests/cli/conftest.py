@@ -72,6 +72,17 @@ def lat(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def long_lat(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 frames of 64x48 in four groups."""
+    folder = tmp_path_factory.mktemp("long")
+    clip = make_video(folder / "clip.mp4", frames=100)
+    with pytest.raises(SystemExit) as ended:
+        run(["encode", str(clip), str(folder / "clip.lat"), "-q"])
+    assert not ended.value.code
+    return folder / "clip.lat"
+
+
 def assert_refused(ran: Ran, code: int) -> None:
     """One line on standard error, nothing on standard output, the right exit code."""
     assert ran.code == code, ran.err

@@ -18,7 +18,7 @@ COMMAND = [sys.executable, "-m", "latcomp"]
 @pytest.fixture(scope="module")
 def long_clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Long enough to be interrupted half-way."""
-    return make_video(tmp_path_factory.mktemp("long") / "long.mp4", frames=1500, width=320, height=240)
+    return make_video(tmp_path_factory.mktemp("long") / "long.mp4", frames=500, width=320, height=240)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -39,15 +39,30 @@ def test_an_interrupted_run_leaves_nothing(number: int, code: int, long_clip: Pa
     assert len(err.splitlines()) <= 1
 
 
-def test_a_closed_pipe_is_quiet(lat: Path) -> None:
-    """As in `latcomp stats --json | head -0`."""
+@pytest.mark.parametrize("command", ["stats", "decode"])
+def test_a_closed_pipe_is_quiet(command: str, clip: Path, lat: Path) -> None:
+    """As in `latcomp stats --json | head -0`: exit code 6 (the output cannot be written) and no word."""
+    arguments = {"stats": [lat, "--json"], "decode": [lat, "-"]}[command]
     process = subprocess.Popen(
-        [*COMMAND, "stats", str(lat), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 6
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["stats", "encode"])
+def test_a_full_disk_exits_6(command: str, clip: Path, lat: Path) -> None:
+    arguments = {"stats": [lat, "--json"], "encode": [clip, "-"]}[command]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, command, *map(str, arguments)],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 6, done.stderr
+    assert "no space left" in done.stderr.lower() and len(done.stderr.splitlines()) == 1
 
 
 def test_binary_is_not_written_to_a_terminal(clip: Path) -> None:
