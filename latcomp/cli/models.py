@@ -23,18 +23,18 @@ def models(json: Json = False) -> None:
     from latcomp.report.terminal import bytes_text
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "kind", "sha256", "size", "parameters", "encoder", "decoder", "trained on"):
-        table.add_column(
-            heading, justify="right" if heading in ("size", "parameters", "encoder", "decoder") else "left"
-        )
+    for heading in ("name", "kind", "sha256", "size", "parameters", "encoder", "decoder"):
+        table.add_column(heading, justify="left" if heading in ("name", "kind", "sha256") else "right", no_wrap=True)
     for card in cards:
         table.add_row(
             card.name, card.kind, card.sha256[:12], bytes_text(card.bytes), f"{card.parameters:,}",
-            _cost(card.encoder_kmac_per_pixel), _cost(card.decoder_kmac_per_pixel), card.trained_on,
+            _cost(card.encoder_kmac_per_pixel), _cost(card.decoder_kmac_per_pixel),
         )  # fmt: skip
     console = error_console()
     console.print(table)
     console.print("encoder and decoder: thousand multiply-adds a pixel")
+    for card in cards:
+        console.print(f"{card.name} was trained on {card.trained_on}", soft_wrap=True, markup=False)
 
 
 def _cost(kmac_per_pixel: float | None) -> str:
