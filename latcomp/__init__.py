@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from latcomp.codec import decode, encode
-    from latcomp.codec import open_lat as open
+    from latcomp.codec.decode import decode
+    from latcomp.codec.encode import encode
+    from latcomp.codec.file import open_lat as open
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "decode", "encode", "open"]
