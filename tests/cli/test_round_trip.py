@@ -173,3 +173,11 @@ def test_models_lists_the_default_tokenizer(latcomp: Latcomp) -> None:
     assert card["kind"] == "tokenizer" and len(card["sha256"]) == 64
     assert card["bytes"] == (Path(card["path"]) / "model.safetensors").stat().st_size
     assert DEFAULT_TOKENIZER in latcomp("models").err
+
+
+def test_stats_and_check_read_a_pipe(lat: Path, shell: Latcomp) -> None:
+    """The same figures as from the file."""
+    piped = shell("stats", "-", "--json", stdin=lat.read_bytes())
+    assert piped.code == 0, piped.err
+    assert json.loads(piped.out) == json.loads(shell("stats", lat, "--json").out)
+    assert shell("check", "-", stdin=lat.read_bytes()).code == 0

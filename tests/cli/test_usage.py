@@ -88,3 +88,14 @@ def test_version_and_help_go_to_standard_output(latcomp: Latcomp) -> None:
         b"--force",
     ):
         assert flag in shown.out
+
+
+def test_a_traceback_is_shown_when_asked_for(
+    latcomp: Latcomp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LATCOMP_DEBUG=1 adds it to the one line, and changes nothing else."""
+    monkeypatch.setenv("LATCOMP_DEBUG", "1")
+    ran = latcomp("check", tmp_path / "missing.lat")
+    assert ran.code == 4
+    assert "Traceback" in ran.err
+    assert ran.lines[-1].startswith("latcomp: error: ")
