@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 
 from latcomp import __version__
 from latcomp.codec.groups import EncodedGroup, LatentStream
@@ -75,7 +74,8 @@ class Encoder:
         config = self.tokenizer.config
         self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
         step = np.array(config.channel_step, np.float32)
-        self.quantiser = Identity() if settings.lossless else Quantiser(step, settings.step_scale, ROUNDING)
+        self._age = np.zeros((0, 0), np.float32)
+        self.quantiser: Quantiser | Identity = Identity() if settings.lossless else Quantiser(step, settings.step_scale, ROUNDING)
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""
@@ -164,14 +164,9 @@ class Encoder:
         """The group as it is written: kept tokens in order t, y, x, and the fill that comes closest to the latents."""
         if key:
             filler.reset()
-        fill = "hold"
-        if self.lit is not None and not selection.mask.all():
-            held = HeldGroup(selection.held, selection.mask, self._ages(selection.mask, key))
-            with memory_errors(self.device):
-                fill = filler.choose(held, group.latents)
-        else:
-            filler.remember(torch.from_numpy(selection.held).to(self.device).unsqueeze(0))
-            self._ages(selection.mask, key)
+        held = HeldGroup(selection.held, selection.mask, self._ages(selection.mask, key))
+        with memory_errors(self.device):
+            fill, _ = filler.fill_best(held, group.latents)
         tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
         return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill)
 

@@ -33,7 +33,7 @@ def frames_a_piece(height: int, width: int, most: int) -> int:
 
 
 def to_pixels(frames: list[np.ndarray], device: torch.device) -> Tensor:
-    """(1, 3, T, H, W) in [-1, 1] of T RGB frames (h, w, 3) uint8: sides padded to multiples of 8 and the count to one of 4, by repetition."""
+    """(1, 3, T, H, W) in [-1, 1] of RGB frames (h, w, 3) uint8: sides padded to multiples of 8 and T to one of 4, by repetition."""
     count = len(frames)
     stacked = np.stack(frames + [frames[-1]] * (-count % TEMPORAL))
     height, width = stacked.shape[1:3]

@@ -77,23 +77,24 @@ class Filler:
         return filled
 
     @torch.inference_mode()
-    def choose(self, group: HeldGroup, truth: np.ndarray) -> str:
-        """'lit' or 'hold', whichever is closer to the true latents (C, T, h, w) at the dropped positions of a group.
+    def fill_best(self, group: HeldGroup, truth: np.ndarray) -> tuple[str, Tensor]:
+        """('lit' or 'hold', the latents so filled): whichever is closer to the true latents (C, T, h, w) at dropped positions.
 
         The choice is what the reader will fill with, so C_fill continues with it.
         """
-        context = self._context
+        before = self._context
+        held = self.fill(group, "hold")
+        if self.lit is None or group.mask.all():
+            return "hold", held
+        after_hold, self._context = self._context, before
+        painted = self.fill(group, "lit")
         dropped = torch.from_numpy(~group.mask).to(self.device)
         wanted = torch.from_numpy(truth).to(self.device)
-        painted = self.fill(group, "lit")
-        after = self._context
-        self._context = context
-        held = self.fill(group, "hold")
         errors = [float(((latents[0] - wanted).square().sum(0) * dropped).sum()) for latents in (painted, held)]
         if errors[0] < errors[1]:
-            self._context = after
-            return "lit"
-        return "hold"
+            return "lit", painted
+        self._context = after_hold
+        return "hold", held
 
     def remember(self, filled: Tensor) -> None:
         """Take the last latent frames of a filled group (1, C, T, h, w) as context for the next."""

@@ -1,8 +1,10 @@
 """Keep masks by a threshold on the temporal L1 difference, group after group.
 
 Shapes: latents (C, T, h, w) float32; masks (T, h, w) bool. The difference of a position is mean over channels of
-|z - reference| / channel scale. With reference "kept" it is taken against the position's last kept value as the reader will have it
-(dequantised), so a slow drift is kept as soon as it adds up; with "previous" against the previous latent frame.
+|z - reference| / channel scale. With reference "kept" it is taken against the position's last kept value as the reader will have it,
+so a slow drift is kept as soon as it adds up; with "previous" against the previous latent frame. Both sides of the difference are
+dequantised values: the quantiser's own noise then never looks like motion, the difference is small exactly where keeping the token
+would buy little, and rounding of the network's arithmetic moves it in whole steps or not at all.
 """
 
 from __future__ import annotations
@@ -16,9 +18,13 @@ import numpy as np
 class QuantiserLike(Protocol):
     """What selection needs of a quantiser."""
 
-    def quantise(self, latents: np.ndarray) -> np.ndarray: ...
+    def quantise(self, latents: np.ndarray) -> np.ndarray:
+        """Symbols of latents (C, ...)."""
+        ...
 
-    def dequantise(self, symbols: np.ndarray) -> np.ndarray: ...
+    def dequantise(self, symbols: np.ndarray) -> np.ndarray:
+        """Latents of symbols (C, ...)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class SelectionRule:
 class SelectionCache:
     """C_sel: what selection carries from one group to the next.
 
-    kept: (C, h, w) last kept value of every position, dequantised; previous: (C, h, w) the last latent frame.
+    kept: (C, h, w) last kept value of every position; previous: (C, h, w) the last latent frame; both dequantised.
     """
 
     kept: np.ndarray
@@ -84,13 +90,13 @@ def select_group(
     for t in range(frames):
         if state is None:
             mask[t], difference[t] = True, np.inf
-            state = SelectionCache(values[:, t].copy(), latents[:, t])
+            state = SelectionCache(values[:, t].copy(), values[:, t])
         else:
             reference = state.kept if rule.reference == "kept" else state.previous
-            difference[t] = temporal_difference(latents[:, t], reference, rule.channel_scale)
+            difference[t] = temporal_difference(values[:, t], reference, rule.channel_scale)
             mask[t] = difference[t] > threshold
             np.copyto(state.kept, values[:, t], where=mask[t])
-            state.previous = latents[:, t]
+            state.previous = values[:, t]
         held[:, t] = state.kept
     if state is None:
         raise ValueError("a group has at least one latent frame")

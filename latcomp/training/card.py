@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-LICENCES = """The footage is not part of the package. It was collected from public repositories, each under the licence its repository states (MIT,
-Apache-2.0, BSD, GPL-3.0, CC BY and CC BY-NC among them, some state none); DAVIS frames are from the DAVIS benchmark
-(davischallenge.org), animation from Blender's open films (CC BY 3.0). Clear the rows that matter to you before you publish footage."""
+LICENCES = """The footage is not part of the package. It was collected from public repositories, each under the licence its
+repository states (MIT, Apache-2.0, BSD, GPL-3.0, CC BY and CC BY-NC among them, some state none); DAVIS frames are from the
+DAVIS benchmark (davischallenge.org), animation from Blender's open films (CC BY 3.0). Clear the rows that matter to you before
+you publish footage."""
 
 
 def model_card(facts: dict[str, Any]) -> str:

@@ -171,12 +171,13 @@ def batch_examples(
     side = [min(e.mask.shape[axis] for e in found) for axis in (1, 2)]
     context = all(e.has_context for e in found)
     return [
-        Example(
-            *(a[..., : side[0], : side[1]] for a in (e.target, e.held, e.mask, e.age)),
-            e.step_scale, e.context[..., : side[0], : side[1]], context,
+        replace(
+            e,
+            **{name: getattr(e, name)[..., : side[0], : side[1]] for name in ("target", "held", "mask", "age", "context")},
+            has_context=context,
         )
         for e in found
-    ]  # fmt: skip
+    ]
 
 
 @torch.no_grad()

@@ -52,6 +52,11 @@ class TrainingRun:
     ema: dict[str, nn.Module] = field(default_factory=dict)
     optimisers: list[torch.optim.Optimizer] = field(default_factory=list)
     decay: float = 0.999
+    _console: Console = field(default_factory=lambda: Console(stderr=True), repr=False)
+    _reported: float = field(default_factory=time.monotonic, repr=False)
+    _validated: float = field(default_factory=time.monotonic, repr=False)
+    _saved: float = field(default_factory=time.monotonic, repr=False)
+    _sums: dict[str, list[float]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def start(cls, kind: str, out: Path, presets: dict[str, Any], preset: str, seed: int, device: torch.device) -> TrainingRun:
@@ -59,12 +64,7 @@ class TrainingRun:
         if preset not in presets:
             raise UsageError(f"unknown preset {preset!r}: choose from {', '.join(presets)}")
         out.mkdir(parents=True, exist_ok=True)
-        run = cls(kind, out, preset, presets[preset], seed, device)
-        run._console = Console(stderr=True)
-        now = time.monotonic()
-        run._reported, run._validated, run._saved = now, now, now
-        run._sums, run._rates = {}, []
-        return run
+        return cls(kind, out, preset, presets[preset], seed, device)
 
     @property
     def state_folder(self) -> Path:

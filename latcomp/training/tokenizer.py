@@ -107,8 +107,9 @@ def validate(tokenizer: Tokenizer, prior: PreviousFramePrior, clips: list[Clip],
     found: dict[str, list[float]] = {"objective": []}
     for start in range(0, len(clips), recipe.batch):
         some = clips[start : start + recipe.batch]
+        side = recipe.side
         crops = [
-            cut(c, (c.frames - recipe.frames) // 2, recipe.frames, (c.height - recipe.side) // 4 * 2, (c.width - recipe.side) // 4 * 2, recipe.side)
+            cut(c, (c.frames - recipe.frames) // 2, recipe.frames, (c.height - side) // 4 * 2, (c.width - side) // 4 * 2, side)
             for c in some
         ]  # fmt: skip
         pixels = to_rgb(np.stack(crops)).to(run.device)
@@ -169,7 +170,7 @@ def train(
     channel_size = start_from_components(tokenizer, training, seed)
     prior = PreviousFramePrior(recipe.config.channels, channel_size)
     for module in (tokenizer, prior):
-        module.to(run.device, memory_format=torch.channels_last)
+        module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     linear = {id(p) for m in (tokenizer.encoder.linear, tokenizer.decoder.linear) for p in m.parameters()}
     matrices, rest = split_parameters([tokenizer, prior], linear)
     slow = [p for p in rest if id(p) in linear]

@@ -87,12 +87,12 @@ def test_a_group_is_filled_by_what_is_closer_to_the_truth() -> None:
     model = lit()
     state = HoldState().hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
     painted = model(held, mask, age, STEP, None)[0].numpy()
-    assert Filler(model, 1.0, torch.device("cpu")).choose(state, painted) == "lit"
-    assert Filler(model, 1.0, torch.device("cpu")).choose(state, state.held) == "hold"
+    assert Filler(model, 1.0, torch.device("cpu")).fill_best(state, painted)[0] == "lit"
+    assert Filler(model, 1.0, torch.device("cpu")).fill_best(state, state.held)[0] == "hold"
 
 
 def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
-    """C_fill after `choose` must be what `fill` leaves behind, or the second group would differ between the two sides."""
+    """C_fill after `fill_best` must be what `fill` leaves behind, or the second group would differ between the two sides."""
     model = lit()
     writer, reader = (Filler(model, 1.0, torch.device("cpu")) for _ in range(2))
     state = HoldState()
@@ -100,6 +100,6 @@ def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
         held, mask, _ = group(8, 8, seed=seed)
         found = state.hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
         truth = found.held + np.random.default_rng(seed).normal(0, 1, found.held.shape).astype(np.float32)
-        choice = writer.choose(found, truth)
-        reader.fill(found, choice)
+        choice, filled = writer.fill_best(found, truth)
+        assert torch.equal(reader.fill(found, choice), filled)
         assert torch.equal(writer._context, reader._context)
