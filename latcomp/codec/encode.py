@@ -74,7 +74,7 @@ class Encoder:
         config = self.tokenizer.config
         self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
         step = np.array(config.channel_step, np.float32)
-        self._age = np.zeros((0, 0), np.float32)
+        self._age: np.ndarray = np.zeros((0, 0), np.float32)
         self.quantiser: Quantiser | Identity = Identity() if settings.lossless else Quantiser(step, settings.step_scale, ROUNDING)
 
     def header(self, reader: VideoReader) -> Header:
@@ -172,7 +172,7 @@ class Encoder:
 
     def _ages(self, mask: np.ndarray, key: bool) -> np.ndarray:
         """(T, h, w) latent frames since each position's last keep, running on from the group before unless `key`."""
-        age = np.zeros(mask.shape[1:], np.float32) if key else self._age
+        age: np.ndarray = np.zeros(mask.shape[1:], np.float32) if key else self._age
         found = np.empty(mask.shape, np.float32)
         for t in range(len(mask)):
             age = np.where(mask[t], 0, age + 1).astype(np.float32)

@@ -54,6 +54,8 @@ class LitConfig:
 class WindowAttention(nn.Module):
     """Self-attention in windows of 8x8 positions with a learned bias for each relative place."""
 
+    relative: Tensor
+
     def __init__(self, width: int, heads: int, shifted: bool) -> None:
         super().__init__()
         self.heads, self.shift = heads, WINDOW // 2 if shifted else 0
@@ -140,6 +142,8 @@ class LitLayer(nn.Module):
 class Lit(nn.Module):
     """Held latents and what is known about them in, filled latents out."""
 
+    latent_scale: Tensor
+
     def __init__(self, config: LitConfig) -> None:
         super().__init__()
         self.config = config
@@ -149,8 +153,8 @@ class Lit(nn.Module):
         self.layers = nn.ModuleList(LitLayer(config, shifted=i % 2 == 1) for i in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.leave = nn.Linear(config.width, config.channels)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
         """Filled latents (B, C, T, h, w); kept tokens come back unchanged.

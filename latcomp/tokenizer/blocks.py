@@ -15,6 +15,12 @@ State = list[Tensor]
 """One `(B, W, h, w)` tensor a block: the last latent frame's features that the next call's first one sees."""
 
 
+def start_at_zero(layer: nn.Module) -> None:
+    """Set a layer's weight and bias to zero, so that a residual branch starts as nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 def previous(x: Tensor, batch: int, last: Tensor | None) -> tuple[Tensor, Tensor]:
     """Features shifted by one latent frame, and what the next call needs as `last`.
 
@@ -37,8 +43,7 @@ class DepthwiseBlock(nn.Module):
         self.expand = nn.Conv2d(width, expansion * width, 1)
         self.project = nn.Conv2d(expansion * width, width, 1)
         self.rate = nn.Parameter(torch.zeros(1, expansion * width, 1, 1)) if conditioned else None
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
+        start_at_zero(self.project)
 
     def forward(self, x: Tensor, shifted: Tensor, log_scale: Tensor | None) -> Tensor:
         """x, shifted: (B*T, W, h, w); log_scale: (B*T, 1, 1, 1), log2 of the quantiser's inverse step."""
@@ -62,8 +67,7 @@ class DenseBlock(nn.Module):
         self.first = nn.Conv2d(width + self.remembered, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         self.rate = nn.Parameter(torch.zeros(1, width, 1, 1)) if conditioned else None
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        start_at_zero(self.second)
 
     def forward(self, x: Tensor, shifted: Tensor, log_scale: Tensor | None) -> Tensor:
         """x, shifted: (B*T, W, h, w); log_scale: (B*T, 1, 1, 1), log2 of the quantiser's inverse step."""
@@ -92,8 +96,7 @@ class Trunk(nn.Module):
             for _ in range(blocks)
         )
         self.leave = nn.Conv2d(width, outputs, 1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        start_at_zero(self.leave)
 
     def forward(
         self, x: Tensor, batch: int, state: State | None, log_scale: Tensor | None = None

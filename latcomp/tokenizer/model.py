@@ -52,6 +52,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latents to pixels."""
 
+    input_scale: Tensor
+
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.linear = nn.Conv2d(config.channels, PATCH_VALUES, 1)

@@ -39,9 +39,10 @@ def start_from_components(tokenizer: Tokenizer, clips: list[Clip], seed: int, cr
     synthesis = torch.einsum("kdp,cd->kcp", per_pixel, torch.linalg.inv(transform)).flatten(1) * (UNIT_STEP / 127.5)
     with torch.no_grad():
         tokenizer.encoder.linear.weight.copy_(analysis[:, :, None, None])
-        tokenizer.encoder.linear.bias.zero_()
         tokenizer.decoder.linear.weight.copy_(synthesis.T[:, :, None, None])
-        tokenizer.decoder.linear.bias.zero_()
+        for layer in (tokenizer.encoder.linear, tokenizer.decoder.linear):
+            if layer.bias is not None:
+                layer.bias.zero_()
         size = torch.from_numpy(np.sqrt(values[::-1][:channels].copy())).float() / UNIT_STEP
         tokenizer.decoder.input_scale.copy_(size)
     return size

@@ -53,7 +53,8 @@ class Muon(torch.optim.Optimizer):
 
 def split_parameters(modules: Iterable[nn.Module], apart: set[int]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """(matrices for Muon, the rest for Adam). Depthwise kernels, vectors and parameters whose id is in `apart` are the rest."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for module in modules:
         for parameter in module.parameters():
             flat = parameter.flatten(1) if parameter.dim() >= 2 else None

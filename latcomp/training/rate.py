@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latcomp.tokenizer.blocks import start_at_zero
+
 LAPLACE_FLOOR = 0.05  # smallest Laplace scale, in quantiser steps
 BITS_CAP = 20.0  # most bits one value may cost
 
@@ -30,6 +32,8 @@ def laplace_bits(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
 class PreviousFramePrior(nn.Module):
     """Laplace mean and scale of each latent from the previous latent frame; a learned constant for first frames."""
 
+    scale: Tensor
+
     def __init__(self, channels: int, scale: Tensor, width: int = 96) -> None:
         """scale: (C,) typical size of each channel, where the learned scales start."""
         super().__init__()
@@ -42,8 +46,7 @@ class PreviousFramePrior(nn.Module):
             nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
             nn.Conv2d(width, 2 * channels, 1),
         )  # fmt: skip
-        nn.init.zeros_(self.net[-1].weight)
-        nn.init.zeros_(self.net[-1].bias)
+        start_at_zero(self.net[-1])
 
     def forward(self, noisy: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and scale, each (B, C, T, h, w) in latent units, for every latent frame from its predecessor.
