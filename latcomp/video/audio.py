@@ -1,7 +1,7 @@
 """Audio streams without their file: a stream's parameters as bytes, and the stream rebuilt from them in another container.
 
 PyAV can copy the parameters of an audio stream only from another stream, so the bytes are the smallest container that has
-one: a Matroska header (NUT for the codecs Matroska has no name for) with this stream alone and no packets, some 450 bytes.
+one: a Matroska header (WAV for what Matroska has no name for) with this stream alone and no packets, some 450 bytes.
 """
 
 import io
@@ -10,12 +10,13 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
-from latcomp.errors import DamagedFileError, OutputError
+from latcomp.errors import DamagedFileError
 from latcomp.video.info import AudioInfo, AudioPacket
 from latcomp.video.streams import time_base_of
 
 # A cluster of unknown size at time 0: FFmpeg's demuxer reads on until it has seen one.
 _EMPTY_CLUSTER = bytes.fromhex("1F43B675" "01FFFFFFFFFFFFFF" "E78100")
+_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no random ids, so that equal input gives an equal file
 
 
@@ -42,14 +43,14 @@ def describe(stream: AudioStream) -> AudioInfo:
 def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
     """Return a new stream of `container` with the parameters of `info`, for packets to be muxed unchanged.
 
-    Raises OutputError when the format does not know the codec (some formats say so only when their header is written),
+    Raises ValueError when the format does not know the codec (some formats say so only when their header is written),
     DamagedFileError when the parameters cannot be read.
     """
-    try:
-        with _open_setup(info.setup) as template_file:
-            stream = container.add_stream_from_template(template_file.streams.audio[0])
-    except ValueError as error:
-        raise OutputError(f"{container.format.name} cannot hold {info.codec} audio") from error
+    with _open_setup(info.setup) as template_file:
+        stream = container.add_stream_from_template(template_file.streams.audio[0])
+    layout = _named_layout(info)
+    if layout is not None and layout != stream.codec_context.layout.name:
+        stream.codec_context.layout = layout  # the setup of PCM holds only the count
     stream.time_base = info.time_base
     if info.language is not None:
         stream.metadata["language"] = info.language
@@ -68,13 +69,18 @@ def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream) -> a
     return copy
 
 
+def _named_layout(info: AudioInfo) -> str | None:
+    """Return the layout to write. A bare count of channels (`2 channels`), which mp4 refuses for PCM, gets its usual name."""
+    return _USUAL_LAYOUTS.get(info.channels) if info.layout.endswith("channels") else info.layout
+
+
 def _codec_name(stream: AudioStream) -> str:
     """Return the codec's own name; the decoder's may differ (`mp3float` decodes `mp3`)."""
     return str(stream.codec_context.codec.canonical_name)
 
 
 def _setup(stream: AudioStream) -> bytes:
-    for format_name, tail in (("matroska", _EMPTY_CLUSTER), ("nut", b"")):
+    for format_name, tail in (("matroska", _EMPTY_CLUSTER), ("wav", b"")):
         sink = io.BytesIO()
         try:
             container = av.open(sink, "w", format=format_name)
@@ -93,7 +99,7 @@ def _setup(stream: AudioStream) -> bytes:
 
 def _open_setup(setup: bytes) -> InputContainer:
     # The bytes may come from a stranger's file: only these two formats are tried on them.
-    format_name = "matroska" if setup.startswith(b"\x1aE\xdf\xa3") else "nut"
+    format_name = "matroska" if setup.startswith(b"\x1aE\xdf\xa3") else "wav"
     try:
         container = av.open(io.BytesIO(setup), "r", format=format_name)
     except (av.FFmpegError, ValueError) as error:

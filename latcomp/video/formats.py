@@ -56,22 +56,23 @@ class Codec:
     """The default of `--crf`; None: the encoder has no such knob."""
     crf_max: int = 51
     options: dict[str, str] = field(default_factory=dict)
-    b_frames: bool = False
-    """Whether packets come in another order than frames."""
+    min_side: int = 1
+    """The least width and height in pixels."""
 
 
 # libx264: superfast takes 5 to 7 ms a frame at 854x480 on one core (medium: 22 to 32), and at crf 14 leaves 42 dB on the
 # hardest clips and 49 dB on easy ones, far above what a decoded .lat holds. Files are larger than medium's; a smaller
-# one is a `--codec`/`--crf` away.
+# one is a `--codec`/`--crf` away. No encoder gets B-frames (see writer.py).
 CODECS = {
     c.name: c
     for c in (
-        Codec("libx264", "yuv420p", "yuv444p", 14, options={"preset": "superfast"}, b_frames=True),
+        Codec("libx264", "yuv420p", "yuv444p", 14, options={"preset": "superfast"}),
         Codec(
             "libx265", "yuv420p", "yuv444p", 16,
-            options={"preset": "ultrafast", "x265-params": "log-level=none"}, b_frames=True,
+            options={"preset": "ultrafast", "x265-params": "log-level=none"},
+            min_side=64,  # x265 4.x writes past its buffers when both sides are under a coding unit of 64
         ),
-        Codec("libsvtav1", "yuv420p", "yuv420p", 20, 63, options={"preset": "10"}),
+        Codec("libsvtav1", "yuv420p", "yuv420p", 20, 63, options={"preset": "10"}, min_side=4),
         Codec(
             "libvpx-vp9", "yuv420p", "yuv444p", 16, 63,
             options={"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
@@ -135,4 +136,4 @@ def _other_codec(name: str) -> Codec:
     odd = next((f for f in ("yuv444p", "yuvj444p", "bgr0", "rgb24") if f in offered), even)
     if even is None or odd is None:
         raise OutputError(f"{name!r} takes none of the pixel formats latcomp can make")
-    return Codec(name, even, odd, b_frames=True)
+    return Codec(name, even, odd)

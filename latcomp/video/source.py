@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 
 from latcomp.errors import NotAVideoError
 
-_PEEK_BYTES = 16
+_PEEK_BYTES = 16  # the longest head of an mp4 box
+_BEGINNING_BYTES = 256  # holds the EBML header and the head of the segment
 _MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 _EBML_MAGIC = b"\x1aE\xdf\xa3"
 _SEGMENT_ID = b"\x18S\x80g"
@@ -28,8 +29,8 @@ class Source:
         """What messages call it."""
         self.target: Any
         self.seekable = True
-        self.cut_off = False
-        """True when the file's own structure says that its end is missing."""
+        self._cut_off = False
+        self._stream: _Replayed | None = None
         self._owned: list[BinaryIO] = []
         try:
             if isinstance(source, str | Path):
@@ -39,6 +40,11 @@ class Source:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def cut_off(self) -> bool:
+        """True when the file's own structure says that its end is missing; for a stream known once it has ended."""
+        return self._cut_off or (self._stream is not None and self._stream.cut_off)
 
     def close(self) -> None:
         """Close what this object opened itself; a caller's file object stays open."""
@@ -66,7 +72,7 @@ class Source:
             return
         if path.stat().st_size == 0:
             raise NotAVideoError(f"{self.label}: is empty")
-        self.cut_off = _is_cut_off(file)
+        self._cut_off = _is_cut_off(file)
         self.target = f"file:{path}"  # the scheme keeps a name with a colon from being taken for a URL
 
     def _from_object(self, file: BinaryIO) -> None:
@@ -74,7 +80,7 @@ class Source:
         self.label = "standard input" if name in ("<stdin>", 0) else str(name or "the input stream")
         seekable = getattr(file, "seekable", None)
         if seekable is not None and seekable():
-            self.cut_off = _is_cut_off(file)
+            self._cut_off = _is_cut_off(file)
             self.target = file
         else:
             self._from_stream(file)
@@ -89,11 +95,11 @@ class Source:
             stream.rewind()
             shutil.copyfileobj(stream, spool, 1 << 20)
             spool.seek(0)
-            self.cut_off = _is_cut_off(spool)
+            self._cut_off = _is_cut_off(spool)
             self.target = spool
         else:
             stream.rewind()
-            self.target = stream
+            self.target = self._stream = stream
             self.seekable = False
 
 
@@ -105,6 +111,8 @@ class _Replayed(io.RawIOBase):
         self._seen = bytearray()
         self._position = 0
         self._replay = True  # while False, nothing more is kept
+        self._structure = _Structure(b"")
+        self._ended = False
 
     def peek(self, size: int) -> bytes:
         """Return up to `size` bytes from here without moving; fewer only at the end of the stream."""
@@ -124,6 +132,7 @@ class _Replayed(io.RawIOBase):
     def rewind(self) -> None:
         """Go back to the start; from here on every byte is handed out once."""
         self._position = 0
+        self._structure = _Structure(self.peek(_BEGINNING_BYTES))
         self._replay = False
 
     def readable(self) -> bool:
@@ -132,19 +141,71 @@ class _Replayed(io.RawIOBase):
     def seekable(self) -> bool:
         return False
 
+    @property
+    def cut_off(self) -> bool:
+        """True when the stream has ended before its structure did."""
+        return self._ended and self._structure.unfinished
+
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, fewer only at the end or where the seen part ends."""
         if self._replay:
             raise io.UnsupportedOperation("rewind() comes before read()")
-        if self._position < len(self._seen):
-            end = len(self._seen) if size < 0 else self._position + size
-            chunk = bytes(self._seen[self._position : end])
-            self._position += len(chunk)
-            if self._position >= len(self._seen):
-                self._seen.clear()
-                self._position = 0
-            return chunk if size >= 0 else chunk + (self._file.read() or b"")
-        return self._file.read(size) or b""
+        if self._seen:
+            end = len(self._seen) if size < 0 else min(size, len(self._seen))
+            chunk = bytes(self._seen[:end])
+            del self._seen[:end]
+            if size < 0:
+                chunk += self._file.read() or b""
+        else:
+            chunk = self._file.read(size) or b""
+        self._structure.feed(chunk)
+        self._ended = self._ended or not chunk
+        return chunk
+
+
+class _Structure:
+    """Follows the top-level boxes of an mp4, or the segment of a Matroska file, as its bytes pass by."""
+
+    def __init__(self, beginning: bytes) -> None:
+        self._head = bytearray()
+        self._left: int | None = None
+        """Bytes until the next box begins; None: nothing is known from here on."""
+        if beginning.startswith(_EBML_MAGIC):
+            self._left = _segment_end(lambda offset, size: beginning[offset : offset + size], 0)
+        elif beginning[4:8] in _MP4_FIRST_BOXES:
+            self._left = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """True when more bytes were declared than have passed."""
+        if self._left is None or self._left > 0:
+            return self._left is not None
+        head = bytes(self._head)
+        return len(head) >= 8 and head[4:8].isalnum() and _box_size(head) > len(head)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the file."""
+        at = 0
+        while self._left is not None and at < len(data):
+            if self._left > 0:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+            else:
+                step = min(_PEEK_BYTES - len(self._head), len(data) - at)
+                self._head += data[at : at + step]
+                if len(self._head) == _PEEK_BYTES:
+                    self._end_of_head()
+            at += step
+
+    def _end_of_head(self) -> None:
+        size = _box_size(bytes(self._head))
+        if size < 8 or not self._head[4:8].isalnum():  # to the end of the file, or no box at all
+            self._left = None
+        elif size < _PEEK_BYTES:
+            del self._head[:size]
+        else:
+            self._left = size - _PEEK_BYTES
+            self._head.clear()
 
 
 def _needs_seeking(stream: _Replayed) -> bool:
@@ -185,7 +246,8 @@ def _is_cut_off(file: BinaryIO) -> bool:
         if head[4:8] in _MP4_FIRST_BOXES:
             return _boxes_pass_the_end(read_at, start, length)
         if head.startswith(_EBML_MAGIC):
-            return _segment_passes_the_end(read_at, start, length)
+            end = _segment_end(read_at, start)
+            return end is not None and end > length
         return False
     finally:
         file.seek(start)
@@ -201,15 +263,16 @@ def _boxes_pass_the_end(read_at: Callable[[int, int], bytes], offset: int, lengt
     return offset > length
 
 
-def _segment_passes_the_end(read_at: Callable[[int, int], bytes], offset: int, length: int) -> bool:
+def _segment_end(read_at: Callable[[int, int], bytes], offset: int) -> int | None:
+    """Return where the segment of a Matroska file ends, None when it does not say (a live stream)."""
     size, used = _ebml_size(read_at(offset + 4, 8))
     if size is None:
-        return False
+        return None
     offset += 4 + used + size
     if read_at(offset, 4) != _SEGMENT_ID:
-        return False
+        return None
     size, used = _ebml_size(read_at(offset + 4, 8))
-    return size is not None and offset + 4 + used + size > length
+    return None if size is None else offset + 4 + used + size
 
 
 def _ebml_size(data: bytes) -> tuple[int | None, int]:

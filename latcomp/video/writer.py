@@ -23,6 +23,7 @@ from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
 from latcomp.video.streams import reason_of
 
 _FALLBACK_RATE = Fraction(25)
+_LARGEST_TIMESCALE = 2**31
 
 
 def open_writer(
@@ -170,23 +171,38 @@ class VideoWriter:
             self._video = self._add_video(self._container, crf)
             self._audio = [self._add_audio(self._container, stream) for stream in copies]
             self._container.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
-            self._container.close()
+        except BrokenPipeError:
+            raise
+        except (av.FFmpegError, OSError, ValueError) as error:
+            with contextlib.suppress(av.FFmpegError, OSError):
+                self._container.close()
             raise OutputError(self._refusal(target, error, crf, copies)) from error
 
     def _container_options(self, target: str | Path | BinaryIO) -> dict[str, str]:
+        if self._format.muxer in ("matroska", "webm"):
+            # Audio that begins before the first frame (the priming of AAC) would else move everything to later.
+            return {"avoid_negative_ts": "disabled"}
         if self._format.muxer not in ("mp4", "mov"):
             return {}
-        if isinstance(target, str | Path):
-            return {"movflags": "+faststart"}  # index first: such a file can be read from a pipe
+        # The edit list, with the offset of the first frame and the duration, counts in movie units: by default
+        # milliseconds, which moves frames by fractions of one and can cut off the last.
+        units = self._times.unit.denominator
+        options = {"movie_timescale": str(units * max(1, 1000 // units) if units < _LARGEST_TIMESCALE else 1000)}
         seekable = getattr(target, "seekable", None)
-        if seekable is not None and seekable():
-            return {}
-        # delay_moov: the index is written when the delay of B-frames is known, so that times come out exact.
-        return {"movflags": "+frag_keyframe+empty_moov+default_base_moof+delay_moov"}
+        if isinstance(target, str | Path):
+            options["movflags"] = "+faststart"  # index first: such a file can be read from a pipe
+        elif seekable is None or not seekable():
+            # delay_moov: the index is written when the time of the first frame is known.
+            options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof+delay_moov"
+        return options
 
     def _add_video(self, container: OutputContainer, crf: int | None) -> VideoStream:
         info, codec = self.info, self._codec
+        if min(info.width, info.height) < codec.min_side:
+            raise OutputError(
+                f"{codec.name} needs {codec.min_side} pixels a side, and this video has {info.width}x{info.height}; "
+                "leave --codec out"
+            )
         options = dict(codec.options)
         if codec.crf is not None:
             options["crf"] = str(codec.crf if crf is None else crf)
@@ -206,8 +222,9 @@ class VideoWriter:
         context.thread_type = "AUTO"
         context.colorspace, context.color_range = tags.matrix, tags.range
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
-        if codec.b_frames and not self._format.exact_times:
-            context.max_b_frames = 0  # a container without timestamps cannot reorder
+        # Packets in the order of frames: the duration of an mp4 is then that of its frames, and avi can hold them. At
+        # this quality B-frames save little.
+        context.max_b_frames = 0
         if codec.name == "libx265" and self._format.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # what Apple's players look for
         if info.rotation_degrees:
@@ -320,4 +337,5 @@ class _Times:
         rest = round(whole - (self._last - self._first))
         if self._step == 0:
             return max(1, rest)
-        return rest if self._step <= 4 * rest and rest <= 4 * self._step else self._step
+        longest = 4 * max(self._step, (self._last - self._first) // (self._count - 1))
+        return rest if self._step <= 4 * rest and rest <= longest else self._step

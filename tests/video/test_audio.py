@@ -1,0 +1,158 @@
+"""Protects the copying of audio: packets come out byte for byte, at their times, in every container that can hold them."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from latcomp.errors import DamagedFileError, OutputError
+from latcomp.video import AudioInfo, ColorTags, VideoInfo, check_output, open_video
+
+from . import make
+
+SOURCES = {
+    "aac": ("in.mp4", "aac", 48000),
+    "opus": ("in.mkv", "libopus", 48000),
+    "flac": ("in.mkv", "flac", 44100),
+    "mp3": ("in.mp4", "libmp3lame", 44100),
+    "ac3": ("in.mkv", "ac3", 48000),
+    "pcm_s16le": ("in.mov", "pcm_s16le", 48000),
+    "pcm_s16be": ("in.mov", "pcm_s16be", 48000),
+    "pcm_s24le": ("in.mkv", "pcm_s24le", 48000),
+    "pcm_mulaw": ("in.mov", "pcm_mulaw", 8000),
+    "aac-mpegts": ("in.ts", "aac", 48000),
+}
+HOLDS = {
+    "mkv": {"aac", "opus", "flac", "mp3", "ac3", "pcm_s16le", "pcm_s16be", "pcm_s24le"},
+    "mp4": {"aac", "opus", "flac", "mp3", "ac3", "pcm_s16le", "pcm_s24le"},
+    "mov": {"aac", "mp3", "ac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_mulaw"},
+    "webm": {"opus"},
+}
+
+
+REFUSED = [("mp4", "pcm_mulaw"), ("mov", "opus"), ("mov", "flac"), ("webm", "aac"), ("mkv", "pcm_mulaw")]
+
+
+def make_source(folder: Path, kind: str) -> Path:
+    name, codec, rate = SOURCES[kind]
+    format = "mpegts" if name.endswith(".ts") else None
+    make.write(folder / name, make.pictures(50), audio=codec, audio_rate=rate, format=format)
+    return folder / name
+
+
+def through_json(info: VideoInfo) -> VideoInfo:
+    """What a .lat header does to an info: only its JSON fields go on."""
+    return VideoInfo.from_header_fields(json.loads(json.dumps(info.to_header_fields())))
+
+
+def samples(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(frame.samples for frame in container.decode(audio=0))
+
+
+@pytest.mark.parametrize(("target", "kind"), [(t, k) for t, kinds in HOLDS.items() for k in sorted(kinds)])
+def test_packets_survive_without_their_file(tmp_path: Path, target: str, kind: str) -> None:
+    source, out = make_source(tmp_path, kind), tmp_path / f"out.{target}"
+    reader, frames, packets = make.read(source)
+    assert check_output(target, None, through_json(reader.info)) == ()
+    make.copy(source, out, info=through_json(reader.info))
+    after, frames_after, packets_after = make.read(out)
+    assert [p.data for p in packets_after] == [p.data for p in packets]
+    before_audio, after_audio = reader.info.audio[0], after.info.audio[0]
+    assert after_audio.codec == before_audio.codec
+    assert after_audio.sample_rate == before_audio.sample_rate
+    assert after_audio.channels == 2
+    first = packets[0].pts * before_audio.time_base - frames[0].pts * reader.info.time_base
+    first_after = packets_after[0].pts * after_audio.time_base - frames_after[0].pts * after.info.time_base
+    assert abs(first - first_after) <= Fraction(1, 500)  # sound and picture stay together
+    assert abs(samples(out) - samples(source)) <= 2048  # it can be decoded, to its end
+
+
+def test_adts_audio_of_a_transport_stream_becomes_playable_in_mp4(tmp_path: Path) -> None:
+    source = make_source(tmp_path, "aac-mpegts")
+    make.copy(source, tmp_path / "out.mp4", info=through_json(make.read(source)[0].info))
+    assert abs(samples(tmp_path / "out.mp4") - samples(source)) <= 2048
+
+
+@pytest.mark.parametrize(("target", "kind"), REFUSED)
+def test_audio_that_a_format_cannot_hold_is_told_before_the_work(tmp_path: Path, target: str, kind: str) -> None:
+    info = through_json(make.read(make_source(tmp_path, kind))[0].info)
+    with pytest.raises(OutputError, match=f"{target} cannot hold the {kind} audio") as caught:
+        check_output(target, None, info)
+    assert "\n" not in str(caught.value)
+    assert check_output(target, None, info, audio=False) == ()
+
+
+def test_y4m_leaves_audio_out_and_says_so(tmp_path: Path) -> None:
+    source = make_source(tmp_path, "aac")
+    writer = make.copy(source, tmp_path / "out.y4m")
+    assert len(writer.notes) == 1
+    assert "audio" in writer.notes[0]
+    assert make.read(tmp_path / "out.y4m")[0].info.audio == ()
+
+
+def test_audio_can_be_left_out_on_both_sides(tmp_path: Path) -> None:
+    source = make_source(tmp_path, "aac")
+    reader, _, packets = make.read(source, audio=False)
+    assert (reader.info.audio, packets) == ((), [])
+    make.copy(source, tmp_path / "out.mp4", audio=False)
+    assert make.read(tmp_path / "out.mp4")[0].info.audio == ()
+
+
+def test_two_streams_and_a_language(tmp_path: Path) -> None:
+    source = tmp_path / "two.mkv"
+    with av.open(str(make_source(tmp_path, "aac"))) as one, av.open(str(source), "w") as two:
+        stream = one.streams.audio[0]
+        video = two.add_stream_from_template(one.streams.video[0])
+        copies = [two.add_stream_from_template(stream) for _ in range(2)]
+        copies[1].metadata["language"] = "deu"
+        for packet in one.demux():
+            if packet.size == 0:
+                continue
+            for copy in [video] if packet.stream.type == "video" else copies:
+                again = av.Packet(bytes(packet))
+                again.pts, again.dts, again.duration = packet.pts, packet.dts, packet.duration
+                again.time_base, again.is_keyframe, again.stream = packet.time_base, packet.is_keyframe, copy
+                two.mux(again)
+    reader, _, packets = make.read(source)
+    make.copy(source, tmp_path / "out.mp4", info=through_json(reader.info))
+    after, _, packets_after = make.read(tmp_path / "out.mp4")
+    assert [a.language for a in after.info.audio] == [None, "deu"]
+    for index in (0, 1):
+        assert [p.data for p in packets_after if p.stream == index] == [p.data for p in packets if p.stream == index]
+
+
+def test_the_description_is_the_same_every_time(tmp_path: Path) -> None:
+    source = make_source(tmp_path, "opus")
+    assert make.read(source)[0].info.audio == make.read(source)[0].info.audio
+    assert len(make.read(source)[0].info.audio[0].setup) < 1000
+
+
+@pytest.mark.parametrize("setup", [b"", b"rubbish" * 20, b"\x1aE\xdf\xa3" + b"\0" * 50, b"#EXTM3U\nother.mp4\n"])
+def test_a_damaged_description_is_a_damaged_file(setup: bytes) -> None:
+    audio = AudioInfo("aac", 48000, 2, "stereo", Fraction(1, 48000), None, setup)
+    info = VideoInfo(64, 48, Fraction(1, 25), Fraction(25), Fraction(1), 0, ColorTags(), (audio,))
+    with pytest.raises(DamagedFileError, match="audio"):
+        check_output("mp4", None, info)
+
+
+def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
+    from latcomp.errors import NotAVideoError
+
+    path = tmp_path / "song.mp3"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("libmp3lame", rate=44100)
+        sound.codec_context.layout = "stereo"
+        cover = container.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 16, 16, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.start_encoding()
+        picture = av.VideoFrame.from_ndarray(make.flat((9, 9, 9), 16, 16), format="rgb24").reformat(format="yuvj420p")
+        picture.pts = 0
+        container.mux(cover.encode(picture))
+        container.mux(cover.encode(None))
+        make._write_tone(container, sound, 0.3, 44100)
+    with pytest.raises(NotAVideoError, match="only audio"):
+        open_video(path)
