@@ -17,6 +17,7 @@ from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.settings import (
     DEFAULT_MAX_PIXELS,
     GROUP_LATENT_FRAMES,
+    HYSTERESIS,
     ROUNDING,
     SEGMENT_GROUPS,
     EncodeSettings,
@@ -75,7 +76,9 @@ class Encoder:
         self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
         step = np.array(config.channel_step, np.float32)
         self._age: np.ndarray = np.zeros((0, 0), np.float32)
-        self.quantiser: Quantiser | Identity = Identity() if settings.lossless else Quantiser(step, settings.step_scale, ROUNDING)
+        self.quantiser: Quantiser | Identity = (
+            Identity() if settings.lossless else Quantiser(step, settings.step_scale, ROUNDING, HYSTERESIS)
+        )
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_QUALITY = 5.0
 DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
 THRESHOLD_PER_STEP = 0.3  # default threshold over the step scale, chosen on training clips
+HYSTERESIS = 0.1  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
 ROUNDING = 0.45  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
 GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8

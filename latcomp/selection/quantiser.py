@@ -26,12 +26,14 @@ class Quantiser:
     """Uniform reconstruction, rounding with a dead zone.
 
     step: (C,) quantiser step of each channel at step scale 1; step_scale: factor on all of them; rounding: 0.5 rounds to the
-    nearest integer, less draws values towards zero: fewer bits for little error, and nothing the reader has to know.
+    nearest integer, less draws values towards zero; hysteresis: how much further than half a step a value must move from its last
+    kept symbol before it changes. Both save bits for little error, and nothing of either has to be known to the reader.
     """
 
     step: np.ndarray
     step_scale: float
     rounding: float = 0.5
+    hysteresis: float = 0.0
 
     def _width(self, dims: int) -> np.ndarray:
         return (self.step * self.step_scale).astype(np.float32).reshape(-1, *[1] * (dims - 1))
@@ -41,6 +43,12 @@ class Quantiser:
         scaled = np.abs(latents) / self._width(latents.ndim)
         size = np.minimum(np.floor(scaled + np.float32(self.rounding)), SYMBOL_BOUND)
         return np.where(latents < 0, -size, size).astype(np.int32)
+
+    def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """As `quantise`, but values within half a step and the hysteresis of `kept` (C, ...), dequantised, stay there."""
+        width = self._width(latents.ndim)
+        stays = np.abs(latents - kept) <= width * np.float32(0.5 + self.hysteresis)
+        return np.where(stays, np.rint(kept / width).astype(np.int32), self.quantise(latents))
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
         """float32 latents (C, ...) of int32 symbols (C, ...)."""
@@ -52,6 +60,10 @@ class Identity:
     """The quantiser of lossless files: latents pass unchanged, bit for bit."""
 
     def quantise(self, latents: np.ndarray) -> np.ndarray:
+        """The latents themselves."""
+        return latents
+
+    def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
         """The latents themselves."""
         return latents
 

@@ -22,6 +22,10 @@ class QuantiserLike(Protocol):
         """Symbols of latents (C, ...)."""
         ...
 
+    def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """Symbols of latents (C, ...) that prefer to stay at the last kept values (C, ...)."""
+        ...
+
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
         """Latents of symbols (C, ...)."""
         ...
@@ -80,27 +84,29 @@ def select_group(
     latents: (C, T, h, w) float32. A position is kept where its difference exceeds the threshold; a key group keeps all of its first
     latent frame. The result does not depend on how many groups are handed over at once: latent frames are decided in order.
     """
-    symbols = quantiser.quantise(latents)
-    values = quantiser.dequantise(symbols)
     frames = latents.shape[1]
+    found = []
     mask = np.empty((frames, *latents.shape[2:]), bool)
     difference = np.empty(mask.shape, np.float32)
-    held = np.empty_like(values)
+    held = np.empty_like(latents)
     state = cache.copy() if cache is not None else None
     for t in range(frames):
+        symbols = quantiser.quantise(latents[:, t]) if state is None else quantiser.quantise_near(latents[:, t], state.kept)
+        values = quantiser.dequantise(symbols)
+        found.append(symbols)
         if state is None:
             mask[t], difference[t] = True, np.inf
-            state = SelectionCache(values[:, t].copy(), values[:, t])
+            state = SelectionCache(values.copy(), values)
         else:
             reference = state.kept if rule.reference == "kept" else state.previous
-            difference[t] = temporal_difference(values[:, t], reference, rule.channel_scale)
+            difference[t] = temporal_difference(values, reference, rule.channel_scale)
             mask[t] = difference[t] > threshold
-            np.copyto(state.kept, values[:, t], where=mask[t])
-            state.previous = values[:, t]
+            np.copyto(state.kept, values, where=mask[t])
+            state.previous = values
         held[:, t] = state.kept
     if state is None:
         raise ValueError("a group has at least one latent frame")
-    return Selection(mask, difference, symbols, held), state
+    return Selection(mask, difference, np.stack(found, axis=1), held), state
 
 
 def hold_with_mask(values: np.ndarray, mask: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -124,6 +124,18 @@ def test_a_dead_zone_only_shrinks_symbols() -> None:
     assert (dead != near).any()
 
 
+def test_hysteresis_lets_symbols_rest_and_bounds_the_error() -> None:
+    rng = np.random.default_rng(0)
+    toggling = (2.5 + rng.uniform(-0.15, 0.15, (C, 20, 3, 3))).astype(np.float32)
+    kept_counts = []
+    for hysteresis in (0.0, 0.2):
+        quantiser = Quantiser(np.ones(C, np.float32), 1.0, hysteresis=hysteresis)
+        found, _ = select_group(toggling, None, 0.0, RULE, quantiser)
+        kept_counts.append(int(found.mask[1:].sum()))
+        assert np.abs(quantiser.dequantise(found.symbols) - toggling).max() <= 0.5 + hysteresis + 1e-5
+    assert kept_counts[1] == 0 < kept_counts[0]
+
+
 def test_quality_halves_the_step_every_two_and_a_half() -> None:
     assert step_scale_of(0) == 4
     assert step_scale_of(5) == 1
