@@ -1,0 +1,1 @@
+"""Measuring: quality metrics, rate-distortion against other codecs, and speed."""
