@@ -36,10 +36,10 @@ def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
     if not target.parent.is_dir():
         raise OutputError(f"{given}: the directory {given.parent} does not exist")
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}.part{target.suffix}")
-    with _os_errors(given):
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
-        with _signals_raise():
+    with _signals_raise():
+        try:
+            with _os_errors(given):
+                os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield temporary
             with _os_errors(given):
                 _refuse_overwriting(given, _mode(target) is not None, force)  # it may have appeared meanwhile
@@ -47,12 +47,12 @@ def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
                     shutil.copymode(target, temporary)
                 _sync(temporary)
                 temporary.replace(target)
-        with contextlib.suppress(OSError):
-            _sync(target.parent)  # the name, too, is to survive a power cut
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+    with contextlib.suppress(OSError):
+        _sync(target.parent)  # the name, too, is to survive a power cut
 
 
 def same_file(first: str | Path, second: str | Path) -> bool:

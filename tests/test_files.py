@@ -1,0 +1,149 @@
+"""Protects output files: they appear when complete or not at all, whatever ends the writing."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from latcomp.errors import OutputError
+from latcomp.files import output_file, same_file
+
+
+def test_the_file_appears_only_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    with output_file(target) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".mp4"
+        temporary.write_bytes(b"new")
+        assert not target.exists()
+    assert target.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_exception_leaves_nothing_and_keeps_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+    target = tmp_path / "out.lat"
+    target.write_bytes(b"old")
+    with pytest.raises(error), output_file(target, force=True) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_existing_file_is_refused_before_and_after_the_work(tmp_path: Path) -> None:
+    target = tmp_path / "out.lat"
+    target.write_bytes(b"old")
+    with pytest.raises(OutputError, match="--force"), output_file(target):
+        pytest.fail("the block must not run")
+    target.unlink()
+    with pytest.raises(OutputError, match="--force"), output_file(target) as temporary:
+        temporary.write_bytes(b"new")
+        target.write_bytes(b"somebody else's")
+    assert target.read_bytes() == b"somebody else's"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_force_replaces_and_keeps_the_mode(tmp_path: Path) -> None:
+    target = tmp_path / "out.lat"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    with output_file(target, force=True) as temporary:
+        temporary.write_bytes(b"new")
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
+    previous = os.umask(0o022)
+    try:
+        with output_file(tmp_path / "out.lat"):
+            pass
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "out.lat").stat().st_mode) == 0o644
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.lat").write_bytes(b"old")
+    (tmp_path / "link.lat").symlink_to(tmp_path / "real" / "a.lat")
+    with output_file(tmp_path / "link.lat", force=True) as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "link.lat").is_symlink()
+    assert (tmp_path / "real" / "a.lat").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(("name", "words"), [("none/out.lat", "does not exist"), ("", "is a directory"), ("file/out.lat", "(?i)not")])
+def test_impossible_places_are_output_errors(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=words) as caught, output_file(tmp_path / name, force=True):
+        pytest.fail("the block must not run")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_is_written_as_it_is() -> None:
+    with output_file("/dev/null") as place:
+        assert place == Path("/dev/null")
+        place.write_bytes(b"gone")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from latcomp.files import output_file
+        with output_file(sys.argv[1]) as temporary:
+            temporary.write_bytes(b"half")
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    root = str(Path(__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "out.lat")],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": root},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    assert len(list(tmp_path.iterdir())) == 1
+    process.send_signal(number)
+    assert process.wait(10) != 0
+    process.stdout.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_handlers_are_put_back_and_threads_may_write(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with output_file(tmp_path / "a.lat"):
+        pass
+    assert signal.getsignal(signal.SIGTERM) is before
+
+    def write() -> None:
+        with output_file(tmp_path / "b.lat") as temporary:
+            temporary.write_bytes(b"new")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert (tmp_path / "b.lat").read_bytes() == b"new"
+
+
+def test_same_file_sees_through_names(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "b").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    os.link(tmp_path / "a", tmp_path / "hard")
+    assert same_file(tmp_path / "a", tmp_path / "link")
+    assert same_file(tmp_path / "a", tmp_path / "hard")
+    assert same_file(str(tmp_path / "a"), f"{tmp_path}/./a")
+    assert not same_file(tmp_path / "a", tmp_path / "b")
+    assert not same_file(tmp_path / "a", tmp_path / "none")
