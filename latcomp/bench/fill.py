@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from latcomp.bench.metrics import luma, psnr
 from torch import Tensor
 
+from latcomp.bench.metrics import luma, psnr
 from latcomp.codec.encode import Encoder
 from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames
 from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings, decodes_in_bf16
@@ -123,7 +124,7 @@ class FillBench:
         return errors, counts, float(np.mean(decibels))
 
 
-def bench_fill(clips: Sequence[Path], quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto") -> dict[str, object]:
+def bench_fill(clips: Sequence[Path], quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto") -> dict[str, Any]:
     """`{"quality", "rows": [...], "mean": [...]}`: a row for each clip, keep ratio and fill, and their means over the clips."""
     bench = FillBench(quality, device)
     rows = [row for clip in clips for row in bench.clip(clip, keeps)]

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from latcomp import __version__
-from latcomp.cli import check, compare, decode, encode, models, stats, tokens, train
+from latcomp.cli import bench, check, compare, decode, encode, models, stats, tokens, train
 from latcomp.cli import exit_codes as codes
 from latcomp.errors import LatcompError
 
@@ -34,6 +34,7 @@ app.command("check")(check.check)
 app.command("compare")(compare.compare)
 app.command("tokens")(tokens.tokens)
 app.command("models")(models.models)
+app.add_typer(bench.app, name="bench")
 app.add_typer(train.app, name="train")
 
 

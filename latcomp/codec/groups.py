@@ -13,7 +13,7 @@ from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import StreamState, Tokenizer
 from latcomp.video import AudioPacket, Frame
 
-PIECE_PIXELS = 8 * 1280 * 720  # pixels that go through the network at once: bounds memory, fills the cores
+PIECE_PIXELS = 4 * 1280 * 720  # pixels that go through the network at once: bounds memory, fills the cores
 
 
 @dataclass(frozen=True)
