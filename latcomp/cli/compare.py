@@ -2,19 +2,155 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from latcomp.cli.common import Device, Json, Quiet
+from latcomp.cli.common import (
+    STANDARD,
+    Device,
+    Fill,
+    Json,
+    MaxPixels,
+    Quiet,
+    TokenizerFolder,
+    input_file,
+    limits_of,
+    note,
+    open_seekable_lat,
+    print_json,
+    progress_bar,
+)
+from latcomp.errors import DamagedFileError, UsageError
+
+if TYPE_CHECKING:
+    from latcomp.video import Frame
 
 
 def compare(
-    reference: Annotated[Path, typer.Argument(metavar="REF", help="The original video.")],
-    test: Annotated[Path, typer.Argument(metavar="TEST", help="A video or a .lat file.")],
+    reference: Annotated[
+        Path, typer.Argument(metavar="REF", help="The original video, or - for standard input.")
+    ],
+    test: Annotated[
+        Path, typer.Argument(metavar="TEST", help="A video or a .lat file, or - for standard input.")
+    ],
+    fill: Fill = "auto",
+    tokenizer: TokenizerFolder = None,
+    max_pixels: MaxPixels = None,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Compare."""
+    """Measure a video or .lat file against the original: PSNR, SSIM, MS-SSIM, bits per pixel."""
+    if str(reference) == STANDARD == str(test):
+        raise UsageError("only one of the two can be standard input")
+    original = input_file(reference)
+
+    with _open_test(test) as file:
+        if _is_lat(file):
+            from latcomp.codec import decode_frames
+            from latcomp.container import scan
+
+            limits = limits_of(max_pixels)
+            summary = scan(file, limits)
+            size_bytes = summary.bytes_total - summary.bytes_audio
+            file.seek(0)
+            settings: dict[str, Any] = {"fill": fill, "device": device, "tokenizer": tokenizer}
+            frames = decode_frames(file, max_pixels=limits.max_pixels, **settings)
+        else:
+            size_bytes = _video_bytes(file, str(test))
+            file.seek(0)
+            frames = _video_frames(file, max_pixels)
+        figures = _measure(original, frames, size_bytes, max_pixels, quiet)
+    if not quiet:
+        note(
+            f"{test}: {figures['frames']} frames, PSNR {figures['psnr_y']:.2f} dB (Y) {figures['psnr_rgb']:.2f} dB (RGB), "
+            f"SSIM {figures['ssim_y']:.4f}, MS-SSIM {figures['ms_ssim_y']:.4f}, {figures['bpp']:.4f} bpp"
+        )
+    if json:
+        print_json(figures)
+
+
+def _measure(
+    original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, quiet: bool
+) -> dict[str, Any]:
+    """The figures of `compare --json`. Raises `UsageError` naming both when frame counts or sizes differ."""
+    from latcomp.bench.metrics import VideoComparison
+    from latcomp.codec import Progress
+    from latcomp.video import DEFAULT_MAX_PIXELS, Frame, open_video
+
+    counts = [0, 0]
+    with (
+        open_video(original, audio=False, max_pixels=max_pixels or DEFAULT_MAX_PIXELS) as reader,
+        progress_bar("comparing", quiet) as progress,
+    ):
+        comparison = VideoComparison(reader.info.color.matrix)
+        originals = (item for item in reader if isinstance(item, Frame))
+        for wanted, found in zip_longest(originals, frames):
+            counts[0] += wanted is not None
+            counts[1] += found is not None
+            if wanted is None or found is None:
+                continue  # one of them is longer: go on to its end, so that the message can say by how much
+            if wanted.pixels.shape != found.pixels.shape:
+                raise UsageError(
+                    f"the reference is {_size(wanted)} and the test {_size(found)}: they cannot be compared"
+                )
+            comparison.add(wanted.pixels, found.pixels)
+            if progress is not None:
+                progress(Progress(counts[0], reader.info.frames_estimate, 0, 0))
+    if counts[0] != counts[1]:
+        raise UsageError(
+            f"the reference has {counts[0]} frames and the test {counts[1]}: they cannot be compared"
+        )
+    return comparison.result(size_bytes)
+
+
+def _size(frame: Frame) -> str:
+    height, width = frame.pixels.shape[:2]
+    return f"{width}x{height}"
+
+
+def _open_test(test: Path) -> Any:
+    """The test's bytes as a seekable file; a video that cannot be opened is told as one."""
+    from latcomp.errors import NotAVideoError
+
+    if str(test) != STANDARD and test.suffix.lower() != ".lat" and not test.is_file():
+        raise NotAVideoError(f"{test}: {'is not a file' if test.exists() else 'no such file'}")
+    return open_seekable_lat(test)
+
+
+def _is_lat(file: BinaryIO) -> bool:
+    from latcomp.container import MAGIC
+
+    start = file.read(len(MAGIC))
+    file.seek(0)
+    if start != MAGIC and getattr(file, "name", None) and str(file.name).lower().endswith(".lat"):
+        raise DamagedFileError(f"{file.name} is not a .lat file: it does not begin like one")
+    return start == MAGIC
+
+
+def _video_frames(file: BinaryIO, max_pixels: int | None) -> Iterator[Frame]:
+    """The frames of a video, its audio left out."""
+    from latcomp.video import DEFAULT_MAX_PIXELS, Frame, open_video
+
+    with open_video(file, audio=False, max_pixels=max_pixels or DEFAULT_MAX_PIXELS) as reader:
+        for item in reader:
+            if isinstance(item, Frame):
+                yield item
+
+
+def _video_bytes(file: BinaryIO, label: str) -> int:
+    """Bytes of a video's coded pictures, without container and audio. Raises `NotAVideoError`."""
+    import av
+
+    from latcomp.errors import NotAVideoError
+    from latcomp.video.streams import first_moving, reason_of
+
+    try:
+        with av.open(file, "r") as container:
+            return sum(packet.size for packet in container.demux(first_moving(container, label)))
+    except (av.FFmpegError, ValueError) as error:
+        raise NotAVideoError(f"{label}: cannot be read as video: {reason_of(error)}") from None
