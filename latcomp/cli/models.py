@@ -24,7 +24,9 @@ def models(json: Json = False) -> None:
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "sha256", "size", "parameters", "encoder", "decoder"):
-        table.add_column(heading, justify="left" if heading in ("name", "kind", "sha256") else "right", no_wrap=True)
+        table.add_column(
+            heading, justify="left" if heading in ("name", "kind", "sha256") else "right", no_wrap=True
+        )
     for card in cards:
         table.add_row(
             card.name, card.kind, card.sha256[:12], bytes_text(card.bytes), f"{card.parameters:,}",
