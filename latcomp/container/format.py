@@ -118,5 +118,13 @@ MASK_CODINGS = {
     MASK_CHANGES: "each latent frame's bits XOR those of the latent frame before",
 }
 
+LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 0, 1, 16, 17
+TOKEN_LAYOUTS = {
+    LAYOUT_PLANES: "`int`: symbols by channel",
+    LAYOUT_CONTEXT: "`int`: errors of a prediction, sorted by expected size",
+    LAYOUT_FLOATS: "`lossless`: bits of the latents by channel and byte",
+    LAYOUT_FLOAT_CHANGES: "`lossless`: bits XOR those of the last kept value, by channel and byte",
+}
+
 SYMBOL_MIN, SYMBOL_MAX = -(2**15), 2**15 - 1
 WINDOW_BYTES_MAX = 8 << 20

@@ -106,7 +106,7 @@ def pack_group(group: Group, header: Header, state: TokenState) -> tuple[bytes, 
     pts = [int(time) for time in group.pts]
     times = encode_times(pts)
     mask_coding, mask = encode_mask(group.mask, group.key)
-    token_layout, tokens = encode_tokens(group.tokens, group.mask, state)
+    token_layout, tokens = encode_tokens(group.tokens, group.mask, group.key, state)
     front = GROUP_HEAD.pack(
         index=group.index,
         first_frame=group.first_frame,
@@ -169,7 +169,7 @@ def unpack_group(payload: bytes, head: GroupHead, header: Header, state: TokenSt
         kept = int(np.count_nonzero(mask))
         if kept != head.tokens_kept:
             raise DamagedFileError(f"the keep mask has {kept} positions, {head.tokens_kept} tokens are claimed")
-        tokens = decode_tokens(head.token_layout, data[head.tokens_at], mask, state)
+        tokens = decode_tokens(head.token_layout, data[head.tokens_at], mask, head.key, state)
     except DamagedFileError as error:
         raise DamagedFileError(f"{name}: {error}") from None
     except UnsupportedFileError as error:

@@ -4,45 +4,112 @@ from __future__ import annotations
 
 import numpy as np
 
-from latcomp.container.format import SYMBOL_MAX, SYMBOL_MIN
+from latcomp.container.format import (
+    LAYOUT_CONTEXT,
+    LAYOUT_FLOAT_CHANGES,
+    LAYOUT_FLOATS,
+    LAYOUT_PLANES,
+    SYMBOL_MAX,
+    SYMBOL_MIN,
+)
 from latcomp.container.header import Header
-from latcomp.container.zstd import compress, decompress
+from latcomp.container.lattice import PassPositions, passes_of
+from latcomp.container.layout_context import decode_context, encode_context
+from latcomp.container.layout_planes import (
+    changes,
+    join_bytes,
+    planes_of_symbols,
+    split_bytes,
+    symbols_of_planes,
+)
+from latcomp.container.zstd import QUICK_LEVEL, compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 
 WHAT = "tokens"
+FLOAT_LEVEL = 6  # mantissas are noise: higher levels take minutes and save nothing
+PLANES_CHANCE = 1.15  # planes under the quick level may be so much larger and still win at the highest
+BITS = np.dtype("<u4")
 
 
 class TokenState:
     """What a segment remembers between groups: the last kept value of every position, zero before the first."""
 
     def __init__(self, header: Header) -> None:
-        self.rows, self.columns = header.grid
+        rows, columns = header.grid
         self.channels = header.channels
         self.lossless = header.coding == "lossless"
-        dtype = np.uint32 if self.lossless else np.int16
-        self.last = np.zeros((self.rows * self.columns, self.channels), dtype)
+        self.passes: list[PassPositions] = [] if self.lossless else passes_of(rows, columns)
+        # one row more, always zero, stands for everything outside of the grid
+        self.last = np.zeros((rows * columns + 1, self.channels), BITS if self.lossless else np.int32)
 
 
-def encode_tokens(tokens: np.ndarray, mask: np.ndarray, state: TokenState) -> tuple[int, bytes]:
-    """(layout id, bytes) of kept tokens (N, C) at the positions of `mask` (T, h, w)."""
+def encode_tokens(tokens: np.ndarray, mask: np.ndarray, key: bool, state: TokenState) -> tuple[int, bytes]:
+    """(layout id, bytes) of kept tokens (N, C) at the positions of mask (T, h, w); `state` moves on.
+
+    Raises `LimitError` when a symbol does not fit 16 bits.
+    """
+    flat = mask.reshape(len(mask), -1)
     if state.lossless:
-        return 1, compress(np.ascontiguousarray(tokens.T).view(np.uint8).reshape(-1, 4).T.tobytes(), 3)
-    if tokens.size and (tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX):
-        raise LimitError(f"a symbol of {tokens.min()} or {tokens.max()} passes 16 bits: choose a lower quality")
-    return 0, compress(np.ascontiguousarray(tokens.T.astype(np.int16)).view(np.uint8).reshape(-1, 2).T.tobytes(), 9)
+        return _encode_floats(tokens, flat, state)
+    if not tokens.size:
+        return LAYOUT_PLANES, b""
+    if tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX:
+        raise LimitError(f"symbols from {tokens.min()} to {tokens.max()} pass 16 bits: choose a lower quality")
+    best, layout = encode_context(tokens, flat, key, state.last, state.passes), LAYOUT_CONTEXT
+    planes = planes_of_symbols(tokens)
+    if len(compress(planes, QUICK_LEVEL)) < len(best) * PLANES_CHANCE:
+        packed = compress(planes)
+        if len(packed) < len(best):
+            best, layout = packed, LAYOUT_PLANES
+    return layout, best
 
 
-def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, state: TokenState) -> np.ndarray:
-    """(N, C) kept tokens, int32 or float32."""
-    kept, channels = int(np.count_nonzero(mask)), state.channels
-    width = 4 if state.lossless else 2
-    if layout != int(state.lossless):
+def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, key: bool, state: TokenState) -> np.ndarray:
+    """(N, C) kept tokens, int32 symbols or float32 latents; `state` moves on.
+
+    Raises `DamagedFileError` when the bytes do not give exactly these, `UnsupportedFileError` for a layout that is not known.
+    """
+    flat = mask.reshape(len(mask), -1)
+    kept = int(np.count_nonzero(flat))
+    known = (LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES) if state.lossless else (LAYOUT_PLANES, LAYOUT_CONTEXT)
+    if layout not in known:
         raise UnsupportedFileError(f"{WHAT}: layout {layout} is not known: use a newer latcomp")
-    size = kept * channels * width
-    raw = np.frombuffer(decompress(data, size, WHAT, exactly=size), np.uint8)
-    if raw.size != size:
-        raise DamagedFileError(WHAT)
-    joined = np.ascontiguousarray(raw.reshape(width, -1).T).reshape(-1)
+    if not kept:
+        if len(data):
+            raise DamagedFileError(f"{WHAT}: bytes where none belong")
+        return np.zeros((0, state.channels), np.float32 if state.lossless else np.int32)
     if state.lossless:
-        return np.ascontiguousarray(joined.view(np.float32).reshape(channels, kept).T)
-    return np.ascontiguousarray(joined.view(np.int16).reshape(channels, kept).T.astype(np.int32))
+        return _decode_floats(layout, data, flat, kept, state)
+    if layout == LAYOUT_CONTEXT:
+        return decode_context(data, flat, key, state.last, state.passes)
+    symbols = symbols_of_planes(data, kept, state.channels)
+    changes(symbols, flat, state.last)
+    return symbols
+
+
+def _encode_floats(tokens: np.ndarray, mask: np.ndarray, state: TokenState) -> tuple[int, bytes]:
+    """The smaller of the bits themselves and their XOR with the last kept ones, both as planes."""
+    if not tokens.size:
+        return LAYOUT_FLOATS, b""
+    bits = np.ascontiguousarray(tokens, "<f4").view(BITS)
+    before = changes(bits, mask, state.last)
+    tried = [
+        (LAYOUT_FLOATS, compress(split_bytes(bits), FLOAT_LEVEL)),
+        (LAYOUT_FLOAT_CHANGES, compress(split_bytes(bits ^ before), FLOAT_LEVEL)),
+    ]
+    return min(tried, key=lambda found: len(found[1]))
+
+
+def _decode_floats(layout: int, data: bytes | memoryview, mask: np.ndarray, kept: int, state: TokenState) -> np.ndarray:
+    size = kept * state.channels * BITS.itemsize
+    bits = join_bytes(decompress(data, size, WHAT, exactly=size), kept, state.channels, BITS)
+    if layout == LAYOUT_FLOATS:
+        changes(bits, mask, state.last)
+    else:
+        row = 0
+        for frame in mask:
+            places = np.flatnonzero(frame)
+            bits[row : row + len(places)] ^= state.last[places]
+            state.last[places] = bits[row : row + len(places)]
+            row += len(places)
+    return bits.view("<f4").astype(np.float32, copy=False)

@@ -41,6 +41,20 @@ class VarintReader:
         """Whether every byte was read."""
         return self.offset >= len(self.data)
 
+    def byte(self) -> int:
+        """The next byte as it is."""
+        if self.offset >= len(self.data):
+            raise DamagedFileError(f"{self.what}: ends too early")
+        self.offset += 1
+        return self.data[self.offset - 1]
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        if count > len(self.data) - self.offset:
+            raise DamagedFileError(f"{self.what}: ends too early")
+        self.offset += count
+        return bytes(self.data[self.offset - count : self.offset])
+
     def unsigned(self) -> int:
         """The next number. Raises `DamagedFileError` when the bytes end inside it or it passes 64 bits."""
         value = 0

@@ -1,0 +1,197 @@
+"""Values sorted by how large they are expected to be, as bytes on which zstd's Huffman tables do well; and back.
+
+Neighbouring classes share a stream. A stream's values are packed several to a byte (`digits`); what large values have beyond their digit
+follows in a second list, packed likewise, and what is beyond that in a last list of 16-bit numbers.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+from latcomp.container.digits import (
+    SIGNED_PACKINGS,
+    UNSIGNED_PACKINGS,
+    Packing,
+    beyond,
+    pack_digits,
+    unpack_digits,
+)
+from latcomp.container.varint import VarintReader, put_unsigned
+from latcomp.errors import DamagedFileError
+
+WHAT = "tokens"
+REST = np.dtype("<u2")
+HISTOGRAM_TOP = 127  # sizes above count as this when choosing
+BLOCK_BITS = 110  # what a zstd block costs besides its Huffman table and codes
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One row of the stream table."""
+
+    last_class: int
+    """It holds the classes above the stream before up to this one."""
+    packing: int
+    """Place in `SIGNED_PACKINGS`."""
+    rest_packing: int
+    """Place in `UNSIGNED_PACKINGS`."""
+    count: int
+    """Its values."""
+
+
+def huffman_bits(counts: np.ndarray) -> float:
+    """Bits that a Huffman code takes for symbols that occur so often (at least one bit each), with its table and a block's overhead."""
+    used = counts[counts > 0]
+    if len(used) < 2:
+        return float(BLOCK_BITS)
+    heap = used.tolist()
+    heapq.heapify(heap)
+    bits = 0.0
+    while len(heap) > 1:
+        pair = heapq.heappop(heap) + heapq.heappop(heap)
+        bits += pair
+        heapq.heappush(heap, pair)
+    symbols = int(np.flatnonzero(counts)[-1]) + 1
+    table = min(4 * symbols, 2.3 * symbols + 50)
+    return min(bits + table, 8.0 * float(used.sum())) + BLOCK_BITS
+
+
+def _range_bits(histogram: np.ndarray, packing: Packing) -> float:
+    """Bits of values with this histogram (from -127 to 127) in a packing, as if they were independent of each other."""
+    top = min(packing.top, HISTOGRAM_TOP)
+    middle = HISTOGRAM_TOP
+    digits = histogram[middle - top : middle + top + 1].astype(np.float64)
+    digits[0] += histogram[: middle - top].sum()
+    digits[-1] += histogram[middle + top + 1 :].sum()
+    total = digits.sum()
+    joint = share = digits / total
+    for _ in range(packing.digits - 1):
+        joint = np.multiply.outer(joint, share).reshape(-1)
+    bits = huffman_bits(np.where(joint > 1e-9, joint * (total / packing.digits), 0.0))
+    left = histogram[middle + top :] + histogram[middle - top :: -1][: HISTOGRAM_TOP - top + 1]
+    return bits + (huffman_bits(left) if left.any() else 0.0)
+
+
+def _choose(histogram: np.ndarray) -> tuple[float, int]:
+    """(bits, place in `SIGNED_PACKINGS`) of the best packing for values with this histogram."""
+    return min((_range_bits(histogram, packing), place) for place, packing in enumerate(SIGNED_PACKINGS))
+
+
+def _merge(histograms: np.ndarray) -> list[tuple[int, int, int]]:
+    """(first class, last class, packing) of each stream: neighbours are joined as long as that saves bits."""
+    runs = [(place, place, *_choose(found)) for place, found in enumerate(histograms) if found.any()]
+    joined: dict[tuple[int, int], tuple[float, int]] = {}
+    while len(runs) > 1:
+        best, at = 0.0, -1
+        for place, (left, right) in enumerate(zip(runs, runs[1:], strict=False)):
+            span = (left[0], right[1])
+            if span not in joined:
+                joined[span] = _choose(histograms[span[0] : span[1] + 1].sum(axis=0))
+            saved = left[2] + right[2] - joined[span][0]
+            if saved > best:
+                best, at = saved, place
+        if at < 0:
+            break
+        span = (runs[at][0], runs[at + 1][1])
+        runs[at : at + 2] = [(*span, *joined[span])]
+    return [(first, last, packing) for first, last, _, packing in runs]
+
+
+def _best_unsigned(values: np.ndarray) -> tuple[int, np.ndarray]:
+    """(place in `UNSIGNED_PACKINGS`, bytes) of the packing that takes the fewest bits, what is beyond it counted at 16 bits."""
+    tried = []
+    for place, packing in enumerate(UNSIGNED_PACKINGS):
+        packed = pack_digits(values, packing)
+        bits = huffman_bits(np.bincount(packed)) + 16 * int(np.count_nonzero(values >= packing.top))
+        tried.append((bits, place, packed))
+    bits, place, packed = min(tried, key=lambda found: found[:2])
+    return place, packed
+
+
+def encode_streams(values: np.ndarray, classes: np.ndarray, class_count: int) -> tuple[bytes, list[bytes]]:
+    """(stream table, parts) of values (n,) int32 with their classes (n,) uint8, both in coding order.
+
+    parts: pieces of bytes whose statistics differ, to be put one behind the other.
+    """
+    small = np.clip(values, -HISTOGRAM_TOP, HISTOGRAM_TOP) + (HISTOGRAM_TOP + (2 * HISTOGRAM_TOP + 1) * classes.astype(np.int32))
+    histograms = np.bincount(small, minlength=class_count * (2 * HISTOGRAM_TOP + 1)).reshape(class_count, -1)
+    table = bytearray()
+    digits, rests, last = [], [], []
+    runs = _merge(histograms)
+    stream_of = np.zeros(class_count, np.uint8)
+    for number, (first, last_class, _) in enumerate(runs):
+        stream_of[first : last_class + 1] = number
+    of_stream = stream_of[classes]
+    table.append(len(runs))
+    for number, (_, last_class, place) in enumerate(runs):
+        packing = SIGNED_PACKINGS[place]
+        members = values[of_stream == number]
+        digits.append(pack_digits(members, packing).tobytes())
+        left = beyond(members, packing)
+        rest_place = 0
+        if len(left):
+            rest_place, packed = _best_unsigned(left)
+            rests.append(packed.tobytes())
+            last.append(beyond(left, UNSIGNED_PACKINGS[rest_place]).astype(REST).tobytes())
+        table += bytes((last_class, place, rest_place))
+        put_unsigned(table, len(members))
+    return bytes(table), [*digits, *rests, b"".join(last)]
+
+
+def read_table(numbers: VarintReader, total: int, class_count: int) -> list[Stream]:
+    """The stream table. Raises `DamagedFileError` when it is not in order or its counts are not `total` together."""
+    streams: list[Stream] = []
+    count_left, above = total, -1
+    for _ in range(numbers.byte()):
+        last_class, packing, rest_packing, count = numbers.byte(), numbers.byte(), numbers.byte(), numbers.unsigned()
+        if not above < last_class < class_count or packing >= len(SIGNED_PACKINGS) or rest_packing >= len(UNSIGNED_PACKINGS):
+            raise DamagedFileError(f"{WHAT}: a stream of class {last_class}, packings {packing} and {rest_packing}")
+        if count > count_left:
+            raise DamagedFileError(f"{WHAT}: the streams hold more than {total} symbols")
+        above, count_left = last_class, count_left - count
+        streams.append(Stream(last_class, packing, rest_packing, count))
+    if count_left:
+        raise DamagedFileError(f"{WHAT}: the streams hold {total - count_left} symbols, {total} belong there")
+    return streams
+
+
+class _Bytes:
+    """Hands out successive pieces."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data, self.place = data, 0
+
+    def take(self, count: int) -> np.ndarray:
+        if count > len(self.data) - self.place:
+            raise DamagedFileError(f"{WHAT}: {len(self.data)} bytes are too few")
+        self.place += count
+        return self.data[self.place - count : self.place]
+
+
+def _digits(source: _Bytes, count: int, packing: Packing) -> np.ndarray:
+    values = unpack_digits(source.take(packing.bytes_of(count)), count, packing)
+    if values is None:
+        raise DamagedFileError(f"{WHAT}: a byte that no digits of base {packing.base} make")
+    return values
+
+
+def decode_streams(streams: list[Stream], data: np.ndarray) -> list[np.ndarray]:
+    """int32 values of each stream, from all bytes behind table and weights. Raises `DamagedFileError` when these do not fit exactly."""
+    source = _Bytes(data)
+    values = [_digits(source, stream.count, SIGNED_PACKINGS[stream.packing]) for stream in streams]
+    waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+    for stream, found in zip(streams, values, strict=True):
+        large = np.flatnonzero(np.abs(found) == SIGNED_PACKINGS[stream.packing].top)
+        if len(large):
+            packing = UNSIGNED_PACKINGS[stream.rest_packing]
+            left = _digits(source, len(large), packing)
+            waiting.append((found, large, left, np.flatnonzero(left == packing.top)))
+    for found, large, left, more in waiting:
+        left[more] += source.take(2 * len(more)).view(REST)
+        found[large] += np.where(found[large] < 0, -left, left)
+    if source.place != len(data):
+        raise DamagedFileError(f"{WHAT}: {len(data) - source.place} bytes too many")
+    return values
