@@ -4,6 +4,7 @@ PyAV can copy the parameters of an audio stream only from another stream, so the
 one: a Matroska header (WAV for what Matroska has no name for) with this stream alone and no packets, some 450 bytes.
 """
 
+import contextlib
 import io
 
 import av
@@ -50,7 +51,8 @@ def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
         stream = container.add_stream_from_template(template_file.streams.audio[0])
     layout = _named_layout(info)
     if layout is not None and layout != stream.codec_context.layout.name:
-        stream.codec_context.layout = layout  # the setup of PCM holds only the count
+        with contextlib.suppress(ValueError):  # an unusual one has a name that only describes it
+            stream.codec_context.layout = layout  # the setup of PCM holds only the count
     stream.time_base = info.time_base
     if info.language is not None:
         stream.metadata["language"] = info.language

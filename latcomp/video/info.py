@@ -37,7 +37,7 @@ class AudioInfo:
     """Seconds per unit of the packets' times."""
     language: str | None
     """The language tag of the source, such as `eng`."""
-    setup: bytes
+    setup: bytes = field(repr=False)
     """The codec parameters with their extradata, as the header of a container that holds only this stream (`audio.py`)."""
 
 

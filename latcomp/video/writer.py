@@ -255,7 +255,7 @@ class VideoWriter:
                 pass
             else:
                 codecs = " and ".join(dict.fromkeys(stream.codec for stream in copies))
-                return f"{self._format.name} cannot hold the {codecs} audio of this file; mkv can"
+                return f"{self._format.name} cannot hold the {codecs} audio of this file; mkv can, and --no-audio leaves it out"
         size = f"{self.info.width}x{self.info.height}"
         return f"{self._format.name} cannot hold this video as {self._codec.name} of {size} pixels: {reason_of(error)}"
 
