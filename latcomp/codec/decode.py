@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,7 +24,7 @@ from latcomp.codec.settings import (
     pick_device,
     source_name,
 )
-from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Reader
+from latcomp.container import AudioChunk, AudioPacketBytes, Group, Header, Limits, LostGroups, Reader
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import output_file
 from latcomp.inpaint.fill import Filler, HoldState
@@ -116,8 +117,12 @@ class DecodeStream:
     duration_seconds: float | None = None
     tokens_total: int = 0
     tokens_kept: int = 0
+    info: VideoInfo = field(init=False)
     lost_frames: int = 0
     _last: np.ndarray | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.info = VideoInfo.from_header_fields(self.reader.header.video_fields())
 
     def _window(self) -> tuple[float, float]:
         start = self.start_seconds or 0.0
@@ -134,7 +139,7 @@ class DecodeStream:
             if isinstance(item, LostGroups):
                 yield from self._held(item)
             elif isinstance(item, AudioChunk):
-                for packet in item.packets:
+                for packet in self._inside(item):
                     yield AudioPacket(item.stream, packet.pts, packet.dts, packet.duration, bool(packet.flags & 1), packet.data)
             elif isinstance(item, Group):
                 if item.pts[0] * unit >= end:
@@ -146,6 +151,15 @@ class DecodeStream:
                     if start <= pts * unit < end:
                         yield Frame(pixels, pts)
 
+    def _inside(self, chunk: AudioChunk) -> Iterator[AudioPacketBytes]:
+        """The packets that begin in the chosen time; all of them when no time was chosen."""
+        start, end = self._window()
+        unit = float(self.info.audio[chunk.stream].time_base)
+        for packet in chunk.packets:
+            whole = start == 0 and end == float("inf")
+            if whole or packet.pts is None or start <= packet.pts * unit < end:
+                yield packet
+
     def _held(self, lost: LostGroups) -> Iterator[Frame]:
         """The last good frame, once for every lost frame whose time is known."""
         self.lost_frames += lost.frames
@@ -155,6 +169,32 @@ class DecodeStream:
             last = np.full((header.height, header.width, 3), 128, np.uint8)
         for pts in lost.pts:
             yield Frame(last, int(pts))
+
+
+def moved_to_zero(items: Iterable[Frame | AudioPacket], info: VideoInfo) -> Iterator[Frame | AudioPacket]:
+    """The same frames and packets, timed so that the first frame is at zero; audio moves by the same amount.
+
+    Packets that come before the first frame wait for it.
+    """
+    first: int | None = None
+    waiting: list[AudioPacket] = []
+    for item in items:
+        if isinstance(item, Frame):
+            if first is None:
+                first = item.pts
+                yield from (_moved(packet, first * info.time_base, info) for packet in waiting)
+            yield Frame(item.pixels, item.pts - first)
+        elif first is None:
+            waiting.append(item)
+        else:
+            yield _moved(item, first * info.time_base, info)
+
+
+def _moved(packet: AudioPacket, seconds: Fraction, info: VideoInfo) -> AudioPacket:
+    shift = round(seconds / info.audio[packet.stream].time_base)
+    pts = None if packet.pts is None else packet.pts - shift
+    dts = None if packet.dts is None else packet.dts - shift
+    return replace(packet, pts=pts, dts=dts)
 
 
 def decode_frames(
@@ -204,7 +244,7 @@ def decode(
         reader = Reader(stack.enter_context(open_source(source)), Limits(max_pixels=max_pixels))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
         container = format or _format_of(target)
-        notes = check_output(container, codec, info)
+        notes = check_output(container, codec, info, crf=crf, audio=audio)
         decoder = Decoder(reader.header, device, fill, tokenizer)
         place: str | Path | BinaryIO = target
         if isinstance(target, str | Path):
@@ -212,9 +252,10 @@ def decode(
         writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio))
         stream = DecodeStream(reader, decoder, start_seconds, duration_seconds)
         frames = 0
-        for item in stream:
+        for item in moved_to_zero(stream, info) if start_seconds else stream:
             if isinstance(item, AudioPacket):
-                writer.write_audio(item)
+                if audio:
+                    writer.write_audio(item)
                 continue
             writer.write_frame(item.pixels, item.pts)
             frames += 1
@@ -223,11 +264,13 @@ def decode(
         if frames == 0:
             reason = reader.damage[0] if reader.damage else "no frame lies in the chosen time"
             raise DamagedFileError(f"nothing of {source_name(source)} could be decoded: {reason}")
+        writer.close()
+        notes = tuple(writer.notes)
     seconds = time.monotonic() - began
     header = reader.header
     damage = tuple(str(problem) for problem in reader.damage)
     return DecodeResult(
-        frames, header.width, header.height, seconds, frames / max(seconds, 1e-9), str(decoder.device), tuple(notes or ()), damage
+        frames, header.width, header.height, seconds, frames / max(seconds, 1e-9), str(decoder.device), notes, damage
     )
 
 

@@ -132,3 +132,16 @@ def test_contradicting_settings_are_refused_before_anything_is_read(tmp_path: Pa
 def test_the_shortest_clips_come_back(make_video: MakeVideo, tmp_path: Path, frames: int) -> None:
     clip = make_video(tmp_path / "in.mp4", frames=frames, width=16, height=16)
     assert len(list(decode_frames(io.BytesIO(encoded(clip)), device="cpu"))) == frames
+
+
+def test_a_decoded_window_starts_at_zero_with_its_audio(video: Path, tmp_path: Path) -> None:
+    decode(io.BytesIO(encoded(video)), tmp_path / "out.mkv", device="cpu", start_seconds=0.8, duration_seconds=0.6)
+    frames, sound = [], []
+    with open_video(tmp_path / "out.mkv") as reader:
+        for item in reader:
+            (frames if isinstance(item, Frame) else sound).append(item)
+        audio_seconds = [float(p.pts * reader.info.audio[0].time_base) for p in sound]
+    assert len(frames) == 15
+    assert frames[0].pts == 0
+    assert 0 <= min(audio_seconds) < 0.1
+    assert max(audio_seconds) < 0.6
