@@ -47,6 +47,24 @@ SIGNED_PACKINGS = (
     Packing(63, 1, True),
     Packing(255, 1, True),
 )
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Bits as the distances between those of one kind: see `pack_gaps`."""
+
+    kind: int
+    """1: distances between ones, 0: between zeros."""
+
+
+BIT_PACKINGS = (
+    Packing(2, 8, False),
+    Packing(2, 6, False),
+    Packing(2, 4, False),
+    Packing(2, 2, False),
+    Gaps(1),
+    Gaps(0),
+)
 UNSIGNED_PACKINGS = (
     Packing(2, 8, False),
     Packing(2, 4, False),
@@ -88,6 +106,32 @@ def unpack_digits(packed: np.ndarray, count: int, packing: Packing) -> np.ndarra
     if values[count:].any():
         return None
     return values[:count]
+
+
+LONG_GAP = 255
+
+
+def pack_gaps(bits: np.ndarray, packing: Gaps) -> np.ndarray:
+    """uint8: for each one, the number of zeros since the one before; a byte of 255 stands for 255 zeros with no one behind them yet.
+
+    Zeros behind the last one are not written. For distances between zeros the bits are turned over first.
+    """
+    gaps = np.diff(np.flatnonzero(bits == packing.kind), prepend=-1) - 1
+    long_gaps, rest = np.divmod(gaps, LONG_GAP)
+    packed = np.full(int(long_gaps.sum()) + len(gaps), LONG_GAP, np.uint8)
+    packed[np.cumsum(long_gaps + 1) - 1] = rest
+    return packed
+
+
+def unpack_gaps(packed: np.ndarray, count: int, packing: Gaps) -> np.ndarray | None:
+    """int32 (count,) bits; None when they are more, or the last byte is 255."""
+    ones = packed < LONG_GAP
+    places = np.cumsum(packed.astype(np.int64) + ones) - 1
+    if len(packed) and (not ones[-1] or places[-1] >= count):
+        return None
+    bits = np.full(count, 1 - packing.kind, np.int32)
+    bits[places[ones]] = packing.kind
+    return bits
 
 
 def beyond(values: np.ndarray, packing: Packing) -> np.ndarray:

@@ -111,11 +111,12 @@ AUDIO_HEAD = Layout(
     Field("packets", "I", "number of packets"),
 )
 
-MASK_ALL, MASK_BITS, MASK_CHANGES = range(3)
+MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT = range(4)
 MASK_CODINGS = {
     MASK_ALL: "every position is kept; no bytes",
     MASK_BITS: "the bits themselves",
     MASK_CHANGES: "each latent frame's bits XOR those of the latent frame before",
+    MASK_CONTEXT: "bits sorted by what their neighbours make likely",
 }
 
 LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 0, 1, 16, 17

@@ -11,7 +11,7 @@ from latcomp.container.header import Header
 from latcomp.container.limits import Limits
 from latcomp.container.masks import decode_mask, encode_mask
 from latcomp.container.times import decode_times, encode_times
-from latcomp.container.tokens import TokenState, decode_tokens, encode_tokens
+from latcomp.container.tokens import SegmentState, decode_tokens, encode_tokens
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
 
 FILLS = ("hold", "lit")
@@ -100,13 +100,14 @@ def check_group(group: Group, header: Header) -> None:
         raise UsageError(f"fill {group.fill!r} is not one of {', '.join(FILLS)}")
 
 
-def pack_group(group: Group, header: Header, state: TokenState) -> tuple[bytes, GroupHead]:
+def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes, GroupHead]:
     """(payload, head) of a group chunk; `state` is the segment's and moves on. Raises `UsageError` on a group that does not fit."""
     check_group(group, header)
     pts = [int(time) for time in group.pts]
     times = encode_times(pts)
-    mask_coding, mask = encode_mask(group.mask, group.key)
+    mask_coding, mask = encode_mask(group.mask, group.key, state.passes, state.masks)
     token_layout, tokens = encode_tokens(group.tokens, group.mask, group.key, state)
+    state.masks.move_on(group.mask, group.key)
     front = GROUP_HEAD.pack(
         index=group.index,
         first_frame=group.first_frame,
@@ -156,7 +157,7 @@ def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
     )  # fmt: skip
 
 
-def unpack_group(payload: bytes, head: GroupHead, header: Header, state: TokenState) -> Group:
+def unpack_group(payload: bytes, head: GroupHead, header: Header, state: SegmentState) -> Group:
     """The group of a chunk whose head was read; `state` is the segment's and moves on.
 
     Raises `DamagedFileError` when mask or tokens are not what the head says, `UnsupportedFileError` for a coding or layout of a later
@@ -165,11 +166,13 @@ def unpack_group(payload: bytes, head: GroupHead, header: Header, state: TokenSt
     data = memoryview(payload)
     name = f"group {head.index}"
     try:
-        mask = decode_mask(head.mask_coding, data[head.mask_at], (head.latent_frames, *header.grid), head.key)
+        shape = (head.latent_frames, *header.grid)
+        mask = decode_mask(head.mask_coding, data[head.mask_at], shape, head.key, state.passes, state.masks)
         kept = int(np.count_nonzero(mask))
         if kept != head.tokens_kept:
             raise DamagedFileError(f"the keep mask has {kept} positions, {head.tokens_kept} tokens are claimed")
         tokens = decode_tokens(head.token_layout, data[head.tokens_at], mask, head.key, state)
+        state.masks.move_on(mask, head.key)
     except DamagedFileError as error:
         raise DamagedFileError(f"{name}: {error}") from None
     except UnsupportedFileError as error:

@@ -1,33 +1,140 @@
-"""Keep masks in few bytes: packed bits under zstd, as they are or as changes from the latent frame before."""
+"""Keep masks in few bytes: packed bits under zstd, as they are or as changes, or bits sorted by what their neighbours make likely."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from latcomp.container.format import MASK_ALL, MASK_BITS, MASK_CHANGES
-from latcomp.container.zstd import compress, decompress
+from latcomp.container.format import MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT
+from latcomp.container.lattice import DIAGONAL, DIRECT, PassPositions
+from latcomp.container.streams import decode_streams, encode_streams, read_table
+from latcomp.container.varint import VarintReader
+from latcomp.container.zstd import compress, compress_parts, decompress
 from latcomp.errors import DamagedFileError, UnsupportedFileError
 
 WHAT = "keep mask"
+MASK_CLASSES = 22
+SCORE_SHIFT = 1
+NEAR_WEIGHT, LAST_WEIGHT = 24, 6
+FIRST_PASS_START, FIRST_PASS_DIRECT, FIRST_PASS_DIAGONAL = 8, 3, 1
+START, DIRECT_WEIGHT, DIAGONAL_WEIGHT = 4, 1, -1
 
 
-def encode_mask(mask: np.ndarray, key: bool) -> tuple[int, bytes]:
-    """(coding id, bytes) of a keep mask (T, h, w) bool. A key group's first latent frame is all kept and not stored."""
+class MaskState:
+    """What a segment remembers of its masks: the two latent frames before, all false where there is none.
+
+    The first latent frame of a segment, where everything is kept, says nothing and is remembered as all false too.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.last = np.zeros((rows, columns), bool)
+        self.earlier = np.zeros((rows, columns), bool)
+
+    def move_on(self, mask: np.ndarray, key: bool) -> None:
+        """Remember the masks (T, h, w) of a group."""
+        if key:
+            self.last, self.earlier = np.zeros_like(mask[0]), np.zeros_like(mask[0])
+        for frame in mask[int(key) :]:
+            self.last, self.earlier = frame.copy(), self.last
+
+
+def _beside(mask: np.ndarray, offsets: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """int32 (h, w): how many of the neighbours at these offsets are kept."""
+    rows, columns = mask.shape
+    framed = np.pad(mask.astype(np.int32), 1)
+    return sum(framed[1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in offsets)  # type: ignore[return-value]
+
+
+class _Scores:
+    """Classes of the positions of one latent frame, from the two before and what is known of this one."""
+
+    def __init__(self, state: MaskState) -> None:
+        last = state.last.astype(np.int32)
+        direct, diagonal = _beside(state.last, DIRECT), _beside(state.last, DIAGONAL)
+        common = LAST_WEIGHT * last + state.earlier
+        self._first = (common + FIRST_PASS_DIRECT * direct + FIRST_PASS_DIAGONAL * diagonal + FIRST_PASS_START).reshape(-1)
+        self._later = (common + DIRECT_WEIGHT * direct + DIAGONAL_WEIGHT * diagonal + START).reshape(-1)
+
+    def classes(self, positions: PassPositions, known: np.ndarray) -> np.ndarray:
+        """uint8 (n,): classes of a pass's places. known: (P + 1,) int32 bits of this latent frame's earlier passes."""
+        if positions.number == 0:
+            score = self._first[positions.places]
+        else:
+            near = known[positions.neighbours].sum(axis=0, dtype=np.int32) * positions.share[:, 0]
+            score = self._later[positions.places] + (near * NEAR_WEIGHT >> 6)
+        return np.clip(score >> SCORE_SHIFT, 0, MASK_CLASSES - 1).astype(np.uint8)
+
+
+def _frames(mask: np.ndarray, key: bool, state: MaskState) -> Iterator[tuple[np.ndarray, _Scores]]:
+    """Stored latent frames of `mask`, each with the scores from those before; the frames may be filled in between."""
+    walking = MaskState(*mask.shape[1:])
+    if not key:
+        walking.last, walking.earlier = state.last, state.earlier
+    for frame in mask[int(key) :]:
+        yield frame, _Scores(walking)
+        walking.last, walking.earlier = frame, walking.last
+
+
+def _encode_context(mask: np.ndarray, key: bool, passes: list[PassPositions], state: MaskState) -> bytes:
+    bits, classes = [], []
+    for frame, scores in _frames(mask, key, state):
+        known = np.append(frame.reshape(-1), False).astype(np.int32)
+        for positions in passes:
+            bits.append(known[positions.places])
+            classes.append(scores.classes(positions, known))
+    table, parts = encode_streams(np.concatenate(bits), np.concatenate(classes), MASK_CLASSES, bits=True)
+    return compress_parts([table, *parts])
+
+
+def _decode_context(data: bytes | memoryview, mask: np.ndarray, key: bool, passes: list[PassPositions], state: MaskState) -> None:
+    count = mask[int(key) :].size
+    content = decompress(data, count + 16 * MASK_CLASSES + 1, WHAT)
+    numbers = VarintReader(content, WHAT)
+    streams = read_table(numbers, count, MASK_CLASSES, bits=True)
+    values = decode_streams(streams, np.frombuffer(content, np.uint8, offset=numbers.offset), bits=True)
+    for frame, scores in _frames(mask, key, state):
+        known = np.zeros(frame.size + 1, np.int32)
+        for positions in passes:
+            if len(positions.places):
+                known[positions.places] = values.take(scores.classes(positions, known))
+        frame[:] = known[:-1].reshape(frame.shape)
+    values.check_all_taken()
+
+
+def encode_mask(mask: np.ndarray, key: bool, passes: list[PassPositions], state: MaskState) -> tuple[int, bytes]:
+    """(coding id, bytes) of a keep mask (T, h, w) bool. A key group's first latent frame is all kept and not stored.
+
+    `state` is not changed: `MaskState.move_on` does that.
+    """
     if mask.all():
         return MASK_ALL, b""
-    stored = mask[1:] if key else mask
+    stored = mask[int(key) :]
     changes = stored.copy()
     changes[1:] ^= stored[:-1]
-    tried = [(MASK_BITS, compress(np.packbits(stored).tobytes())), (MASK_CHANGES, compress(np.packbits(changes).tobytes()))]
+    tried = [
+        (MASK_CONTEXT, _encode_context(mask, key, passes, state)),
+        (MASK_BITS, compress(np.packbits(stored).tobytes())),
+        (MASK_CHANGES, compress(np.packbits(changes).tobytes())),
+    ]
     return min(tried, key=lambda pair: len(pair[1]))
 
 
-def decode_mask(coding: int, data: bytes | memoryview, shape: tuple[int, int, int], key: bool) -> np.ndarray:
+def decode_mask(
+    coding: int, data: bytes | memoryview, shape: tuple[int, int, int], key: bool, passes: list[PassPositions], state: MaskState
+) -> np.ndarray:
     """bool (T, h, w). Raises `DamagedFileError` when the bytes do not give exactly that many bits."""
+    mask = np.ones(shape, bool)
     if coding == MASK_ALL:
         if len(data):
             raise DamagedFileError(f"{WHAT}: bytes where none belong")
-        return np.ones(shape, bool)
+        return mask
+    if coding == MASK_CONTEXT:
+        try:
+            _decode_context(data, mask, key, passes, state)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"{WHAT}: {error}") from None
+        return mask
     if coding not in (MASK_BITS, MASK_CHANGES):
         raise UnsupportedFileError(f"{WHAT}: coding {coding} is not known: use a newer latcomp")
     steps = shape[0] - key
@@ -39,6 +146,5 @@ def decode_mask(coding: int, data: bytes | memoryview, shape: tuple[int, int, in
     stored = bits[:count].reshape(steps, *shape[1:])
     if coding == MASK_CHANGES:
         stored = np.bitwise_xor.accumulate(stored, axis=0)
-    mask = np.ones(shape, bool)
     mask[int(key) :] = stored
     return mask

@@ -16,7 +16,7 @@ from latcomp.container.header import Header
 from latcomp.container.index import EndMarker, IndexEntry, entry_of_frame, entry_of_pts, load_index
 from latcomp.container.limits import Limits
 from latcomp.container.times import PTS_MAX, PTS_MIN
-from latcomp.container.tokens import TokenState
+from latcomp.container.tokens import SegmentState
 from latcomp.container.walk import Problem, Walk, read_header
 from latcomp.errors import DamagedFileError, UsageError
 
@@ -50,7 +50,7 @@ class Reader:
         self._walk = Walk(source, self.header, self.limits)
         self._index: tuple[EndMarker, tuple[IndexEntry, ...]] | None = None
         self._index_tried = False
-        self._state: TokenState | None = None  # None: the next group can only be a key group
+        self._state: SegmentState | None = None  # None: the next group can only be a key group
         self._next_frame = 0  # the first frame that was neither given nor reported lost
         self._last_pts: int | None = None
         self._skipped: list[GroupHead] = []  # readable heads of groups that could not be decoded
@@ -114,7 +114,7 @@ class Reader:
     def _group(self, chunk: Chunk, head: GroupHead) -> Group | None:
         """The decoded group, or None when damage leaves it undecodable."""
         if head.key:
-            self._state = TokenState(self.header)
+            self._state = SegmentState(self.header)
         elif self._state is None or head.first_frame != self._next_frame:
             if not self.damage:
                 self._walk.note(chunk.offset, f"group {head.index} is no key group and nothing stands before it")

@@ -14,7 +14,7 @@ from latcomp.container.format import (
 )
 from latcomp.container.header import Header
 from latcomp.container.lattice import PassPositions, passes_of
-from latcomp.container.layout_context import decode_context, encode_context
+from latcomp.container.layout_context import Model, decode_context, encode_context
 from latcomp.container.layout_planes import (
     changes,
     join_bytes,
@@ -22,28 +22,31 @@ from latcomp.container.layout_planes import (
     split_bytes,
     symbols_of_planes,
 )
+from latcomp.container.masks import MaskState
 from latcomp.container.zstd import QUICK_LEVEL, compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 
 WHAT = "tokens"
 FLOAT_LEVEL = 6  # mantissas are noise: higher levels take minutes and save nothing
-PLANES_CHANCE = 1.15  # planes under the quick level may be so much larger and still win at the highest
+PLANES_CHANCE = 1.35  # planes under the quick level may be so much larger and still win at the highest
 BITS = np.dtype("<u4")
 
 
-class TokenState:
-    """What a segment remembers between groups: the last kept value of every position, zero before the first."""
+class SegmentState:
+    """What a segment remembers between groups: the last kept value of every position, zero before the first, and the masks before."""
 
     def __init__(self, header: Header) -> None:
         rows, columns = header.grid
         self.channels = header.channels
         self.lossless = header.coding == "lossless"
-        self.passes: list[PassPositions] = [] if self.lossless else passes_of(rows, columns)
+        self.passes: list[PassPositions] = passes_of(rows, columns)
+        self.masks = MaskState(rows, columns)
+        self.model: Model | None = None  # of the last group in the context layout
         # one row more, always zero, stands for everything outside of the grid
         self.last = np.zeros((rows * columns + 1, self.channels), BITS if self.lossless else np.int32)
 
 
-def encode_tokens(tokens: np.ndarray, mask: np.ndarray, key: bool, state: TokenState) -> tuple[int, bytes]:
+def encode_tokens(tokens: np.ndarray, mask: np.ndarray, key: bool, state: SegmentState) -> tuple[int, bytes]:
     """(layout id, bytes) of kept tokens (N, C) at the positions of mask (T, h, w); `state` moves on.
 
     Raises `LimitError` when a symbol does not fit 16 bits.
@@ -55,16 +58,20 @@ def encode_tokens(tokens: np.ndarray, mask: np.ndarray, key: bool, state: TokenS
         return LAYOUT_PLANES, b""
     if tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX:
         raise LimitError(f"symbols from {tokens.min()} to {tokens.max()} pass 16 bits: choose a lower quality")
-    best, layout = encode_context(tokens, flat, key, state.last, state.passes), LAYOUT_CONTEXT
+    best, model = encode_context(tokens, flat, key, state.last, state.passes, state.model)
+    layout = LAYOUT_CONTEXT
     planes = planes_of_symbols(tokens)
     if len(compress(planes, QUICK_LEVEL)) < len(best) * PLANES_CHANCE:
         packed = compress(planes)
         if len(packed) < len(best):
             best, layout = packed, LAYOUT_PLANES
+    if layout == LAYOUT_CONTEXT:
+        state.model = model
+    changes(tokens, flat, state.last)
     return layout, best
 
 
-def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, key: bool, state: TokenState) -> np.ndarray:
+def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, key: bool, state: SegmentState) -> np.ndarray:
     """(N, C) kept tokens, int32 symbols or float32 latents; `state` moves on.
 
     Raises `DamagedFileError` when the bytes do not give exactly these, `UnsupportedFileError` for a layout that is not known.
@@ -81,13 +88,14 @@ def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, key: 
     if state.lossless:
         return _decode_floats(layout, data, flat, kept, state)
     if layout == LAYOUT_CONTEXT:
-        return decode_context(data, flat, key, state.last, state.passes)
+        symbols, state.model = decode_context(data, flat, key, state.last, state.passes, state.model)
+        return symbols
     symbols = symbols_of_planes(data, kept, state.channels)
     changes(symbols, flat, state.last)
     return symbols
 
 
-def _encode_floats(tokens: np.ndarray, mask: np.ndarray, state: TokenState) -> tuple[int, bytes]:
+def _encode_floats(tokens: np.ndarray, mask: np.ndarray, state: SegmentState) -> tuple[int, bytes]:
     """The smaller of the bits themselves and their XOR with the last kept ones, both as planes."""
     if not tokens.size:
         return LAYOUT_FLOATS, b""
@@ -100,7 +108,7 @@ def _encode_floats(tokens: np.ndarray, mask: np.ndarray, state: TokenState) -> t
     return min(tried, key=lambda found: len(found[1]))
 
 
-def _decode_floats(layout: int, data: bytes | memoryview, mask: np.ndarray, kept: int, state: TokenState) -> np.ndarray:
+def _decode_floats(layout: int, data: bytes | memoryview, mask: np.ndarray, kept: int, state: SegmentState) -> np.ndarray:
     size = kept * state.channels * BITS.itemsize
     bits = join_bytes(decompress(data, size, WHAT, exactly=size), kept, state.channels, BITS)
     if layout == LAYOUT_FLOATS:

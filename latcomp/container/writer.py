@@ -14,7 +14,7 @@ from latcomp.container.header import Header, check_header_limits, pack_header
 from latcomp.container.index import EndMarker, IndexEntry, pack_end, pack_index
 from latcomp.container.limits import Limits
 from latcomp.container.summary import FileSummary
-from latcomp.container.tokens import TokenState
+from latcomp.container.tokens import SegmentState
 from latcomp.errors import UsageError
 
 
@@ -39,7 +39,7 @@ class Writer:
         self.header = header
         self._fo = fo
         self._offset = 0
-        self._state: TokenState | None = None
+        self._state: SegmentState | None = None
         self._segments: list[IndexEntry] = []
         front = pack_header(header)
         self._put(front)
@@ -64,7 +64,7 @@ class Writer:
                 f"{self._frames} is next"
             )
         if group.key:
-            self._state = TokenState(self.header)
+            self._state = SegmentState(self.header)
         elif self._state is None:
             raise UsageError("the first group of a file must be a key group")
         payload, head = pack_group(group, self.header, self._state)
