@@ -29,9 +29,9 @@ class LitConfig:
     name: str = "lit"
     channels: int = 48
     """Latent channels of the tokenizer it was trained for."""
-    width: int = 128
+    width: int = 96
     layers: int = 3
-    heads: int = 4
+    heads: int = 3
     expansion: int = 3
     """Hidden width of the MLP over `width`."""
     tokenizer_sha256: str = ""
@@ -81,9 +81,13 @@ class WindowAttention(nn.Module):
         outside = rearrange(inside, "(r i) (c j) -> (r c) (i j)", i=WINDOW, j=WINDOW) == 0
         # windows over the border: padding is never attended to
         blocked = torch.zeros(outside.shape, dtype=x.dtype, device=x.device).masked_fill(outside, -1e4)
-        full = bias[None].to(x.dtype) + blocked[:, None, None]  # (r*c, heads, 64, 64)
-        full = full.repeat(batch * frames, 1, 1, 1)
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=full.to(q.dtype))
+        full = (bias[None].to(x.dtype) + blocked[:, None, None]).to(q.dtype)  # (r*c, heads, 64, 64)
+        if torch.is_grad_enabled():
+            # the fused kernel has no gradient for its mask, and its fallback is slower than these two products
+            scores = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).unflatten(0, (-1, rows * columns)) + full
+            found = torch.softmax(scores, dim=-1).flatten(0, 1).to(v.dtype) @ v
+        else:
+            found = F.scaled_dot_product_attention(q, k, v, attn_mask=full.repeat(batch * frames, 1, 1, 1))
         merged = self.out(rearrange(found, "n a p d -> n p (a d)"))
         merged = rearrange(
             merged, "(b t r c) (i j) w -> b t (r i) (c j) w", b=batch, t=frames, r=rows, c=columns, i=WINDOW, j=WINDOW
@@ -114,6 +118,17 @@ class TimeAttention(nn.Module):
         return rearrange(merged, "(b h w) t c -> b t h w c", b=batch, h=height, w=width)
 
 
+class PositionNorm(nn.LayerNorm):
+    """Layer norm over the features of each position, in the precision of its input: autocast would make it fp32 and copy twice."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., W) from the same."""
+        with torch.autocast(x.device.type, enabled=False):
+            if x.device.type == "cpu" or x.dtype == torch.float32:
+                return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+            return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+
+
 class LitLayer(nn.Module):
     """Local convolution, window attention, time attention and an MLP, each a residual on a per-position norm."""
 
@@ -121,7 +136,7 @@ class LitLayer(nn.Module):
         super().__init__()
         width = config.width
         self.local = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.norm_space, self.norm_time, self.norm_mlp = (nn.LayerNorm(width) for _ in range(3))
+        self.norm_space, self.norm_time, self.norm_mlp = (PositionNorm(width) for _ in range(3))
         self.space = WindowAttention(width, config.heads, shifted)
         self.time = TimeAttention(width, config.heads)
         self.expand = nn.Linear(width, config.expansion * width)
@@ -151,7 +166,7 @@ class Lit(nn.Module):
         self.register_buffer("latent_scale", scale, persistent=False)
         self.enter = nn.Linear(2 * config.channels + EXTRA, config.width)
         self.layers = nn.ModuleList(LitLayer(config, shifted=i % 2 == 1) for i in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
+        self.norm = PositionNorm(config.width)
         self.leave = nn.Linear(config.width, config.channels)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)

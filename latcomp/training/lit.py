@@ -21,7 +21,7 @@ from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.run import TrainingRun, pick_device
 from latcomp.training.schedule import Schedule
 
-SIDE = 24  # positions a side of a training crop: three windows
+SIDE = 28  # positions a side of a training crop: with the border of shifted windows, four windows
 LOG_STEPS = (-1.5, 1.5)  # log2 of the step scale, drawn uniformly
 KEEP = (0.08, 0.8)  # keep ratio of a crop, which its threshold is chosen for
 VALIDATION_KEEP = (0.15, 0.3, 0.5)
@@ -32,7 +32,7 @@ class Recipe:
     """What one training preset consists of."""
 
     config: LitConfig = LitConfig()
-    batch: int = 4
+    batch: int = 3
     learning_rate: float = 2e-3
     adam_learning_rate: float = 1e-3
     ema: float = 0.998
