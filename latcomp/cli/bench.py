@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.common import Device, Json, error_console, finite_between, print_json
+from latcomp.cli.common import STANDARD, Device, error_console, finite_between, print_json
 from latcomp.errors import UsageError
 
 app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
 
 Clips = Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Videos to measure on.")]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json-out", metavar="OUT.json", help="Write the figures to this file as well.")
+    Path | None, typer.Option("--json", metavar="OUT.json", help="Write the figures to this file, - for standard output.")
 ]
 
 
@@ -35,17 +35,19 @@ def _checked(clips: list[Path]) -> list[Path]:
     return clips
 
 
-def _finish(figures: dict[str, Any], json: bool, out: Path | None) -> None:
-    import json as text
+def _finish(figures: dict[str, Any], out: Path | None) -> None:
+    import json
 
-    if out is not None:
-        out.write_text(text.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    if json:
+    if out is None:
+        return
+    if str(out) == STANDARD:
         print_json(figures)
+    else:
+        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 @app.command("summary")
-def summary(clips: Clips, device: Device = "auto", json: Json = False, json_out: JsonFile = None) -> None:
+def summary(clips: Clips, device: Device = "auto", json: JsonFile = None) -> None:
     """Default setting, best setting and round trip of every clip."""
     from rich.table import Table
 
@@ -63,7 +65,7 @@ def summary(clips: Clips, device: Device = "auto", json: Json = False, json_out:
             *("" if name not in row else "yes" if row[name] else "NO" for name in ("round_trip", "repeats")),
         )  # fmt: skip
     error_console().print(table)
-    _finish(figures, json, json_out)
+    _finish(figures, json)
 
 
 @app.command("fill")
@@ -76,8 +78,7 @@ def fill(
         str, typer.Option("--keep", callback=_keep_list, metavar="F,F,...", help="Keep ratios to measure at.")
     ] = "0.1,0.2,0.3,0.4,0.5,0.7",
     device: Device = "auto",
-    json: Json = False,
-    json_out: JsonFile = None,
+    json: JsonFile = None,
 ) -> None:
     """Hold, linear interpolation and the LIT at the same mask."""
     from rich.table import Table
@@ -97,4 +98,4 @@ def fill(
     for (clip, keep), values in cells.items():
         table.add_row(clip, f"{100 * keep:.0f} %", *values)
     error_console().print(table)
-    _finish(figures, json, json_out)
+    _finish(figures, json)

@@ -19,6 +19,7 @@ from latcomp.codec.settings import (
     DEFAULT_MAX_PIXELS,
     Progress,
     ProgressCallback,
+    TimeWindow,
     decodes_in_bf16,
     memory_errors,
     pick_device,
@@ -113,8 +114,8 @@ class DecodeStream:
 
     reader: Reader
     decoder: Decoder
-    start_seconds: float | None = None
-    duration_seconds: float | None = None
+    window: TimeWindow
+    groups: int = 0
     tokens_total: int = 0
     tokens_kept: int = 0
     info: VideoInfo = field(init=False)
@@ -124,51 +125,45 @@ class DecodeStream:
     def __post_init__(self) -> None:
         self.info = VideoInfo.from_header_fields(self.reader.header.video_fields())
 
-    def _window(self) -> tuple[float, float]:
-        start = self.start_seconds or 0.0
-        end = float("inf") if self.duration_seconds is None else start + self.duration_seconds
-        return start, end
-
     def __iter__(self) -> Iterator[Frame | AudioPacket]:
         """Frames and audio packets; frames of lost groups are the last frame held, timed from their neighbours."""
-        unit = self.reader.header.time_base[0] / self.reader.header.time_base[1]
-        start, end = self._window()
-        if start > 0:
-            self.reader.seek_seconds(start)
+        unit = Fraction(*self.reader.header.time_base)
+        if self.window.start > 0:
+            self.reader.seek_seconds(float(self.window.start))
         for item in self.reader:
             if isinstance(item, LostGroups):
-                yield from self._held(item)
+                yield from self._held(item, unit)
             elif isinstance(item, AudioChunk):
                 for packet in self._inside(item):
                     yield AudioPacket(item.stream, packet.pts, packet.dts, packet.duration, bool(packet.flags & 1), packet.data)
             elif isinstance(item, Group):
-                if item.pts[0] * unit >= end:
+                if not self.window.is_before_end(int(item.pts[0]) * unit):
                     break
+                self.groups += 1
                 self.tokens_total += item.mask.size
                 self.tokens_kept += len(item.tokens)
                 for pixels, pts in zip(self.decoder.frames(item), item.pts.tolist(), strict=True):
                     self._last = pixels
-                    if start <= pts * unit < end:
+                    if self.window.holds(pts * unit):
                         yield Frame(pixels, pts)
 
     def _inside(self, chunk: AudioChunk) -> Iterator[AudioPacketBytes]:
         """The packets that begin in the chosen time; all of them when no time was chosen."""
-        start, end = self._window()
-        unit = float(self.info.audio[chunk.stream].time_base)
+        unit = self.info.audio[chunk.stream].time_base
         for packet in chunk.packets:
-            whole = start == 0 and end == float("inf")
-            if whole or packet.pts is None or start <= packet.pts * unit < end:
+            if self.window.whole or packet.pts is None or self.window.holds(packet.pts * unit):
                 yield packet
 
-    def _held(self, lost: LostGroups) -> Iterator[Frame]:
-        """The last good frame, once for every lost frame whose time is known."""
-        self.lost_frames += lost.frames
+    def _held(self, lost: LostGroups, unit: Fraction) -> Iterator[Frame]:
+        """The last good frame, once for every lost frame in the chosen time; grey where none came before."""
         last = self._last
         if last is None:
             header = self.reader.header
             last = np.full((header.height, header.width, 3), 128, np.uint8)
-        for pts in lost.pts:
-            yield Frame(last, int(pts))
+        for pts in lost.pts.tolist():
+            if self.window.holds(pts * unit):
+                self.lost_frames += 1
+                yield Frame(last, pts)
 
 
 def moved_to_zero(items: Iterable[Frame | AudioPacket], info: VideoInfo) -> Iterator[Frame | AudioPacket]:
@@ -202,10 +197,11 @@ def decode_frames(
     duration_seconds: float | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, tokenizer: Path | None = None,
 ) -> Iterator[Frame]:  # fmt: skip
     """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage."""
+    window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
         reader = Reader(file, Limits(max_pixels=max_pixels))
-        stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), start_seconds, duration_seconds)
+        stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), window)
         for item in stream:
             if isinstance(item, Frame):
                 yield item
@@ -240,6 +236,7 @@ def decode(
     cannot hold the streams (before anything is decoded).
     """
     began = time.monotonic()
+    window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         reader = Reader(stack.enter_context(open_source(source)), Limits(max_pixels=max_pixels))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
@@ -250,9 +247,9 @@ def decode(
         if isinstance(target, str | Path):
             place = stack.enter_context(output_file(Path(target), force))
         writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio))
-        stream = DecodeStream(reader, decoder, start_seconds, duration_seconds)
+        stream = DecodeStream(reader, decoder, window)
         frames = 0
-        for item in moved_to_zero(stream, info) if start_seconds else stream:
+        for item in moved_to_zero(stream, info) if window.start else stream:
             if isinstance(item, AudioPacket):
                 if audio:
                     writer.write_audio(item)
@@ -261,7 +258,7 @@ def decode(
             frames += 1
             if progress is not None and frames % TEMPORAL == 0:
                 progress(Progress(frames, reader.frames_total, stream.tokens_total, stream.tokens_kept))
-        if frames == 0:
+        if frames == 0 or stream.groups == 0:
             reason = reader.damage[0] if reader.damage else "no frame lies in the chosen time"
             raise DamagedFileError(f"nothing of {source_name(source)} could be decoded: {reason}")
         writer.close()

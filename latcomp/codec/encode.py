@@ -218,7 +218,7 @@ def encode(
             file = target
         with memory_errors(encoder.device):
             summary = encoder.run(reader, file, progress)
-        notes = reader.info.notes
+        notes = tuple(reader.notes)
     seconds = time.monotonic() - began
     stats = stats_dict(summary)
     return EncodeResult(stats, seconds, stats["frames"] / max(seconds, 1e-9), str(encoder.device), notes)

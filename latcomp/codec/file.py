@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from latcomp.codec.decode import Decoder
+from latcomp.codec.settings import DEFAULT_MAX_PIXELS, TimeWindow
 from latcomp.container import Group, Header, Limits, Reader, scan
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.report.stats import stats_dict
@@ -18,8 +20,11 @@ from latcomp.report.stats import stats_dict
 class LatFile:
     """Reader of a seekable .lat file; a context manager. Iterating yields its groups in order."""
 
-    def __init__(self, source: str | Path | BinaryIO, fill: str = "auto", device: str = "auto", tokenizer: Path | None = None) -> None:
-        """source: a path or a seekable binary file object; fill, device: as for `decode`.
+    def __init__(
+        self, source: str | Path | BinaryIO, fill: str = "auto", device: str = "auto", tokenizer: Path | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:  # fmt: skip
+        """source: a path or a seekable binary file object; fill, device, max_pixels: as for `decode`.
 
         Raises `DamagedFileError` when the source cannot be read or is not a .lat file.
         """
@@ -28,8 +33,9 @@ class LatFile:
             self._file: BinaryIO = Path(source).open("rb") if isinstance(source, str | Path) else source
         except OSError as error:
             raise DamagedFileError(f"{source} cannot be read: {error.strerror or error}") from None
+        self._limits = Limits(max_pixels=max_pixels)
         self._fill, self._device, self._tokenizer = fill, device, tokenizer
-        self.header: Header = Reader(self._file, Limits()).header
+        self.header: Header = Reader(self._file, self._limits).header
         """The file's header."""
 
     def __enter__(self) -> LatFile:
@@ -54,30 +60,28 @@ class LatFile:
 
     def __iter__(self) -> Iterator[Group]:
         self._file.seek(0)
-        for item in Reader(self._file, Limits()):
+        for item in Reader(self._file, self._limits):
             if isinstance(item, Group):
                 yield item
 
     def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[tuple[Group, slice]]:
         """Groups from the segment that holds the start on, with the latent frames of each that lie in the chosen time."""
-        if start_seconds < 0 or (duration_seconds is not None and duration_seconds <= 0):
-            raise UsageError("start must be 0 or more and duration above 0 seconds")
-        unit = self.header.time_base[0] / self.header.time_base[1]
-        end = float("inf") if duration_seconds is None else start_seconds + duration_seconds
-        self._file.seek(0)
-        reader = Reader(self._file, Limits())
-        if start_seconds > 0:
-            reader.seek_seconds(start_seconds)
+        window = TimeWindow.of(start_seconds, duration_seconds)
+        unit = Fraction(*self.header.time_base)
         temporal = int(self.header.tokenizer["temporal"])
+        self._file.seek(0)
+        reader = Reader(self._file, self._limits)
+        if window.start > 0:
+            reader.seek_seconds(float(window.start))
         for item in reader:
             if not isinstance(item, Group):
                 continue
-            first_times = item.pts[::temporal] * unit
-            last_times = np.append(item.pts[temporal::temporal], item.pts[-1:] + 1) * unit
-            inside = np.flatnonzero((first_times < end) & (last_times > start_seconds))
-            if first_times[0] >= end:
+            times = [pts * unit for pts in item.pts.tolist()]
+            if not window.is_before_end(times[0]):
                 return
-            yield item, slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
+            # a latent frame is chosen when any of its frames is
+            chosen = sorted({index // temporal for index, seconds in enumerate(times) if window.holds(seconds)})
+            yield item, slice(chosen[0], chosen[-1] + 1) if chosen else slice(0, 0)
 
     def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None) -> Any:
         """Filled latents `(1, C, T, H/8, W/8)`, a float32 torch tensor, of the latent frames that overlap the chosen time."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,39 @@ def memory_errors(device: torch.device) -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError):
         raise DeviceError(f"out of memory on {device}: use --device cpu, or scale the video down first") from None
+
+
+@dataclass(frozen=True)
+class TimeWindow:
+    """A stretch of time, start <= t < end, in exact arithmetic: 0.2 + 0.4 must not reach beyond 0.6."""
+
+    start: Fraction
+    end: Fraction | None
+    """None: to the end."""
+
+    @classmethod
+    def of(cls, start_seconds: float | None, duration_seconds: float | None) -> TimeWindow:
+        """The window of two settings in seconds. Raises `UsageError` for a negative start or a duration that is not above zero."""
+        start = 0.0 if start_seconds is None else start_seconds
+        if not (math.isfinite(start) and start >= 0):
+            raise UsageError(f"--start {start:g} is out of range: choose 0 seconds or more")
+        if duration_seconds is not None and not (math.isfinite(duration_seconds) and duration_seconds > 0):
+            raise UsageError(f"--duration {duration_seconds:g} is out of range: choose more than 0 seconds")
+        first = Fraction(repr(float(start)))
+        return cls(first, None if duration_seconds is None else first + Fraction(repr(float(duration_seconds))))
+
+    @property
+    def whole(self) -> bool:
+        """True when nothing is cut off."""
+        return self.start == 0 and self.end is None
+
+    def is_before_end(self, seconds: Fraction) -> bool:
+        """True when a time lies before the end."""
+        return self.end is None or seconds < self.end
+
+    def holds(self, seconds: Fraction) -> bool:
+        """True when a time lies inside."""
+        return self.whole or (self.start <= seconds and self.is_before_end(seconds))
 
 
 def source_name(source: object) -> str:
