@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from latcomp.container.format import AUDIO_HEAD
 from latcomp.container.times import PTS_MAX, PTS_MIN
 from latcomp.container.varint import VarintReader, put_signed, put_unsigned
-from latcomp.errors import DamagedFileError, UsageError
+from latcomp.errors import DamagedFileError, LatcompError, UsageError
 
 HAS_PTS, HAS_DTS = 1, 2
 WHAT = "audio chunk"
@@ -38,13 +38,19 @@ class AudioChunk:
     packets: tuple[AudioPacketBytes, ...]
 
 
+def _check_numbers(pts: int | None, dts: int | None, duration: int, flags: int, error: type[LatcompError]) -> None:
+    if not all(PTS_MIN <= time <= PTS_MAX for time in (pts, dts, duration) if time is not None):
+        raise error(f"{WHAT}: a time passes 64 bits")
+    if not 0 <= flags < 2**64:
+        raise error(f"{WHAT}: flags {flags} are not 64 bits")
+
+
 def pack_audio(chunk: AudioChunk) -> bytes:
     """Payload of an audio chunk: the numbers of all packets (times as differences), then their bytes in a row."""
     out = bytearray(AUDIO_HEAD.pack(stream=chunk.stream, packets=len(chunk.packets)))
     last = 0
     for packet in chunk.packets:
-        if packet.flags < 0 or packet.flags >> 64:
-            raise UsageError(f"audio packet flags {packet.flags} are not 64 bits")
+        _check_numbers(packet.pts, packet.dts, packet.duration, packet.flags, UsageError)
         put_unsigned(out, (HAS_PTS if packet.pts is not None else 0) | (HAS_DTS if packet.dts is not None else 0))
         if packet.pts is not None:
             put_signed(out, packet.pts - last)
@@ -80,9 +86,9 @@ def unpack_audio(payload: bytes | memoryview, streams: int) -> AudioChunk:
             pts = last = last + numbers.signed()
         if present & HAS_DTS:
             dts = last + numbers.signed()
-        if not all(PTS_MIN <= time <= PTS_MAX for time in (pts, dts) if time is not None):
-            raise DamagedFileError(f"{WHAT}: a time passes 64 bits")
-        read.append((pts, dts, numbers.signed(), numbers.unsigned(), numbers.unsigned()))
+        duration, flags = numbers.signed(), numbers.unsigned()
+        _check_numbers(pts, dts, duration, flags, DamagedFileError)
+        read.append((pts, dts, duration, flags, numbers.unsigned()))
     offset = numbers.offset
     if offset + sum(size for *_, size in read) != len(payload):
         raise DamagedFileError(f"{WHAT}: the sizes of its packets do not fill it")

@@ -109,10 +109,10 @@ def _read_model(numbers: VarintReader, sets: list[int], channels: int, before: M
     origin = numbers.byte()
     if origin == MODEL_BEFORE:
         if before is None or not before.weights.keys() >= set(sets):
-            raise DamagedFileError(f"{WHAT}: no group before has the weights")
+            raise DamagedFileError("no group before has the weights")
         return before
     if origin != MODEL_OWN:
-        raise DamagedFileError(f"{WHAT}: weights of origin {origin}")
+        raise DamagedFileError(f"weights of origin {origin}")
     bands = band_of(channels - 1) + 1
     weights = {}
     for number in sets:
@@ -132,11 +132,11 @@ def decode_context(
     kept, channels = int(np.count_nonzero(mask)), last.shape[1]
     most = 4 * kept * channels + 2 * channels + 4 * ((band_of(channels - 1) + 1) * VALUE_TERMS + SIZE_TERMS) + 16 * CLASSES + 16
     content = decompress(data, most, WHAT)
-    numbers = VarintReader(content, WHAT)
-    model = _read_model(numbers, weight_sets(mask, key), channels, before)
-    by_channel = {number: found.by_channel(channels) for number, found in model.weights.items()}
     symbols = np.empty((kept, channels), np.int32)
     try:
+        numbers = VarintReader(content, "stream table")
+        model = _read_model(numbers, weight_sets(mask, key), channels, before)
+        by_channel = {number: found.by_channel(channels) for number, found in model.weights.items()}
         streams = read_table(numbers, kept * channels, CLASSES)
         values = decode_streams(streams, np.frombuffer(content, np.uint8, offset=numbers.offset))
         row = 0

@@ -90,7 +90,7 @@ def _encode_context(mask: np.ndarray, key: bool, passes: list[PassPositions], st
 def _decode_context(data: bytes | memoryview, mask: np.ndarray, key: bool, passes: list[PassPositions], state: MaskState) -> None:
     count = mask[int(key) :].size
     content = decompress(data, count + 16 * MASK_CLASSES + 1, WHAT)
-    numbers = VarintReader(content, WHAT)
+    numbers = VarintReader(content, "stream table")
     streams = read_table(numbers, count, MASK_CLASSES, bits=True)
     values = decode_streams(streams, np.frombuffer(content, np.uint8, offset=numbers.offset), bits=True)
     for frame, scores in _frames(mask, key, state):

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from latcomp.errors import DamagedFileError
 
-BYTES_MAX = 10  # 64 bits
+BYTES_MAX = 10  # 70 bits: differences between 64-bit times fit
 
 
 def put_unsigned(out: bytearray, value: int) -> None:
-    """Append `value` (0 up to 2**64 - 1)."""
+    """Append `value` (0 up to 2**70 - 1)."""
     while value > 127:
         out.append(value & 127 | 128)
         value >>= 7
@@ -18,7 +18,7 @@ def put_unsigned(out: bytearray, value: int) -> None:
 
 
 def put_signed(out: bytearray, value: int) -> None:
-    """Append `value` (-2**63 up to 2**63 - 1), zigzag."""
+    """Append `value` (-2**69 up to 2**69 - 1), zigzag."""
     put_unsigned(out, value << 1 if value >= 0 else (-value << 1) - 1)
 
 
@@ -56,7 +56,7 @@ class VarintReader:
         return bytes(self.data[self.offset - count : self.offset])
 
     def unsigned(self) -> int:
-        """The next number. Raises `DamagedFileError` when the bytes end inside it or it passes 64 bits."""
+        """The next number. Raises `DamagedFileError` when the bytes end inside it or it takes more than ten of them."""
         value = 0
         for place in range(BYTES_MAX):
             if self.offset >= len(self.data):
@@ -65,10 +65,8 @@ class VarintReader:
             self.offset += 1
             value |= (byte & 127) << (7 * place)
             if byte < 128:
-                if value >> 64:
-                    break
                 return value
-        raise DamagedFileError(f"{self.what}: a number of more than 64 bits")
+        raise DamagedFileError(f"{self.what}: a number of more than {BYTES_MAX} bytes")
 
     def signed(self) -> int:
         """The next zigzag number."""

@@ -1,0 +1,129 @@
+"""The header: one list of fields drives writing, reading, printing and validation."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from typing import Any
+
+import pytest
+import zstandard
+
+from latcomp.container import MAGIC, Header, Limits, Reader, describe
+from latcomp.container.header import HEADER_FIELDS, pack_header
+from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
+from tests.container.make import groups, header, written
+
+
+def raw_file(text: bytes, version: int = 1, frame: bytes | None = None) -> bytes:
+    """A file of nothing but a header with any JSON text."""
+    frame = zstandard.compress(text) if frame is None else frame
+    front = MAGIC + struct.pack("<HI", version, len(frame)) + frame
+    return front + struct.pack("<I", zlib.crc32(front))
+
+
+def changed(**changes: Any) -> bytes:
+    """A file whose header has some members changed, unchecked."""
+    return raw_file(json.dumps({**header().to_dict(), **changes}).encode())
+
+
+def test_fields_and_dataclass_agree() -> None:
+    """The declared list and the dataclass name the same members in the same order."""
+    assert [field.name for field in HEADER_FIELDS] == list(Header.__dataclass_fields__)
+    assert [name for name, _ in describe(header())] == list(Header.__dataclass_fields__)
+
+
+def test_round_trip_of_rare_values() -> None:
+    """Nulls, unknown frame rates, audio objects with text in any language and extra tokenizer members survive."""
+    of = header(
+        average_rate=None, quality=None, threshold=None, keep=0.25, audio=[{"title": "日本語", "extradata": "AAE=", "n": [1, 2]}],
+        lit={"name": "lit", "sha256": "cd" * 32}, time_base=(1001, 24000), rotation=-90,
+    )  # fmt: skip
+    assert Reader(io.BytesIO(pack_header(of))).header == of
+
+
+def test_members_of_a_later_version_are_ignored() -> None:
+    """A header with more members than this version knows is read."""
+    assert Reader(io.BytesIO(changed(novelty={"a": 1}))).header == header()
+
+
+@pytest.mark.parametrize("version", [0, 2, 99, 65535])
+def test_other_versions_are_refused(version: int) -> None:
+    """A file of another version names both versions, whatever follows."""
+    with pytest.raises(UnsupportedFileError, match=f"version {version}.*version 1"):
+        Reader(io.BytesIO(raw_file(b"{}", version=version)))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89LA", MAGIC, MAGIC + b"\x01\x00", b"RIFF" + bytes(100), b"\x00" * 64])
+def test_not_a_lat_file(data: bytes) -> None:
+    """Empty, short and foreign files are named as such."""
+    with pytest.raises(DamagedFileError, match=r"not a \.lat file|cut off"):
+        Reader(io.BytesIO(data))
+
+
+def test_cut_or_flipped_header() -> None:
+    """No header that is cut off anywhere, or has any bit flipped, is believed."""
+    data = pack_header(header())
+    for length in range(len(data)):
+        with pytest.raises(DamagedFileError):
+            Reader(io.BytesIO(data[:length]))
+    for place in range(len(data)):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << place % 8
+        with pytest.raises((DamagedFileError, UnsupportedFileError, LimitError)):
+            Reader(io.BytesIO(bytes(flipped)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 0}, {"width": -5}, {"width": "50"}, {"width": 50.0}, {"width": True}, {"height": None}, {"width": 10**30},
+        {"time_base": [1, 0]}, {"time_base": [0, 1]}, {"time_base": [1]}, {"time_base": 25}, {"color": {"primaries": 1}}, {"audio": {}},
+        {"audio": [1]}, {"tokenizer": {}}, {"tokenizer": None}, {"lit": {"name": "x", "sha256": "zz"}}, {"quality": "high"},
+        {"step_scale": 0}, {"keep": 2}, {"group_latent_frames": 0}, {"group_latent_frames": 256}, {"segment_groups": 0},
+        {"created_by": 1}, {"created_by": "x" * 2000},
+    ],
+)  # fmt: skip
+def test_values_that_do_not_fit(change: dict[str, Any]) -> None:
+    """A member of the wrong type or range is named, in a file and for a writer."""
+    name = next(iter(change))
+    with pytest.raises(DamagedFileError, match=name):
+        Reader(io.BytesIO(changed(**change)))
+    with pytest.raises(UsageError, match=name):
+        header(**change)
+
+
+def test_missing_member() -> None:
+    """A header without one of its members is damaged."""
+    members = header().to_dict()
+    del members["height"]
+    with pytest.raises(DamagedFileError, match="height is missing"):
+        Reader(io.BytesIO(raw_file(json.dumps(members).encode())))
+
+
+@pytest.mark.parametrize("text", [b"[]", b"{", b"\xff\xfe", b'{"width": NaN}', b"[" * 100_000])
+def test_not_a_json_object(text: bytes) -> None:
+    """A header that is no JSON object, or nested without end, is damaged."""
+    with pytest.raises(DamagedFileError, match="header"):
+        Reader(io.BytesIO(raw_file(text)))
+
+
+@pytest.mark.parametrize(("change", "word"), [({"coding": "ans"}, "coding"), ({"reference": "future"}, "reference")])
+def test_codings_of_a_later_version(change: dict[str, Any], word: str) -> None:
+    """A coding this version does not know is unsupported, not damaged."""
+    with pytest.raises(UnsupportedFileError, match=word):
+        Reader(io.BytesIO(changed(**change)))
+
+
+def test_limits() -> None:
+    """Sizes above a limit are refused, and a raised limit accepts them."""
+    of = header()
+    data = written(of, groups(of, 1))
+    with pytest.raises(LimitError, match="--max-pixels"):
+        Reader(io.BytesIO(data), Limits(max_pixels=1999))
+    assert Reader(io.BytesIO(data), Limits(max_pixels=2000)).header == of
+    for limits in (Limits(max_channels=5), Limits(max_audio_streams=1), Limits(max_group_symbols=1000), Limits(max_header_bytes=20)):
+        with pytest.raises(LimitError):
+            Reader(io.BytesIO(data), limits)

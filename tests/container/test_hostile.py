@@ -1,0 +1,238 @@
+"""Files made to do harm are refused before they cost memory or time."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import zstandard
+
+from latcomp.container import Limits, Reader, check, scan
+from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD
+from latcomp.container.masks import MASK_CLASSES
+from latcomp.container.varint import pack_signed, put_unsigned
+from latcomp.container.zstd import decompress
+from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
+from tests.container.make import groups, header, written
+from tests.container.test_damage import chunks
+from tests.container.test_header import changed, raw_file
+
+OF = header()
+MADE = groups(OF, 2)
+FRONT, CHUNKS = chunks(written(OF, MADE, sound=False))
+CHEAP_BYTES = 24 << 20
+CHEAP_SECONDS = 3.0
+
+
+@contextmanager
+def cheaply() -> Iterator[None]:
+    """Fails when the block takes more than 24 MiB or 3 seconds."""
+    tracemalloc.start()
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < CHEAP_BYTES
+    assert time.monotonic() - began < CHEAP_SECONDS
+
+
+def chunk(kind: bytes, payload: bytes) -> bytes:
+    """A chunk with a right CRC-32."""
+    body = kind + struct.pack("<I", len(payload)) + payload
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def group_with(**changes: int) -> bytes:
+    """The first group's chunk with some numbers of its head changed."""
+    payload = CHUNKS[0][8:-4]
+    return chunk(b"GRUP", GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(payload), **changes}) + payload[GROUP_HEAD.size :])
+
+
+def bomb(size: int, declared: int | None = None) -> bytes:
+    """A small zstd frame of many zeros; `declared` forges its content size."""
+    frame = bytearray(zstandard.ZstdCompressor(level=19).compress(bytes(size)))
+    if declared is not None:
+        assert zstandard.get_frame_parameters(bytes(frame)).content_size == size and size >= 65536 + 256
+        frame = bytearray(b"\x28\xb5\x2f\xfd\xe0") + struct.pack("<Q", declared) + frame[9:]
+    return bytes(frame)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 2**24, "height": 2**24},
+        {"width": 2**24},
+        {"tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 65536, "spatial": 8, "temporal": 4}},
+        {"width": 8000, "height": 4000, "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 1000, "spatial": 1, "temporal": 4}},
+        {"audio": [{}] * 1000},
+    ],
+)
+def test_absurd_sizes_in_the_header(change) -> None:
+    """A header that claims absurd sizes is refused before anything is allocated for them."""
+    with cheaply(), pytest.raises(LimitError):
+        Reader(io.BytesIO(changed(**change)))
+
+
+def test_header_lengths() -> None:
+    """A header length of 4 GB, and a header that unpacks to 64 MB or claims a terabyte, are refused."""
+    with cheaply(), pytest.raises(LimitError):
+        Reader(io.BytesIO(raw_file(b"")[:10] + struct.pack("<I", 2**32 - 1) + bytes(100)))
+    for frame in (bomb(64 << 20), bomb(1 << 20, declared=1 << 40)):
+        with cheaply(), pytest.raises(DamagedFileError, match="declares"):
+            Reader(io.BytesIO(raw_file(b"", frame=frame)))
+
+
+BILLION = 10**9
+
+
+@pytest.mark.parametrize("reading", [lambda data: list(Reader(io.BytesIO(data))), lambda data: scan(io.BytesIO(data))])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        FRONT + group_with(first_frame=BILLION),
+        FRONT + CHUNKS[0] + group_with(index=BILLION, first_frame=BILLION),
+        FRONT + CHUNKS[0] + group_with(index=3_000_000, first_frame=90_000_000),
+        FRONT + b"".join(CHUNKS[:2]) + chunk(b"ENDF", END.pack(groups=2**31, frames=BILLION, audio_packets=0, index_offset=0)),
+        FRONT + b"".join(CHUNKS[:2]) + chunk(b"ENDF", END.pack(groups=2**22, frames=90_000_000, audio_packets=0, index_offset=0)),
+        FRONT + b"".join(CHUNKS[:2]) + chunk(b"INDX", INDEX_HEAD.pack(segments=BILLION) + bomb(1 << 20)),
+    ],
+)
+def test_a_billion_frames(damaged: bytes, reading) -> None:
+    """A claim of 10^9 frames, or of millions of lost ones, is refused cheaply wherever it stands."""
+    with cheaply(), pytest.raises(LimitError):
+        reading(damaged)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": 65535}, {"frames": 0}, {"latent_frames": 255}, {"latent_frames": 0}, {"latent_frames": 9, "frames": 36},
+        {"tokens_kept": 2**32 - 1}, {"tokens_kept": 0}, {"mask_bytes": 2**32 - 1}, {"times_bytes": 65535},
+    ],
+)  # fmt: skip
+def test_counts_that_contradict(change: dict[str, int]) -> None:
+    """Counts of a group that contradict the header or the payload are reported, without their cost."""
+    with cheaply():
+        assert check(io.BytesIO(FRONT + group_with(**change) + CHUNKS[1]))
+        assert scan(io.BytesIO(FRONT + group_with(**change))).problems
+
+
+def test_more_tokens_than_the_mask_has() -> None:
+    """The count of tokens must be that of the mask."""
+    count = len(MADE[0].tokens) - 1
+    assert "keep mask has" in str(check(io.BytesIO(FRONT + group_with(tokens_kept=count)))[0])
+
+
+def payload_of(mask: bytes, tokens: bytes, coding: int, layout: int) -> bytes:
+    """A key group of one latent frame beside the first, with any bytes as mask and tokens."""
+    head = GROUP_HEAD.pack(
+        index=0, first_frame=0, first_pts=0, frames=8, latent_frames=2, flags=1, mask_coding=coding, token_layout=layout,
+        tokens_kept=70 if coding == 0 else 40, times_bytes=1, mask_bytes=len(mask),
+    )  # fmt: skip
+    return FRONT + chunk(b"GRUP", head + pack_signed([7]) + mask + tokens)
+
+
+BOMBS = [bomb(64 << 20), bomb(1 << 20, declared=1 << 40), bomb(1 << 20, declared=2**64 - 3)]
+
+
+@pytest.mark.parametrize("frame", BOMBS)
+@pytest.mark.parametrize("layout", [0, 1])
+def test_token_bombs(frame: bytes, layout: int) -> None:
+    """A zstd frame that unpacks to more than the tokens can be is refused by its declared size."""
+    with cheaply():
+        assert "declares" in str(check(io.BytesIO(payload_of(b"", frame, 0, layout)))[0])
+
+
+@pytest.mark.parametrize("frame", BOMBS)
+@pytest.mark.parametrize("coding", [1, 2, 3])
+def test_mask_bombs(frame: bytes, coding: int) -> None:
+    """The same for masks."""
+    with cheaply():
+        assert "declares" in str(check(io.BytesIO(payload_of(frame, b"", coding, 0)))[0])
+
+
+def test_streams_that_claim_too_much() -> None:
+    """Stream tables that claim other counts than there are positions are reported."""
+    for count in (0, 34, 36, 2**40):
+        table = bytearray((1, MASK_CLASSES - 1, 0))
+        put_unsigned(table, count)
+        frame = zstandard.compress(bytes(table) + bytes(5))
+        with cheaply():
+            assert "keep mask" in str(check(io.BytesIO(payload_of(frame, b"", 3, 0)))[0])
+
+
+def test_undeclared_sizes_and_wide_windows() -> None:
+    """Frames without a content size, with a window above 8 MiB, with bytes behind or cut off are refused."""
+    plain = zstandard.compress(bytes(100))
+    stream = zstandard.ZstdCompressor().compressobj()
+    undeclared = stream.compress(bytes(100)) + stream.flush()
+    wide = zstandard.ZstdCompressor(
+        compression_params=zstandard.ZstdCompressionParameters.from_level(19, window_log=24, source_size=1 << 25, write_content_size=True)
+    ).compress(bytes(1 << 25))
+    for frame in (undeclared, plain + b"x", plain + plain, plain[:-1], b"", b"nonsense", wide):
+        with pytest.raises(DamagedFileError):
+            decompress(frame, 1 << 26, "test")
+    assert decompress(plain, 100, "test", exactly=100) == bytes(100)
+
+
+def test_lengths_that_lie() -> None:
+    """A chunk that claims 4 GB, or as much as a chunk may have, costs no more than the file has bytes."""
+    for length in (2**32 - 1, 60 << 20):
+        with cheaply():
+            damage = check(io.BytesIO(FRONT + CHUNKS[0] + b"GRUP" + struct.pack("<I", length) + bytes(1000)))
+            assert damage
+
+
+def test_search_does_not_run_wild() -> None:
+    """Thousands of places that look like long chunks do not make the search after damage take forever."""
+    fake = (b"GRUP" + struct.pack("<I", 40 << 20)) * 4000
+    with pytest.raises(LimitError, match="strange"):
+        check(io.BytesIO(FRONT + b"GRUP" + bytes(8) + fake + bytes(41 << 20)), Limits(max_search_bytes=1 << 28))
+
+
+@pytest.mark.parametrize("change", [{"mask_coding": 9}, {"token_layout": 9}, {"token_layout": 16}, {"flags": 5}])
+def test_ids_of_a_later_version(change: dict[str, int]) -> None:
+    """Codings, layouts and flags that are not known make a file unsupported, not damaged."""
+    with pytest.raises(UnsupportedFileError):
+        check(io.BytesIO(FRONT + group_with(**change)))
+
+
+def test_unknown_chunks() -> None:
+    """An unknown optional chunk is stepped over, an unknown critical one makes the file unsupported."""
+    rest = b"".join(CHUNKS[2:])
+    optional = FRONT + CHUNKS[0] + CHUNKS[1] + chunk(b"note", b"hello")
+    reader = Reader(io.BytesIO(optional + rest))
+    assert len(list(reader)) == 2
+    assert [str(problem) for problem in reader.damage] == []
+    with pytest.raises(UnsupportedFileError, match="NOTE"):
+        list(Reader(io.BytesIO(FRONT + CHUNKS[0] + chunk(b"NOTE", b"hello") + CHUNKS[1] + rest)))
+
+
+def test_audio_numbers() -> None:
+    """Audio chunks that claim more packets or bytes than they have, or another stream, are reported."""
+    heads = [struct.pack("<BI", *numbers) for numbers in ((0, BILLION), (9, 0), (0, 1))]
+    for payload in (b"", bytes(4), heads[0] + bytes(50), heads[1], heads[2] + bytes(9)):
+        with cheaply():
+            assert "audio" in str(check(io.BytesIO(FRONT + chunk(b"AUDI", payload)))[0])
+
+
+def test_tokens_that_leave_16_bits() -> None:
+    """Layout 1 may not lead to symbols outside of 16 bits."""
+    kept, channels = 70, OF.channels
+    table = bytearray((1, 1, 20, 8))  # own weights, one stream of all classes, a byte a value
+    put_unsigned(table, kept * channels)
+    table.append(8)
+    weights = bytes(4 * (4 * 3 + 6)) + bytes(2 * channels)
+    values = np.full(kept * channels, 254, np.uint8).tobytes() + np.full(kept * channels, 255, np.uint8).tobytes()
+    rest = np.full(kept * channels, 65535, "<u2").tobytes()
+    head = bytes(table[:1]) + weights + bytes(table[1:]) + values + rest
+    assert "16 bits" in str(check(io.BytesIO(payload_of(b"", zstandard.compress(head), 0, 1)))[0])
