@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from latcomp.cli.common import STANDARD, Device, error_console, finite_between, print_json
 from latcomp.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
 
@@ -33,6 +36,14 @@ def _checked(clips: list[Path]) -> list[Path]:
         if not clip.is_file():
             raise UsageError(f"{clip} is not a file")
     return clips
+
+
+def _show(table: Table) -> None:
+    """The table on standard error, never narrower than its columns need: a log file has no width of its own."""
+    console = error_console()
+    if not console.is_terminal:
+        console.width = 140
+    console.print(table)
 
 
 def _finish(figures: dict[str, Any], out: Path | None) -> None:
@@ -64,7 +75,7 @@ def summary(clips: Clips, device: Device = "auto", json: JsonFile = None) -> Non
             f"{row['fine_psnr_y']:.2f}", f"{row['fine_ratio_to_raw']:.1f}",
             *("" if name not in row else "yes" if row[name] else "NO" for name in ("round_trip", "repeats")),
         )  # fmt: skip
-    error_console().print(table)
+    _show(table)
     _finish(figures, json)
 
 
@@ -97,5 +108,5 @@ def fill(
         cells.setdefault((row["clip"], row["keep"]), []).extend((f"{row['gain_db']:+.2f}", f"{row['psnr_y']:.2f}"))
     for (clip, keep), values in cells.items():
         table.add_row(clip, f"{100 * keep:.0f} %", *values)
-    error_console().print(table)
+    _show(table)
     _finish(figures, json)

@@ -185,7 +185,9 @@ class TrainingRun:
             "clips_training": training, "clips_validation": validation, "data": data.name,
             "figures": {k: round(v, 4) for k, v in figures.items()},
         }  # fmt: skip
-        save_file(weights, self.out / "model.safetensors", metadata={"format": "pt", "training": json.dumps(facts)})
+        path = self.out / "model.safetensors"
+        save_file(weights, path, metadata={"format": "pt", "training": json.dumps(facts)})
+        path.chmod(0o644)  # safetensors writes for the owner alone
         (self.out / "README.md").write_text(model_card(facts), encoding="utf-8")
         log = self.state_folder / "log.jsonl"
         if log.exists():
