@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from latcomp.container.context import (
     SIZE_TERMS,
     VALUE_TERMS,
     Field,
+    Step,
     Weights,
     band_of,
     expected_class,
@@ -56,51 +58,63 @@ def encode_context(
 
     last: (P + 1, C) int32, unchanged; before: the model of the group before in the segment, which a small group may take over.
     """
-    starts = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
-    fields: list[Field] = []
-    for t, frame in enumerate(mask):
-        # neighbours come from earlier passes only, so a field may be complete from the start
-        fields.append(Field.start(fields[-1].now if fields else last))
-        fields[-1].put(np.flatnonzero(frame), symbols[starts[t] : starts[t + 1]])
+    group = _Group(symbols, mask, key, last, passes)
     channels = symbols.shape[1]
     sets = weight_sets(mask, key)
-    weights, usual = fit(_samples(symbols, mask, key, starts, fields, passes), channels)
+    weights, usual = fit(_samples(group), channels)
     nothing = Weights(np.zeros((band_of(channels - 1) + 1, VALUE_TERMS), np.int8), np.zeros(SIZE_TERMS, np.int8))
     own = Model({number: weights.get(number, nothing) for number in sets}, usual)
-    best = _coded(symbols, mask, key, starts, fields, passes, own, bytes([MODEL_OWN]) + own.pack(sets)), own
+    best = _coded(group, own, bytes([MODEL_OWN]) + own.pack(sets)), own
     if symbols.size <= REUSE_SYMBOLS and before is not None and before.weights.keys() >= set(sets):
-        again = _coded(symbols, mask, key, starts, fields, passes, before, bytes([MODEL_BEFORE])), before
+        again = _coded(group, before, bytes([MODEL_BEFORE])), before
         best = min(best, again, key=lambda found: len(found[0]))
     return best
 
 
-def _coded(
-    symbols: np.ndarray, mask: np.ndarray, key: bool, starts: np.ndarray, fields: list[Field], passes: list[PassPositions],
-    model: Model, front: bytes,
-) -> bytes:  # fmt: skip
+@dataclass(frozen=True)
+class _Group:
+    """A group as the writer has it."""
+
+    symbols: np.ndarray
+    mask: np.ndarray
+    key: bool
+    last: np.ndarray
+    passes: list[PassPositions]
+
+    def steps(self) -> Iterator[tuple[Field, Step]]:
+        """All steps in coding order, each with what its latent frame holds."""
+        before, row = self.last, 0
+        for t, frame in enumerate(self.mask):
+            field = Field.start(before)
+            count = int(np.count_nonzero(frame))
+            # neighbours come from earlier passes only, so the field may be complete from the start
+            field.put(np.flatnonzero(frame), self.symbols[row : row + count])
+            for step in steps_of_frame(self.passes, frame, row, self.key and t == 0):
+                yield field, step
+            before, row = field.now, row + count
+
+
+def _coded(group: _Group, model: Model, front: bytes) -> bytes:
     errors, classes = [], []
-    by_channel = {number: found.by_channel(symbols.shape[1]) for number, found in model.weights.items()}
-    for t, frame in enumerate(mask):
-        for step in steps_of_frame(passes, frame, int(starts[t]), key and t == 0):
-            known = fields[t].look(step.positions, step.kept)
-            value, doubt = predict(known, by_channel[step.weight_set])
-            classes.append(expected_class(known, doubt, model.usual, model.weights[step.weight_set].size).reshape(-1))
-            errors.append(np.where(doubt < 0, value - symbols[step.rows], symbols[step.rows] - value).reshape(-1))
+    by_channel = {number: found.by_channel(group.symbols.shape[1]) for number, found in model.weights.items()}
+    for field, step in group.steps():
+        known = field.look(step.positions, step.kept)
+        value, doubt = predict(known, by_channel[step.weight_set])
+        classes.append(expected_class(known, doubt, model.usual, model.weights[step.weight_set].size).reshape(-1))
+        wanted = group.symbols[step.rows]
+        errors.append(np.where(doubt < 0, value - wanted, wanted - value).reshape(-1))
     table, parts = encode_streams(np.concatenate(errors), np.concatenate(classes), CLASSES)
     return compress_parts([front + table, *parts])
 
 
-def _samples(
-    symbols: np.ndarray, mask: np.ndarray, key: bool, starts: np.ndarray, fields: list[Field], passes: list[PassPositions]
-) -> dict[int, list[Sample]]:
+def _samples(group: _Group) -> dict[int, list[Sample]]:
     """Evenly spread tokens by weight set; rarer sets are sampled more densely."""
-    stride = max(1, symbols.size // SAMPLE_SYMBOLS)
+    stride = max(1, group.symbols.size // SAMPLE_SYMBOLS)
     found: dict[int, list[Sample]] = {}
-    for t, frame in enumerate(mask):
-        for step in steps_of_frame(passes, frame, int(starts[t]), key and t == 0):
-            every = stride if step.positions.number else max(1, stride // 4)
-            known = fields[t].look(step.positions, step.kept[::every])
-            found.setdefault(step.weight_set, []).append((known, symbols[step.rows[::every]]))
+    for field, step in group.steps():
+        every = stride if step.positions.number else max(1, stride // 4)
+        known = field.look(step.positions, step.kept[::every])
+        found.setdefault(step.weight_set, []).append((known, group.symbols[step.rows[::every]]))
     return found
 
 

@@ -29,6 +29,7 @@ from latcomp.errors import DamagedFileError
 
 REST = np.dtype("<u2")
 HISTOGRAM_TOP = 127  # sizes above count as this when choosing
+PIECE = 1 << 20
 BLOCK_BITS = 110  # what a zstd block costs besides its Huffman table and codes
 
 
@@ -134,8 +135,12 @@ def encode_streams(values: np.ndarray, classes: np.ndarray, class_count: int, bi
     parts: pieces of bytes whose statistics differ, to be put one behind the other. bits: the values are 0 or 1.
     """
     packings = BIT_PACKINGS if bits else SIGNED_PACKINGS
-    small = np.clip(values, -HISTOGRAM_TOP, HISTOGRAM_TOP) + (HISTOGRAM_TOP + (2 * HISTOGRAM_TOP + 1) * classes.astype(np.int32))
-    histograms = np.bincount(small, minlength=class_count * (2 * HISTOGRAM_TOP + 1)).reshape(class_count, -1)
+    bins = 2 * HISTOGRAM_TOP + 1
+    histograms = np.zeros((class_count, bins), np.int64)
+    for start in range(0, len(values), PIECE):  # in pieces: bincount turns its input into 64-bit numbers
+        small = np.clip(values[start : start + PIECE], -HISTOGRAM_TOP, HISTOGRAM_TOP) + HISTOGRAM_TOP
+        small += bins * classes[start : start + PIECE].astype(np.int32)
+        histograms += np.bincount(small, minlength=class_count * bins).reshape(class_count, bins)
     table = bytearray()
     digits, rests, last = [], [], []
     runs = _merge(histograms, packings)
