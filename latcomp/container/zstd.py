@@ -9,7 +9,6 @@ from latcomp.errors import DamagedFileError
 
 LEVEL = 19
 QUICK_LEVEL = 3
-SMALL_PART = 80  # bytes up to which a part joins the next one's block
 
 
 def compress(data: bytes | bytearray | memoryview, level: int = LEVEL) -> bytes:
@@ -51,9 +50,7 @@ def compress_parts(parts: list[bytes]) -> bytes:
     out = bytearray()
     for part in parts:
         if part:
-            out += stream.compress(part)
-            if len(part) > SMALL_PART:
-                out += stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+            out += stream.compress(part) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     return bytes(out + stream.flush())
 
 
