@@ -119,10 +119,11 @@ MASK_CODINGS = {
     MASK_CONTEXT: "bits sorted by what their neighbours make likely",
 }
 
-LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 0, 1, 16, 17
+LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 0, 1, 2, 16, 17
 TOKEN_LAYOUTS = {
     LAYOUT_PLANES: "`int`: symbols by channel",
     LAYOUT_CONTEXT: "`int`: errors of a prediction, sorted by expected size",
+    LAYOUT_REPEATS: "`int`: which tokens changed, and these in layout 1",
     LAYOUT_FLOATS: "`lossless`: bits of the latents by channel and byte",
     LAYOUT_FLOAT_CHANGES: "`lossless`: bits XOR those of the last kept value, by channel and byte",
 }

@@ -9,6 +9,7 @@ from latcomp.container.format import (
     LAYOUT_FLOAT_CHANGES,
     LAYOUT_FLOATS,
     LAYOUT_PLANES,
+    LAYOUT_REPEATS,
     SYMBOL_MAX,
     SYMBOL_MIN,
 )
@@ -22,6 +23,7 @@ from latcomp.container.layout_planes import (
     split_bytes,
     symbols_of_planes,
 )
+from latcomp.container.layout_repeats import changed_tokens, decode_repeats, encode_repeats
 from latcomp.container.masks import MaskState
 from latcomp.container.zstd import QUICK_LEVEL, compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
@@ -29,6 +31,7 @@ from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 WHAT = "tokens"
 FLOAT_LEVEL = 6  # mantissas are noise: higher levels take minutes and save nothing
 PLANES_CHANCE = 1.35  # planes under the quick level may be so much larger and still win at the highest
+REPEATS_SHARE = 0.02  # share of tokens that repeat their last kept value from which it pays to leave them out
 BITS = np.dtype("<u4")
 
 
@@ -58,14 +61,20 @@ def encode_tokens(tokens: np.ndarray, mask: np.ndarray, key: bool, state: Segmen
         return LAYOUT_PLANES, b""
     if tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX:
         raise LimitError(f"symbols from {tokens.min()} to {tokens.max()} pass 16 bits: choose a lower quality")
+    model: Model | None
     best, model = encode_context(tokens, flat, key, state.last, state.passes, state.model)
     layout = LAYOUT_CONTEXT
+    changed = changed_tokens(tokens, changes(tokens, flat, state.last.copy()))
+    if np.count_nonzero(~changed) > REPEATS_SHARE * len(changed):
+        shorter, other = encode_repeats(tokens, changed, mask, key, state.last, state.passes, state.model)
+        if len(shorter) < len(best):
+            best, layout, model = shorter, LAYOUT_REPEATS, other
     planes = planes_of_symbols(tokens)
     if len(compress(planes, QUICK_LEVEL)) < len(best) * PLANES_CHANCE:
         packed = compress(planes)
         if len(packed) < len(best):
             best, layout = packed, LAYOUT_PLANES
-    if layout == LAYOUT_CONTEXT:
+    if layout != LAYOUT_PLANES:
         state.model = model
     changes(tokens, flat, state.last)
     return layout, best
@@ -78,7 +87,7 @@ def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, key: 
     """
     flat = mask.reshape(len(mask), -1)
     kept = int(np.count_nonzero(flat))
-    known = (LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES) if state.lossless else (LAYOUT_PLANES, LAYOUT_CONTEXT)
+    known = (LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES) if state.lossless else (LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS)
     if layout not in known:
         raise UnsupportedFileError(f"{WHAT}: layout {layout} is not known: use a newer latcomp")
     if not kept:
@@ -89,6 +98,9 @@ def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, key: 
         return _decode_floats(layout, data, flat, kept, state)
     if layout == LAYOUT_CONTEXT:
         symbols, state.model = decode_context(data, flat, key, state.last, state.passes, state.model)
+        return symbols
+    if layout == LAYOUT_REPEATS:
+        symbols, state.model = decode_repeats(data, mask, key, state.last, state.passes, state.model)
         return symbols
     symbols = symbols_of_planes(data, kept, state.channels)
     changes(symbols, flat, state.last)

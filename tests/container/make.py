@@ -44,8 +44,8 @@ def lifelike(rows: int, columns: int, channels: int, frames: int, seed: int = 0)
     return np.stack(found)
 
 
-def groups(of: Header, count: int, seed: int = 0, last_frames: int | None = None) -> list[Group]:
-    """Successive groups of lifelike latents with masks as a threshold gives them; the last group may be short."""
+def groups(of: Header, count: int, seed: int = 0, last_frames: int | None = None, dense: bool = False) -> list[Group]:
+    """Successive groups of lifelike latents with masks as a threshold gives them, or all kept; the last group may be short."""
     rows, columns = of.grid
     full = of.group_latent_frames
     latents = lifelike(rows, columns, of.channels, count * full, seed)
@@ -58,7 +58,7 @@ def groups(of: Header, count: int, seed: int = 0, last_frames: int | None = None
         tokens = []
         for t in range(steps):
             now = latents[index * full + t]
-            mask[t] = True if key and t == 0 else (np.abs(now - kept).sum(-1) > 1)
+            mask[t] = True if dense or (key and t == 0) else (np.abs(now - kept).sum(-1) > 1)
             kept[mask[t]] = now[mask[t]]
             tokens.append(now[mask[t]])
         symbols = np.concatenate(tokens)

@@ -203,6 +203,36 @@ def decode_tokens(
     return [tokens[place] for place in sorted(tokens)]
 
 
+def decode_repeats(
+    data: bytes, mask: list[list[list[int]]], channels: int, key: bool, last: dict[tuple[int, int], list[int]], model: dict[str, Any]
+) -> list[list[int]]:
+    """Token layout 2."""
+    coding, length = struct.unpack_from("<BI", data)
+    steps, rows, columns = len(mask), len(mask[0]), len(mask[0][0])
+    packed, rest = data[5 : 5 + length], data[5 + length :]
+    if coding == 3:
+        empty = [[0] * columns for _ in range(rows)]
+        changed = decode_mask(packed, steps, rows, columns, False, [empty, empty])
+    else:
+        content = zstandard.decompress(packed)
+        bits = [content[place // 8] >> (7 - place % 8) & 1 for place in range(steps * rows * columns)]
+        changed = [[bits[(t * rows + y) * columns :][:columns] for y in range(rows)] for t in range(steps)]
+        if coding == 2:
+            for t in range(1, steps):
+                changed[t] = [[a ^ b for a, b in zip(*pair, strict=True)] for pair in zip(changed[t], changed[t - 1], strict=True)]
+    values = {place: list(token) for place, token in last.items()}
+    new = iter(decode_tokens(rest, changed, channels, key, last, model) if rest else [])
+    tokens = []
+    for t in range(steps):
+        for y in range(rows):
+            for x in range(columns):
+                if changed[t][y][x]:
+                    values[y, x] = next(new)
+                if mask[t][y][x]:
+                    tokens.append(values[y, x])
+    return tokens
+
+
 def groups(data: bytes) -> list[tuple[dict[str, int], bytes, bytes]]:
     """(head, mask bytes, token bytes) of every group chunk of an intact file."""
     names = (

@@ -17,7 +17,8 @@ from latcomp.container.digits import (
     unpack_digits,
     unpack_gaps,
 )
-from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, MASK_ALL, MASK_CONTEXT
+from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, LAYOUT_REPEATS, MASK_ALL, MASK_CONTEXT
+from latcomp.container.layout_context import encode_context
 from latcomp.container.layout_planes import join_bytes, planes_of_symbols, split_bytes
 from latcomp.container.masks import encode_mask
 from latcomp.container.streams import decode_streams, encode_streams, read_table
@@ -45,6 +46,23 @@ def test_planes_for_repeats() -> None:
     screen = np.tile(tile, (6, 5, 1)).reshape(-1, 24).astype(np.int32)
     layout, data = encode_tokens(screen, np.ones((1, 30, 40), bool), True, SegmentState(of))
     assert layout == LAYOUT_PLANES and len(data) < 2000
+
+
+def test_repeated_tokens_cost_next_to_nothing() -> None:
+    """With everything kept, tokens that equal their last kept value are left out: far smaller than context or planes alone."""
+    of = sized(30, 40, 24)
+    state, reading = SegmentState(of), SegmentState(of)
+    for group in groups(of, 2, dense=True):
+        before = state.last.copy(), state.model
+        layout, data = encode_tokens(group.tokens, group.mask, group.key, state)
+        assert layout == LAYOUT_REPEATS
+        flat = group.mask.reshape(8, -1)
+        assert len(data) < 0.9 * len(encode_context(group.tokens, flat, group.key, before[0], state.passes, before[1])[0])
+        assert (decode_tokens(layout, data, group.mask, group.key, reading) == group.tokens).all()
+    still = np.tile(state.last[:-1], (3, 1))
+    layout, data = encode_tokens(still, np.ones((3, 30, 40), bool), False, state)
+    assert layout == LAYOUT_REPEATS and len(data) < 40
+    assert (decode_tokens(layout, data, np.ones((3, 30, 40), bool), False, reading) == still).all()
 
 
 def test_small_groups_take_over_weights() -> None:

@@ -15,7 +15,7 @@ from latcomp.container import AudioChunk, Group, Header, Reader, check
 from tests.container.make import groups, sized, written
 
 FOLDER = Path(__file__).parent / "golden"
-NAMES = ("version-1-int", "version-1-lossless")
+NAMES = ("version-1-int", "version-1-lossless", "version-1-dense")
 
 
 def digest(path: Path) -> dict[str, object]:
@@ -44,12 +44,12 @@ def test_golden_files(name: str) -> None:
 
 
 def _header(name: str) -> Header:
-    return sized(16, 20, 5, coding=name.rsplit("-", 1)[1])
+    return sized(16, 20, 5, coding="lossless" if name.endswith("lossless") else "int")
 
 
 if __name__ == "__main__":
     for missing in (FOLDER / f"{name}.lat" for name in NAMES):
         if not missing.exists():
             of = _header(missing.stem)
-            missing.write_bytes(written(of, groups(of, 3 if of.coding == "int" else 1, last_frames=6)))
+            missing.write_bytes(written(of, groups(of, 3, last_frames=6, dense=missing.stem.endswith("dense"))))
             missing.with_suffix(".json").write_text(json.dumps(digest(missing), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,62 @@
+"""Layout `repeats`: a mask of the tokens that differ from the last kept value of their position, and only these in layout `context`."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from latcomp.container.lattice import PassPositions
+from latcomp.container.layout_context import Model, decode_context, encode_context
+from latcomp.container.masks import MaskState, decode_mask, encode_mask
+from latcomp.errors import DamagedFileError
+
+WHAT = "tokens"
+HEAD = struct.Struct("<BI")  # coding id and length of the mask of changed tokens
+
+
+def changed_tokens(symbols: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """(N,) bool: which tokens (N, C) differ from `before`, the last kept value of their position."""
+    return (symbols != before).any(axis=1)
+
+
+def encode_repeats(
+    symbols: np.ndarray, changed: np.ndarray, mask: np.ndarray, key: bool, last: np.ndarray, passes: list[PassPositions],
+    before: Model | None,
+) -> tuple[bytes, Model | None]:  # fmt: skip
+    """(bytes, model to go on with). changed: (N,) bool of `changed_tokens`; mask: (T, h, w); last: (P + 1, C) int32, unchanged."""
+    stored = mask.copy()
+    stored[mask] = changed
+    coding, packed = encode_mask(stored, False, passes, MaskState(*mask.shape[1:]))
+    model, tokens = before, b""
+    if changed.any():
+        tokens, model = encode_context(symbols[changed], stored.reshape(len(mask), -1), key, last, passes, before)
+    return HEAD.pack(coding, len(packed)) + packed + tokens, model
+
+
+def decode_repeats(
+    data: bytes | memoryview, mask: np.ndarray, key: bool, last: np.ndarray, passes: list[PassPositions], before: Model | None
+) -> tuple[np.ndarray, Model | None]:
+    """((N, C) int32 symbols, model to go on with); `last` moves on. Raises `DamagedFileError` when the bytes do not give exactly these."""
+    if len(data) < HEAD.size:
+        raise DamagedFileError(f"{WHAT}: {len(data)} bytes are too few")
+    coding, length = HEAD.unpack_from(data)
+    tokens_from = HEAD.size + length
+    if tokens_from > len(data):
+        raise DamagedFileError(f"{WHAT}: a mask of {length} bytes in {len(data)}")
+    stored = decode_mask(coding, data[HEAD.size : tokens_from], mask.shape, False, passes, MaskState(*mask.shape[1:]))
+    if (stored & ~mask).any():
+        raise DamagedFileError(f"{WHAT}: changed tokens where none are kept")
+    values = last.copy()
+    model, changed = before, np.zeros((0, last.shape[1]), np.int32)
+    if stored.any():
+        changed, model = decode_context(data[tokens_from:], stored.reshape(len(mask), -1), key, last, passes, before)
+    elif tokens_from < len(data):
+        raise DamagedFileError(f"{WHAT}: bytes where none belong")
+    found, row = [], 0
+    for kept, new in zip(mask.reshape(len(mask), -1), stored.reshape(len(mask), -1), strict=True):
+        places = np.flatnonzero(new)
+        values[places] = changed[row : row + len(places)]
+        row += len(places)
+        found.append(values[np.flatnonzero(kept)])
+    return np.concatenate(found), model
