@@ -80,7 +80,7 @@ class FillBench:
         rows = []
         for keep in keeps:
             chosen = [
-                select_budget([g.latents for g in segment], keep, self.encoder.rule, self.encoder.quantiser)[0]
+                select_budget([g.latents for g in segment], keep, self.encoder.rule, self.encoder.quantiser())[0]
                 for segment in segments
             ]
             errors = {fill: self._fill(segments, chosen, fill, frames) for fill in FILLS}
@@ -103,7 +103,7 @@ class FillBench:
         for segment, selections in zip(segments, chosen, strict=True):
             holding, filler, state = HoldState(), Filler(self.encoder.lit, self.scale, self.device, self.half), None
             for group, selection in zip(segment, selections, strict=True):
-                tokens = self.encoder.quantiser.dequantise(selection.symbols).transpose(1, 2, 3, 0)[selection.mask]
+                tokens = self.encoder.quantiser().dequantise(selection.symbols).transpose(1, 2, 3, 0)[selection.mask]
                 held = holding.hold(np.ascontiguousarray(tokens), selection.mask)
                 if fill == "interpolate":
                     filled = interpolate(held).to(self.device)

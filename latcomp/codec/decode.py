@@ -29,7 +29,7 @@ from latcomp.container import AudioChunk, AudioPacketBytes, Group, Header, Limit
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import output_file
 from latcomp.inpaint.fill import Filler, HoldState
-from latcomp.selection import Quantiser
+from latcomp.selection import Quantiser, adjusted
 from latcomp.selection.quantiser import Identity
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
@@ -75,7 +75,7 @@ class Decoder:
         self.holding = HoldState()
         self.filler = Filler(lit, header.step_scale, self.device, self.half)
         step = np.array(self.tokenizer.config.channel_step, np.float32)
-        self.quantiser = Identity() if header.coding == "lossless" else Quantiser(step, header.step_scale)
+        self.step = step
         self._state: StreamState | None = None
 
     def latents(self, group: Group) -> Tensor:
@@ -84,7 +84,9 @@ class Decoder:
             self.holding.reset()
             self.filler.reset()
             self._state = None
-        tokens = self.quantiser.dequantise(group.tokens.T).T
+        scale = self.filler.step_scale = adjusted(self.header.step_scale, group.step_adjust)
+        quantiser = Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale)
+        tokens = quantiser.dequantise(group.tokens.T).T
         held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask)
         return self.filler.fill(held, group.fill if self.fill == "auto" else self.fill)
 
@@ -100,7 +102,7 @@ class Decoder:
             for start in range(0, steps, piece):
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                     pixels, self._state = self.tokenizer.decode(
-                        latents[:, :, start : start + piece], self._state, self.header.step_scale
+                        latents[:, :, start : start + piece], self._state, self.filler.step_scale
                     )
                 for frame in to_frames(pixels, height, width):
                     if left > 0:

@@ -36,8 +36,10 @@ from latcomp.selection import (
     Selection,
     SelectionCache,
     SelectionRule,
+    adjusted,
     select_budget,
     select_group,
+    step_adjust,
 )
 from latcomp.selection.quantiser import Identity
 from latcomp.tokenizer import registry
@@ -74,11 +76,18 @@ class Encoder:
         self.lit_sha256 = registry.sha256_of(lit_folder / registry.WEIGHTS) if lit_folder else ""
         config = self.tokenizer.config
         self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
-        step = np.array(config.channel_step, np.float32)
+        self.step = np.array(config.channel_step, np.float32)
         self._age: np.ndarray = np.zeros((0, 0), np.float32)
-        self.quantiser: Quantiser | Identity = (
-            Identity() if settings.lossless else Quantiser(step, settings.step_scale, ROUNDING, HYSTERESIS)
-        )
+
+    def quantiser(self, adjust: int = 0) -> Quantiser | Identity:
+        """The quantiser of a segment whose steps are adjusted by so many eighths of an octave."""
+        if self.settings.lossless:
+            return Identity()
+        return Quantiser(self.step, adjusted(self.settings.step_scale, adjust), ROUNDING, HYSTERESIS)
+
+    def _adjust(self, first: EncodedGroup) -> int:
+        """The adjustment of the segment that begins with this group."""
+        return 0 if self.settings.lossless else step_adjust(first.latents, self.step, self.settings.quality)
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""
@@ -93,7 +102,7 @@ class Encoder:
             quality=None if settings.lossless else settings.quality,
             step_scale=1.0 if settings.lossless else settings.step_scale,
             coding="lossless" if settings.lossless else "int",
-            threshold=None if settings.keep is not None else settings.effective_threshold,
+            threshold=None if settings.keep is not None else settings.threshold_at(0),
             keep=settings.keep,
             reference=settings.reference,
             group_latent_frames=GROUP_LATENT_FRAMES,
@@ -130,6 +139,7 @@ class Encoder:
         stream = LatentStream(self.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL)
         segment: list[EncodedGroup] = []
         cache: SelectionCache | None = None
+        adjust = 0
         packets: dict[int, list[AudioPacketBytes]] = {}
         for item in stream.run(reader):
             if isinstance(item, AudioPacket):
@@ -140,11 +150,10 @@ class Encoder:
             key = item.index % SEGMENT_GROUPS == 0
             if self.settings.keep is None:
                 if key:
-                    cache = None
-                selection, cache = select_group(
-                    item.latents, cache, self.settings.effective_threshold, self.rule, self.quantiser
-                )
-                yield self._finish(item, selection, key, filler)
+                    cache, adjust = None, self._adjust(item)
+                threshold = self.settings.threshold_at(adjust)
+                selection, cache = select_group(item.latents, cache, threshold, self.rule, self.quantiser(adjust))
+                yield self._finish(item, selection, key, adjust, filler)
             else:
                 if key and segment:
                     yield from self._finish_segment(segment, filler)
@@ -159,19 +168,22 @@ class Encoder:
         """The groups of one segment under the token budget."""
         if self.settings.keep is None:
             return
-        chosen, _ = select_budget([g.latents for g in segment], self.settings.keep, self.rule, self.quantiser)
+        adjust = self._adjust(segment[0])
+        latents = [group.latents for group in segment]
+        chosen, _ = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust))
         for group, selection in zip(segment, chosen, strict=True):
-            yield self._finish(group, selection, group is segment[0], filler)
+            yield self._finish(group, selection, group is segment[0], adjust, filler)
 
-    def _finish(self, group: EncodedGroup, selection: Selection, key: bool, filler: Filler) -> Group:
+    def _finish(self, group: EncodedGroup, selection: Selection, key: bool, adjust: int, filler: Filler) -> Group:
         """The group as it is written: kept tokens in order t, y, x, and the fill that comes closest to the latents."""
         if key:
             filler.reset()
+        filler.step_scale = adjusted(self.settings.step_scale, adjust)
         held = HeldGroup(selection.held, selection.mask, self._ages(selection.mask, key))
         with memory_errors(self.device):
             fill, _ = filler.fill_best(held, group.latents)
         tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
-        return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill)
+        return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill, adjust)
 
     def _ages(self, mask: np.ndarray, key: bool) -> np.ndarray:
         """(T, h, w) latent frames since each position's last keep, running on from the group before unless `key`."""

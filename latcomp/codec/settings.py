@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latcomp.errors import DeviceError, UsageError
+from latcomp.selection.complexity import adjusted
 from latcomp.selection.quantiser import QUALITY_MAX, step_scale_of
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY = 5.0
 DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
-THRESHOLD_PER_STEP = 0.3  # default threshold over the step scale, chosen on training clips
-HYSTERESIS = 0.1  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
-ROUNDING = 0.45  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
+THRESHOLD_PER_STEP = 0.05  # default threshold over the step scale, chosen on training clips
+HYSTERESIS = 0.12  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
+ROUNDING = 0.5  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
 GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8
 
@@ -70,12 +71,11 @@ class EncodeSettings:
         """Step scale of the quality."""
         return step_scale_of(self.quality)
 
-    @property
-    def effective_threshold(self) -> float:
-        """The threshold in force where no token budget is given."""
+    def threshold_at(self, adjust: int) -> float:
+        """The threshold of a segment whose steps are adjusted by so many eighths of an octave; one that was given stands as it is."""
         if self.threshold is not None:
             return self.threshold
-        return 0.0 if self.lossless else THRESHOLD_PER_STEP * self.step_scale
+        return 0.0 if self.lossless else THRESHOLD_PER_STEP * adjusted(self.step_scale, adjust)
 
 
 def pick_device(name: str) -> torch.device:

@@ -35,6 +35,8 @@ class Group:
     """(N, C) kept tokens in the order t, y, x: int32 symbols, or float32 latents in a lossless file."""
     fill: str
     """'lit' or 'hold': how dropped positions are to be given a value."""
+    step_adjust: int = 0
+    """Eighths of an octave by which the steps of its tokens are above the header's `step_scale`, -128 to 127."""
 
     def __repr__(self) -> str:
         return (
@@ -60,6 +62,7 @@ class GroupHead:
     """Where in the payload the mask's bytes are."""
     tokens_at: slice
     """Where in the payload the tokens' bytes are."""
+    step_adjust: int
 
     @property
     def frames(self) -> int:
@@ -98,6 +101,8 @@ def check_group(group: Group, header: Header) -> None:
         )
     if group.fill not in FILLS:
         raise UsageError(f"fill {group.fill!r} is not one of {', '.join(FILLS)}")
+    if not -128 <= group.step_adjust <= 127:
+        raise UsageError(f"a step adjustment of {group.step_adjust} is out of range: -128 to 127")
 
 
 def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes, GroupHead]:
@@ -120,6 +125,7 @@ def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes
         tokens_kept=len(group.tokens),
         times_bytes=len(times),
         mask_bytes=len(mask),
+        step_adjust=group.step_adjust,
     )
     payload = front + times + mask + tokens
     return payload, unpack_head(payload, header, Limits(max_frames=2**33))
@@ -154,6 +160,7 @@ def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
     return GroupHead(
         head["index"], key, head["first_frame"], pts, steps, head["tokens_kept"], FILLS[bool(head["flags"] & FLAG_LIT)],
         head["mask_coding"], head["token_layout"], slice(mask_from, tokens_from), slice(tokens_from, len(payload)),
+        head["step_adjust"],
     )  # fmt: skip
 
 
@@ -177,4 +184,4 @@ def unpack_group(payload: bytes, head: GroupHead, header: Header, state: Segment
         raise DamagedFileError(f"{name}: {error}") from None
     except UnsupportedFileError as error:
         raise UnsupportedFileError(f"{name}: {error}") from None
-    return Group(head.index, head.key, head.first_frame, head.pts, mask, tokens, head.fill)
+    return Group(head.index, head.key, head.first_frame, head.pts, mask, tokens, head.fill, head.step_adjust)

@@ -65,7 +65,7 @@ def groups(of: Header, count: int, seed: int = 0, last_frames: int | None = None
         if of.coding == "lossless":
             symbols = (symbols * np.float32(0.37)).astype(np.float32)
         pts = 512 * np.arange(first, first + frames, dtype=np.int64)
-        made.append(Group(index, key, first, pts, mask, symbols, ("hold", "lit")[index % 2]))
+        made.append(Group(index, key, first, pts, mask, symbols, ("hold", "lit")[index % 2], index - 1))
         first += frames
     return made
 

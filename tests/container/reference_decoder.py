@@ -237,7 +237,7 @@ def groups(data: bytes) -> list[tuple[dict[str, int], bytes, bytes]]:
     """(head, mask bytes, token bytes) of every group chunk of an intact file."""
     names = (
         "index", "first_frame", "first_pts", "frames", "latent_frames", "flags", "mask_coding", "token_layout", "tokens_kept",
-        "times_bytes", "mask_bytes",
+        "times_bytes", "mask_bytes", "step_adjust",
     )  # fmt: skip
     place = 14 + struct.unpack_from("<I", data, 10)[0] + 4
     found = []
@@ -245,8 +245,8 @@ def groups(data: bytes) -> list[tuple[dict[str, int], bytes, bytes]]:
         kind, length = struct.unpack_from("<4sI", data, place)
         if kind == b"GRUP":
             payload = data[place + 8 : place + 8 + length]
-            head = dict(zip(names, struct.unpack_from("<IIqHBBBBIHI", payload), strict=True))
-            at = 32 + head["times_bytes"]
+            head = dict(zip(names, struct.unpack_from("<IIqHBBBBIHIb", payload), strict=True))
+            at = 33 + head["times_bytes"]
             found.append((head, payload[at : at + head["mask_bytes"]], payload[at + head["mask_bytes"] :]))
         place += length + 12
     return found

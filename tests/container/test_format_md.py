@@ -23,7 +23,7 @@ from tests.container import reference_decoder
 from tests.container.make import groups, sized, written
 
 TEXT = (Path(latcomp.container.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
-TYPES = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64", "q": "i64"}
+TYPES = {"b": "i8", "B": "u8", "H": "u16", "I": "u32", "Q": "u64", "q": "i64"}
 
 
 def tables() -> dict[str, list[list[list[str]]]]:

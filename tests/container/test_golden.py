@@ -26,7 +26,8 @@ def digest(path: Path) -> dict[str, object]:
         items = list(reader)
     for item in items:
         if isinstance(item, Group):
-            found.update(repr((item.index, item.key, item.first_frame, item.fill, item.pts.tolist(), item.mask.shape)).encode())
+            facts = (item.index, item.key, item.first_frame, item.fill, item.pts.tolist(), item.mask.shape, item.step_adjust)
+            found.update(repr(facts).encode())
             found.update(item.mask.tobytes() + item.tokens.tobytes())
         else:
             assert isinstance(item, AudioChunk)

@@ -136,7 +136,7 @@ def payload_of(mask: bytes, tokens: bytes, coding: int, layout: int) -> bytes:
     """A key group of one latent frame beside the first, with any bytes as mask and tokens."""
     head = GROUP_HEAD.pack(
         index=0, first_frame=0, first_pts=0, frames=8, latent_frames=2, flags=1, mask_coding=coding, token_layout=layout,
-        tokens_kept=70 if coding == 0 else 40, times_bytes=1, mask_bytes=len(mask),
+        tokens_kept=70 if coding == 0 else 40, times_bytes=1, mask_bytes=len(mask), step_adjust=0,
     )  # fmt: skip
     return FRONT + chunk(b"GRUP", head + pack_signed([7]) + mask + tokens)
 

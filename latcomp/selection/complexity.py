@@ -1,0 +1,44 @@
+"""Coarser steps where much changes, finer ones where little does: how a segment's step follows its content.
+
+A constant step spends most bits on fast scenes, where the eye sees least, as video encoders with a constant rate factor know (x264's
+`qcomp`). The measure is a count of bits that any reader of the latents can make, so no pass over the video is added.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+ADJUST_PER_OCTAVE = 8  # the file stores the adjustment in eighths of an octave
+ADJUST_MOST = 8  # steps are at most doubled or halved
+STRENGTH = 0.4  # exponent of complexity: 0 is a constant step, 1 a constant rate; x264's default is 0.4 as well
+REFERENCE_BITS = 4.7  # complexity whose steps are not adjusted: the geometric mean of the training clips
+FULL_UNTIL, NONE_FROM = 5.0, 10.0  # qualities: the adjustment is whole below the first and fades to nothing at the second
+
+
+def complexity(latents: np.ndarray, step: np.ndarray) -> float:
+    """Estimated bits a token of a group, at step scale 1.
+
+    latents: (C, T, h, w) of a segment's first group; step: (C,). Each token counts the sum over channels of log2(1 + |v|), with v its
+    symbols or their change since the latent frame before, whichever is less. A single latent frame counts a quarter of its symbols.
+    """
+    symbols = np.rint(latents / step.astype(np.float32).reshape(-1, 1, 1, 1))
+    alone = np.log2(1 + np.abs(symbols)).sum(0)  # (T, h, w)
+    if len(alone) == 1:
+        return float(alone.mean()) / 4
+    change = np.log2(1 + np.abs(np.diff(symbols, axis=1))).sum(0)  # (T - 1, h, w)
+    return float(np.minimum(alone[1:], change).mean())
+
+
+def step_adjust(latents: np.ndarray, step: np.ndarray, quality: float) -> int:
+    """Adjustment of a segment's steps in eighths of an octave, from its first group's latents (C, T, h, w)."""
+    strength = STRENGTH * min(1.0, max(0.0, (NONE_FROM - quality) / (NONE_FROM - FULL_UNTIL)))
+    bits = max(complexity(latents, step), 1e-3)
+    wanted = ADJUST_PER_OCTAVE * strength * math.log2(bits / REFERENCE_BITS)
+    return max(-ADJUST_MOST, min(ADJUST_MOST, round(wanted)))
+
+
+def adjusted(step_scale: float, adjust: int) -> float:
+    """The step scale after an adjustment."""
+    return float(step_scale * 2.0 ** (adjust / ADJUST_PER_OCTAVE))
