@@ -65,7 +65,7 @@ def summary(clips: Clips, device: Device = "auto", json: JsonFile = None) -> Non
     from latcomp.bench.summary import bench_summary
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("clip", "bpp", "kept", "PSNR-Y", "MS-SSIM", "best", "exact", "-Q 8", "raw/-Q 8", "same", "repeats"):
+    for heading in ("clip", "bpp", "kept", "PSNR-Y", "MS-SSIM", "best", "exact", "-Q 9", "raw/-Q 9", "same", "repeats"):
         table.add_column(heading, justify="left" if heading == "clip" else "right")
     figures = bench_summary(_checked(clips), device)
     for row in [*figures["rows"], {"clip": "mean", **figures["mean"]}]:

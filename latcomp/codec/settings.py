@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY = 5.0
 DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
-THRESHOLD_PER_STEP = 0.05  # default threshold over the step scale, chosen on training clips
-HYSTERESIS = 0.12  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
+THRESHOLD_PER_STEP = 0.03  # default threshold over the step scale, chosen on training clips
+HYSTERESIS = 0.15  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
 ROUNDING = 0.5  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
 GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8

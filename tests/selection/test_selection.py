@@ -137,8 +137,7 @@ def test_hysteresis_lets_symbols_rest_and_bounds_the_error() -> None:
 
 
 def test_quality_halves_the_step_every_two_and_a_half() -> None:
-    assert step_scale_of(0) == 4
-    assert step_scale_of(5) == 1
-    assert step_scale_of(10) == 0.25
+    assert step_scale_of(2.5) == pytest.approx(step_scale_of(0) / 2)
+    assert step_scale_of(10) == pytest.approx(step_scale_of(0) / 16)
     with pytest.raises(UsageError):
         step_scale_of(10.5)
