@@ -37,6 +37,7 @@ from latcomp.tokenizer.model import StreamState
 from latcomp.video import AudioPacket, Frame, VideoInfo, check_output, open_writer
 
 FILLS = ("auto", "lit", "hold")
+EXACT_SCALE = 0.2  # the finest step scale the tokenizer was trained with
 
 
 @dataclass
@@ -95,6 +96,8 @@ class Decoder:
         """The group's frames, (H, W, 3) uint8 RGB, as many as it has times."""
         with memory_errors(self.device):
             latents = self.latents(group)
+            # exact latents need none of the smoothing that coarse steps ask for
+            scale = EXACT_SCALE if self.header.coding == "lossless" else self.filler.step_scale
             left = len(group.pts)
             height, width = self.header.height, self.header.width
             steps = latents.shape[2]
@@ -102,7 +105,7 @@ class Decoder:
             for start in range(0, steps, piece):
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                     pixels, self._state = self.tokenizer.decode(
-                        latents[:, :, start : start + piece], self._state, self.filler.step_scale
+                        latents[:, :, start : start + piece], self._state, scale
                     )
                 for frame in to_frames(pixels, height, width):
                     if left > 0:
