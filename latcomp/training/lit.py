@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latcomp.codec.settings import pick_device
 from latcomp.inpaint.model import CONTEXT, GROUP, Lit, LitConfig, lit_macs_per_pixel
 from latcomp.selection import Quantiser, SelectionRule, select_group
 from latcomp.tokenizer.config import TEMPORAL
@@ -18,7 +19,7 @@ from latcomp.tokenizer.model import Tokenizer
 from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
 from latcomp.training.data import Clip, cache_folder, load_clips, split_clips, to_rgb
 from latcomp.training.optim import Muon, split_parameters
-from latcomp.training.run import TrainingRun, pick_device
+from latcomp.training.run import TrainingRun
 from latcomp.training.schedule import Schedule
 
 SIDE = 28  # positions a side of a training crop: with the border of shifted windows, four windows

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from latcomp.errors import DeviceError, UsageError
+from latcomp.errors import UsageError
 from latcomp.training.card import model_card
 from latcomp.training.data import cache_folder
 from latcomp.training.schedule import Schedule
@@ -24,16 +24,6 @@ from latcomp.training.schedule import Schedule
 REPORT_SECONDS = 10
 VALIDATE_SECONDS = 240
 CHECKPOINT_SECONDS = 180
-
-
-def pick_device(name: str) -> torch.device:
-    """The device for 'auto', 'cpu', 'cuda' or 'cuda:N'; raises `DeviceError` when it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise DeviceError(f"device {name} is not available: use --device cpu")
-    return device
 
 
 @dataclass

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latcomp.codec.settings import pick_device
 from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.model import Tokenizer, macs_per_pixel
 from latcomp.training.components import colour_transform, start_from_components
 from latcomp.training.data import Clip, cut, load_clips, random_crop, split_clips, to_rgb
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.rate import PreviousFramePrior, laplace_bits
-from latcomp.training.run import TrainingRun, pick_device
+from latcomp.training.run import TrainingRun
 from latcomp.training.schedule import Schedule
 
 LAMBDA = 0.7  # bits a position is worth per grey level squared at step scale 1; fits UNIT_STEP at high rate
