@@ -29,7 +29,7 @@ from latcomp.codec.settings import (
 )
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer
 from latcomp.files import output_file
-from latcomp.inpaint.fill import Filler, HeldGroup
+from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
 from latcomp.report.stats import stats_dict
 from latcomp.selection import (
     Quantiser,
@@ -77,7 +77,7 @@ class Encoder:
         config = self.tokenizer.config
         self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
         self.step = np.array(config.channel_step, np.float32)
-        self._age: np.ndarray = np.zeros((0, 0), np.float32)
+        self._age: np.ndarray | None = None  # of the last latent frame that was selected
 
     def quantiser(self, adjust: int = 0) -> Quantiser | Identity:
         """The quantiser of a segment whose steps are adjusted by so many eighths of an octave."""
@@ -179,21 +179,13 @@ class Encoder:
         if key:
             filler.reset()
         filler.step_scale = adjusted(self.settings.step_scale, adjust)
-        held = HeldGroup(selection.held, selection.mask, self._ages(selection.mask, key))
+        ages = ages_of(selection.mask, None if key else self._age)
+        self._age = ages[-1]
+        held = HeldGroup(selection.held, selection.mask, ages)
         with memory_errors(self.device):
             fill, _ = filler.fill_best(held, group.latents)
         tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
         return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill, adjust)
-
-    def _ages(self, mask: np.ndarray, key: bool) -> np.ndarray:
-        """(T, h, w) latent frames since each position's last keep, running on from the group before unless `key`."""
-        age: np.ndarray = np.zeros(mask.shape[1:], np.float32) if key else self._age
-        found = np.empty(mask.shape, np.float32)
-        for t in range(len(mask)):
-            age = np.where(mask[t], 0, age + 1).astype(np.float32)
-            found[t] = age
-        self._age = age
-        return found
 
 
 def _audio_chunks(packets: dict[int, list[AudioPacketBytes]]) -> Iterator[AudioChunk]:

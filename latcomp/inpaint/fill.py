@@ -20,6 +20,18 @@ class HeldGroup:
     age: np.ndarray
 
 
+def ages_of(mask: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+    """float32 (T, h, w): latent frames since each position's last keep, 0 where it is kept.
+
+    mask: (T, h, w) bool; before: (h, w) ages at the latent frame before the mask's first, None at the start of a segment.
+    """
+    ages = np.empty(mask.shape, np.float32)
+    age = np.zeros(mask.shape[1:], np.float32) if before is None else before
+    for t in range(len(mask)):
+        age = ages[t] = np.where(mask[t], 0, age + 1)
+    return ages
+
+
 class HoldState:
     """Last kept value and age of every position: what a reader needs to fill a group by hold."""
 
@@ -35,19 +47,17 @@ class HoldState:
         """The group filled by hold. tokens: (N, C) float32 kept tokens in order t, y, x; mask: (T, h, w) bool."""
         frames, height, width = mask.shape
         kept = self.kept if self.kept is not None else np.zeros((tokens.shape[1], height, width), np.float32)
-        age = self.age if self.age is not None else np.zeros((height, width), np.float32)
         held = np.empty((tokens.shape[1], *mask.shape), np.float32)
-        ages = np.empty(mask.shape, np.float32)
+        ages = ages_of(mask, self.age)
         start = 0
         for t in range(frames):
             here = mask[t]
             count = int(here.sum())
             kept = kept.copy()
             kept[:, here] = tokens[start : start + count].T
-            age = np.where(here, 0, age + 1).astype(np.float32)
-            held[:, t], ages[t] = kept, age
+            held[:, t] = kept
             start += count
-        self.kept, self.age = kept, age
+        self.kept, self.age = kept, ages[-1]
         return HeldGroup(held, mask, ages)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,36 +108,29 @@ def _is_lit(folder: Path) -> bool:
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The frozen tokenizer of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit together."""
-    from safetensors.torch import load_file
-
     from latcomp.tokenizer.config import TokenizerConfig
     from latcomp.tokenizer.model import Tokenizer
 
-    try:
-        model = Tokenizer(TokenizerConfig.load(folder / CONFIG))
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{folder} does not hold a tokenizer of this version: {str(error).splitlines()[0]}") from None
-    return _frozen(model)
+    return _load(folder, "tokenizer", lambda: Tokenizer(TokenizerConfig.load(folder / CONFIG)))
 
 
 def load_lit(folder: Path) -> Lit:
     """The frozen LIT of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit together."""
-    from safetensors.torch import load_file
-
     from latcomp.inpaint.model import Lit, LitConfig
 
+    return _load(folder, "LIT", lambda: Lit(LitConfig.load(folder / CONFIG)))
+
+
+def _load(folder: Path, kind: str, build: Callable[[], Any]) -> Any:
+    """The model that `build` makes of the folder's configuration, with the folder's weights, frozen."""
+    import torch
+    from safetensors.torch import load_file
+
     try:
-        model = Lit(LitConfig.load(folder / CONFIG))
+        model = build()
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{folder} does not hold a LIT of this version: {str(error).splitlines()[0]}") from None
-    return _frozen(model)
-
-
-def _frozen(model: Any) -> Any:
-    import torch
-
+        raise UsageError(f"{folder} does not hold a {kind} of this version: {str(error).splitlines()[0]}") from None
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 

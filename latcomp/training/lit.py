@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latcomp.codec.settings import pick_device
+from latcomp.inpaint.fill import ages_of
 from latcomp.inpaint.model import CONTEXT, GROUP, Lit, LitConfig, lit_macs_per_pixel
 from latcomp.selection import Quantiser, SelectionRule, select_group
 from latcomp.tokenizer.config import TEMPORAL
@@ -123,9 +124,7 @@ def make_example(
     threshold = threshold_for(crop, share, rule, quantiser)
     selection, _ = select_group(crop, None, threshold, rule, quantiser)
     values = quantiser.dequantise(selection.symbols)
-    age = np.zeros(selection.mask.shape, np.float32)
-    for t in range(1, frames):
-        age[t] = np.where(selection.mask[t], 0, age[t - 1] + 1)
+    age = ages_of(selection.mask)
     now = slice(frames - GROUP, frames)
     before = slice(frames - GROUP - CONTEXT, frames - GROUP)
     blend = rng.uniform(0.2, 1.0)
