@@ -69,11 +69,13 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, StreamState]:
         """Pixels (B, 3, 4*T, 8*h, 8*w) of latents (B, C, T, h, w), not clipped, and the state for what follows.
 
-        log_scale: (B,) log2 of the inverse step scale the latents were quantised with.
+        log_scale: (B,) or (B, 1, T, h, w), log2 of the inverse step scale the latents were quantised with.
         """
         batch, _, steps = latents.shape[:3]
         x = rearrange(latents, "b c t h w -> (b t) c h w").contiguous(memory_format=torch.channels_last)
-        per_frame = log_scale.view(batch, 1, 1, 1).repeat_interleave(steps, dim=0)
+        if log_scale.dim() == 1:
+            log_scale = log_scale.view(batch, 1, 1, 1, 1).expand(-1, -1, steps, -1, -1)
+        per_frame = rearrange(log_scale, "b 1 t h w -> (b t) 1 h w")
         scaled = x / self.input_scale.view(1, -1, 1, 1)
         correction, after = self.trunk(scaled, batch, None if state is None else state.features, per_frame)
         with torch.autocast(x.device.type, enabled=False):

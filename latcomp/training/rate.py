@@ -1,6 +1,6 @@
-"""The rate term of the tokenizer's training: bits of quantised latents given the previous latent frame.
+"""The rate term of the tokenizer's training: bits of quantised latents given what a reader knows before them.
 
-It only shapes the latents. No part of it is used to write or read a file.
+It only shapes the latents. No part of it is used to write or read a file; the coder of the files has the same knowledge.
 """
 
 from __future__ import annotations
@@ -29,8 +29,18 @@ def laplace_bits(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     return bits.clamp(max=BITS_CAP)
 
 
+def chessboard(height: int, width: int, device: torch.device) -> Tensor:
+    """(1, 1, h, w) float: 1 where row and column add up to an even number."""
+    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
+    return ((rows[:, None] + columns[None]) % 2 == 0).float()[None, None]
+
+
 class PreviousFramePrior(nn.Module):
-    """Laplace mean and scale of each latent from the previous latent frame; a learned constant for first frames."""
+    """Laplace mean and scale of each latent from the filled previous latent frame and, on half of the positions, its neighbours.
+
+    The positions of one colour of a chessboard are predicted from the past alone (first latent frames: by a learned constant), those
+    of the other colour also from their four neighbours, as in a coder of two passes.
+    """
 
     scale: Tensor
 
@@ -46,21 +56,39 @@ class PreviousFramePrior(nn.Module):
             nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
             nn.Conv2d(width, 2 * channels, 1),
         )  # fmt: skip
+        self.beside = nn.Conv2d(2 * channels + 2, width, 3, padding=1)
+        self.beside_features = nn.Conv2d(width, width, 1)
+        self.beside_leave = nn.Conv2d(width, 2 * channels, 1)
         start_at_zero(self.net[-1])
+        start_at_zero(self.beside_leave)
 
-    def forward(self, noisy: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and scale, each (B, C, T, h, w) in latent units, for every latent frame from its predecessor.
+    def forward(self, values: Tensor, filled: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and scale, each (B, C, T, h, w) in latent units.
 
-        noisy: (B, C, T, h, w) latents as the decoder sees them; log_scale: (B,) log2 of the inverse step scale.
+        values: (B, C, T, h, w) latents as they are coded; filled: the same as the reader has them after filling; log_scale: (B,) log2 of
+        the inverse step scale.
         """
-        batch, channels, steps, height, width = noisy.shape
-        past = noisy[:, :, :-1].transpose(1, 2).flatten(0, 1)  # (B*(T-1), C, h, w)
-        rate = log_scale.view(batch, 1, 1, 1).repeat_interleave(steps - 1, 0).expand(-1, 1, height, width)
-        inputs = torch.cat([past / self.scale.view(1, -1, 1, 1), rate], dim=1).contiguous(memory_format=torch.channels_last)
-        shift, spread = self.net(inputs).float().chunk(2, dim=1)
-        mean = self.gate.view(1, -1, 1, 1) * past + shift * self.scale.view(1, -1, 1, 1)
-        size = torch.exp((self.log_scale.view(1, -1, 1, 1) + spread).clamp(-8, 8))
-        mean, size = (t.unflatten(0, (batch, steps - 1)).transpose(1, 2) for t in (mean, size))
-        zero = torch.zeros_like(noisy[:, :, :1])
-        start = zero + F.softplus(self.first).add(1e-3).view(1, -1, 1, 1, 1)
-        return torch.cat([zero, mean], dim=2), torch.cat([start, size], dim=2)
+        batch, _, steps, height, width = values.shape
+        rate = log_scale.view(batch, 1, 1, 1).repeat_interleave(steps, 0).expand(-1, 1, height, width)
+        typical = self.scale.view(1, -1, 1, 1)
+        past = torch.cat([torch.zeros_like(filled[:, :, :1]), filled[:, :, :-1]], 2).transpose(1, 2).flatten(0, 1)
+        later = torch.ones(batch, steps, 1, 1, 1, device=values.device)
+        later[:, 0] = 0
+        later = later.flatten(0, 1)  # (B*T, 1, 1, 1): 0 for first latent frames
+        inputs = torch.cat([past / typical, rate], dim=1).contiguous(memory_format=torch.channels_last)
+        features = self.net[:4](inputs)
+        shift, spread = self.net[4](features).float().chunk(2, dim=1)
+        start = F.softplus(self.first).add(1e-3).log().view(1, -1, 1, 1)
+        mean = later * (self.gate.view(1, -1, 1, 1) * past + shift * typical)
+        log_size = later * (self.log_scale.view(1, -1, 1, 1) + spread) + (1 - later) * start
+
+        seen = chessboard(height, width, values.device)
+        surprise = (values.transpose(1, 2).flatten(0, 1) - mean) * seen / typical
+        plane = seen.expand(batch * steps, 1, height, width)
+        context = torch.cat([surprise, surprise.abs(), plane, rate], dim=1).contiguous(memory_format=torch.channels_last)
+        hidden = F.silu(self.beside(context) + later * self.beside_features(features))
+        shift, spread = (self.beside_leave(hidden).float() * (1 - seen)).chunk(2, dim=1)
+        mean = mean + shift * typical
+        size = torch.exp((log_size + spread).clamp(-8, 8))
+        mean, size = (t.unflatten(0, (batch, steps)).transpose(1, 2) for t in (mean, size))
+        return mean, size

@@ -139,16 +139,26 @@ class TrainingRun:
             torch.save(state, partial)
             partial.replace(self.state_folder / name)
 
-    def load(self, source: Path) -> None:
+    def load(self, source: Path, adapt: Callable[[dict[str, dict[str, Tensor]]], None] | None = None) -> None:
         """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder.
 
-        Raises `UsageError` when there is none.
+        adapt: called with the averaged weights of all modules when these do not fit; it fills the modules, and the optimisers start
+        anew. Raises `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given.
         """
         candidates = [source] if source.is_file() else [source / "stable.pt", source / "state.pt"]
         found = next((path for path in candidates if path.is_file()), None)
         if found is None:
             raise UsageError(f"no checkpoint (stable.pt or state.pt) in {source}")
         state = torch.load(found, map_location=self.device, weights_only=True)
+        self.step, self.earlier_minutes = state["step"], state["minutes"]
+        shapes = {(m, n): v.shape for m, module in self.modules.items() for n, v in module.state_dict().items()}
+        if shapes != {(m, n): v.shape for m, found in state["modules"].items() for n, v in found.items()}:
+            if adapt is None:
+                raise UsageError(f"{found} is of a model of another shape: choose its preset")
+            adapt(state["ema"])
+            for name, module in self.modules.items():
+                self.ema[name].load_state_dict(module.state_dict())
+            return
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
             self.ema[name].load_state_dict(state["ema"][name])
@@ -157,7 +167,6 @@ class TrainingRun:
             optimiser.load_state_dict(saved)
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["base_lr"] = rate
-        self.step, self.earlier_minutes = state["step"], state["minutes"]
 
     def finish(
         self, config: Any, module: nn.Module, figures: dict[str, float], schedule: Schedule, data: Path, training: int, validation: int

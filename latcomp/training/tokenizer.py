@@ -17,6 +17,8 @@ from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.model import Tokenizer, macs_per_pixel
 from latcomp.training.components import colour_transform, start_from_components
 from latcomp.training.data import Clip, cut, load_clips, random_crop, split_clips, to_rgb
+from latcomp.training.grow import grow
+from latcomp.training.hold import fine_field, hold
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.rate import PreviousFramePrior, laplace_bits
 from latcomp.training.run import TrainingRun
@@ -25,6 +27,7 @@ from latcomp.training.schedule import Schedule
 LAMBDA = 0.7  # bits a position is worth per grey level squared at step scale 1; fits UNIT_STEP at high rate
 LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly for each crop
 FIRST_FRAME_WEIGHT = 0.25  # a stream has one first latent frame in dozens, a crop one in five
+DROPPED_WEIGHT = 0.25  # of the bits a token would cost that selection drops
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position: keeps flat crops from dominating
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
 
@@ -68,26 +71,31 @@ PRESETS: dict[str, Recipe] = {
 
 
 def crop_costs(
-    tokenizer: Tokenizer, prior: PreviousFramePrior, pixels: Tensor, log_scale: Tensor, noise: Tensor | None,
-    rounded: bool, skipped: int = 0,
+    tokenizer: Tokenizer, prior: PreviousFramePrior, pixels: Tensor, log_scale: Tensor, fine: Tensor, noise: Tensor | None,
+    skipped: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """(bits a position, squared luma-chroma error in grey levels squared, squared luma error), each (B,).
 
-    pixels: (B, 3, T, H, W) in [-1, 1]; noise: like the latents, in [-1/2, 1/2], or None to round instead; rounded: the decoder
-    sees rounded latents (straight-through) though the rate sees noise; skipped: latent frames the decoder starts after.
+    pixels: (B, 3, T, H, W) in [-1, 1]; fine: (B, 1, h, w) octaves of finer steps in the first latent frame; noise: like the latents, in
+    [-1/2, 1/2], for the rate's values, or None to take the rounded ones; skipped: latent frames the decoder starts after. The decoder
+    always sees what a reader has: rounded and held values, their gradient passed straight through.
     """
     latents, _ = tokenizer.encode(pixels)
-    scale = torch.exp2(log_scale).view(-1, 1, 1, 1, 1)
-    symbols = latents * scale
-    hard = symbols + (symbols.round() - symbols).detach()
-    soft = hard if noise is None else symbols + noise
-    mean, size = prior(soft / scale, log_scale)
-    bits = laplace_bits(soft, mean * scale, size * scale).sum(1).mean((2, 3))  # (B, T) per position
+    held = hold(latents, log_scale, fine)
+    first = torch.zeros(held.octaves.shape[2], device=latents.device)
+    first[0] = 1
+    scale = torch.exp2(log_scale.view(-1, 1, 1, 1, 1) + held.octaves * first.view(1, 1, -1, 1, 1))
+    values = held.values if noise is None else latents + noise / scale
+    mean, size = prior(values, held.values, log_scale)
+    bits = laplace_bits(values * scale, mean * scale, size * scale).sum(1, keepdim=True)
+    # a dropped token costs nothing; the rest of its weight still draws it towards its past
+    floor = 0.0 if noise is None else DROPPED_WEIGHT
+    bits = (bits * held.kept.float().clamp_min(floor)).mean((1, 3, 4))  # (B, T) per position
     weights = torch.ones_like(bits)
     weights[:, 0] = FIRST_FRAME_WEIGHT
     rate = (bits * weights).sum(1) / weights.sum(1)
-    seen = (hard if rounded else soft) / scale
-    output, _ = tokenizer.decoder(seen[:, :, skipped:], log_scale)
+    octaves = (log_scale.view(-1, 1, 1, 1, 1) + held.octaves)[:, :, skipped:]
+    output, _ = tokenizer.decoder(held.values[:, :, skipped:], octaves)
     error = (output - pixels[:, :, skipped * TEMPORAL :]) * 127.5
     with torch.autocast(error.device.type, enabled=False):  # bf16 would round the error away
         transform = colour_transform().to(error)
@@ -117,7 +125,8 @@ def validate(tokenizer: Tokenizer, prior: PreviousFramePrior, clips: list[Clip],
         for log2 in (*VALIDATION_LOG_SCALES, LOG_SCALES[1]):
             log_scale = torch.full((len(some),), log2, device=run.device)
             with run.autocast():
-                rate, distortion, luma = crop_costs(tokenizer, prior, pixels, log_scale, None, True)
+                fine = torch.zeros(len(some), 1, side // 8, side // 8, device=run.device)
+                rate, distortion, luma = crop_costs(tokenizer, prior, pixels, log_scale, fine, None)
             if log2 in VALIDATION_LOG_SCALES:
                 found["objective"].append(objective(rate, distortion, log_scale).item())
             found.setdefault(f"psnr_y@{log2:g}", []).append((10 * torch.log10(255**2 / luma.clamp_min(0.01))).mean().item())
@@ -185,7 +194,7 @@ def train(
     ]  # fmt: skip
     run.track({"tokenizer": tokenizer, "prior": prior}, optimisers, recipe.ema)
     if resume is not None:
-        run.load(resume)
+        run.load(resume, lambda states: grow(tokenizer, prior, states, training, seed))
     schedule = Schedule(minutes, steps)
     pool = ThreadPoolExecutor(1)
 
@@ -205,11 +214,10 @@ def train(
         log_scale = (low + (high - low) * torch.rand(count, generator=generator)).to(run.device)
         shape = (count, recipe.config.channels, recipe.frames // TEMPORAL, side // 8, side // 8)
         noise = (torch.rand(shape, generator=generator) - 0.5).to(run.device)
+        fine = fine_field(count, side // 8, side // 8, generator).to(run.device)
         skipped = int(torch.rand(1, generator=generator) < 0.25)
         with run.autocast():
-            rate, distortion, luma = crop_costs(
-                tokenizer, prior, pixels, log_scale, noise, schedule.decaying(here), skipped
-            )
+            rate, distortion, luma = crop_costs(tokenizer, prior, pixels, log_scale, fine, noise, skipped)
         loss = objective(rate, distortion, log_scale)
         run.update(loss, schedule.factor(here))
         run.report(
