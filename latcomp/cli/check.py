@@ -9,9 +9,10 @@ from latcomp.errors import DamagedFileError
 def check(source: LatInput, max_pixels: MaxPixels = None, quiet: Quiet = False, json: Json = False) -> None:
     """Verify a .lat file."""
     from latcomp.container import check as check_file
+    from latcomp.tokenizer.registry import prior_finder
 
     with open_lat(source) as file:
-        problems = [str(problem) for problem in check_file(file, limits_of(max_pixels))]
+        problems = [str(problem) for problem in check_file(file, limits_of(max_pixels), prior_finder())]
     if json:
         print_json({"ok": not problems, "problems": problems})
     if problems:

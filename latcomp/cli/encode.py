@@ -56,6 +56,12 @@ def encode(
             help="What the difference is taken against: the last kept value, or the previous latent frame.",
         ),
     ] = "kept",
+    coding: Annotated[
+        str,
+        typer.Option(
+            metavar="context|zstd", help="How tokens become bytes: under what is known of them, or by zstd alone; the tokens are the same."
+        ),
+    ] = "context",
     tokenizer: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="A tokenizer at hand (see latcomp models) or its folder.")
     ] = None,
@@ -75,8 +81,10 @@ def encode(
         raise UsageError("--lossless and --quality exclude each other: give one")
     if reference not in ("kept", "previous"):
         raise UsageError(f"--reference {reference!r} is not known: choose kept or previous")
+    if coding not in ("context", "zstd"):
+        raise UsageError(f"--coding {coding!r} is not known: choose context or zstd")
     settings: dict[str, Any] = {
-        "quality": quality, "threshold": threshold, "keep": keep, "reference": reference, "lossless": lossless,
+        "coding": coding, "quality": quality, "threshold": threshold, "keep": keep, "reference": reference, "lossless": lossless,
         "tokenizer": tokenizer, "start_seconds": start, "duration_seconds": duration, "audio": not no_audio,
         "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip

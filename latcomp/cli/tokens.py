@@ -47,10 +47,11 @@ def tokens(
     from latcomp.codec import open_lat
     from latcomp.container import check
     from latcomp.files import output_file
+    from latcomp.tokenizer.registry import prior_finder
 
     with open_seekable_lat(source) as file:
         # with a group missing, mask and latents would no longer tell which frame they belong to
-        for problem in check(file):
+        for problem in check(file, find_prior=prior_finder(tokenizer)):
             raise DamagedFileError(f"{source} is damaged: {problem}")
         file.seek(0)
         with open_lat(file, fill=fill, device=device, tokenizer=tokenizer) as lat:

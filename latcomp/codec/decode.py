@@ -81,21 +81,26 @@ class Decoder:
 
     def latents(self, group: Group) -> Tensor:
         """Filled latents (1, C, T, h, w) of the next group, on the device."""
+        return self._filled(group)[0]
+
+    def _filled(self, group: Group) -> tuple[Tensor, Tensor]:
+        """(filled latents (1, C, T, h, w), octaves of the steps behind them (1, T, h, w)) of the next group, on the device."""
         if group.key:
             self.holding.reset()
             self.filler.reset()
             self._state = None
         scale = self.filler.step_scale = adjusted(self.header.step_scale, group.step_adjust)
-        quantiser = Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale)
+        quantiser = Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale, units=self.header.units)
         tokens = quantiser.dequantise(group.tokens.T).T
-        held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask)
-        return self.filler.fill(held, group.fill if self.fill == "auto" else self.fill)
+        held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask, group.octaves)
+        filled = self.filler.fill(held, group.fill if self.fill == "auto" else self.fill)
+        return filled, torch.from_numpy(held.octaves).to(self.device).unsqueeze(0)
 
     @torch.inference_mode()
     def frames(self, group: Group) -> Iterator[np.ndarray]:
         """The group's frames, (H, W, 3) uint8 RGB, as many as it has times."""
         with memory_errors(self.device):
-            latents = self.latents(group)
+            latents, octaves = self._filled(group)
             # exact latents need none of the smoothing that coarse steps ask for
             scale = EXACT_SCALE if self.header.coding == "lossless" else self.filler.step_scale
             left = len(group.pts)
@@ -105,7 +110,7 @@ class Decoder:
             for start in range(0, steps, piece):
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                     pixels, self._state = self.tokenizer.decode(
-                        latents[:, :, start : start + piece], self._state, scale
+                        latents[:, :, start : start + piece], self._state, scale, octaves[:, start : start + piece]
                     )
                 for frame in to_frames(pixels, height, width):
                     if left > 0:
@@ -205,7 +210,7 @@ def decode_frames(
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
-        reader = Reader(file, Limits(max_pixels=max_pixels))
+        reader = Reader(file, Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
         stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), window)
         for item in stream:
             if isinstance(item, Frame):
@@ -243,7 +248,7 @@ def decode(
     began = time.monotonic()
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
-        reader = Reader(stack.enter_context(open_source(source)), Limits(max_pixels=max_pixels))
+        reader = Reader(stack.enter_context(open_source(source)), Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
         container = format or _format_of(target)
         notes = check_output(container, codec, info, crf=crf, audio=audio)

@@ -16,8 +16,11 @@ from latcomp import __version__
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.settings import (
     DEFAULT_MAX_PIXELS,
+    DROPPED_CHANGES,
+    FINER_AFTER,
     GROUP_LATENT_FRAMES,
     HYSTERESIS,
+    PRIOR_UNITS,
     ROUNDING,
     SEGMENT_GROUPS,
     EncodeSettings,
@@ -36,7 +39,9 @@ from latcomp.selection import (
     Selection,
     SelectionCache,
     SelectionRule,
+    Wishes,
     adjusted,
+    look_ahead,
     select_budget,
     select_group,
     step_adjust,
@@ -74,6 +79,9 @@ class Encoder:
         lit_folder = registry.find_lit(folder)
         self.lit = registry.load_lit(lit_folder).to(self.device) if lit_folder else None
         self.lit_sha256 = registry.sha256_of(lit_folder / registry.WEIGHTS) if lit_folder else ""
+        prior_folder = registry.find_prior(folder)
+        self.prior = registry.load_prior(prior_folder) if prior_folder and not settings.lossless else None
+        self.units = PRIOR_UNITS if self.prior else 1
         config = self.tokenizer.config
         self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
         self.step = np.array(config.channel_step, np.float32)
@@ -83,11 +91,22 @@ class Encoder:
         """The quantiser of a segment whose steps are adjusted by so many eighths of an octave."""
         if self.settings.lossless:
             return Identity()
-        return Quantiser(self.step, adjusted(self.settings.step_scale, adjust), ROUNDING, HYSTERESIS)
+        return Quantiser(self.step, adjusted(self.settings.step_scale, adjust), ROUNDING, HYSTERESIS, self.units)
 
     def _adjust(self, first: EncodedGroup) -> int:
         """The adjustment of the segment that begins with this group."""
         return 0 if self.settings.lossless else step_adjust(first.latents, self.step, self.settings.quality)
+
+    def _wishes(self, latents: np.ndarray, adjust: int, refine: bool) -> Wishes | None:
+        """What a lookahead over a group asks for: better values and finer steps of what will be held.
+
+        refine: whether values that are held through the whole group become finer in it.
+        """
+        quantiser = self.quantiser(adjust)
+        if not isinstance(quantiser, Quantiser) or self.units == 1:
+            return None
+        ahead = look_ahead(latents, quantiser, DROPPED_CHANGES)
+        return Wishes(ahead.target, ahead.octaves(FINER_AFTER, quantiser.octaves_most), ahead.whole[0] if refine else None)
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""
@@ -102,17 +121,19 @@ class Encoder:
             quality=None if settings.lossless else settings.quality,
             step_scale=1.0 if settings.lossless else settings.step_scale,
             coding="lossless" if settings.lossless else "int",
-            threshold=None if settings.keep is not None else settings.threshold_at(0),
+            threshold=None if settings.keep is not None else settings.threshold_at(0, config.channels),
             keep=settings.keep,
             reference=settings.reference,
             group_latent_frames=GROUP_LATENT_FRAMES,
             segment_groups=SEGMENT_GROUPS,
             created_by=f"latcomp {__version__}",
+            prior={"name": self.prior.name, "sha256": self.prior.sha256} if self.prior else None,
+            units=self.units,
         )  # fmt: skip
 
     def run(self, reader: VideoReader, target: BinaryIO, progress: ProgressCallback | None = None) -> FileSummary:
         """Encode all of `reader` into `target`, which is only ever written forward; returns the summary of what was written."""
-        writer = Writer(target, self.header(reader))
+        writer = Writer(target, self.header(reader), self.prior, self.settings.coding)
         frames = tokens = kept = 0
         with ThreadPoolExecutor(1) as coder:
             # zstd at its highest level takes as long as the encoder: let them overlap, one group in flight
@@ -151,8 +172,9 @@ class Encoder:
             if self.settings.keep is None:
                 if key:
                     cache, adjust = None, self._adjust(item)
-                threshold = self.settings.threshold_at(adjust)
-                selection, cache = select_group(item.latents, cache, threshold, self.rule, self.quantiser(adjust))
+                threshold = self.settings.threshold_at(adjust, len(self.step))
+                wishes = self._wishes(item.latents, adjust, refine=not key)
+                selection, cache = select_group(item.latents, cache, threshold, self.rule, self.quantiser(adjust), wishes)
                 yield self._finish(item, selection, key, adjust, filler)
             else:
                 if key and segment:
@@ -170,7 +192,9 @@ class Encoder:
             return
         adjust = self._adjust(segment[0])
         latents = [group.latents for group in segment]
-        chosen, _ = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust))
+        found = [self._wishes(group, adjust, refine=False) for group in latents]
+        wishes = [wish for wish in found if wish is not None]
+        chosen, _ = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), wishes or None)
         for group, selection in zip(segment, chosen, strict=True):
             yield self._finish(group, selection, group is segment[0], adjust, filler)
 
@@ -181,11 +205,12 @@ class Encoder:
         filler.step_scale = adjusted(self.settings.step_scale, adjust)
         ages = ages_of(selection.mask, None if key else self._age)
         self._age = ages[-1]
-        held = HeldGroup(selection.held, selection.mask, ages)
+        held = HeldGroup(selection.held, selection.mask, ages, selection.octaves)
         with memory_errors(self.device):
             fill, _ = filler.fill_best(held, group.latents)
         tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
-        return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill, adjust)
+        octaves = selection.octaves[selection.mask] if self.prior else None
+        return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill, adjust, octaves)
 
 
 def _audio_chunks(packets: dict[int, list[AudioPacketBytes]]) -> Iterator[AudioChunk]:

@@ -15,6 +15,7 @@ from latcomp.codec.settings import DEFAULT_MAX_PIXELS, TimeWindow
 from latcomp.container import Group, Header, Limits, Reader, scan
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.report.stats import stats_dict
+from latcomp.tokenizer import registry
 
 
 class LatFile:
@@ -60,7 +61,7 @@ class LatFile:
 
     def __iter__(self) -> Iterator[Group]:
         self._file.seek(0)
-        for item in Reader(self._file, self._limits):
+        for item in Reader(self._file, self._limits, registry.prior_finder(self._tokenizer)):
             if isinstance(item, Group):
                 yield item
 
@@ -70,7 +71,7 @@ class LatFile:
         unit = Fraction(*self.header.time_base)
         temporal = int(self.header.tokenizer["temporal"])
         self._file.seek(0)
-        reader = Reader(self._file, self._limits)
+        reader = Reader(self._file, self._limits, registry.prior_finder(self._tokenizer))
         if window.start > 0:
             reader.seek_seconds(float(window.start))
         for item in reader:

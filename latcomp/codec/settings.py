@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY = 5.0
 DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
-THRESHOLD_PER_STEP = 0.03  # default threshold over the step scale, chosen on training clips
+DROPPED_CHANGES = 1.44  # whole steps, summed over channels, that a dropped token may be off by default, chosen on training clips
+FINER_AFTER = (2, 6)  # latent frames a value must be held for its step to be halved once, twice, chosen on training clips
 HYSTERESIS = 0.15  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
 ROUNDING = 0.5  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
 GROUP_LATENT_FRAMES = 8
+PRIOR_UNITS = 4  # units a step where a prior codes the tokens: steps can be halved twice
 SEGMENT_GROUPS = 8
 
 
@@ -51,6 +53,8 @@ class EncodeSettings:
     keep: float | None = None
     """Share of the tokens of a segment to keep, instead of a threshold."""
     reference: str = "kept"
+    coding: str = "context"
+    """'context': masks and tokens under the tokenizer's prior; 'zstd': by zstd alone."""
     lossless: bool = False
     """Store float32 latents bit for bit, for research."""
 
@@ -63,6 +67,8 @@ class EncodeSettings:
             raise UsageError(f"--keep {self.keep:g} is out of range: choose a share above 0 and up to 1, such as 0.3")
         if self.keep is not None and self.threshold is not None:
             raise UsageError("--keep and --threshold exclude each other: give one")
+        if self.coding not in ("context", "zstd"):
+            raise UsageError(f"--coding {self.coding!r} is unknown: choose context or zstd")
         if self.reference not in ("kept", "previous"):
             raise UsageError(f"--reference {self.reference!r} is unknown: choose kept or previous")
 
@@ -71,11 +77,11 @@ class EncodeSettings:
         """Step scale of the quality."""
         return step_scale_of(self.quality)
 
-    def threshold_at(self, adjust: int) -> float:
+    def threshold_at(self, adjust: int, channels: int) -> float:
         """The threshold of a segment whose steps are adjusted by so many eighths of an octave; one that was given stands as it is."""
         if self.threshold is not None:
             return self.threshold
-        return 0.0 if self.lossless else THRESHOLD_PER_STEP * adjusted(self.step_scale, adjust)
+        return 0.0 if self.lossless else DROPPED_CHANGES / channels * adjusted(self.step_scale, adjust)
 
 
 def pick_device(name: str) -> torch.device:

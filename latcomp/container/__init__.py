@@ -10,6 +10,7 @@ from latcomp.container.group import Group
 from latcomp.container.header import Header, describe
 from latcomp.container.index import IndexEntry
 from latcomp.container.limits import Limits
+from latcomp.container.prior import Prior
 from latcomp.container.reader import LostGroups, Reader
 from latcomp.container.scan import scan
 from latcomp.container.summary import FileSummary, GroupSummary
@@ -31,6 +32,7 @@ __all__ = [
     "IndexEntry",
     "Limits",
     "LostGroups",
+    "Prior",
     "Problem",
     "Reader",
     "Writer",

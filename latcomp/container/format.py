@@ -112,19 +112,24 @@ AUDIO_HEAD = Layout(
     Field("packets", "I", "number of packets"),
 )
 
-MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT = range(4)
+MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT, MASK_PRIOR = range(5)
 MASK_CODINGS = {
     MASK_ALL: "every position is kept; no bytes",
     MASK_BITS: "the bits themselves",
     MASK_CHANGES: "each latent frame's bits XOR those of the latent frame before",
     MASK_CONTEXT: "bits sorted by what their neighbours make likely",
+    MASK_PRIOR: "bits under the prior's tables",
 }
 
-LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 0, 1, 2, 16, 17
+LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES = range(6)
+LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 16, 17
 TOKEN_LAYOUTS = {
     LAYOUT_PLANES: "`int`: symbols by channel",
     LAYOUT_CONTEXT: "`int`: errors of a prediction, sorted by expected size",
     LAYOUT_REPEATS: "`int`: which tokens changed, and these in layout 1",
+    LAYOUT_PRIOR: "`int` with a prior: values under the prior",
+    LAYOUT_KINDS: "`int` with a prior: kinds, and whole steps by channel",
+    LAYOUT_KIND_CHANGES: "`int` with a prior: kinds, and whole steps or their change by channel",
     LAYOUT_FLOATS: "`lossless`: bits of the latents by channel and byte",
     LAYOUT_FLOAT_CHANGES: "`lossless`: bits XOR those of the last kept value, by channel and byte",
 }

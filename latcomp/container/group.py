@@ -9,9 +9,9 @@ import numpy as np
 from latcomp.container.format import FLAG_KEY, FLAG_LIT, GROUP_FLAGS, GROUP_HEAD
 from latcomp.container.header import Header
 from latcomp.container.limits import Limits
-from latcomp.container.masks import decode_mask, encode_mask
+from latcomp.container.segment import SegmentState
 from latcomp.container.times import decode_times, encode_times
-from latcomp.container.tokens import SegmentState, decode_tokens, encode_tokens
+from latcomp.container.tokens import decode_tokens, encode_tokens
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
 
 FILLS = ("hold", "lit")
@@ -37,6 +37,8 @@ class Group:
     """'lit' or 'hold': how dropped positions are to be given a value."""
     step_adjust: int = 0
     """Eighths of an octave by which the steps of its tokens are above the header's `step_scale`, -128 to 127."""
+    octaves: np.ndarray | None = None
+    """uint8 (N,): how many times the step behind each kept token was halved; None where never, as in files without a prior."""
 
     def __repr__(self) -> str:
         return (
@@ -99,6 +101,11 @@ def check_group(group: Group, header: Header) -> None:
         raise UsageError(
             f"tokens {group.tokens.dtype} {group.tokens.shape}: {np.dtype(wanted)} ({kept}, {header.channels}) are needed"
         )
+    if group.octaves is not None:
+        if group.octaves.dtype != np.uint8 or group.octaves.shape != (kept,):
+            raise UsageError(f"octaves {group.octaves.dtype} {group.octaves.shape}: uint8 ({kept},) are needed")
+        if kept and int(group.octaves.max()) >= header.units.bit_length():
+            raise UsageError(f"a step of {header.units} units cannot be halved {int(group.octaves.max())} times")
     if group.fill not in FILLS:
         raise UsageError(f"fill {group.fill!r} is not one of {', '.join(FILLS)}")
     if not -128 <= group.step_adjust <= 127:
@@ -110,8 +117,8 @@ def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes
     check_group(group, header)
     pts = [int(time) for time in group.pts]
     times = encode_times(pts)
-    mask_coding, mask = encode_mask(group.mask, group.key, state.passes, state.masks)
-    token_layout, tokens = encode_tokens(group.tokens, group.mask, group.key, state)
+    mask_coding, mask = state.encode_mask(group.mask, group.key)
+    token_layout, tokens = encode_tokens(group.tokens, group.octaves, group.mask, group.key, state, group.step_adjust)
     state.masks.move_on(group.mask, group.key)
     front = GROUP_HEAD.pack(
         index=group.index,
@@ -174,14 +181,14 @@ def unpack_group(payload: bytes, head: GroupHead, header: Header, state: Segment
     name = f"group {head.index}"
     try:
         shape = (head.latent_frames, *header.grid)
-        mask = decode_mask(head.mask_coding, data[head.mask_at], shape, head.key, state.passes, state.masks)
+        mask = state.decode_mask(head.mask_coding, data[head.mask_at], shape, head.key)
         kept = int(np.count_nonzero(mask))
         if kept != head.tokens_kept:
             raise DamagedFileError(f"the keep mask has {kept} positions, {head.tokens_kept} tokens are claimed")
-        tokens = decode_tokens(head.token_layout, data[head.tokens_at], mask, head.key, state)
+        tokens, octaves = decode_tokens(head.token_layout, data[head.tokens_at], mask, head.key, state, head.step_adjust)
         state.masks.move_on(mask, head.key)
     except DamagedFileError as error:
         raise DamagedFileError(f"{name}: {error}") from None
     except UnsupportedFileError as error:
         raise UnsupportedFileError(f"{name}: {error}") from None
-    return Group(head.index, head.key, head.first_frame, head.pts, mask, tokens, head.fill, head.step_adjust)
+    return Group(head.index, head.key, head.first_frame, head.pts, mask, tokens, head.fill, head.step_adjust, octaves)

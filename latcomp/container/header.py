@@ -27,6 +27,9 @@ class _Misfit(ValueError):
     """A value that does not belong into its field; becomes a named error where the file or the caller is known."""
 
 
+UNITS = (1, 2, 4)
+
+
 def _whole(low: int, high: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -34,6 +37,12 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
         return value
 
     return check
+
+
+def _units(value: Any) -> int:
+    if _whole(1, max(UNITS))(value) not in UNITS:
+        raise _Misfit(f"{value!r:.60} is not 1, 2 or 4")
+    return int(value)
 
 
 def _number(low: float, high: float) -> Callable[[Any], float]:
@@ -101,6 +110,9 @@ def _or_null(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
 
+REQUIRED = object()
+
+
 @dataclass(frozen=True)
 class HeaderField:
     """One member of the header's JSON object."""
@@ -111,6 +123,8 @@ class HeaderField:
     check: Callable[[Any], Any]
     """Gives the Python value of a JSON value; raises on one that does not fit."""
     meaning: str
+    default: Any = REQUIRED
+    """What a header without this member means by that."""
 
 
 SIDE_MAX = 2**24
@@ -136,8 +150,16 @@ HEADER_FIELDS = (
         "the tokenizer: name, sha256 of its weights, channels, pixels a position (spatial), frames a latent frame (temporal)",
     ),
     HeaderField("lit", "object or null", _or_null(_record(name=_text, sha256=_sha256)), "the LIT: name, sha256 of its weights"),
+    HeaderField(
+        "prior", "object or null", _or_null(_record(name=_text, sha256=_sha256)),
+        "the prior that tokens and masks are coded under: name, sha256 of its weights; missing: null", None,
+    ),
+    HeaderField("units", "integer", _units, "whole units of a symbol that make a step: 1, 2 or 4; missing: 1", 1),
     HeaderField("quality", "number or null", _or_null(_number(-1000, 1000)), "the quality that was asked for"),
-    HeaderField("step_scale", "number", _number(1e-12, 1e12), "latent = symbol x step of the channel (tokenizer's config) x step_scale"),
+    HeaderField(
+        "step_scale", "number", _number(1e-12, 1e12),
+        "latent = symbol / units x step of the channel (tokenizer's config) x step_scale",
+    ),
     HeaderField("coding", "string", _choice(*CODINGS), "`int`: tokens are integers; `lossless`: tokens are float32 latents"),
     HeaderField("threshold", "number or null", _or_null(_number(0, 1e30)), "the threshold tokens were kept by"),
     HeaderField("keep", "number or null", _or_null(_number(0, 1)), "the part of the tokens that was asked for"),
@@ -173,6 +195,8 @@ class Header:
     group_latent_frames: int
     segment_groups: int
     created_by: str
+    prior: dict[str, Any] | None = None
+    units: int = 1
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the member when a value does not fit."""
@@ -212,12 +236,15 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     """Python values of a header's members. Members that this version does not know are left out."""
     found: dict[str, Any] = {}
     for field in HEADER_FIELDS:
-        if field.name not in values:
+        value = values.get(field.name, field.default)
+        if value is REQUIRED:
             raise _Misfit(f"{field.name} is missing")
         try:
-            found[field.name] = field.check(values[field.name])
+            found[field.name] = field.check(value)
         except _Misfit as error:
             raise _Misfit(f"{field.name}: {error}") from None
+    if found["prior"] is None and found["units"] != 1:
+        raise _Misfit("units of a step need a prior")
     tokenizer = found["tokenizer"]
     if found["group_latent_frames"] * tokenizer["temporal"] > GROUP_FRAMES_MAX:
         raise _Misfit(f"a group of {found['group_latent_frames']} latent frames has more than {GROUP_FRAMES_MAX} frames")

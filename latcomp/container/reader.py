@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,10 +15,14 @@ from latcomp.container.group import Group, GroupHead, unpack_group
 from latcomp.container.header import Header
 from latcomp.container.index import EndMarker, IndexEntry, entry_of_frame, entry_of_pts, load_index
 from latcomp.container.limits import Limits
+from latcomp.container.prior import Prior
+from latcomp.container.segment import SegmentState
 from latcomp.container.times import PTS_MAX, PTS_MIN
-from latcomp.container.tokens import SegmentState
 from latcomp.container.walk import Problem, Walk, read_header
 from latcomp.errors import DamagedFileError, UsageError
+
+FindPrior = Callable[[str, str], Prior]
+"""The prior of a name and a SHA-256; raises `UnsupportedFileError` when it is not at hand."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,16 @@ class Reader:
     `UnsupportedFileError` for chunks or layouts of a later version, `LimitError` for claims above the limits.
     """
 
-    def __init__(self, fo: BinaryIO, limits: Limits | None = None) -> None:
+    def __init__(self, fo: BinaryIO, limits: Limits | None = None, find_prior: FindPrior | None = None) -> None:
+        """find_prior: gives the prior of a name and SHA-256; files that name one cannot be read without."""
         self._fo = fo
         self.limits = limits or Limits()
         self._seekable = _can_seek(fo)
         source = ByteSource(fo)
         self.header: Header = read_header(source, self.limits)
         self._walk = Walk(source, self.header, self.limits)
+        self._find_prior = find_prior
+        self._prior: Prior | None = None
         self._index: tuple[EndMarker, tuple[IndexEntry, ...]] | None = None
         self._index_tried = False
         self._state: SegmentState | None = None  # None: the next group can only be a key group
@@ -114,7 +121,10 @@ class Reader:
     def _group(self, chunk: Chunk, head: GroupHead) -> Group | None:
         """The decoded group, or None when damage leaves it undecodable."""
         if head.key:
-            self._state = SegmentState(self.header)
+            wanted = self.header.prior
+            if wanted is not None and self._prior is None and self._find_prior is not None:
+                self._prior = self._find_prior(wanted["name"], wanted["sha256"])
+            self._state = SegmentState(self.header, self._prior)
         elif self._state is None or head.first_frame != self._next_frame:
             if not self.damage:
                 self._walk.note(chunk.offset, f"group {head.index} is no key group and nothing stands before it")

@@ -1,4 +1,4 @@
-"""Kept tokens to bytes and back: what is remembered inside a segment, and the choice of a layout for each group."""
+"""Kept tokens to bytes and back: the choice of a layout for each group."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from latcomp.container.format import (
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
     LAYOUT_FLOATS,
+    LAYOUT_KIND_CHANGES,
+    LAYOUT_KINDS,
     LAYOUT_PLANES,
+    LAYOUT_PRIOR,
     LAYOUT_REPEATS,
     SYMBOL_MAX,
     SYMBOL_MIN,
 )
-from latcomp.container.header import Header
-from latcomp.container.lattice import PassPositions, passes_of
 from latcomp.container.layout_context import Model, decode_context, encode_context
+from latcomp.container.layout_kinds import decode_kinds, encode_kinds
 from latcomp.container.layout_planes import (
     changes,
     join_bytes,
@@ -23,8 +25,9 @@ from latcomp.container.layout_planes import (
     split_bytes,
     symbols_of_planes,
 )
+from latcomp.container.layout_prior import decode_prior, encode_prior
 from latcomp.container.layout_repeats import changed_tokens, decode_repeats, encode_repeats
-from latcomp.container.masks import MaskState
+from latcomp.container.segment import BITS, SegmentState
 from latcomp.container.zstd import QUICK_LEVEL, compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 
@@ -32,35 +35,30 @@ WHAT = "tokens"
 FLOAT_LEVEL = 6  # mantissas are noise: higher levels take minutes and save nothing
 PLANES_CHANCE = 1.35  # planes under the quick level may be so much larger and still win at the highest
 REPEATS_SHARE = 0.02  # share of tokens that repeat their last kept value from which it pays to leave them out
-BITS = np.dtype("<u4")
 
 
-class SegmentState:
-    """What a segment remembers between groups: the last kept value of every position, zero before the first, and the masks before."""
+def encode_tokens(
+    tokens: np.ndarray, octaves: np.ndarray | None, mask: np.ndarray, key: bool, state: SegmentState, step_adjust: int
+) -> tuple[int, bytes]:
+    """(layout id, bytes) of kept tokens (N, C) with octaves (N,) at the positions of mask (T, h, w); `state` moves on.
 
-    def __init__(self, header: Header) -> None:
-        rows, columns = header.grid
-        self.channels = header.channels
-        self.lossless = header.coding == "lossless"
-        self.passes: list[PassPositions] = passes_of(rows, columns)
-        self.masks = MaskState(rows, columns)
-        self.model: Model | None = None  # of the last group in the context layout
-        # one row more, always zero, stands for everything outside of the grid
-        self.last = np.zeros((rows * columns + 1, self.channels), BITS if self.lossless else np.int32)
-
-
-def encode_tokens(tokens: np.ndarray, mask: np.ndarray, key: bool, state: SegmentState) -> tuple[int, bytes]:
-    """(layout id, bytes) of kept tokens (N, C) at the positions of mask (T, h, w); `state` moves on.
-
-    Raises `LimitError` when a symbol does not fit 16 bits.
+    Raises `LimitError` when a symbol does not fit 16 bits, `UsageError` when a token is no whole number of its steps.
     """
     flat = mask.reshape(len(mask), -1)
     if state.lossless:
         return _encode_floats(tokens, flat, state)
+    if tokens.size and (tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX):
+        raise LimitError(f"symbols from {tokens.min()} to {tokens.max()} pass 16 bits: choose a lower quality")
+    if state.by_prior is not None and state.prior is not None:
+        finer = np.zeros(len(tokens), np.uint8) if octaves is None else octaves
+        if state.coding == "context":
+            return LAYOUT_PRIOR, encode_prior(
+                tokens, finer, flat, state.by_prior, state.prior, state.log_step(step_adjust), state.units
+            )
+        themselves, differences = encode_kinds(tokens, finer, flat, state.by_prior, state.units)
+        return min(((LAYOUT_KINDS, themselves), (LAYOUT_KIND_CHANGES, differences)), key=lambda found: len(found[1]))
     if not tokens.size:
         return LAYOUT_PLANES, b""
-    if tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX:
-        raise LimitError(f"symbols from {tokens.min()} to {tokens.max()} pass 16 bits: choose a lower quality")
     model: Model | None
     best, model = encode_context(tokens, flat, key, state.last, state.passes, state.model)
     layout = LAYOUT_CONTEXT
@@ -80,16 +78,33 @@ def encode_tokens(tokens: np.ndarray, mask: np.ndarray, key: bool, state: Segmen
     return layout, best
 
 
-def decode_tokens(layout: int, data: bytes | memoryview, mask: np.ndarray, key: bool, state: SegmentState) -> np.ndarray:
-    """(N, C) kept tokens, int32 symbols or float32 latents; `state` moves on.
+def decode_tokens(
+    layout: int, data: bytes | memoryview, mask: np.ndarray, key: bool, state: SegmentState, step_adjust: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """((N, C) kept tokens, int32 symbols or float32 latents; (N,) octaves, None in files without a prior); `state` moves on.
 
     Raises `DamagedFileError` when the bytes do not give exactly these, `UnsupportedFileError` for a layout that is not known.
     """
     flat = mask.reshape(len(mask), -1)
     kept = int(np.count_nonzero(flat))
-    known = (LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES) if state.lossless else (LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS)
+    if state.lossless:
+        known: tuple[int, ...] = (LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES)
+    elif state.prior is not None:
+        known = (LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES)
+    else:
+        known = (LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS)
     if layout not in known:
         raise UnsupportedFileError(f"{WHAT}: layout {layout} is not known: use a newer latcomp")
+    if state.by_prior is not None and state.prior is not None:
+        if layout == LAYOUT_PRIOR:
+            return decode_prior(data, flat, state.by_prior, state.prior, state.log_step(step_adjust), state.units)
+        return decode_kinds(data, flat, state.by_prior, state.units, layout == LAYOUT_KIND_CHANGES)
+    return _decode_plain(layout, data, mask, flat, kept, key, state), None
+
+
+def _decode_plain(
+    layout: int, data: bytes | memoryview, mask: np.ndarray, flat: np.ndarray, kept: int, key: bool, state: SegmentState
+) -> np.ndarray:
     if not kept:
         if len(data):
             raise DamagedFileError(f"{WHAT}: bytes where none belong")

@@ -13,8 +13,9 @@ from latcomp.container.group import Group, pack_group
 from latcomp.container.header import Header, check_header_limits, pack_header
 from latcomp.container.index import EndMarker, IndexEntry, pack_end, pack_index
 from latcomp.container.limits import Limits
+from latcomp.container.prior import Prior
+from latcomp.container.segment import SegmentState
 from latcomp.container.summary import FileSummary
-from latcomp.container.tokens import SegmentState
 from latcomp.errors import UsageError
 
 
@@ -34,9 +35,10 @@ class Writer:
     Raises `UsageError` for groups that do not follow each other or do not fit the header, `LimitError` for what no reader would accept.
     """
 
-    def __init__(self, fo: BinaryIO, header: Header) -> None:
+    def __init__(self, fo: BinaryIO, header: Header, prior: Prior | None = None, coding: str = "context") -> None:
+        """prior: the one that the header names; coding: 'context', or 'zstd' to do without the prior's means."""
         check_header_limits(header, Limits(max_pixels=2**48))
-        self.header = header
+        self.header, self._prior, self._coding = header, prior, coding
         self._fo = fo
         self._offset = 0
         self._state: SegmentState | None = None
@@ -64,7 +66,7 @@ class Writer:
                 f"{self._frames} is next"
             )
         if group.key:
-            self._state = SegmentState(self.header)
+            self._state = SegmentState(self.header, self._prior, self._coding)
         elif self._state is None:
             raise UsageError("the first group of a file must be a key group")
         payload, head = pack_group(group, self.header, self._state)

@@ -13,11 +13,15 @@ from latcomp.inpaint.model import CONTEXT, Lit
 
 @dataclass(frozen=True)
 class HeldGroup:
-    """A group filled by hold, and what the LIT needs to know: held (C, T, h, w), mask and age (T, h, w)."""
+    """A group filled by hold, and what the networks need to know.
+
+    held: (C, T, h, w); mask, age: (T, h, w); octaves: (T, h, w) uint8, how many times the step behind each held value was halved.
+    """
 
     held: np.ndarray
     mask: np.ndarray
     age: np.ndarray
+    octaves: np.ndarray
 
 
 def ages_of(mask: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
@@ -38,15 +42,21 @@ class HoldState:
     def __init__(self) -> None:
         self.kept: np.ndarray | None = None
         self.age: np.ndarray | None = None
+        self.octaves: np.ndarray | None = None
 
     def reset(self) -> None:
         """Forget everything: the next group starts a segment."""
-        self.kept = self.age = None
+        self.kept = self.age = self.octaves = None
 
-    def hold(self, tokens: np.ndarray, mask: np.ndarray) -> HeldGroup:
-        """The group filled by hold. tokens: (N, C) float32 kept tokens in order t, y, x; mask: (T, h, w) bool."""
+    def hold(self, tokens: np.ndarray, mask: np.ndarray, octaves: np.ndarray | None = None) -> HeldGroup:
+        """The group filled by hold.
+
+        tokens: (N, C) float32 kept tokens in order t, y, x; mask: (T, h, w) bool; octaves: (N,) uint8 of the tokens, None for all zero.
+        """
         frames, height, width = mask.shape
         kept = self.kept if self.kept is not None else np.zeros((tokens.shape[1], height, width), np.float32)
+        finer = self.octaves if self.octaves is not None else np.zeros((height, width), np.uint8)
+        found = np.empty(mask.shape, np.uint8)
         held = np.empty((tokens.shape[1], *mask.shape), np.float32)
         ages = ages_of(mask, self.age)
         start = 0
@@ -56,9 +66,12 @@ class HoldState:
             kept = kept.copy()
             kept[:, here] = tokens[start : start + count].T
             held[:, t] = kept
+            finer = finer.copy()
+            finer[here] = 0 if octaves is None else octaves[start : start + count]
+            found[t] = finer
             start += count
-        self.kept, self.age = kept, ages[-1]
-        return HeldGroup(held, mask, ages)
+        self.kept, self.age, self.octaves = kept, ages[-1], finer
+        return HeldGroup(held, mask, ages, found)
 
 
 class Filler:

@@ -2,7 +2,20 @@
 
 from latcomp.selection.budget import select_budget
 from latcomp.selection.complexity import adjusted, step_adjust
+from latcomp.selection.lookahead import Lookahead, look_ahead
 from latcomp.selection.quantiser import Quantiser
-from latcomp.selection.threshold import Selection, SelectionCache, SelectionRule, select_group
+from latcomp.selection.threshold import Selection, SelectionCache, SelectionRule, Wishes, select_group
 
-__all__ = ["Quantiser", "Selection", "SelectionCache", "SelectionRule", "adjusted", "select_budget", "select_group", "step_adjust"]
+__all__ = [
+    "Lookahead",
+    "Quantiser",
+    "Selection",
+    "SelectionCache",
+    "SelectionRule",
+    "Wishes",
+    "adjusted",
+    "look_ahead",
+    "select_budget",
+    "select_group",
+    "step_adjust",
+]

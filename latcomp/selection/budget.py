@@ -12,7 +12,7 @@ from latcomp.selection.threshold import (
     Selection,
     SelectionCache,
     SelectionRule,
-    hold_with_mask,
+    Wishes,
     select_group,
 )
 
@@ -20,13 +20,15 @@ BISECTIONS = 12  # differences come in whole quantiser steps over the channels: 
 
 
 def _replay(
-    groups: list[np.ndarray], threshold: float, rule: SelectionRule, quantiser: QuantiserLike
-) -> tuple[list[Selection], int]:
-    """The selections of a segment's groups at a threshold, and how many tokens they keep."""
+    groups: list[np.ndarray], threshold: float, rule: SelectionRule, quantiser: QuantiserLike, wishes: list[Wishes] | None,
+    masks: list[np.ndarray] | None = None,
+) -> tuple[list[Selection], int]:  # fmt: skip
+    """The selections of a segment's groups at a threshold, or under given masks, and how many tokens they keep."""
     cache: SelectionCache | None = None
     found = []
-    for latents in groups:
-        selection, cache = select_group(latents, cache, threshold, rule, quantiser)
+    for index, latents in enumerate(groups):
+        wish, forced = (None if given is None else given[index] for given in (wishes, masks))
+        selection, cache = select_group(latents, cache, threshold, rule, quantiser, wish, forced)  # type: ignore[arg-type]
         found.append(selection)
     return found, sum(int(s.mask.sum()) for s in found)
 
@@ -44,7 +46,7 @@ def tokens_for(keep: float, groups: list[np.ndarray]) -> int:
 
 
 def select_budget(
-    groups: list[np.ndarray], keep: float, rule: SelectionRule, quantiser: QuantiserLike
+    groups: list[np.ndarray], keep: float, rule: SelectionRule, quantiser: QuantiserLike, wishes: list[Wishes] | None = None
 ) -> tuple[list[Selection], float]:
     """Selections of a segment that keep exactly the budgeted number of tokens, and the threshold they came from.
 
@@ -53,36 +55,31 @@ def select_budget(
     """
     budget = tokens_for(keep, groups)
     low, high = 0.0, 1.0
-    best, count = _replay(groups, -1.0, rule, quantiser)  # below every difference: keeps all
+    best, count = _replay(groups, -1.0, rule, quantiser, wishes)  # below every difference: keeps all
     threshold = 0.0
     if count == budget:
         return best, threshold
-    while _replay(groups, high, rule, quantiser)[1] >= budget and high < 1e6:
+    while _replay(groups, high, rule, quantiser, wishes)[1] >= budget and high < 1e6:
         high *= 4
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        found, kept = _replay(groups, middle, rule, quantiser)
+        found, kept = _replay(groups, middle, rule, quantiser, wishes)
         if kept >= budget:
             low, best, count, threshold = middle, found, kept, middle
             if kept == budget:
                 break
         else:
             high = middle
-    return _drop_surplus(best, count - budget, quantiser), threshold
+    if count > budget:
+        best, _ = _replay(groups, threshold, rule, quantiser, wishes, _without_surplus(best, count - budget))
+    return best, threshold
 
 
-def _drop_surplus(selections: list[Selection], surplus: int, quantiser: QuantiserLike) -> list[Selection]:
-    """The same selections with `surplus` kept tokens of the smallest difference dropped."""
-    if surplus <= 0:
-        return selections
+def _without_surplus(selections: list[Selection], surplus: int) -> list[np.ndarray]:
+    """The keep masks of the selections with `surplus` kept tokens of the smallest difference dropped."""
     masks = np.concatenate([s.mask.ravel() for s in selections])
     differences = np.concatenate([s.difference.ravel() for s in selections])
     candidates = np.where(masks & np.isfinite(differences), differences, np.inf)
     masks[np.argsort(candidates, kind="stable")[:surplus]] = False
-    result, start, kept = [], 0, None
-    for s in selections:
-        mask = masks[start : start + s.mask.size].reshape(s.mask.shape)
-        start += s.mask.size
-        held, kept = hold_with_mask(quantiser.dequantise(s.symbols), mask, kept)
-        result.append(Selection(mask, s.difference, s.symbols, held))
-    return result
+    ends = np.cumsum([s.mask.size for s in selections])[:-1]
+    return [part.reshape(s.mask.shape) for part, s in zip(np.split(masks, ends), selections, strict=True)]

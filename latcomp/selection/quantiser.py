@@ -1,4 +1,4 @@
-"""Latents to integers and back: a step for every channel, a scale for the quality."""
+"""Latents to integers and back: a step for every channel, a scale for the quality, finer steps for what will be held."""
 
 from __future__ import annotations
 
@@ -23,43 +23,59 @@ def step_scale_of(quality: float) -> float:
 
 @dataclass(frozen=True)
 class Quantiser:
-    """Uniform reconstruction, rounding with a dead zone.
+    """Uniform reconstruction in whole units; a step is `units` of them, so that single tokens may have finer steps.
 
-    step: (C,) quantiser step of each channel at step scale 1; step_scale: factor on all of them; rounding: 0.5 rounds to the
-    nearest integer, less draws values towards zero; hysteresis: how much further than half a step a value must move from its last
-    kept symbol before it changes. Both save bits for little error, and nothing of either has to be known to the reader.
+    step: (C,) quantiser step of each channel at step scale 1; step_scale: factor on all of them; units: units a step, a power of two;
+    rounding: 0.5 rounds to the nearest multiple, less draws values towards zero; hysteresis: how much further than half a step a value
+    must move from its last kept one before it changes. The last two save bits for little error, and the reader need not know them.
     """
 
     step: np.ndarray
     step_scale: float
     rounding: float = 0.5
     hysteresis: float = 0.0
+    units: int = 1
 
-    def _width(self, dims: int) -> np.ndarray:
-        return (self.step * self.step_scale).astype(np.float32).reshape(-1, *[1] * (dims - 1))
+    def width(self, dims: int) -> np.ndarray:
+        """float32 size of a unit in each channel, shaped to broadcast over (C, ...) of so many dimensions."""
+        return (self.step * (self.step_scale / self.units)).astype(np.float32).reshape(-1, *[1] * (dims - 1))
 
-    def quantise(self, latents: np.ndarray) -> np.ndarray:
-        """int32 symbols (C, ...) of float32 latents (C, ...), clipped to the bound a file can hold."""
-        scaled = np.abs(latents) / self._width(latents.ndim)
-        size = np.minimum(np.floor(scaled + np.float32(self.rounding)), SYMBOL_BOUND)
+    @property
+    def octaves_most(self) -> int:
+        """How many times a step can be halved."""
+        return self.units.bit_length() - 1
+
+    def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
+        """int32 symbols (C, ...), in units, of float32 latents (C, ...): multiples of the step halved `octaves` (...) times.
+
+        Clipped to the bound a file can hold.
+        """
+        multiple = np.float32(self.units) if octaves is None else (self.units >> octaves.astype(np.int32)).astype(np.float32)
+        scaled = np.abs(latents) / (self.width(latents.ndim) * multiple)
+        size = np.minimum(np.floor(scaled + np.float32(self.rounding)) * multiple, SYMBOL_BOUND // self.units * self.units)
         return np.where(latents < 0, -size, size).astype(np.int32)
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """As `quantise`, but values within half a step and the hysteresis of `kept` (C, ...), dequantised, stay there."""
-        width = self._width(latents.ndim)
-        stays = np.abs(latents - kept) <= width * np.float32(0.5 + self.hysteresis)
-        return np.where(stays, np.rint(kept / width).astype(np.int32), self.quantise(latents))
+        """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), symbols too, and equal to it within the hysteresis."""
+        step = self.width(latents.ndim) * np.float32(self.units)
+        distance = (latents - kept * self.width(latents.ndim)) / step
+        steps = np.where(np.abs(distance) <= np.float32(0.5 + self.hysteresis), 0, np.rint(distance)).astype(np.int32)
+        found = kept + steps * self.units
+        beyond = np.abs(found) > SYMBOL_BOUND
+        return np.where(beyond, kept, found) if beyond.any() else found
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
         """float32 latents (C, ...) of int32 symbols (C, ...)."""
-        return symbols.astype(np.float32) * self._width(symbols.ndim)
+        return symbols.astype(np.float32) * self.width(symbols.ndim)
 
 
 @dataclass(frozen=True)
 class Identity:
     """The quantiser of lossless files: latents pass unchanged, bit for bit."""
 
-    def quantise(self, latents: np.ndarray) -> np.ndarray:
+    units: int = 1
+
+    def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
         """The latents themselves."""
         return latents
 

@@ -14,16 +14,23 @@ from typing import Protocol
 
 import numpy as np
 
+ALONE_SHARE = 1 / 12  # share of channels that must change for a token to stand on its own grid
+
 
 class QuantiserLike(Protocol):
     """What selection needs of a quantiser."""
 
-    def quantise(self, latents: np.ndarray) -> np.ndarray:
-        """Symbols of latents (C, ...)."""
+    @property
+    def units(self) -> int:
+        """Units of a step."""
+        ...
+
+    def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
+        """Symbols of latents (C, ...), their steps halved `octaves` (...) times."""
         ...
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """Symbols of latents (C, ...) that prefer to stay at the last kept values (C, ...)."""
+        """Symbols of latents (C, ...) that are whole steps from the last kept ones (C, ...), and prefer to stay there."""
         ...
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
@@ -45,15 +52,17 @@ class SelectionRule:
 class SelectionCache:
     """C_sel: what selection carries from one group to the next.
 
-    kept: (C, h, w) last kept value of every position; previous: (C, h, w) the last latent frame; both dequantised.
+    kept: (C, h, w) symbols of the last kept value of every position; octaves: (h, w) uint8 how many times its step was halved; previous:
+    (C, h, w) the last latent frame, dequantised.
     """
 
     kept: np.ndarray
+    octaves: np.ndarray
     previous: np.ndarray
 
     def copy(self) -> SelectionCache:
         """A copy that later groups do not change."""
-        return SelectionCache(self.kept.copy(), self.previous.copy())
+        return SelectionCache(self.kept.copy(), self.octaves.copy(), self.previous.copy())
 
 
 @dataclass(frozen=True)
@@ -61,13 +70,29 @@ class Selection:
     """One group's keep mask and what the reader will know from it.
 
     mask: (T, h, w) bool; difference: (T, h, w) float32, what the threshold was compared with (infinite where a key group keeps
-    everything); symbols: (C, T, h, w) quantised latents of all positions; held: (C, T, h, w) the latents filled by hold.
+    everything); symbols: (C, T, h, w) quantised latents of all positions; octaves: (T, h, w) uint8, how many times the step behind each
+    held value was halved; held: (C, T, h, w) the latents filled by hold.
     """
 
     mask: np.ndarray
     difference: np.ndarray
     symbols: np.ndarray
+    octaves: np.ndarray
     held: np.ndarray
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a lookahead asks for: see `latcomp.selection.lookahead`.
+
+    target: (C, T, h, w) latents to quantise instead of the true ones; octaves: (T, h, w) uint8 halvings of the step of tokens that stand on
+    their own; refine: (h, w) bool or None, positions to keep in the group's first latent frame though nothing changed, when their
+    held value is coarser than asked for.
+    """
+
+    target: np.ndarray
+    octaves: np.ndarray
+    refine: np.ndarray | None = None
 
 
 def temporal_difference(latents: np.ndarray, reference: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -77,46 +102,69 @@ def temporal_difference(latents: np.ndarray, reference: np.ndarray, scale: np.nd
 
 
 def select_group(
-    latents: np.ndarray, cache: SelectionCache | None, threshold: float, rule: SelectionRule, quantiser: QuantiserLike
-) -> tuple[Selection, SelectionCache]:
+    latents: np.ndarray, cache: SelectionCache | None, threshold: float, rule: SelectionRule, quantiser: QuantiserLike,
+    wishes: Wishes | None = None, forced: np.ndarray | None = None,
+) -> tuple[Selection, SelectionCache]:  # fmt: skip
     """The selection of one group and the cache for the next; without a cache the group is a key group.
 
-    latents: (C, T, h, w) float32. A position is kept where its difference exceeds the threshold; a key group keeps all of its first
-    latent frame. The result does not depend on how many groups are handed over at once: latent frames are decided in order.
+    latents: (C, T, h, w) float32. A position is kept where its difference exceeds the threshold, or as `forced` (T, h, w) has it; a key
+    group keeps all of its first latent frame. The result does not depend on how many groups are handed over at once, wishes aside: latent
+    frames are decided in order. A kept token is whole steps away from the last kept one, or stands on its own grid of steps when
+    most of it changed or when finer steps are wished for.
     """
-    frames = latents.shape[1]
+    frames, grid = latents.shape[1], latents.shape[2:]
     found = []
-    mask = np.empty((frames, *latents.shape[2:]), bool)
+    mask = np.empty((frames, *grid), bool)
     difference = np.empty(mask.shape, np.float32)
+    octaves = np.zeros(mask.shape, np.uint8)
     held = np.empty_like(latents)
     state = cache.copy() if cache is not None else None
     for t in range(frames):
-        symbols = quantiser.quantise(latents[:, t]) if state is None else quantiser.quantise_near(latents[:, t], state.kept)
-        values = quantiser.dequantise(symbols)
-        found.append(symbols)
+        target = latents[:, t] if wishes is None else wishes.target[:, t]
+        wanted = np.zeros(grid, np.uint8) if wishes is None else wishes.octaves[t]
         if state is None:
+            symbols = quantiser.quantise(target, wanted)
             mask[t], difference[t] = True, np.inf
-            state = SelectionCache(values.copy(), values)
+            values = quantiser.dequantise(symbols)
+            state = SelectionCache(symbols.copy(), wanted.copy(), values)
         else:
-            reference = state.kept if rule.reference == "kept" else state.previous
+            symbols = quantiser.quantise_near(latents[:, t], state.kept)
+            values = quantiser.dequantise(symbols)
+            reference = quantiser.dequantise(state.kept) if rule.reference == "kept" else state.previous
             difference[t] = temporal_difference(values, reference, rule.channel_scale)
-            mask[t] = difference[t] > threshold
-            np.copyto(state.kept, values, where=mask[t])
+            mask[t] = difference[t] > threshold if forced is None else forced[t]
+            if quantiser.units > 1:
+                symbols = _own_grid(symbols, target, mask[t], wanted, state, quantiser, wishes, t)
+                values = quantiser.dequantise(symbols)
+            np.copyto(state.kept, symbols, where=mask[t])
             state.previous = values
-        held[:, t] = state.kept
+        found.append(symbols)
+        octaves[t] = state.octaves
+        held[:, t] = quantiser.dequantise(state.kept)
     if state is None:
         raise ValueError("a group has at least one latent frame")
-    return Selection(mask, difference, np.stack(found, axis=1), held), state
+    return Selection(mask, difference, np.stack(found, axis=1), octaves, held), state
 
 
-def hold_with_mask(values: np.ndarray, mask: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Latents filled by hold under a given mask, (C, T, h, w), and the last kept values (C, h, w).
+def _own_grid(
+    near: np.ndarray, target: np.ndarray, mask: np.ndarray, wanted: np.ndarray, state: SelectionCache, quantiser: QuantiserLike,
+    wishes: Wishes | None, t: int,
+) -> np.ndarray:  # fmt: skip
+    """The symbols (C, h, w) of one latent frame, on a grid of their own where most channels changed or finer steps are wished for.
 
-    values: (C, T, h, w), used where mask (T, h, w) is true; kept: (C, h, w) from before, None for a key group.
+    `mask` gains the positions to refine; octaves in `state` follow.
     """
-    held = np.empty_like(values)
-    state = np.zeros_like(values[:, 0]) if kept is None else kept.copy()
-    for t in range(values.shape[1]):
-        np.copyto(state, values[:, t], where=mask[t])
-        held[:, t] = state
-    return held, state
+    alone = np.count_nonzero(near != state.kept, axis=0) > ALONE_SHARE * len(near)
+    finer = wanted > state.octaves
+    if wishes is not None and wishes.refine is not None and t == 0:
+        mask |= finer & wishes.refine
+    own = mask & (alone | finer)
+    if not own.any():
+        return near
+    fresh = quantiser.quantise(target[:, own], wanted[own])
+    # on the coarse grid a value that hardly moved rests, as it does elsewhere
+    rests = (near[:, own] == state.kept[:, own]) & (state.kept[:, own] % quantiser.units == 0) & (wanted[own] == 0)
+    near = near.copy()
+    near[:, own] = np.where(rests, state.kept[:, own], fresh)
+    state.octaves[own] = wanted[own]
+    return near

@@ -108,16 +108,20 @@ class Tokenizer(nn.Module):
         return self.encoder(pixels, state)
 
     def decode(
-        self, latents: Tensor, state: StreamState | None = None, step_scale: float = 0.25
+        self, latents: Tensor, state: StreamState | None = None, step_scale: float = 0.25, octaves: Tensor | None = None
     ) -> tuple[Tensor, StreamState]:
         """Pixels `(B, 3, 4*T, H, W)` in [-1, 1] of latents `(B, C, T, H/8, W/8)`, and the state to decode on from.
 
-        step_scale: the scale of the quantiser steps behind the latents; the decoder smooths more where steps are coarse.
+        step_scale: the scale of the quantiser steps behind the latents; the decoder smooths more where steps are coarse. octaves: (B, T, h,
+        w), how many times the step behind each token was halved.
         Raises `UsageError` when the channels do not match.
         """
         if latents.dim() != 5 or latents.shape[1] != self.config.channels:
             raise UsageError(f"latents must be (B, {self.config.channels}, T, h, w), not {tuple(latents.shape)}")
-        log_scale = -torch.log2(latents.new_full((latents.shape[0],), step_scale)).clamp(-2.5, 2.5)
+        log_scale = -torch.log2(latents.new_full((latents.shape[0],), step_scale))
+        if octaves is not None:
+            log_scale = log_scale.view(-1, 1, 1, 1, 1) + octaves.unsqueeze(1).to(latents.dtype)
+        log_scale = log_scale.clamp(-2.5, 4.25)
         pixels, after = self.decoder(latents, log_scale, state)
         return pixels.clamp(-1, 1), after
 

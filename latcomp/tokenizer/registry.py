@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latcomp.container.prior import Prior
 from latcomp.errors import UnsupportedFileError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class ModelCard:
 
     name: str
     kind: str
-    """'tokenizer' or 'lit'."""
+    """'tokenizer', 'lit' or 'prior'."""
     path: str
     sha256: str
     """Of the weights file; a .lat names its models by it."""
@@ -71,7 +72,7 @@ def find_tokenizer(name_or_path: str | Path | None) -> Path:
     for folder in (weights_folder() / wanted, Path(wanted)):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return folder
-    names = ", ".join(f.name for f in _folders() if not _is_lit(f))
+    names = ", ".join(f.name for f in _folders() if _kind(f) == "tokenizer")
     raise UsageError(f"tokenizer {wanted!r} is not at hand: choose {names or 'a folder with config.json and model.safetensors'}")
 
 
@@ -91,9 +92,18 @@ def find_by_hash(sha256: str, name: str, kind: str, beside: Path | None = None) 
 
 def find_lit(tokenizer: Path) -> Path | None:
     """The folder of the LIT trained for this tokenizer: in its own subfolder `lit`, or among the shipped models; None without one."""
+    return _made_for(tokenizer, "lit")
+
+
+def find_prior(tokenizer: Path) -> Path | None:
+    """The folder of the prior trained for this tokenizer: in its own subfolder `prior`, or among the shipped models; None without one."""
+    return _made_for(tokenizer, "prior")
+
+
+def _made_for(tokenizer: Path, kind: str) -> Path | None:
     sha256 = sha256_of(tokenizer / WEIGHTS)
-    for folder in [tokenizer / "lit", *_folders()]:
-        if (folder / CONFIG).is_file() and _is_lit(folder) and _config(folder)["tokenizer_sha256"] == sha256:
+    for folder in [tokenizer / kind, *_folders()]:
+        if (folder / CONFIG).is_file() and _kind(folder) == kind and _config(folder)["tokenizer_sha256"] == sha256:
             return folder
     return None
 
@@ -102,8 +112,12 @@ def _config(folder: Path) -> dict[str, Any]:
     return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
 
 
-def _is_lit(folder: Path) -> bool:
-    return "tokenizer_sha256" in _config(folder)
+def _kind(folder: Path) -> str:
+    """'tokenizer', 'lit' or 'prior', by what the configuration names."""
+    config = _config(folder)
+    if "tokenizer_sha256" not in config:
+        return "tokenizer"
+    return "prior" if "embed" in config else "lit"
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -119,6 +133,28 @@ def load_lit(folder: Path) -> Lit:
     from latcomp.inpaint.model import Lit, LitConfig
 
     return _load(folder, "LIT", lambda: Lit(LitConfig.load(folder / CONFIG)))
+
+
+@lru_cache(maxsize=4)
+def load_prior(folder: Path) -> Prior:
+    """The prior of a folder; needs no torch. Raises `UsageError` when the files do not fit together."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return Prior(load_file(folder / WEIGHTS), sha256_of(folder / WEIGHTS), _config(folder)["name"])
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
+
+
+def prior_finder(tokenizer: Path | None = None) -> Callable[[str, str], Prior]:
+    """What a `latcomp.container.Reader` asks for the prior of a file: looked for among the shipped models and beside `tokenizer`."""
+
+    def find(name: str, sha256: str) -> Prior:
+        beside = None if tokenizer is None else tokenizer / "prior"
+        return load_prior(find_by_hash(sha256, name, "prior", beside))
+
+    return find
 
 
 def _load(folder: Path, kind: str, build: Callable[[], Any]) -> Any:
@@ -150,12 +186,12 @@ def _card(folder: Path) -> ModelCard:
         facts = json.loads((file.metadata() or {}).get("training", "{}"))
         parameters = sum(_size(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
     encoder: float | None = None
-    if _is_lit(folder):
-        kind, name = "lit", LitConfig.load(folder / CONFIG).name
+    decoder: float | None = None
+    kind, name = _kind(folder), _config(folder)["name"]
+    if kind == "lit":
         decoder = lit_macs_per_pixel(LitConfig.load(folder / CONFIG)) / 1000
-    else:
+    elif kind == "tokenizer":
         config = TokenizerConfig.load(folder / CONFIG)
-        kind, name = "tokenizer", config.name
         encoder, decoder = (m / 1000 for m in macs_per_pixel(config))
     trained = (
         f"{facts['clips_training']} clips, {facts['steps']} steps in {facts['minutes']} minutes on {facts['machine']}"

@@ -39,8 +39,9 @@ def fine_field(batch: int, height: int, width: int, generator: torch.Generator) 
 def hold(latents: Tensor, log_scale: Tensor, fine: Tensor) -> Held:
     """Latents as a reader has them after filling by hold.
 
-    latents: (B, C, T, h, w); log_scale: (B,) log2 of the inverse step scale; fine: (B, 1, h, w) octaves of the first latent frame. The first
-    latent frame is rounded in its fine steps. Later a token is kept when it is further than a bound from its held value, and codes
+    latents: (B, C, T, h, w); log_scale: (B,) log2 of the inverse step scale; fine: (B, 1, h, w) octaves of the first latent frame. The
+    first     latent frame is rounded in its fine steps.
+    Later a token is kept when it is further than a bound from its held value, and codes
     the difference to it in whole steps, or stands on its own when nearly every channel changes.
     """
     inverse = torch.exp2(log_scale).view(-1, 1, 1, 1)
@@ -56,6 +57,8 @@ def hold(latents: Tensor, log_scale: Tensor, fine: Tensor) -> Held:
         fresh = torch.where(alone, torch.round(z[:, :, t] * inverse) / inverse, value + symbols / inverse)
         value = torch.where(keep, fresh, value)
         octaves = torch.where(keep & alone, torch.zeros_like(octaves), octaves)
-        values.append(value), kept.append(keep), levels.append(octaves)
+        values.append(value)
+        kept.append(keep)
+        levels.append(octaves)
     filled = torch.stack(values, dim=2)
     return Held(latents + (filled - latents).detach(), torch.stack(kept, dim=2), torch.stack(levels, dim=2))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor, nn
@@ -172,11 +173,18 @@ class TrainingRun:
         self, config: Any, module: nn.Module, figures: dict[str, float], schedule: Schedule, data: Path, training: int, validation: int
     ) -> Path:
         """Write config.json, model.safetensors, README.md (the model card) and log.jsonl to the output folder."""
-        from safetensors.torch import save_file
+        weights = {name: value.detach().half().cpu().numpy() for name, value in module.state_dict().items()}
+        return self.finish_arrays(config, weights, figures, schedule, data, training, validation)
+
+    def finish_arrays(
+        self, config: Any, weights: dict[str, np.ndarray], figures: dict[str, float], schedule: Schedule, data: Path,
+        training: int, validation: int,
+    ) -> Path:  # fmt: skip
+        """As `finish`, for weights that are arrays already."""
+        from safetensors.numpy import save_file
 
         self._write("final", schedule, figures)
         config.save(self.out / "config.json")
-        weights = {name: value.detach().half().cpu().contiguous() for name, value in module.state_dict().items()}
         facts = {
             "kind": self.kind, "name": config.name, "preset": self.preset, "steps": self.step, "seed": self.seed,
             "minutes": round(self.earlier_minutes + schedule.elapsed_seconds() / 60, 1),
@@ -185,7 +193,8 @@ class TrainingRun:
             "figures": {k: round(v, 4) for k, v in figures.items()},
         }  # fmt: skip
         path = self.out / "model.safetensors"
-        save_file(weights, path, metadata={"format": "pt", "training": json.dumps(facts)})
+        packed = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+        save_file(packed, path, metadata={"format": "pt", "training": json.dumps(facts)})
         path.chmod(0o644)  # safetensors writes for the owner alone
         (self.out / "README.md").write_text(model_card(facts), encoding="utf-8")
         log = self.state_folder / "log.jsonl"

@@ -1,0 +1,224 @@
+"""The learned prior: a small network of whole numbers that says, for each value of a token, where it probably lies and how surely.
+
+Everything is integer arithmetic: activations are whole numbers of 1/32 from 0 to 127, weights of 1/256 from -127 to 127, sums stay far
+below 2**24, so float32 matrix products are exact in any order and every machine finds the same. The network sees, of the position
+and its eight neighbours, the last kept values, the change before, and what of this latent frame is already known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from latcomp.container.tables import Tables
+
+ACTIVATION_MAX = 127  # largest activation, in 1/32
+WEIGHT_SHIFT = 8  # weights are whole numbers of 1/256
+PASSES = 4
+PHASES = 4
+PHASE_LEAD = (0, 2, 3, 1)
+"""By phase 2 * (y % 2) + x % 2: how many passes earlier its channels come. In pass k, phase f codes channels c % 4 = (k + lead) % 4."""
+FACTS = 24
+SQUASH_LIMIT = 4095
+MEAN_BITS = 4  # means are in 1/16 units
+STEP_MEAN_BITS = 6  # and a step is at least four units: the network's own part is in 1/64 steps
+SCALE_OCTAVE = 4  # scale classes an octave
+SCALE_LOW = -18  # class 0 is 2**(-18 / 4) steps
+SCALES = 44
+FRACTIONS = 5  # the mean lies 0/8 to 4/8 of a step away from a whole number
+FRACTION_BITS = 3
+
+
+def reach(scale: int) -> int:
+    """Largest distance to the nearest whole multiple that a table of this scale class holds; beyond stands an escape."""
+    return int(min(max(np.ceil(12 * 2.0 ** ((scale + SCALE_LOW) / SCALE_OCTAVE)) + 2, 3), 127))
+
+
+REACH = np.array([reach(scale) for scale in range(SCALES)], np.int32)
+
+
+def squash_table() -> np.ndarray:
+    """(SQUASH_LIMIT + 1,) float32: magnitudes of symbols, in units, to activations: round(16 * log2(1 + m / 4)), at most 127."""
+    size = np.arange(SQUASH_LIMIT + 1)
+    return np.minimum(np.floor(16 * np.log2(1 + size / 4) + 0.5), ACTIVATION_MAX).astype(np.float32)
+
+
+_SQUASH = np.concatenate([-squash_table()[:0:-1], squash_table()])
+
+
+def squash(symbols: np.ndarray) -> np.ndarray:
+    """float32 activations of int32 symbols, -127 to 127."""
+    return _SQUASH[np.clip(symbols, -SQUASH_LIMIT, SQUASH_LIMIT) + SQUASH_LIMIT]
+
+
+def relu(sums: np.ndarray) -> np.ndarray:
+    """Activations of sums (in 1/8192), rounded, in place."""
+    sums *= np.float32(2.0**-WEIGHT_SHIFT)
+    sums += np.float32(0.5)
+    np.floor(sums, out=sums)
+    return np.clip(sums, 0, ACTIVATION_MAX, out=sums)
+
+
+def group_of(phase: int, number: int) -> int:
+    """The channels c with c % 4 equal to this are coded in pass `number` at positions of `phase`."""
+    return (number + PHASE_LEAD[phase]) % PASSES
+
+
+def known_before(phase: int, number: int, group: int) -> bool:
+    """Whether positions of `phase` have their channels of `group` coded before pass `number`."""
+    return (group - PHASE_LEAD[phase]) % PASSES < number
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The nine places around each position of a grid, and the phases; place rows * columns stands for outside.
+
+    around: (P, 9) intp; phase: (P,) uint8.
+    """
+
+    around: np.ndarray
+    phase: np.ndarray
+
+    @classmethod
+    def of(cls, rows: int, columns: int) -> Neighbourhood:
+        """The neighbourhood of a grid."""
+        y, x = np.divmod(np.arange(rows * columns), columns)
+        around = np.empty((rows * columns, 9), np.intp)
+        for index in range(9):
+            near_y, near_x = y + index // 3 - 1, x + index % 3 - 1
+            inside = (near_y >= 0) & (near_y < rows) & (near_x >= 0) & (near_x < columns)
+            around[:, index] = np.where(inside, near_y * columns + near_x, rows * columns)
+        return cls(around, (2 * (y % 2) + x % 2).astype(np.uint8))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the kept positions of a latent frame beside values, each (n,) or (n, 9).
+
+    kind: 0 goes on from the last kept value, 1 + octaves stands on its own grid; octaves: of the held value; age: latent frames since it
+    was kept; before: whether the position was kept in the latent frame before; mask: (n, 9) which places around are kept.
+    """
+
+    kind: np.ndarray
+    octaves: np.ndarray
+    age: np.ndarray
+    before: np.ndarray
+    mask: np.ndarray
+    first: bool
+    log_step: int
+    """Sixteenths of an octave of the step scale."""
+
+    def activations(self) -> np.ndarray:
+        """(n, FACTS) float32 activations."""
+        count = len(self.kind)
+        found = np.zeros((count, FACTS), np.float32)
+        found[np.arange(count), self.kind] = 64
+        found[:, 4] = 32 * self.octaves
+        found[:, 5] = np.minimum(16 * self.age, ACTIVATION_MAX)
+        found[:, 6] = 64 * self.before
+        found[:, 7] = 64 * self.first
+        found[:, 8] = min(max(64 + self.log_step, 0), ACTIVATION_MAX)
+        found[:, 9:18] = 32 * self.mask
+        return found
+
+
+class Prior:
+    """The network's weights and the coding tables; made once a model and shared by all segments."""
+
+    def __init__(self, arrays: dict[str, np.ndarray], sha256: str, name: str) -> None:
+        """arrays: the int8, int32 and uint32 tensors of `weights/prior-*/model.safetensors`; see FORMAT.md for their shapes."""
+        self.sha256, self.name = sha256, name
+        self.arrays = arrays
+        self.weights = {key: value.astype(np.float32) for key, value in arrays.items() if not key.startswith("table")}
+        self.channels = int(self.weights["own"].shape[0])
+        self.groups = [np.arange(number, self.channels, PASSES) for number in range(PASSES)]
+
+    def embed(self, kept: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """(P + 1, E) activations of all positions from the last kept values and the change before, each (P + 1, C) int32."""
+        sums = np.concatenate([squash(kept), squash(change)], axis=1) @ self.weights["embed"] + self.weights["embed_bias"]
+        found = relu(sums)
+        found[-1] = 0
+        return found
+
+    def trunk(self, embedded: np.ndarray, around: np.ndarray, own: np.ndarray, facts: np.ndarray) -> np.ndarray:
+        """(n, W) activations of kept positions. around: (n, 9) places; own: (n, C) last kept values; facts: (n, FACTS)."""
+        weights = self.weights
+        count = len(around)
+        sums = embedded[around].reshape(count, -1) @ weights["near"]
+        sums += squash(own) @ weights["own"]
+        sums += facts @ weights["facts"]
+        sums += weights["trunk_bias"]
+        return relu(sums)
+
+    def head(self, number: int, trunk: np.ndarray, known: np.ndarray, around: np.ndarray) -> np.ndarray:
+        """(n, W) activations for pass `number`. known: (P + 1, C) int32 difference to the last kept values, as far as it is known."""
+        weights = self.weights
+        near = relu(squash(known) @ weights[f"known{number}"] + weights[f"known{number}_bias"])
+        near[-1] = 0
+        sums = near[around].reshape(len(around), -1) @ weights[f"beside{number}"]
+        sums += trunk @ weights[f"down{number}"]
+        sums += weights[f"down{number}_bias"]
+        return relu(sums)
+
+    def leave(self, number: int, phase: int, hidden: np.ndarray) -> np.ndarray:
+        """(n, 4, c) whole float32 sums in 1/8192 for the channels of this pass and phase: shift, gate, share of neighbours, log scale."""
+        weight, bias = self._leaving[number][group_of(phase, number)]
+        return (hidden @ weight + bias).reshape(len(hidden), 4, -1)
+
+    @cached_property
+    def value_tables(self) -> Tables:
+        """Tables of distances to the nearest whole multiple, by scale class and fraction."""
+        sizes = np.repeat(2 * REACH + 2, FRACTIONS)
+        return Tables(np.split(self.arrays["table_values"], np.cumsum(sizes)[:-1]))
+
+    @cached_property
+    def kind_tables(self) -> Tables:
+        """Tables of kinds, by context."""
+        return Tables(list(self.arrays["table_kinds"]))
+
+    @cached_property
+    def mask_tables(self) -> Tables:
+        """Tables of keep-mask bits, by context."""
+        return Tables(list(self.arrays["table_mask"]))
+
+    @cached_property
+    def _leaving(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+        found = []
+        for number in range(PASSES):
+            weight, bias = self.weights[f"leave{number}"], self.weights[f"leave{number}_bias"]  # (W, 4, C), (4, C)
+            found.append(
+                [
+                    (np.ascontiguousarray(weight[:, :, g].reshape(len(weight), -1)), np.ascontiguousarray(bias[:, g].reshape(-1)))
+                    for g in self.groups
+                ]
+            )
+        return found
+
+
+def parameters_of(sums: np.ndarray, kept: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean in 1/16 units, scale class), each (n, c) int32, from the last layer's sums (n, 4, c).
+
+    kept: (n, c) last kept values, beside: (n, c) mean difference of known neighbours to theirs in 1/8 units. mean = gate x kept + share x
+    beside + shift.
+    """
+    whole = np.floor(sums * np.float32(2.0**-7) + np.float32(0.5)).astype(np.int32)  # shift in 1/64 steps, gate and share in 1/64
+    gate = np.clip(whole[:, 1], 0, 96)
+    share = np.clip(whole[:, 2], -32, 96)
+    mean = whole[:, 0] + ((gate * kept) >> 2) + ((share * beside) >> 5)
+    scale = np.floor(sums[:, 3] * np.float32(2.0**-11) + np.float32(0.5)).astype(np.int32) - SCALE_LOW
+    return mean, np.clip(scale, 0, SCALES - 1)
+
+
+def on_grid(mean: np.ndarray, scale: np.ndarray, anchor: np.ndarray, octaves: np.ndarray, units_log2: int) -> tuple[np.ndarray, ...]:
+    """(nearest whole multiple, signed fraction in eighths, scale class), each (n, c), on each token's own grid.
+
+    anchor: (n, c) where the grid stands, in units; octaves: (n, 1) halvings of its step of 2**units_log2 units.
+    """
+    shift = (MEAN_BITS + units_log2 - octaves).astype(np.int32)
+    distance = mean - (anchor << MEAN_BITS)
+    nearest = (distance + (np.int32(1) << (shift - 1))) >> shift
+    rest = distance - (nearest << shift)
+    fraction = ((rest << FRACTION_BITS) + (np.int32(1) << (shift - 1))) >> shift
+    return nearest, fraction, np.minimum(scale + SCALE_OCTAVE * octaves, SCALES - 1)

@@ -1,0 +1,68 @@
+"""How long each token of a group would be held if it were kept, and what follows from that: its best value and its step.
+
+A value that is held for n latent frames counts n times in the error of the video, so it pays to take the mean of what it stands for
+and to give it a finer step; x264's macroblock tree spends bits by the same argument. Only the encoder needs any of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from latcomp.selection.quantiser import Quantiser
+
+
+@dataclass(frozen=True)
+class Lookahead:
+    """Of each position (t, y, x) of a group.
+
+    target: (C, T, h, w) mean of the latents from t on for as long as the value can be held; run: (T, h, w) int16, latent frames after t for
+    which it can; whole: (T, h, w) bool, whether that reaches the group's end.
+    """
+
+    target: np.ndarray
+    run: np.ndarray
+    whole: np.ndarray
+
+    def octaves(self, after: tuple[int, ...], most: int) -> np.ndarray:
+        """(T, h, w) uint8: how many times the step of each token should be halved.
+
+        after: the runs from which one, two, ... halvings pay; a run that reaches the group's end counts as one half longer.
+        """
+        length = self.run * np.where(self.whole, 1.5, 1.0)
+        found = sum((length >= bound).astype(np.uint8) for bound in after[:most]) if after[:most] else np.zeros(self.run.shape, np.uint8)
+        return np.asarray(found, np.uint8)
+
+
+def look_ahead(latents: np.ndarray, quantiser: Quantiser, changes: float) -> Lookahead:
+    """The lookahead of a group's latents (C, T, h, w).
+
+    changes: sum over channels of whole steps by which a token must change to be kept again.
+    """
+    channels, frames = latents.shape[:2]
+    rows = np.ascontiguousarray(latents.reshape(channels, frames, -1).transpose(1, 2, 0))  # (T, P, C)
+    step = (quantiser.step * quantiser.step_scale).astype(np.float32)
+    scaled = rows / step
+    stays = np.float32(0.5 + quantiser.hysteresis)
+    target = rows.copy()
+    run = np.zeros(rows.shape[:2], np.int16)
+    for t in range(frames - 1):
+        alive = np.arange(rows.shape[1])
+        total = rows[t].copy()
+        for later in range(t + 1, frames):
+            distance = np.abs(scaled[later, alive] - scaled[t, alive])
+            steps = np.where(distance <= stays, np.float32(0), np.rint(distance)).sum(1)
+            alive = alive[steps <= changes]
+            if not len(alive):
+                break
+            total[alive] += rows[later, alive]
+            run[t, alive] += 1
+        target[t] = total / (run[t] + np.float32(1))[:, None]
+    whole = run == np.arange(frames - 1, -1, -1, dtype=np.int16)[:, None]
+    grid = latents.shape[2:]
+    return Lookahead(
+        np.ascontiguousarray(target.transpose(2, 0, 1)).reshape(latents.shape),
+        run.reshape(frames, *grid),
+        whole.reshape(frames, *grid),
+    )

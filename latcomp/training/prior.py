@@ -1,0 +1,279 @@
+"""Training of the learned prior: bits of real tokens, selected and quantised as the encoder does, then the coding tables by counting."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from latcomp.codec.settings import HYSTERESIS, pick_device
+from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
+from latcomp.container.kinds import KINDS, KindField
+from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of
+from latcomp.container.mask_prior import CONTEXTS as MASK_CONTEXTS
+from latcomp.container.mask_prior import MaskField
+from latcomp.container.prior import FRACTIONS, REACH, SCALE_LOW, SCALE_OCTAVE, Facts, Prior
+from latcomp.container.steps import log_step_of
+from latcomp.container.tables import whole_frequencies
+from latcomp.inpaint.model import GROUP
+from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_ahead, select_group
+from latcomp.tokenizer.config import TEMPORAL
+from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
+from latcomp.training.data import load_clips, split_clips
+from latcomp.training.lit import cached_latents
+from latcomp.training.optim import Muon, split_parameters
+from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
+from latcomp.training.run import TrainingRun
+from latcomp.training.schedule import Schedule
+
+UNITS = 4
+SIDE = 24  # positions a side of a training crop
+LOG_STEPS = (-2.6, 1.9)  # log2 of the step scale, drawn uniformly
+EASY_BITS = 2.0  # floor of a crop's cost, in bits a position
+LONGER = 0.3  # share of crops under a longer threshold than the quality's own, as token budgets have
+CHANGES = 1.44  # whole steps, summed over channels, up to which a token is dropped by default
+TABLE_CROPS = 160
+TABLE_TRUST = 24.0  # counts that the shape of a Laplace density weighs in each table
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one training preset consists of."""
+
+    config: PriorConfig = PriorConfig()
+    batch: int = 4
+    learning_rate: float = 2e-3
+    adam_learning_rate: float = 2e-3
+    ema: float = 0.998
+
+
+PRESETS: dict[str, Recipe] = {
+    "default": Recipe(),
+    "tiny": Recipe(config=PriorConfig(embed=16, width=32, known=16), batch=2),
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A crop's group of tokens: its selection, whether it starts a segment, the step scale, and the group before when it does not."""
+
+    selections: tuple[Selection, ...]
+    step_scale: float
+
+    @property
+    def first(self) -> bool:
+        """Whether the group to be coded starts a segment."""
+        return len(self.selections) == 1
+
+
+def make_example(latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int) -> Example:
+    """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would."""
+    rng = np.random.default_rng([seed, index, item])
+    sizes = np.sqrt([clip.size for clip in latents])
+    clip = latents[int(rng.choice(len(latents), p=sizes / sizes.sum()))]
+    groups = 2 if rng.random() < 0.6 and clip.shape[1] >= 2 * GROUP else 1
+    frames = groups * GROUP
+    first = int(rng.integers(clip.shape[1] - frames + 1))
+    top, left = (int(rng.integers(max(clip.shape[axis] - SIDE, 0) + 1)) for axis in (2, 3))
+    crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
+    if rng.random() < 0.25:
+        crop = crop[:, ::-1]
+    scale = float(2 ** rng.uniform(*LOG_STEPS))
+    quantiser = Quantiser(step, scale, hysteresis=HYSTERESIS, units=UNITS)
+    changes = CHANGES * float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else CHANGES
+    threshold = changes / len(step) * scale
+    after = ((), (2, 6), (1, 4), (3,))[int(rng.integers(4))]
+    found, cache = [], None
+    for group in range(groups):
+        part = np.ascontiguousarray(crop[:, group * GROUP : (group + 1) * GROUP])
+        ahead = look_ahead(part, quantiser, CHANGES)
+        octaves = ahead.octaves(after, 2)
+        refine = (octaves[0] > 0) & ahead.whole[0] if group and after else None
+        selection, cache = select_group(part, cache, threshold, rule, quantiser, Wishes(ahead.target, octaves, refine))
+        found.append(selection)
+    return Example(tuple(found), scale)
+
+
+def walk(example: Example, channels: int) -> list[tuple[PriorState, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each latent frame of the last group: (state before it, mask (P,), kinds, values, octaves of the kept tokens)."""
+    grid = example.selections[0].mask.shape[1:]
+    state = PriorState.start(grid[0], grid[1], channels)
+    found = []
+    for number, selection in enumerate(example.selections):
+        last = number == len(example.selections) - 1
+        for t, frame in enumerate(selection.mask):
+            mask = frame.reshape(-1)
+            places = np.flatnonzero(mask)
+            values = selection.symbols[:, t].reshape(channels, -1)[:, places].T
+            octaves = selection.octaves[t].reshape(-1)[places]
+            if last:
+                kinds = kinds_of(values, octaves, state.kept[places], state.octaves[places], state.first, UNITS)
+                found.append((state.copy(), mask, kinds, values, octaves))
+            state.move_on(places, values, octaves)
+    return found
+
+
+def frames_of(examples: list[Example], channels: int, device: torch.device) -> Frames:
+    """The examples' latent frames as one batch."""
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("kept", "change", "values", "mask", "facts", "kind")}
+    for example in examples:
+        grid = example.selections[0].mask.shape[1:]
+        count = grid[0] * grid[1]
+        for state, mask, kinds, values, _ in walk(example, channels):
+            full = state.kept[:-1].copy()
+            full[mask] = values
+            kind = np.zeros(count, np.uint8)
+            kind[mask] = kinds
+            around = np.append(mask, False)[state.hood.around]
+            log_step = log_step_of(example.step_scale)
+            facts = Facts(kind, state.octaves, state.age.astype(np.int32), state.before, around, state.first, log_step)
+            for name, value in (
+                ("kept", state.kept[:-1]), ("change", state.change[:-1]), ("values", full), ("facts", facts.activations()),
+            ):  # fmt: skip
+                parts[name].append(value.T.reshape(-1, *grid).astype(np.float32))
+            parts["mask"].append(mask.reshape(grid))
+            parts["kind"].append(kind.reshape(grid).astype(np.int64))
+    return Frames(**{name: torch.from_numpy(np.stack(values)).to(device) for name, values in parts.items()})
+
+
+def batch_frames(
+    latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int, device: torch.device
+) -> Frames:
+    """A batch of crops of one size."""
+    found: list[Example] = []
+    item = 0
+    while len(found) < batch and item < 8 * batch:
+        example = make_example(latents, rule, step, seed, index, item)
+        item += 1
+        if not found or example.selections[0].mask.shape == found[0].selections[0].mask.shape:
+            found.append(example)
+    return frames_of(found, len(step), device)
+
+
+def objective(net: PriorNet, frames: Frames) -> tuple[torch.Tensor, float]:
+    """(mean logarithm of bits a position of each crop, mean bits a kept token)."""
+    bits = net.bits(frames)
+    crops = bits.unflatten(0, (-1, GROUP)).mean((1, 2, 3))
+    return torch.log(crops + EASY_BITS).mean(), bits.sum().item() / max(int(frames.mask.sum()), 1)
+
+
+@torch.no_grad()
+def validate(net: PriorNet, batches: list[Frames], run: TrainingRun) -> dict[str, float]:
+    """Objective and bits a kept token on fixed crops of the validation clips."""
+    found = []
+    for frames in batches:
+        with run.autocast():
+            loss, bits = objective(net, frames)
+        found.append((loss.item(), bits))
+    return {"objective": float(np.mean([f[0] for f in found])), "bits_per_token": float(np.mean([f[1] for f in found]))}
+
+
+def count_tables(prior: Prior, examples: list[Example], channels: int) -> dict[str, np.ndarray]:
+    """The coding tables of a prior, from what its own whole-number passes find on examples."""
+    counts = [np.zeros(2 * reach + 2) for reach in np.repeat(REACH, FRACTIONS)]
+    kinds_seen = np.ones((KIND_CONTEXTS, KINDS))
+    bits_seen = np.full((MASK_CONTEXTS, 2), 0.5)
+    for example in examples:
+        for state, mask, kinds, values, _ in walk(example, channels):
+            if not state.first:
+                field = MaskField(state.hood, state.age.astype(np.intp), state.before)
+                for places, contexts in field.steps():
+                    np.add.at(bits_seen, (contexts, mask[places].astype(np.intp)), 1)
+                    field.put(places, mask[places])
+            if not mask.any():
+                continue
+            kind_field = KindField(state.hood, mask, state.octaves, state.before, state.first)
+            for rows, contexts in kind_field.steps():
+                np.add.at(kinds_seen, (contexts, kinds[rows]), 1)
+                kind_field.put(rows, kinds[rows])
+            coder = FrameCoder(prior, state, mask, kinds, log_step_of(example.step_scale), UNITS.bit_length() - 1)
+            for passing, nearest, fraction, scale in coder.passes():
+                multiples = coder.multiples_of(passing, values)
+                off = multiples - nearest
+                off = np.where(fraction < 0, -off, off)
+                most = REACH[scale]
+                index = np.where(np.abs(off) > most, 2 * most + 1, off + most)
+                flat = contexts_of(fraction, scale).astype(np.int64) * 1024 + index
+                for place, times in zip(*np.unique(flat, return_counts=True), strict=True):
+                    counts[place // 1024][place % 1024] += times
+                coder.put(passing, multiples)
+    tables = []
+    for context, seen in enumerate(counts):
+        tables.append(whole_frequencies(_trusted(seen, context // FRACTIONS, context % FRACTIONS)))
+    return {
+        "table_values": np.concatenate(tables),
+        "table_kinds": whole_frequencies(kinds_seen),
+        "table_mask": whole_frequencies(bits_seen),
+    }
+
+
+def _trusted(seen: np.ndarray, scale: int, fraction: int) -> np.ndarray:
+    """Counts (n,) blended with a Laplace density of the scale class around fraction / 8."""
+    size = 2.0 ** ((scale + SCALE_LOW) / SCALE_OCTAVE)
+    reach = int(REACH[scale])
+    off = np.arange(-reach, reach + 1) - fraction / 8
+    inner = np.where(
+        np.abs(off) < 0.5,
+        1 - 0.5 * (np.exp(-(0.5 - off) / size) + np.exp(-(0.5 + off) / size)),
+        0.5 * np.exp(-(np.abs(off) - 0.5) / size) * (1 - np.exp(-1 / size)),
+    )
+    shape = np.append(np.maximum(inner, 1e-7), 1e-5)
+    return seen + TABLE_TRUST * shape / shape.sum()
+
+
+def train(
+    data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
+    device: str = "auto", preset: str = "default", seed: int = 0, tokenizer: str | Path | None = None,
+) -> Path:  # fmt: skip
+    """Train a prior for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
+
+    Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a budget of zero.
+    """
+    run = TrainingRun.start("prior", out, PRESETS, preset, seed, pick_device(device))
+    recipe: Recipe = run.recipe
+    folder = find_tokenizer(tokenizer)
+    sha256 = sha256_of(folder / WEIGHTS)
+    frozen = load_tokenizer(folder).to(run.device)
+    training_clips, validation_clips = split_clips(load_clips(data, GROUP * TEMPORAL, 64))
+    training = cached_latents(frozen, sha256, training_clips, run)
+    validation = cached_latents(frozen, sha256, validation_clips, run)
+    step = np.array(frozen.config.channel_step, np.float32)
+    rule = SelectionRule(np.array(frozen.config.channel_scale, np.float32))
+    torch.manual_seed(seed)
+    config = replace(recipe.config, name=f"prior-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=sha256)
+    net = PriorNet(config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    matrices, rest = split_parameters([net], {id(layer.weight) for layer in net.leave})
+    run.track(
+        {"prior": net},
+        [Muon(matrices, recipe.learning_rate), torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)],
+        recipe.ema,
+    )
+    if resume is not None:
+        run.load(resume)
+    held_out = [batch_frames(validation, rule, step, 7, index, recipe.batch, run.device) for index in range(6)]
+    schedule = Schedule(minutes, steps)
+    first_step = run.step
+    pool = ThreadPoolExecutor(1)
+    coming = pool.submit(batch_frames, training, rule, step, seed, run.step, recipe.batch, run.device)
+    while schedule.progress(run.step - first_step) < 1:
+        here = run.step - first_step
+        frames = coming.result()
+        coming = pool.submit(batch_frames, training, rule, step, seed, run.step + 1, recipe.batch, run.device)
+        with run.autocast():
+            loss, bits = objective(net, frames)
+        run.update(loss, schedule.factor(here))
+        run.report(
+            schedule, {"loss": loss.item(), "bits_per_token": bits}, lambda: validate(run.averaged("prior"), held_out, run)
+        )
+    pool.shutdown(cancel_futures=True)
+    final: PriorNet = run.averaged("prior")
+    figures = validate(final, held_out, run)
+    run.save_state(schedule)
+    arrays = final.arrays()
+    prior = Prior(arrays, "", config.name)
+    examples = [make_example(training, rule, step, 9, index, 0) for index in range(TABLE_CROPS if recipe.batch > 2 else 8)]
+    arrays |= count_tables(prior, examples, config.channels)
+    return run.finish_arrays(config, arrays, figures, schedule, data, len(training), len(validation))

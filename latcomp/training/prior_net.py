@@ -1,0 +1,190 @@
+"""The learned prior as a network to train: the sums of `latcomp.container.prior`, rounded with straight-through gradients."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from latcomp.container.prior import (
+    ACTIVATION_MAX,
+    FACTS,
+    PASSES,
+    PHASE_LEAD,
+    SCALE_LOW,
+    SCALE_OCTAVE,
+    SCALES,
+    WEIGHT_SHIFT,
+)
+from latcomp.tokenizer.blocks import start_at_zero
+from latcomp.training.rate import laplace_bits
+
+UNIT = 1 / 32  # one step of an activation
+BIAS_SHIFT = 13  # sums and biases are whole numbers of 1/8192
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Everything that shapes a prior, apart from its weights."""
+
+    name: str = "prior"
+    channels: int = 96
+    embed: int = 48
+    """Features a position tells its neighbours of its past."""
+    width: int = 96
+    known: int = 32
+    """Features a position tells its neighbours of what is already known of the latent frame being coded."""
+    tokenizer_sha256: str = ""
+
+    def save(self, path: Path) -> None:
+        """Write the configuration as JSON to `path`."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def _through(value: Tensor, rounded: Tensor) -> Tensor:
+    return value + (rounded - value).detach()
+
+
+def whole_weights(weight: Tensor) -> Tensor:
+    """Weights rounded to 1/256 and cut to +-127/256."""
+    bounded = weight.clamp(-127 / 256, 127 / 256)
+    return _through(bounded, torch.round(bounded * 256) / 256)
+
+
+def whole_relu(sums: Tensor) -> Tensor:
+    """Activations: whole numbers of 1/32 from 0 to 127."""
+    bounded = sums.clamp(0, ACTIVATION_MAX * UNIT)
+    return _through(bounded, torch.floor(bounded / UNIT + 0.5) * UNIT)
+
+
+def whole_bias(bias: Tensor) -> Tensor:
+    """Biases rounded to 1/8192."""
+    return _through(bias, torch.round(bias * 2**BIAS_SHIFT) / 2**BIAS_SHIFT)
+
+
+class WholeConv(nn.Conv2d):
+    """A convolution with rounded weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, out, h, w) sums."""
+        bias = None if self.bias is None else whole_bias(self.bias)
+        return F.conv2d(x, whole_weights(self.weight), bias, padding=self.padding)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Latent frames to be coded, all float32 on one device; N of them.
+
+    kept, change, values: (N, C, h, w) last kept symbols, change before and true symbols, in units; mask: (N, h, w) bool; facts:
+    (N, FACTS, h, w) activations; kind: (N, h, w) int64.
+    """
+
+    kept: Tensor
+    change: Tensor
+    values: Tensor
+    mask: Tensor
+    facts: Tensor
+    kind: Tensor
+
+
+def squash(symbols: Tensor) -> Tensor:
+    """Activations of symbols in units, rounded as the tables of the coder are."""
+    size = torch.floor(16 * torch.log2(1 + symbols.abs() / 4) + 0.5).clamp(max=ACTIVATION_MAX)
+    return torch.sign(symbols) * size * UNIT
+
+
+class PriorNet(nn.Module):
+    """Means and scales of all values of a latent frame in four passes."""
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, e, w, k = config.channels, config.embed, config.width, config.known
+        self.embed = WholeConv(2 * c, e, 1)
+        self.near = WholeConv(e, w, 3, padding=1, bias=False)
+        self.own = WholeConv(c, w, 1, bias=False)
+        self.facts = WholeConv(FACTS, w, 1)
+        self.tell = nn.ModuleList(WholeConv(c, k, 1) for _ in range(PASSES))
+        self.beside = nn.ModuleList(WholeConv(k, w, 3, padding=1, bias=False) for _ in range(PASSES))
+        self.down = nn.ModuleList(WholeConv(w, w, 1) for _ in range(PASSES))
+        self.leave = nn.ModuleList(WholeConv(w, 4 * c, 1) for _ in range(PASSES))
+        bias = torch.zeros(4, c)
+        bias[1], bias[2], bias[3] = 0.75, 0.25, -1.0  # gate, share of the neighbours, log scale
+        for layer in self.leave:
+            start_at_zero(layer)
+            layer.get_parameter("bias").data.copy_(bias.flatten())
+
+    def schedule(self, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(4, C, h, w) floats each: which values are known before each pass, and which are coded in it."""
+        y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+        lead = torch.tensor(PHASE_LEAD, device=device)[2 * (y % 2) + x % 2]  # (h, w)
+        group = torch.arange(self.config.channels, device=device) % PASSES
+        order = (group[:, None, None] - lead) % PASSES  # (C, h, w): the pass of each value
+        number = torch.arange(PASSES, device=device).view(-1, 1, 1, 1)
+        return (order < number).float(), (order == number).float()
+
+    def forward(self, frames: Frames) -> tuple[Tensor, Tensor]:
+        """(mean in steps, log2 of the scale in steps), each (N, C, h, w) float32."""
+        height, width = frames.kept.shape[2:]
+        known, coded = self.schedule(height, width, frames.kept.device)
+        trunk = self.trunk(frames)
+        difference = frames.values - frames.kept
+        outside = F.pad(torch.ones(1, 1, height, width, device=known.device), (1, 1, 1, 1))
+        mean = torch.zeros_like(frames.kept)
+        scale = torch.zeros_like(frames.kept)
+        for number in range(PASSES):
+            seen = difference * known[number]
+            told = whole_relu(self.tell[number](squash(seen)))
+            hidden = whole_relu(self.beside[number](told) + self.down[number](trunk))
+            shift, gate, share, log2 = self.leave[number](hidden).float().unflatten(1, (4, -1)).unbind(1)
+            count = around(F.pad(known[number][None], (1, 1, 1, 1)) * outside)
+            beside = around(F.pad(seen, (1, 1, 1, 1))) / count.clamp_min(1)
+            found = shift + (gate.clamp(0, 1.5) * frames.kept + share.clamp(-0.5, 1.5) * beside) / 4
+            mean = mean + found * coded[number]
+            scale = scale + log2 * coded[number]
+        return mean, scale.clamp(SCALE_LOW / SCALE_OCTAVE, (SCALES - 1 + SCALE_LOW) / SCALE_OCTAVE)
+
+    def trunk(self, frames: Frames) -> Tensor:
+        """(N, W, h, w) what the past says."""
+        past = torch.cat([squash(frames.kept), squash(frames.change)], dim=1)
+        embedded = whole_relu(self.embed(past))
+        return whole_relu(self.near(embedded) + self.own(squash(frames.kept)) + self.facts(frames.facts * UNIT))
+
+    def bits(self, frames: Frames) -> Tensor:
+        """(N, h, w) bits of each token, 0 where it is dropped."""
+        mean, log2 = self.forward(frames)
+        finer = torch.exp2((frames.kind - 1).clamp_min(0).float()).unsqueeze(1)
+        bits = laplace_bits(frames.values / 4 * finer, mean * finer, torch.exp2(log2) * finer)
+        return bits.sum(1) * frames.mask
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The network as the coder reads it: int8 weights with inputs first, int32 biases, see `latcomp.container.prior`."""
+        def matrix(layer: nn.Module) -> np.ndarray:
+            whole = torch.round(layer.weight.detach().clamp(-127 / 256, 127 / 256) * 2**WEIGHT_SHIFT)  # type: ignore[operator, union-attr]
+            return whole.permute(2, 3, 1, 0).reshape(-1, whole.shape[0]).to(torch.int8).cpu().numpy()
+
+        def vector(layer: nn.Module) -> np.ndarray:
+            return torch.round(layer.bias.detach() * 2**BIAS_SHIFT).to(torch.int32).cpu().numpy()  # type: ignore[operator, union-attr]
+
+        found = {
+            "embed": matrix(self.embed), "embed_bias": vector(self.embed), "near": matrix(self.near), "own": matrix(self.own),
+            "facts": matrix(self.facts), "trunk_bias": vector(self.facts),
+        }  # fmt: skip
+        for number in range(PASSES):
+            found[f"known{number}"], found[f"known{number}_bias"] = matrix(self.tell[number]), vector(self.tell[number])
+            found[f"beside{number}"] = matrix(self.beside[number])
+            found[f"down{number}"], found[f"down{number}_bias"] = matrix(self.down[number]), vector(self.down[number])
+            channels = self.config.channels
+            found[f"leave{number}"] = matrix(self.leave[number]).reshape(-1, 4, channels)
+            found[f"leave{number}_bias"] = vector(self.leave[number]).reshape(4, channels)
+        return found
+
+
+def around(padded: Tensor) -> Tensor:
+    """(N, C, h, w) sums over the eight neighbours of (N, C, h + 2, w + 2)."""
+    return F.avg_pool2d(padded, 3, stride=1) * 9 - padded[:, :, 1:-1, 1:-1]
