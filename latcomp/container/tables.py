@@ -45,18 +45,18 @@ class Tables:
     @lru_cache(maxsize=4096)  # noqa: B019  a prior lives as long as the process
     def model(self, context: int) -> Any:
         """The coder's model of one context."""
-        from constriction.stream import model
+        import constriction
 
-        return model.Categorical((self.frequencies[context].astype(np.float64) - 1), perfect=False)
+        return constriction.stream.model.Categorical((self.frequencies[context].astype(np.float64) - 1), perfect=False)
 
 
 class TableEncoder:
     """Encodes arrays of symbols under contexts into bytes."""
 
     def __init__(self) -> None:
-        from constriction.stream import queue
+        import constriction
 
-        self._coder = queue.RangeEncoder()
+        self._coder = constriction.stream.queue.RangeEncoder()
 
     def put(self, symbols: np.ndarray, contexts: np.ndarray, tables: Tables) -> None:
         """Append symbols (n,) int32, each in the table of its context (n,) uint8; values of one table stand together."""
@@ -69,10 +69,10 @@ class TableEncoder:
 
     def put_wide(self, values: np.ndarray, size: int) -> None:
         """Append values (n,) from 0 to `size` - 1 that are all equally likely; size is at most 2**24."""
-        from constriction.stream import model
+        import constriction
 
         if len(values):
-            self._coder.encode(values.astype(np.int32), model.Uniform(size))
+            self._coder.encode(values.astype(np.int32), constriction.stream.model.Uniform(size))
 
     def finish(self) -> bytes:
         """The bytes of everything that was put in."""
@@ -104,9 +104,9 @@ class TableDecoder:
 
     def take_wide(self, count: int, size: int) -> np.ndarray:
         """(count,) int32 values from 0 to `size` - 1."""
-        from constriction.stream import model
+        import constriction
 
-        return self._decode(model.Uniform(size), count) if count else np.zeros(0, np.int32)
+        return self._decode(constriction.stream.model.Uniform(size), count) if count else np.zeros(0, np.int32)
 
     def _decode(self, model: Any, count: int) -> np.ndarray:
         try:
