@@ -84,11 +84,11 @@ class TableDecoder:
 
     def __init__(self, data: bytes | memoryview) -> None:
         """Raises `DamagedFileError` when the data are not whole words."""
-        from constriction.stream import queue
+        import constriction
 
         if len(data) % WORD.itemsize:
             raise DamagedFileError("coded values are not whole words")
-        self._coder = queue.RangeDecoder(np.frombuffer(data, WORD).astype(np.uint32))
+        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, WORD).astype(np.uint32))
 
     def take(self, contexts: np.ndarray, tables: Tables) -> np.ndarray:
         """(n,) int32 symbols under contexts (n,) uint8. Raises `DamagedFileError` when the data cannot hold them."""
