@@ -78,3 +78,21 @@ def lit(
         data=data, out=out, minutes=minutes, steps=steps, resume=resume, device=device, preset=preset, seed=seed,
         tokenizer=tokenizer,
     )  # fmt: skip
+
+
+@app.command("prior")
+def prior(
+    data: Data, out: Out, minutes: Minutes = None, steps: Steps = None, resume: Resume = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="The tokenizer whose tokens it codes.")
+    ] = None,
+    device: Device = "auto", preset: Preset = "default", seed: Seed = 0, force: Force = False,
+) -> None:  # fmt: skip
+    """Train a prior, which tokens and masks are coded under, for a frozen tokenizer."""
+    _check(data, out, minutes, steps, resume, force)
+    from latcomp.training.prior import train
+
+    train(
+        data=data, out=out, minutes=minutes, steps=steps, resume=resume, device=device, preset=preset, seed=seed,
+        tokenizer=tokenizer,
+    )  # fmt: skip

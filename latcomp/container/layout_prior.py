@@ -25,7 +25,7 @@ from latcomp.container.prior import (
 from latcomp.container.tables import TableDecoder, TableEncoder, Tables
 from latcomp.errors import DamagedFileError, UsageError
 
-SHARE = np.array([0, 64, 32, 21, 16, 13, 11, 9, 8], np.int32)  # 64 over the number of neighbours
+SHARE = np.array([0, 256, 128, 85, 64, 51, 43, 37, 32], np.int32)  # 256 over the number of neighbours
 ESCAPES = 1 << 18
 AGE_MAX = 255
 
@@ -153,7 +153,7 @@ class FrameCoder:
             count += places < len(self.known) - 1
         if total is None:
             return np.zeros_like(self.known[: len(rows), channels])
-        return (total * SHARE[count][:, None]) >> 3
+        return (total * SHARE[count][:, None]) >> 5
 
     def put(self, parts: list[Part], multiples: np.ndarray) -> None:
         """Take the whole multiples (m,) of a pass, in the order it gave its parts."""

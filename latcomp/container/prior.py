@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from latcomp.container.format import SYMBOL_MAX, SYMBOL_MIN
 from latcomp.container.tables import Tables
 
 ACTIVATION_MAX = 127  # largest activation, in 1/32
@@ -24,6 +25,7 @@ FACTS = 24
 SQUASH_LIMIT = 4095
 MEAN_BITS = 4  # means are in 1/16 units
 STEP_MEAN_BITS = 6  # and a step is at least four units: the network's own part is in 1/64 steps
+GATE_MAX, SHARE_MIN = 1536, -512  # bounds of gate and share, in 1/1024
 SCALE_OCTAVE = 4  # scale classes an octave
 SCALE_LOW = -18  # class 0 is 2**(-18 / 4) steps
 SCALES = 44
@@ -201,13 +203,15 @@ def parameters_of(sums: np.ndarray, kept: np.ndarray, beside: np.ndarray) -> tup
     """(mean in 1/16 units, scale class), each (n, c) int32, from the last layer's sums (n, 4, c).
 
     kept: (n, c) last kept values, beside: (n, c) mean difference of known neighbours to theirs in 1/8 units. mean = gate x kept + share x
-    beside + shift.
+    beside + shift, cut to what a symbol may be, so that no distance to it passes the escapes.
     """
-    whole = np.floor(sums * np.float32(2.0**-7) + np.float32(0.5)).astype(np.int32)  # shift in 1/64 steps, gate and share in 1/64
-    gate = np.clip(whole[:, 1], 0, 96)
-    share = np.clip(whole[:, 2], -32, 96)
-    mean = whole[:, 0] + ((gate * kept) >> 2) + ((share * beside) >> 5)
+    shift = np.floor(sums[:, 0] * np.float32(2.0**-7) + np.float32(0.5)).astype(np.int32)  # 1/64 steps
+    gates = np.floor(sums[:, 1:3] * np.float32(2.0**-3) + np.float32(0.5)).astype(np.int32)  # 1/1024
+    gate = np.clip(gates[:, 0], 0, GATE_MAX)
+    share = np.clip(gates[:, 1], SHARE_MIN, GATE_MAX)
+    mean = shift + ((gate * kept) >> 6) + ((share * beside) >> 9)
     scale = np.floor(sums[:, 3] * np.float32(2.0**-11) + np.float32(0.5)).astype(np.int32) - SCALE_LOW
+    mean = np.clip(mean, SYMBOL_MIN << MEAN_BITS, SYMBOL_MAX << MEAN_BITS)
     return mean, np.clip(scale, 0, SCALES - 1)
 
 

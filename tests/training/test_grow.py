@@ -1,0 +1,72 @@
+"""More channels for a trained tokenizer, and what the training's decoder sees."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from latcomp.training import tokenizer
+from latcomp.training.components import start_from_components
+from latcomp.training.data import load_clips, random_crop, to_rgb
+from latcomp.training.grow import grow
+from latcomp.training.hold import fine_field, hold
+from latcomp.training.rate import PreviousFramePrior
+
+
+def test_growing_keeps_what_was_learnt_and_lowers_the_error(clips: Path) -> None:
+    found = load_clips(clips, 20, 96)
+    config = tokenizer.PRESETS["tiny"].config
+    narrow = tokenizer.Tokenizer(config)
+    before = PreviousFramePrior(16, start_from_components(narrow, found, seed=0, crops=20))
+    wide = tokenizer.Tokenizer(replace(config, channels=24))
+    prior = PreviousFramePrior(24, torch.ones(24))
+    states = {"tokenizer": narrow.state_dict(), "prior": before.state_dict()}
+    pixels = to_rgb(random_crop(found, 0, 1, 1, 8, 64)[None])
+    import latcomp.training.grow as module
+
+    module_side = module.random_crop  # the generated clips are smaller than the crops of real training
+
+    def smaller(clips: object, seed: int, step: int, item: int, frames: int, side: int) -> object:
+        return module_side(found, seed, step, item, frames, 64)
+
+    module.random_crop = smaller  # type: ignore[assignment]
+    try:
+        grow(wide, prior, states, found, seed=0)
+    finally:
+        module.random_crop = module_side
+    with torch.no_grad():
+        latents = wide.encode(pixels)[0]
+        assert torch.allclose(latents[:, :16], narrow.encode(pixels)[0], atol=1e-5)
+        errors = [
+            (model.decode(model.encode(pixels)[0])[0] - pixels)[:, :, 4:].square().mean() for model in (narrow, wide)
+        ]
+    assert errors[1] < errors[0]
+    assert torch.equal(prior.net[0].weight[:, :16], before.net[0].weight[:, :16])
+    assert torch.equal(prior.net[0].weight[:, -1], before.net[0].weight[:, -1])
+
+
+def test_held_latents_rest_until_they_change_and_pass_gradients_through() -> None:
+    latents = torch.full((1, 12, 4, 2, 2), 0.4)
+    latents[:, :, 1] += 0.2  # within the hysteresis
+    latents[:, :, 2:] += 3.0
+    latents.requires_grad_()
+    found = hold(latents, torch.zeros(1), torch.zeros(1, 1, 2, 2))
+    assert found.kept[0, 0, :, 0, 0].tolist() == [True, False, True, False]
+    assert torch.equal(found.values[:, :, 0], found.values[:, :, 1])
+    found.values.sum().backward()
+    assert torch.equal(latents.grad, torch.ones_like(latents))
+
+
+def test_finer_positions_are_rounded_finer_until_most_of_them_changes() -> None:
+    latents = torch.full((1, 12, 3, 2, 2), 0.3)
+    latents[:, :, 2] = 5.2
+    found = hold(latents, torch.zeros(1), torch.full((1, 1, 2, 2), 2.0))
+    assert torch.allclose(found.values[:, :, 0], torch.tensor(0.25))
+    assert torch.allclose(found.values[:, :, 2], torch.tensor(5.0))
+    assert found.octaves[0, 0, :, 0, 0].tolist() == [2.0, 2.0, 0.0]
+
+
+def test_fine_fields_are_blocks_and_leave_half_of_the_crops_alone() -> None:
+    fields = fine_field(200, 8, 8, torch.Generator().manual_seed(0))
+    assert torch.equal(fields[:, :, :4, :4], fields[:, :, :1, :1].expand(-1, -1, 4, 4))
+    assert 0.3 < (fields.amax((1, 2, 3)) > 0).float().mean() < 0.6

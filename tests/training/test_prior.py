@@ -1,0 +1,99 @@
+"""Training of the prior: the network and the coder do the same sums, and what is trained codes real tokens."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from latcomp.codec import encode, open_lat
+from latcomp.container.layout_prior import FrameCoder
+from latcomp.container.prior import FRACTIONS, Prior, on_grid
+from latcomp.container.steps import log_step_of
+from latcomp.selection import SelectionRule
+from latcomp.tokenizer.registry import find_prior, load_prior
+from latcomp.training import prior as training
+from latcomp.training import tokenizer
+from latcomp.training.prior_net import PriorConfig, PriorNet
+
+CHANNELS = 10
+
+
+def latents(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    walk = np.cumsum(rng.normal(0, 1, (CHANNELS, 16, 6, 7)) * (rng.random((1, 1, 6, 7)) < 0.5), axis=1)
+    return (walk * np.linspace(4, 0.3, CHANNELS)[:, None, None, None]).astype(np.float16)
+
+
+def random_net() -> PriorNet:
+    torch.manual_seed(1)
+    net = PriorNet(PriorConfig(channels=CHANNELS, embed=8, width=16, known=8))
+    for layer in net.leave:
+        torch.nn.init.normal_(layer.get_parameter("weight"), std=0.1)
+    return net.eval()
+
+
+def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
+    """What was trained is what is used: whole-number passes against the network, to the rounding of the mean's last digits."""
+    net = random_net()
+    prior = Prior(net.arrays(), "", "test")
+    step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
+    example = training.make_example([latents(3)], rule, step, 0, 0, 0)
+    with torch.no_grad():
+        mean, scale = net(training.frames_of([example], CHANNELS, torch.device("cpu")))
+    compared = 0
+    for t, (state, mask, kinds, values, _) in enumerate(training.walk(example, CHANNELS)):
+        if not mask.any():
+            continue
+        coder = FrameCoder(prior, state, mask, kinds, log_step_of(example.step_scale), 2)
+        for parts, nearest, fraction, found in coder.passes():
+            start = 0
+            for part in parts:
+                size = part.shape[0] * part.shape[1]
+                places = coder.places[part.rows]
+                wanted = mean[t].flatten(1)[part.channels][:, places].T.numpy() * 64  # 1/16 units
+                classes = np.clip(np.floor(scale[t].flatten(1)[part.channels][:, places].T.numpy() * 4 + 0.5) + 18, 0, 43)
+                anchor, octaves = coder.anchor[part.rows, part.channels], coder.octaves[part.rows]
+                near, rest, on = on_grid(np.rint(wanted).astype(np.int32), classes.astype(np.int32), anchor, octaves, 2)
+                here = slice(start, start + size)
+                distance = (nearest[here] - near.reshape(-1)) * 8 + fraction[here] - rest.reshape(-1)
+                assert np.abs(distance).max() <= 1
+                assert (found[here] == on.reshape(-1)).mean() > 0.99
+                start += size
+                compared += size
+            coder.put(parts, coder.multiples_of(parts, values))
+        assert np.array_equal(coder.values(), values)
+    assert compared > 1000
+
+
+def test_tables_follow_what_was_counted() -> None:
+    net = random_net()
+    prior = Prior(net.arrays(), "", "test")
+    step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
+    tables = training.count_tables(prior, [training.make_example([latents(3)], rule, step, 0, i, 0) for i in range(3)], CHANNELS)
+    assert tables["table_kinds"].shape[1] == 4
+    assert (tables["table_mask"].sum(1, dtype=np.int64) == 2**24).all()
+    sizes = {len(table) for table in Prior(net.arrays() | tables, "", "test").value_tables.frequencies}
+    assert min(sizes) == 8
+    assert max(sizes) == 256
+    assert len(Prior(net.arrays() | tables, "", "test").value_tables) == 44 * FRACTIONS
+
+
+def test_a_trained_prior_is_found_beside_its_tokenizer_and_codes_video(clips: Path, tmp_path: Path) -> None:
+    base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+    folder = training.train(clips, base / "prior", steps=3, preset="tiny", tokenizer=base)
+    assert find_prior(base) == folder
+    assert load_prior(folder).channels == 16
+    sizes, arrays = [], []
+    for coding in ("context", "zstd"):
+        file = io.BytesIO()
+        result = encode(clips / "clip-1.mp4", file, tokenizer=base, coding=coding, device="cpu")
+        sizes.append(result.stats["bytes_tokens"])
+        file.seek(0)
+        with open_lat(file, tokenizer=base, device="cpu") as lat:
+            assert lat.header.units == 4
+            groups = list(lat)
+        arrays.append([(group.tokens, group.mask, group.octaves) for group in groups])
+    for one, other in zip(*arrays, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert "bits_per_token" in (folder / "README.md").read_text()
