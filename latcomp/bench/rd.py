@@ -1,0 +1,204 @@
+"""Rate and distortion of latcomp beside other codecs, clip by clip: the same frames in, the same metrics out."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latcomp import __version__
+from latcomp.bench import rivals
+from latcomp.bench.metrics import VideoComparison
+from latcomp.bench.rd_figures import MEAN, RdRow, figures_of
+from latcomp.bench.rd_source import SourceClip, read_clip
+from latcomp.codec.settings import EncodeSettings
+from latcomp.errors import OutputError, UsageError
+from latcomp.tokenizer import registry
+
+if TYPE_CHECKING:
+    from latcomp.bench.rd_latents import LatentBench
+
+LATCOMP = "latcomp"
+CODECS = (LATCOMP, *rivals.RIVALS, "raw-fp16", "int8-zstd")
+QUALITIES = (1.0, 3.0, 5.0, 7.0, 9.0)
+
+Watcher = Callable[[str], None]
+"""Called with what is being measured now, in a few words."""
+
+
+@dataclass(frozen=True)
+class RdSettings:
+    """What to measure. Raises `UsageError` for unknown codecs and values out of range."""
+
+    codecs: tuple[str, ...] = CODECS
+    qualities: tuple[float, ...] = QUALITIES
+    """Of latcomp."""
+    square: int | None = None
+    """Scale clips to this shorter side and cut the square out of their middle."""
+    at: tuple[float, ...] = ()
+    """Bits per pixel at which qualities are read off the curves."""
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of clips over which there are means of their own."""
+    tokenizer: str | Path | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.codecs if name not in CODECS]
+        if unknown or not self.codecs:
+            raise UsageError(f"codec {', '.join(unknown) or 'list'} is not known: choose from {', '.join(CODECS)}")
+        for quality in self.qualities:
+            EncodeSettings(quality=quality)
+        if not all(0 < rate < np.inf for rate in self.at):
+            raise UsageError("--at takes bits per pixel above 0, such as 0.03,0.05,0.07")
+
+
+class RdBench:
+    """Measures clips one after the other; `figures` holds all that were measured so far.
+
+    Raises `UsageError` for clips of one name, and for groups of clips that are not among them. Codecs that this PyAV lacks are left
+    out; `missing` names them.
+    """
+
+    def __init__(self, clips: Sequence[Path], settings: RdSettings) -> None:
+        names = [clip.stem for clip in clips]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or MEAN in names:
+            raise UsageError(f"clips are told apart by name, and {', '.join(twice) or MEAN} is taken: rename a clip")
+        for group, members in settings.groups.items():
+            strange = [name for name in members if name not in names]
+            if strange or not members:
+                raise UsageError(f"group {group} names {', '.join(strange) or 'no clip'}, which is not among the clips")
+        self.settings = settings
+        self.missing = [name for name in settings.codecs if name in rivals.RIVALS and not rivals.RIVALS[name].at_hand]
+        self.codecs = [name for name in settings.codecs if name not in self.missing]
+        self.rows: list[RdRow] = []
+        self.sources: dict[str, dict[str, Any]] = {}
+        self._latents: LatentBench | None = None
+
+    def run(self, path: Path, watch: Watcher | None = None) -> dict[str, float]:
+        """Measure one clip with every codec; returns the seconds each took, measuring included."""
+        seconds: dict[str, float] = {}
+        with tempfile.TemporaryDirectory(prefix="latcomp-") as folder:
+            clip = read_clip(path, Path(folder), self.settings.square)
+            self.sources[clip.name] = {
+                "frames": len(clip.rgb), "width": clip.width, "height": clip.height, "fps": float(clip.rate),
+            }  # fmt: skip
+            found = []
+            for codec in self.codecs:
+                began = time.perf_counter()
+                for row in self._rows(codec, clip, watch or _ignore):
+                    found.append(row)
+                seconds[codec] = time.perf_counter() - began
+        self.rows += found
+        return seconds
+
+    def figures(self) -> dict[str, Any]:
+        """What `bench rd --json` prints, of the clips measured so far."""
+        settings = self.settings
+        return {
+            "version": __version__,
+            "square": settings.square,
+            "sources": self.sources,
+            **figures_of(self.rows, LATCOMP, settings.groups, settings.at),
+        }
+
+    def _rows(self, codec: str, clip: SourceClip, watch: Watcher) -> Iterator[RdRow]:
+        if codec == LATCOMP:
+            for quality in self.settings.qualities:
+                watch(f"{clip.name}: {codec} -Q {quality:g}")
+                yield self._latcomp(clip, quality)
+        elif codec in rivals.RIVALS:
+            for crf in rivals.RIVALS[codec].crfs:
+                watch(f"{clip.name}: {codec} crf {crf}")
+                yield self._rival(clip, rivals.RIVALS[codec], crf)
+        else:
+            watch(f"{clip.name}: {codec}")
+            yield self._latent(clip, codec)
+
+    def _latcomp(self, clip: SourceClip, quality: float) -> RdRow:
+        from latcomp.codec import decode_frames, encode
+
+        settings = self.settings
+        file = io.BytesIO()
+        result = encode(clip.path, file, quality=quality, audio=False, device=settings.device, tokenizer=settings.tokenizer)
+        file.seek(0)
+        folder = registry.find_tokenizer(settings.tokenizer)
+        clock = Clock(frame.pixels for frame in decode_frames(file, device=settings.device, tokenizer=folder))
+        preset = str(result.stats["tokenizer"]["name"])
+        return measured(clip, LATCOMP, preset, quality, result.stats["bpp"], clock, result.encode_seconds, clock)
+
+    def _rival(self, clip: SourceClip, rival: rivals.Rival, crf: int) -> RdRow:
+        coded = rivals.encode(rival, clip, crf)
+        frames, seconds = rivals.decode(rival, coded)
+        bpp = coded.size_bytes * 8 / clip.pixels
+        return measured(clip, rival.name, rival.preset, crf, bpp, rivals.to_rgb(frames, clip), coded.encode_seconds, seconds)
+
+    def _latent(self, clip: SourceClip, codec: str) -> RdRow:
+        from latcomp.bench.rd_latents import LatentBench, pack
+
+        if self._latents is None:
+            self._latents = LatentBench(self.settings.tokenizer, self.settings.device)
+        bench = self._latents
+        latents, seconds = bench.encode(clip)
+        began = time.perf_counter()
+        packed = pack(latents, codec)
+        seconds += time.perf_counter() - began
+        clock = Clock(bench.decode(packed, clip))
+        bpp = packed.size_bytes * 8 / clip.pixels
+        return measured(clip, codec, bench.tokenizer.config.name, None, bpp, clock, seconds, clock)
+
+
+class Clock:
+    """Passes frames on and counts the seconds that making them took, without those of whoever takes them."""
+
+    def __init__(self, frames: Iterable[np.ndarray]) -> None:
+        self._frames = iter(frames)
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        while True:
+            began = time.perf_counter()
+            frame = next(self._frames, None)
+            self.seconds += time.perf_counter() - began
+            if frame is None:
+                return
+            yield frame
+
+
+def measured(
+    clip: SourceClip, codec: str, preset: str, setting: float | None, bpp: float, frames: Iterable[np.ndarray],
+    encode_seconds: float, decode: Clock | float,
+) -> RdRow:  # fmt: skip
+    """The row of a clip as decoded: frames (H, W, 3) uint8 RGB. Raises `OutputError` when they are more or fewer than the clip's."""
+    comparison = VideoComparison(clip.color.matrix)
+    count = 0
+    for frame in frames:
+        if count < len(clip.rgb):
+            comparison.add(clip.rgb[count], frame)
+        count += 1
+    if count != len(clip.rgb):
+        raise OutputError(f"{clip.name}: {codec} made {count} frames of {len(clip.rgb)}")
+    result = comparison.result()
+    seconds = decode.seconds if isinstance(decode, Clock) else decode
+    return RdRow(
+        clip.name, codec, preset, setting, bpp, result["psnr_rgb"], result["psnr_y"], result["ms_ssim_y"], encode_seconds, seconds
+    )
+
+
+def _ignore(text: str) -> None:
+    """Nobody watches."""
+
+
+def bench_rd(clips: Sequence[Path], settings: RdSettings | None = None) -> dict[str, Any]:
+    """What `bench rd --json` prints, for some clips."""
+    bench = RdBench(clips, settings or RdSettings())
+    for clip in clips:
+        bench.run(clip)
+    return bench.figures()
+

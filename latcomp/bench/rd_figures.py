@@ -1,0 +1,144 @@
+"""From measured points to figures: BD-rates, means over clips, and qualities at given rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from latcomp.bench.bdrate import Point, bd_rate, mean_of, ms_ssim_db, quality_at
+
+MEASURES = ("psnr_y", "ms_ssim_y")
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class RdRow:
+    """One clip, coded by one codec at one setting."""
+
+    clip: str
+    codec: str
+    preset: str
+    """The encoder's preset; for latcomp and latents the tokenizer."""
+    setting: float | None
+    """latcomp: quality; x264, x265, svtav1: CRF; None where there is nothing to set."""
+    bpp: float
+    """Bits per pixel of the video alone."""
+    psnr_rgb: float
+    """dB, mean of the frames' dB."""
+    psnr_y: float
+    ms_ssim_y: float
+    """0 to 1, mean of the frames'."""
+    encode_seconds: float
+    decode_seconds: float
+
+
+def quality_of(row: RdRow, measure: str) -> float:
+    """Quality of a row as curves are drawn: dB for every measure."""
+    value = float(getattr(row, measure))
+    return ms_ssim_db(value) if measure == "ms_ssim_y" else value
+
+
+def curve(rows: Iterable[RdRow], clip: str, codec: str, measure: str) -> list[Point]:
+    """(bits per pixel, dB) of one codec on one clip, as measured."""
+    return [(row.bpp, quality_of(row, measure)) for row in rows if row.clip == clip and row.codec == codec]
+
+
+def clips_of(rows: Iterable[RdRow]) -> list[str]:
+    """Names of the clips, in order."""
+    return list(dict.fromkeys(row.clip for row in rows))
+
+
+def curve_codecs(rows: Sequence[RdRow]) -> list[str]:
+    """The codecs that have a setting, and so a curve, in order."""
+    return list(dict.fromkeys(row.codec for row in rows if row.setting is not None))
+
+
+def mean_key(group: str) -> str:
+    """How the mean over a group is called."""
+    return f"mean of {group}"
+
+
+def mean_rows(rows: Sequence[RdRow], name: str = MEAN) -> list[RdRow]:
+    """A row for each codec and setting: the arithmetic mean of every number over the clips, called `name`."""
+    points: dict[tuple[str, float | None], list[RdRow]] = {}
+    for row in rows:
+        points.setdefault((row.codec, row.setting), []).append(row)
+    numbers = ("bpp", "psnr_rgb", "psnr_y", "ms_ssim_y", "encode_seconds", "decode_seconds")
+    return [
+        RdRow(name, codec, same[0].preset, setting, *(float(np.mean([getattr(row, number) for row in same])) for number in numbers))
+        for (codec, setting), same in points.items()
+    ]
+
+
+def bd_rates(rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """`{codec: {clip | "mean" | "mean of GROUP": {psnr_y, ms_ssim_y}}}`: percent more bits of `test` than of each codec.
+
+    None for a clip where the curves share no quality; it is left out of the means.
+    """
+    clips = clips_of(rows)
+    codecs = curve_codecs(rows)
+    if test not in codecs:
+        return {}
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
+    for codec in codecs:
+        if codec == test:
+            continue
+        by_clip = {
+            clip: {name: bd_rate(curve(rows, clip, codec, name), curve(rows, clip, test, name)) for name in MEASURES} for clip in clips
+        }
+        means = {MEAN: clips, **{mean_key(group): [name for name in clips if name in members] for group, members in groups.items()}}
+        found[codec] = by_clip | {
+            key: {name: mean_of(by_clip[clip][name] for clip in members) for name in MEASURES} for key, members in means.items()
+        }
+    return found
+
+
+def without_overlap(rates: Mapping[str, Mapping[str, Mapping[str, float | None]]], clips: Iterable[str]) -> list[str]:
+    """A line for each codec and measure that lacks clips: which ones are left out of its means."""
+    lines = []
+    for codec, by_clip in rates.items():
+        for name in MEASURES:
+            lost = [clip for clip in clips if clip in by_clip and by_clip[clip][name] is None]
+            if lost:
+                lines.append(f"{codec}, {name}: no quality in common on {', '.join(lost)}; left out of the means")
+    return lines
+
+
+def at_rates(rows: Sequence[RdRow], rates: Sequence[float]) -> list[dict[str, Any]]:
+    """`[{codec, bpp, psnr_rgb, psnr_y, ms_ssim_y, clips, missing}]`: means over clips of the quality at each rate.
+
+    clips: how many the means are over; missing: those whose curve does not reach the rate. MS-SSIM is interpolated in dB and
+    averaged as it is, 0 to 1.
+    """
+    found: list[dict[str, Any]] = []
+    for rate in rates:
+        for codec in curve_codecs(rows):
+            read = {
+                clip: {name: quality_at(curve(rows, clip, codec, name), rate) for name in ("psnr_rgb", *MEASURES)}
+                for clip in clips_of(rows)
+            }
+            missing = [clip for clip, values in read.items() if None in values.values()]
+            there = [values for clip, values in read.items() if clip not in missing]
+            found.append(
+                {
+                    "codec": codec,
+                    "bpp": rate,
+                    "psnr_rgb": mean_of(values["psnr_rgb"] for values in there),
+                    "psnr_y": mean_of(values["psnr_y"] for values in there),
+                    "ms_ssim_y": mean_of(1 - 10 ** (-(values["ms_ssim_y"] or 0.0) / 10) for values in there),
+                    "clips": len(there),
+                    "missing": missing,
+                }
+            )
+    return found
+
+
+def figures_of(rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]], rates: Sequence[float]) -> dict[str, Any]:
+    """`{"clips": [...], "bd_rate": {...}}`, and `"at"` where rates are asked for."""
+    figures: dict[str, Any] = {"clips": [asdict(row) for row in rows], "bd_rate": bd_rates(rows, test, groups)}
+    if rates:
+        figures["at"] = at_rates(rows, rates)
+    return figures
