@@ -245,6 +245,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
             raise _Misfit(f"{field.name}: {error}") from None
     if found["prior"] is None and found["units"] != 1:
         raise _Misfit("units of a step need a prior")
+    if found["prior"] is not None and found["coding"] != "int":
+        raise _Misfit("a prior is for a coding of int")
     tokenizer = found["tokenizer"]
     if found["group_latent_frames"] * tokenizer["temporal"] > GROUP_FRAMES_MAX:
         raise _Misfit(f"a group of {found['group_latent_frames']} latent frames has more than {GROUP_FRAMES_MAX} frames")

@@ -89,6 +89,7 @@ class TableDecoder:
         if len(data) % WORD.itemsize:
             raise DamagedFileError("coded values are not whole words")
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, WORD).astype(np.uint32))
+        self._untouched = len(data) > 0
 
     def take(self, contexts: np.ndarray, tables: Tables) -> np.ndarray:
         """(n,) int32 symbols under contexts (n,) uint8. Raises `DamagedFileError` when the data cannot hold them."""
@@ -109,6 +110,7 @@ class TableDecoder:
         return self._decode(constriction.stream.model.Uniform(size), count) if count else np.zeros(0, np.int32)
 
     def _decode(self, model: Any, count: int) -> np.ndarray:
+        self._untouched &= not count
         try:
             return np.asarray(self._coder.decode(model, count), np.int32)
         except (AssertionError, ValueError, RuntimeError) as error:
@@ -116,7 +118,7 @@ class TableDecoder:
 
     def check_end(self) -> None:
         """Raise `DamagedFileError` when data are left over."""
-        if not self._coder.maybe_exhausted():
+        if self._untouched or not self._coder.maybe_exhausted():
             raise DamagedFileError("coded values are left over")
 
 
