@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from latcomp.container import AudioChunk, AudioPacketBytes, Group, Header, Writer
+from latcomp.container import (
+    SYMBOL_MAX,
+    SYMBOL_MIN,
+    AudioChunk,
+    AudioPacketBytes,
+    Group,
+    Header,
+    Prior,
+    Reader,
+    Writer,
+    kinds,
+    mask_prior,
+)
+from latcomp.container.prior import (
+    FACTS,
+    FRACTION_BITS,
+    FRACTIONS,
+    PASSES,
+    REACH,
+    SCALE_LOW,
+    SCALE_OCTAVE,
+    SCALES,
+)
+from latcomp.container.tables import whole_frequencies
 
 
 def header(**changes: Any) -> Header:
@@ -70,16 +95,91 @@ def groups(of: Header, count: int, seed: int = 0, last_frames: int | None = None
     return made
 
 
+def laplace(scale: int, fraction: int) -> np.ndarray:
+    """Weights of one table of values: a Laplace density of the scale class around fraction / 8, and an escape."""
+    size, reach = 2.0 ** ((scale + SCALE_LOW) / SCALE_OCTAVE), int(REACH[scale])
+    edges = np.arange(-reach, reach + 2) - 0.5 - fraction / 2**FRACTION_BITS
+    below = np.where(edges < 0, np.exp(np.minimum(edges, 0) / size) / 2, 1 - np.exp(-np.maximum(edges, 0) / size) / 2)
+    return np.append(np.diff(below), 1e-5)
+
+
+def prior_arrays(channels: int = 6, embed: int = 8, width: int = 16, known: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
+    """Tensors of a small prior whose weights are random, and whose tables are Laplace densities and random ones."""
+    rng = np.random.default_rng(seed)
+
+    def weights(*shape: int, most: int = 40) -> np.ndarray:
+        return rng.integers(-most, most + 1, shape, np.int8)
+
+    def biases(*shape: int) -> np.ndarray:
+        return rng.integers(-20_000, 20_000, shape, np.int32)
+
+    found = {
+        "embed": weights(2 * channels, embed), "embed_bias": biases(embed), "near": weights(9 * embed, width),
+        "own": weights(channels, width), "facts": weights(FACTS, width), "trunk_bias": biases(width),
+    }  # fmt: skip
+    for number in range(PASSES):
+        found |= {
+            f"known{number}": weights(channels, known), f"known{number}_bias": biases(known),
+            f"beside{number}": weights(9 * known, width), f"down{number}": weights(width, width), f"down{number}_bias": biases(width),
+            f"leave{number}": weights(width, 4, channels, most=16),
+            f"leave{number}_bias": biases(4, channels) + np.array([[0], [6144], [2048], [0]], np.int32),
+        }  # fmt: skip
+    found["table_values"] = np.concatenate(
+        [whole_frequencies(laplace(scale, fraction)) for scale in range(SCALES) for fraction in range(FRACTIONS)]
+    )
+    found["table_kinds"] = whole_frequencies(rng.exponential(size=(kinds.CONTEXTS, kinds.KINDS)))
+    found["table_mask"] = whole_frequencies(rng.exponential(size=(mask_prior.CONTEXTS, 2)))
+    return found
+
+
+@lru_cache(maxsize=16)
+def prior(channels: int = 6, seed: int = 0) -> Prior:
+    """A small prior; each pair of channels and seed has a name and a hash of its own."""
+    return Prior(prior_arrays(channels, seed=seed), f"{channels:032x}{seed:032x}", f"prior-{channels}-{seed}")
+
+
+def under(of: Header, prior: Prior, units: int = 4) -> Header:
+    """The header of a file that names this prior."""
+    return replace(of, prior={"name": prior.name, "sha256": prior.sha256}, units=units)
+
+
+def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
+    """Groups of whole steps as groups in units: each token goes on from its last kept value or stands on a grid of its own, by chance."""
+    rng = np.random.default_rng(seed)
+    units = of.units
+    found, kept, held = [], np.zeros((*of.grid, of.channels), np.int32), np.zeros(of.grid, np.uint8)
+    for group in made:
+        tokens, octaves, row = [], [], 0
+        if group.key:
+            kept[:], held[:] = 0, 0
+        for t, mask in enumerate(group.mask):
+            count = int(mask.sum())
+            wanted = np.rint(group.tokens[row : row + count] * units + rng.uniform(-units / 2, units / 2, (count, of.channels)))
+            row += count
+            finer = rng.integers(0, units.bit_length(), count).astype(np.uint8)
+            goes_on = (rng.random(count) < 0.6) & ((t > 0) | (not group.key))
+            finer[goes_on] = held[mask][goes_on]
+            step = np.where(goes_on, units, units >> finer.astype(np.int32))[:, None]
+            anchor = np.where(goes_on[:, None], kept[mask], 0)
+            steps = np.rint((wanted - anchor) / step).astype(np.int32)
+            values = anchor + step * np.clip(steps, -((anchor - SYMBOL_MIN) // step), (SYMBOL_MAX - anchor) // step)
+            kept[mask], held[mask] = values, finer
+            tokens.append(values.astype(np.int32))
+            octaves.append(finer)
+        found.append(replace(group, tokens=np.concatenate(tokens), octaves=np.concatenate(octaves)))
+    return found
+
+
 def audio(place: int) -> AudioChunk:
     """A chunk of two packets."""
     packets = (AudioPacketBytes(place, place - 1, 1024, 1, b"abc" * place), AudioPacketBytes(None, None, 0, 0, b""))
     return AudioChunk(place % 2, packets)
 
 
-def written(of: Header, made: list[Group], sound: bool = True) -> bytes:
+def written(of: Header, made: list[Group], sound: bool = True, prior: Prior | None = None, coding: str = "context") -> bytes:
     """The file of some groups, with an audio chunk before each."""
     out = io.BytesIO()
-    with Writer(out, of) as writer:
+    with Writer(out, of, prior, coding) as writer:
         for group in made:
             if sound:
                 writer.write_audio(audio(group.index + 1))
@@ -87,15 +187,28 @@ def written(of: Header, made: list[Group], sound: bool = True) -> bytes:
     return out.getvalue()
 
 
+def reader_under(data: bytes, prior: Prior) -> Reader:
+    """A reader that has this prior at hand."""
+
+    def find(name: str, sha256: str) -> Prior:
+        assert (name, sha256) == (prior.name, prior.sha256)
+        return prior
+
+    return Reader(io.BytesIO(data), find_prior=find)
+
+
 def same_group(left: Group, right: Group) -> bool:
     """Whether two groups agree in everything, floats bit by bit."""
     return (
         (left.index, left.key, left.first_frame, left.fill) == (right.index, right.key, right.first_frame, right.fill)
+        and left.step_adjust == right.step_adjust
         and left.pts.tolist() == right.pts.tolist()
         and left.mask.tolist() == right.mask.tolist()
         and left.tokens.dtype == right.tokens.dtype
         and left.tokens.shape == right.tokens.shape
         and left.tokens.tobytes() == right.tokens.tobytes()
+        and (left.octaves is None) == (right.octaves is None)
+        and (left.octaves is None or left.octaves.tolist() == right.octaves.tolist())
     )
 
 

@@ -21,11 +21,17 @@ from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, LAYOUT_REPEA
 from latcomp.container.layout_context import encode_context
 from latcomp.container.layout_planes import join_bytes, planes_of_symbols, split_bytes
 from latcomp.container.masks import encode_mask
+from latcomp.container.segment import SegmentState
 from latcomp.container.streams import decode_streams, encode_streams, read_table
-from latcomp.container.tokens import SegmentState, decode_tokens, encode_tokens
+from latcomp.container.tokens import decode_tokens, encode_tokens
 from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import compress, compress_parts, decompress
 from tests.container.make import groups, sized
+
+
+def assert_gives(found: tuple[np.ndarray, np.ndarray | None], tokens: np.ndarray) -> None:
+    """Without a prior, what was decoded is these tokens and no octaves."""
+    assert (found[0] == tokens).all() and found[1] is None
 
 
 def test_context_beats_planes() -> None:
@@ -33,7 +39,7 @@ def test_context_beats_planes() -> None:
     of = sized(30, 40, 24)
     state = SegmentState(of)
     for group in groups(of, 2):
-        layout, data = encode_tokens(group.tokens, group.mask, group.key, state)
+        layout, data = encode_tokens(group.tokens, None, group.mask, group.key, state, 0)
         assert layout == LAYOUT_CONTEXT
         assert len(data) < 0.9 * len(compress(planes_of_symbols(group.tokens)))
 
@@ -44,7 +50,7 @@ def test_planes_for_repeats() -> None:
     of = sized(30, 40, 24)
     tile = rng.integers(-9, 9, (5, 8, 24))
     screen = np.tile(tile, (6, 5, 1)).reshape(-1, 24).astype(np.int32)
-    layout, data = encode_tokens(screen, np.ones((1, 30, 40), bool), True, SegmentState(of))
+    layout, data = encode_tokens(screen, None, np.ones((1, 30, 40), bool), True, SegmentState(of), 0)
     assert layout == LAYOUT_PLANES and len(data) < 2000
 
 
@@ -54,15 +60,15 @@ def test_repeated_tokens_cost_next_to_nothing() -> None:
     state, reading = SegmentState(of), SegmentState(of)
     for group in groups(of, 2, dense=True):
         before = state.last.copy(), state.model
-        layout, data = encode_tokens(group.tokens, group.mask, group.key, state)
+        layout, data = encode_tokens(group.tokens, None, group.mask, group.key, state, 0)
         assert layout == LAYOUT_REPEATS
         flat = group.mask.reshape(8, -1)
         assert len(data) < 0.9 * len(encode_context(group.tokens, flat, group.key, before[0], state.passes, before[1])[0])
-        assert (decode_tokens(layout, data, group.mask, group.key, reading) == group.tokens).all()
+        assert_gives(decode_tokens(layout, data, group.mask, group.key, reading, 0), group.tokens)
     still = np.tile(state.last[:-1], (3, 1))
-    layout, data = encode_tokens(still, np.ones((3, 30, 40), bool), False, state)
+    layout, data = encode_tokens(still, None, np.ones((3, 30, 40), bool), False, state, 0)
     assert layout == LAYOUT_REPEATS and len(data) < 40
-    assert (decode_tokens(layout, data, np.ones((3, 30, 40), bool), False, reading) == still).all()
+    assert_gives(decode_tokens(layout, data, np.ones((3, 30, 40), bool), False, reading, 0), still)
 
 
 def test_small_groups_take_over_weights() -> None:
@@ -70,10 +76,10 @@ def test_small_groups_take_over_weights() -> None:
     of = sized(12, 16, 48)
     made = groups(of, 2)
     alone, after = SegmentState(of), SegmentState(of)
-    encode_tokens(made[0].tokens, made[0].mask, True, after)
+    encode_tokens(made[0].tokens, None, made[0].mask, True, after, 0)
     alone.last[:] = after.last
-    with_weights = encode_tokens(made[1].tokens, made[1].mask, False, alone)[1]
-    without = encode_tokens(made[1].tokens, made[1].mask, False, after)[1]
+    with_weights = encode_tokens(made[1].tokens, None, made[1].mask, False, alone, 0)[1]
+    without = encode_tokens(made[1].tokens, None, made[1].mask, False, after, 0)[1]
     assert len(without) < len(with_weights) - 50
 
 
@@ -98,8 +104,8 @@ def test_states_move_on_alike() -> None:
     of = sized(9, 9, 4)
     writing, reading = SegmentState(of), SegmentState(of)
     for group in groups(of, 4):
-        layout, data = encode_tokens(group.tokens, group.mask, group.key, writing)
-        decode_tokens(layout, data, group.mask, group.key, reading)
+        layout, data = encode_tokens(group.tokens, None, group.mask, group.key, writing, 0)
+        assert_gives(decode_tokens(layout, data, group.mask, group.key, reading, 0), group.tokens)
         assert (writing.last == reading.last).all()
 
 

@@ -39,7 +39,9 @@ def digest(path: Path) -> dict[str, object]:
 def test_golden_files(name: str) -> None:
     """Header, times, masks, tokens and audio of a committed file are what they were when it was written."""
     path = FOLDER / f"{name}.lat"
-    assert digest(path) == json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    wanted = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    wanted["header"] = {"prior": None, "units": 1, **wanted["header"]}  # members that came later, and what files without them mean
+    assert digest(path) == wanted
     with path.open("rb") as file:
         assert check(file) == []
 

@@ -6,13 +6,14 @@ import io
 import json
 import struct
 import zlib
+from dataclasses import MISSING
 from typing import Any
 
 import pytest
 import zstandard
 
 from latcomp.container import MAGIC, Header, Limits, Reader, describe
-from latcomp.container.header import HEADER_FIELDS, pack_header
+from latcomp.container.header import HEADER_FIELDS, REQUIRED, pack_header
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
 from tests.container.make import groups, header, written
 
@@ -30,9 +31,12 @@ def changed(**changes: Any) -> bytes:
 
 
 def test_fields_and_dataclass_agree() -> None:
-    """The declared list and the dataclass name the same members in the same order."""
-    assert [field.name for field in HEADER_FIELDS] == list(Header.__dataclass_fields__)
-    assert [name for name, _ in describe(header())] == list(Header.__dataclass_fields__)
+    """The declared list and the dataclass name the same members, with the same defaults; files and people get them in the list's order."""
+    names = [field.name for field in HEADER_FIELDS]
+    assert sorted(names) == sorted(Header.__dataclass_fields__)
+    assert list(header().to_dict()) == [name for name, _ in describe(header())] == names
+    optional = {name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING}
+    assert optional == {field.name: field.default for field in HEADER_FIELDS if field.default is not REQUIRED}
 
 
 def test_round_trip_of_rare_values() -> None:
@@ -42,6 +46,13 @@ def test_round_trip_of_rare_values() -> None:
         lit={"name": "lit", "sha256": "cd" * 32}, time_base=(1001, 24000), rotation=-90,
     )  # fmt: skip
     assert Reader(io.BytesIO(pack_header(of))).header == of
+
+
+def test_members_that_came_later() -> None:
+    """A header without `prior` and `units` is one without a prior, in whole steps."""
+    members = header().to_dict()
+    assert (members.pop("prior"), members.pop("units")) == (None, 1)
+    assert Reader(io.BytesIO(raw_file(json.dumps(members).encode()))).header == header()
 
 
 def test_members_of_a_later_version_are_ignored() -> None:
@@ -83,7 +94,9 @@ def test_cut_or_flipped_header() -> None:
         {"time_base": [1, 0]}, {"time_base": [0, 1]}, {"time_base": [1]}, {"time_base": 25}, {"color": {"primaries": 1}}, {"audio": {}},
         {"audio": [1]}, {"tokenizer": {}}, {"tokenizer": None}, {"lit": {"name": "x", "sha256": "zz"}}, {"quality": "high"},
         {"step_scale": 0}, {"keep": 2}, {"group_latent_frames": 0}, {"group_latent_frames": 256}, {"segment_groups": 0},
-        {"created_by": 1}, {"created_by": "x" * 2000},
+        {"created_by": 1}, {"created_by": "x" * 2000}, {"prior": "p"}, {"prior": {"name": "p"}}, {"prior": {"name": "p", "sha256": "0"}},
+        {"units": 0}, {"units": 3}, {"units": 8}, {"units": True}, {"units": 4}, {"units": None},
+        {"prior": {"name": "p", "sha256": "ab" * 32}, "coding": "lossless"},
     ],
 )  # fmt: skip
 def test_values_that_do_not_fit(change: dict[str, Any]) -> None:
