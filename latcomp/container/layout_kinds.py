@@ -15,7 +15,7 @@ WHAT = "tokens"
 
 def encode_kinds(tokens: np.ndarray, octaves: np.ndarray, mask: np.ndarray, state: PriorState, units: int) -> tuple[bytes, bytes]:
     """Two zstd frames for tokens (N, C) with octaves (N,) at the kept positions of mask (T, P): values themselves, and changes of tokens
-    that go on from their last kept value. `state` moves on."""
+    that go on from their last kept value; no bytes for no tokens. `state` moves on."""
     kinds = np.empty(len(tokens), np.uint8)
     themselves, changed = np.empty_like(tokens), np.empty_like(tokens)
     row = 0
@@ -29,6 +29,8 @@ def encode_kinds(tokens: np.ndarray, octaves: np.ndarray, mask: np.ndarray, stat
         themselves[rows] = values >> shift
         changed[rows] = (values - np.where(kind[:, None] == 0, kept, 0)) >> shift
         state.move_on(places, values, finer)
+    if not len(tokens):
+        return b"", b""
     return tuple(compress(kinds.tobytes() + planes_of_symbols(planes)) for planes in (themselves, changed))  # type: ignore[return-value]
 
 
@@ -40,7 +42,9 @@ def decode_kinds(
     Raises `DamagedFileError` when the bytes do not give exactly these.
     """
     kept_count, channels = int(np.count_nonzero(mask)), state.kept.shape[1]
-    content = decompress(data, kept_count * (1 + 2 * channels), WHAT)
+    if not kept_count and len(data):
+        raise DamagedFileError(f"{WHAT}: bytes where none belong")
+    content = decompress(data, kept_count * (1 + 2 * channels), WHAT) if kept_count else b""
     size = len(content) - kept_count
     if size not in (kept_count * channels, 2 * kept_count * channels):
         raise DamagedFileError(f"{WHAT}: {len(content)} bytes for {kept_count} x {channels} symbols and kinds")
