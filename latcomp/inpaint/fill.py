@@ -10,6 +10,10 @@ from torch import Tensor
 
 from latcomp.inpaint.model import CONTEXT, Lit
 
+LIT_SHARE = 0.75
+"""The LIT's squared error over hold's below which it is used. Where nothing moves hold's error is mostly rounding, which the tokenizer's
+decoder smooths better than the LIT's correction of the same size."""
+
 
 @dataclass(frozen=True)
 class HeldGroup:
@@ -101,7 +105,7 @@ class Filler:
 
     @torch.inference_mode()
     def fill_best(self, group: HeldGroup, truth: np.ndarray) -> tuple[str, Tensor]:
-        """('lit' or 'hold', the latents so filled): whichever is closer to the true latents (C, T, h, w) at dropped positions.
+        """('lit' or 'hold', the latents so filled): the LIT where it is clearly closer to the true latents (C, T, h, w) at dropped positions.
 
         The choice is what the reader will fill with, so C_fill continues with it.
         """
@@ -114,7 +118,7 @@ class Filler:
         dropped = torch.from_numpy(~group.mask).to(self.device)
         wanted = torch.from_numpy(truth).to(self.device)
         errors = [float(((latents[0] - wanted).square().sum(0) * dropped).sum()) for latents in (painted, held)]
-        if errors[0] < errors[1]:
+        if errors[0] < LIT_SHARE * errors[1]:
             return "lit", painted
         self._context = after_hold
         return "hold", held

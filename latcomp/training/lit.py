@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.codec.settings import pick_device
+from latcomp.codec.settings import DROPPED_CHANGES, FINER_AFTER, HYSTERESIS, PRIOR_UNITS, pick_device
 from latcomp.inpaint.fill import ages_of
 from latcomp.inpaint.model import CONTEXT, GROUP, Lit, LitConfig, lit_macs_per_pixel
-from latcomp.selection import Quantiser, SelectionRule, select_group
+from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.tokenizer.config import TEMPORAL
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
@@ -119,10 +119,12 @@ def make_example(
     crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
     if rng.random() < 0.25:
         crop = crop[:, ::-1]
-    quantiser = Quantiser(step, float(2 ** rng.uniform(*LOG_STEPS)))
+    quantiser = Quantiser(step, float(2 ** rng.uniform(*LOG_STEPS)), hysteresis=HYSTERESIS, units=PRIOR_UNITS)
     share = float(np.exp(rng.uniform(*np.log(KEEP)))) if keep is None else keep
     threshold = threshold_for(crop, share, rule, quantiser)
-    selection, _ = select_group(crop, None, threshold, rule, quantiser)
+    ahead = look_ahead(crop, quantiser, DROPPED_CHANGES)
+    wishes = Wishes(ahead.target, ahead.octaves(FINER_AFTER, quantiser.octaves_most))
+    selection, _ = select_group(crop, None, threshold, rule, quantiser, wishes)
     values = quantiser.dequantise(selection.symbols)
     age = ages_of(selection.mask)
     now = slice(frames - GROUP, frames)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latcomp.codec.settings import HYSTERESIS, pick_device
+from latcomp.codec.settings import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS, pick_device
 from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
 from latcomp.container.kinds import KINDS, KindField
 from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of
@@ -29,12 +29,10 @@ from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
 from latcomp.training.run import TrainingRun
 from latcomp.training.schedule import Schedule
 
-UNITS = 4
 SIDE = 24  # positions a side of a training crop
 LOG_STEPS = (-2.6, 1.9)  # log2 of the step scale, drawn uniformly
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position
 LONGER = 0.3  # share of crops under a longer threshold than the quality's own, as token budgets have
-CHANGES = 1.44  # whole steps, summed over channels, up to which a token is dropped by default
 TABLE_CROPS = 160
 TABLE_TRUST = 24.0  # counts that the shape of a Laplace density weighs in each table
 
@@ -82,14 +80,14 @@ def make_example(latents: list[np.ndarray], rule: SelectionRule, step: np.ndarra
     if rng.random() < 0.25:
         crop = crop[:, ::-1]
     scale = float(2 ** rng.uniform(*LOG_STEPS))
-    quantiser = Quantiser(step, scale, hysteresis=HYSTERESIS, units=UNITS)
-    changes = CHANGES * float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else CHANGES
+    quantiser = Quantiser(step, scale, hysteresis=HYSTERESIS, units=PRIOR_UNITS)
+    changes = DROPPED_CHANGES * float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else DROPPED_CHANGES
     threshold = changes / len(step) * scale
     after = ((), (2, 6), (1, 4), (3,))[int(rng.integers(4))]
     found, cache = [], None
     for group in range(groups):
         part = np.ascontiguousarray(crop[:, group * GROUP : (group + 1) * GROUP])
-        ahead = look_ahead(part, quantiser, CHANGES)
+        ahead = look_ahead(part, quantiser, DROPPED_CHANGES)
         octaves = ahead.octaves(after, 2)
         refine = (octaves[0] > 0) & ahead.whole[0] if group and after else None
         selection, cache = select_group(part, cache, threshold, rule, quantiser, Wishes(ahead.target, octaves, refine))
@@ -110,7 +108,7 @@ def walk(example: Example, channels: int) -> list[tuple[PriorState, np.ndarray, 
             values = selection.symbols[:, t].reshape(channels, -1)[:, places].T
             octaves = selection.octaves[t].reshape(-1)[places]
             if last:
-                kinds = kinds_of(values, octaves, state.kept[places], state.octaves[places], state.first, UNITS)
+                kinds = kinds_of(values, octaves, state.kept[places], state.octaves[places], state.first, PRIOR_UNITS)
                 found.append((state.copy(), mask, kinds, values, octaves))
             state.move_on(places, values, octaves)
     return found
@@ -189,7 +187,7 @@ def count_tables(prior: Prior, examples: list[Example], channels: int) -> dict[s
             for rows, contexts in kind_field.steps():
                 np.add.at(kinds_seen, (contexts, kinds[rows]), 1)
                 kind_field.put(rows, kinds[rows])
-            coder = FrameCoder(prior, state, mask, kinds, log_step_of(example.step_scale), UNITS.bit_length() - 1)
+            coder = FrameCoder(prior, state, mask, kinds, log_step_of(example.step_scale), PRIOR_UNITS.bit_length() - 1)
             for passing, nearest, fraction, scale in coder.passes():
                 multiples = coder.multiples_of(passing, values)
                 off = multiples - nearest
