@@ -5,7 +5,13 @@ Only zstd itself is taken from elsewhere.
 
 from __future__ import annotations
 
+import json
+import math
 import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 import zstandard
@@ -155,6 +161,17 @@ def decode_mask(data: bytes, steps: int, rows: int, columns: int, key: bool, his
     return found
 
 
+def plain_mask(coding: int, data: bytes, steps: int, rows: int, columns: int) -> list[list[list[int]]]:
+    """Mask codings 1 and 2: the stored latent frames."""
+    content = zstandard.decompress(data)
+    bits = [content[place // 8] >> (7 - place % 8) & 1 for place in range(steps * rows * columns)]
+    found = [[bits[(t * rows + y) * columns :][:columns] for y in range(rows)] for t in range(steps)]
+    if coding == 2:
+        for t in range(1, steps):
+            found[t] = [[a ^ b for a, b in zip(*pair, strict=True)] for pair in zip(found[t], found[t - 1], strict=True)]
+    return found
+
+
 def decode_tokens(
     data: bytes, mask: list[list[list[int]]], channels: int, key: bool, last: dict[tuple[int, int], list[int]], model: dict[str, Any]
 ) -> list[list[int]]:
@@ -214,12 +231,7 @@ def decode_repeats(
         empty = [[0] * columns for _ in range(rows)]
         changed = decode_mask(packed, steps, rows, columns, False, [empty, empty])
     else:
-        content = zstandard.decompress(packed)
-        bits = [content[place // 8] >> (7 - place % 8) & 1 for place in range(steps * rows * columns)]
-        changed = [[bits[(t * rows + y) * columns :][:columns] for y in range(rows)] for t in range(steps)]
-        if coding == 2:
-            for t in range(1, steps):
-                changed[t] = [[a ^ b for a, b in zip(*pair, strict=True)] for pair in zip(changed[t], changed[t - 1], strict=True)]
+        changed = plain_mask(coding, packed, steps, rows, columns)
     values = {place: list(token) for place, token in last.items()}
     new = iter(decode_tokens(rest, changed, channels, key, last, model) if rest else [])
     tokens = []
@@ -231,6 +243,333 @@ def decode_repeats(
                 if mask[t][y][x]:
                     tokens.append(values[y, x])
     return tokens
+
+
+class RangeDecoder:
+    """Section 9.3."""
+
+    def __init__(self, data: bytes) -> None:
+        self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
+        self.low, self.range, self.at = 0, 2**64 - 1, 2
+        first, second, *_ = *self.words, 0, 0
+        self.point = first << 32 | second
+
+    def symbol(self, sums: list[int]) -> int:
+        """`sums`: of the frequencies before each symbol, and 2^24."""
+        scale = self.range >> 24
+        q = (self.point - self.low) % 2**64 // scale
+        assert q < 2**24
+        found = bisect_right(sums, q) - 1
+        self.low = (self.low + scale * sums[found]) % 2**64
+        self.range = scale * (sums[found + 1] - sums[found])
+        if self.range < 2**32:
+            self.low, self.range = self.low << 32 & 2**64 - 1, self.range << 32
+            word = self.words[self.at] if self.at < len(self.words) else 0
+            self.point, self.at = (self.point << 32 | word) & 2**64 - 1, self.at + 1
+        return found
+
+    def call(self, numbers: list[int], tables: list[list[int]]) -> list[int]:
+        found = [0] * len(numbers)
+        for place in sorted(range(len(numbers)), key=lambda place: numbers[place]):
+            found[place] = self.symbol(tables[numbers[place]])
+        return found
+
+    def end(self) -> None:
+        if self.range == 2**64 - 1:
+            assert not self.words
+        else:
+            assert self.at >= len(self.words) and (self.point - self.low) % 2**64 < 2**33 - 1
+
+
+def encode_range(intervals: Iterable[tuple[int, int]]) -> bytes:
+    """The words of symbols, each given by the sum of frequencies before its own, and its own: the writer of section 9.3."""
+    low, width, shifts, empty = 0, 2**64 - 1, 0, True
+    for before, frequency in intervals:
+        scale = width >> 24
+        low, width, empty = low + scale * before, scale * frequency, False
+        if width < 2**32:
+            low, width, shifts = low << 32, width << 32, shifts + 1
+    if empty:
+        return b""
+    top = low + 2**32 - 1 >> 32
+    words = [top >> 32 * place & 2**32 - 1 for place in range(shifts, -1, -1)]
+    return struct.pack(f"<{len(words)}I", *words) + (bytes(4) if low + width >> 32 == top else b"")
+
+
+def squash(value: int) -> int:
+    size = min(math.floor(16 * math.log2(1 + min(abs(value), 4095) / 4) + 1 / 2), 127)
+    return size if value >= 0 else -size
+
+
+def act(total: int) -> int:
+    return min(max(total + 128 >> 8, 0), 127)
+
+
+LEAD = [0, 2, 3, 1]
+CALLS = [0, 3, 1, 2]
+PARTS = [0, 256, 128, 85, 64, 51, 43, 37, 32]
+AGE_CLASS = [0, 1, 2, 2, 3]
+BEFORE_CLASS = [0, 1, 1, 2, 2, 2, 3, 3, 3]
+LOG_BOUNDS = [0.5 * 2 ** ((k - 0.5) / 16) for k in range(1, 17)]  # the page gives nine digits; tests compare them
+
+
+class PriorFile:
+    """Section 9.1."""
+
+    def __init__(self, data: bytes) -> None:
+        (length,) = struct.unpack_from("<Q", data)
+        codes = {"I8": "b", "I32": "i", "U32": "I"}
+        self.numbers, self.shapes = {}, {}
+        for name, entry in json.loads(data[8 : 8 + length]).items():
+            if name != "__metadata__":
+                begin, end = entry["data_offsets"]
+                code = codes[entry["dtype"]]
+                raw = data[8 + length + begin : 8 + length + end]
+                self.numbers[name] = list(struct.unpack(f"<{len(raw) // struct.calcsize(code)}{code}", raw))
+                self.shapes[name] = entry["shape"]
+        self.channels = self.shapes["own"][0]
+        self.columns = {name: self._columns(name) for name in self.numbers if name[:5] not in ("table", "leave")}
+        self.reach = [min(max(math.ceil(12 * 2 ** ((size - 18) / 4)) + 2, 3), 127) for size in range(44)]
+        self.kinds, self.mask = self._tables("table_kinds", 56 * [4]), self._tables("table_mask", 384 * [2])
+        self.values = self._tables("table_values", [2 * reach + 2 for reach in self.reach for _ in range(5)])
+        self.escapes = [64 * symbol for symbol in range(262145)]
+
+    def _columns(self, name: str) -> list[list[int]]:
+        values, wide = self.numbers[name], self.shapes[name][-1]
+        return [values[column::wide] for column in range(wide)]
+
+    def _tables(self, name: str, sizes: list[int]) -> list[list[int]]:
+        frequencies = iter(self.numbers[name])
+        found = [[0, *accumulate(next(frequencies) for _ in range(size))] for size in sizes]
+        assert all(sums[-1] == 2**24 for sums in found) and not list(frequencies)
+        return found
+
+    def layer(self, *inputs: tuple[str, list[int]], bias: str) -> list[int]:
+        """`act` of the sum of vectors times matrices, and a bias."""
+        sums = list(self.numbers[bias])
+        for name, vector in inputs:
+            sums = [total + sum(map(mul, vector, column)) for total, column in zip(sums, self.columns[name], strict=True)]
+        return [act(total) for total in sums]
+
+    def leave(self, n: int, c: int, hidden: list[int]) -> list[int]:
+        """The four sums of a channel."""
+        weights, bias, wide = self.numbers[f"leave{n}"], self.numbers[f"leave{n}_bias"], self.channels
+        return [sum(map(mul, hidden, weights[i * wide + c :: 4 * wide])) + bias[i * wide + c] for i in range(4)]
+
+
+class UnderPrior:
+    """What a segment remembers (section 9.2), and how a group is read with it; positions are places."""
+
+    def __init__(self, prior: PriorFile, rows: int, columns: int, units: int) -> None:
+        self.prior, self.rows, self.columns, self.units = prior, rows, columns, units
+        self.log_units = units.bit_length() - 1
+        self.all = range(rows * columns)
+        self.phase = [2 * (place // columns % 2) + place % columns % 2 for place in self.all]
+        self.around = [[self._place(place, j) for j in range(9)] for place in self.all]
+        self.near = [[q for j, q in enumerate(places) if j != 4 and q is not None] for places in self.around]
+        self.start()
+
+    def _place(self, place: int, j: int) -> int | None:
+        y, x = place // self.columns - 1 + j // 3, place % self.columns - 1 + j % 3
+        return y * self.columns + x if 0 <= y < self.rows and 0 <= x < self.columns else None
+
+    def start(self) -> None:
+        self.kept = [[0] * self.prior.channels for _ in self.all]
+        self.change = [[0] * self.prior.channels for _ in self.all]
+        self.octaves, self.age, self.before = [0 for _ in self.all], [0 for _ in self.all], [0 for _ in self.all]
+        self.first = True
+
+    def move_on(self, tokens: dict[int, tuple[list[int], int]]) -> None:
+        """`tokens`: values and octaves by place."""
+        for p in self.all:
+            if p in tokens:
+                values, self.octaves[p] = tokens[p]
+                self.change[p] = [now - last for now, last in zip(values, self.kept[p], strict=True)]
+                self.kept[p] = values
+            else:
+                self.change[p] = [0] * self.prior.channels
+            self.age[p] = 0 if p in tokens else min(self.age[p] + 1, 255)
+            self.before[p] = int(p in tokens)
+        self.first = False
+
+    def masks(self, data: bytes, stored: int, key: bool) -> list[list[int]]:
+        """Mask coding 4: the stored latent frames."""
+        coder, found = RangeDecoder(data), []
+        age, before = ([0 for _ in self.all], [1 for _ in self.all]) if key else (list(self.age), list(self.before))
+        for _ in range(stored):
+            bits: dict[int, int] = {}
+            for order, phase in enumerate(CALLS):
+                places = [p for p in self.all if self.phase[p] == phase]
+                numbers = []
+                for p in places:
+                    near = [bits[q] for q in self.near[p] if q in bits]
+                    k, s = len(near), sum(near)
+                    i = 0 if k == 0 else 1 if s == 0 else 5 if s == k else 2 if 3 * s <= k else 3 if 3 * s <= 2 * k else 4
+                    b = BEFORE_CLASS[sum(before[q] for q in self.near[p])]
+                    numbers.append(((order * 4 + AGE_CLASS[min(age[p], 4)]) * 4 + b) * 6 + i)
+                bits.update(zip(places, coder.call(numbers, self.prior.mask), strict=True))
+            before = [bits[p] for p in self.all]
+            age = [0 if bits[p] else age[p] + 1 for p in self.all]
+            found.append(before)
+        coder.end()
+        return found
+
+    def by_prior(self, data: bytes, mask: list[list[int]], log_step: int) -> Iterator[tuple[list[int], int]]:
+        """Layout 3: values and octaves of each token."""
+        coder = RangeDecoder(data)
+        for frame in mask:
+            places = [p for p in self.all if frame[p]]
+            tokens = self._frame(coder, places, frame, log_step) if places else {}
+            self.move_on(tokens)
+            yield from (tokens[p] for p in places)
+        coder.end()
+
+    def _kinds(self, coder: RangeDecoder, places: list[int]) -> dict[int, int]:
+        kinds: dict[int, int] = {}
+        for phase in CALLS:
+            now = [p for p in places if self.phase[p] == phase]
+            numbers = []
+            for p in now:
+                near = [kinds[q] for q in self.near[p] if q in kinds]
+                i = (2 * sum(near) + (len(near) >> 1)) // len(near) if near else 7
+                numbers.append(8 * (0 if self.first else 1 + 2 * self.octaves[p] + self.before[p]) + i)
+            kinds.update(zip(now, coder.call(numbers, self.prior.kinds), strict=True))
+        assert all(kind <= 1 + self.log_units for kind in kinds.values())
+        return kinds
+
+    def _joined(self, vectors: list[list[int]], p: int) -> list[int]:
+        outside = [0] * len(vectors[0])
+        return [number for q in self.around[p] for number in (outside if q is None else vectors[q])]
+
+    def _frame(self, coder: RangeDecoder, places: list[int], frame: list[int], log_step: int) -> dict[int, tuple[list[int], int]]:
+        prior, channels = self.prior, range(self.prior.channels)
+        kinds = self._kinds(coder, places)
+        past = [[*map(squash, self.kept[p]), *map(squash, self.change[p])] for p in self.all]
+        embedded = [prior.layer(("embed", vector), bias="embed_bias") for vector in past]
+        trunk = {}
+        for p in places:
+            facts = [0] * 24
+            facts[kinds[p]] = 64
+            facts[4:9] = [
+                32 * self.octaves[p], min(16 * self.age[p], 127), 64 * self.before[p], 64 * self.first, min(max(64 + log_step, 0), 127),
+            ]  # fmt: skip
+            facts[9:18] = [0 if q is None else 32 * frame[q] for q in self.around[p]]
+            inputs = ("near", self._joined(embedded, p)), ("own", [squash(v) for v in self.kept[p]]), ("facts", facts)
+            trunk[p] = prior.layer(*inputs, bias="trunk_bias")
+        finer = {p: max(kinds[p] - 1, 0) for p in places}
+        anchor = {p: [0] * len(channels) if kinds[p] else self.kept[p] for p in places}
+        values = {p: list(self.kept[p]) for p in places}
+        known = [[0] * len(channels) for _ in self.all]
+        for n in range(4):
+            told = [prior.layer((f"known{n}", [squash(v) for v in known[p]]), bias=f"known{n}_bias") for p in self.all]
+            listed = []
+            for p in sorted(places, key=lambda place: self.phase[place]):
+                hidden = prior.layer((f"beside{n}", self._joined(told, p)), (f"down{n}", trunk[p]), bias=f"down{n}_bias")
+                for c in channels:
+                    if c % 4 == (n + LEAD[self.phase[p]]) % 4:
+                        have = [known[q][c] for q in self.near[p] if (c - LEAD[self.phase[q]]) % 4 < n]
+                        beside = PARTS[len(have)] * sum(have) >> 5
+                        listed.append((p, c, *self._parameters(prior.leave(n, c, hidden), self.kept[p][c], beside)))
+            self._values(coder, listed, finer, anchor, values)
+            for p, c, _, _ in listed:
+                known[p][c] = values[p][c] - self.kept[p][c]
+        return {p: (values[p], self.octaves[p] if kinds[p] == 0 else finer[p]) for p in places}
+
+    @staticmethod
+    def _parameters(sums: list[int], last: int, beside: int) -> tuple[int, int]:
+        """(mean, scale)."""
+        gate, share = min(max(sums[1] + 4 >> 3, 0), 1536), min(max(sums[2] + 4 >> 3, -512), 1536)
+        mean = (sums[0] + 64 >> 7) + (gate * last >> 6) + (share * beside >> 9)
+        return min(max(mean, -524288), 524272), min(max((sums[3] + 1024 >> 11) + 18, 0), 43)
+
+    def _values(
+        self, coder: RangeDecoder, listed: list[tuple[int, int, int, int]], finer: dict[int, int], anchor: dict[int, list[int]],
+        values: dict[int, list[int]],
+    ) -> None:  # fmt: skip
+        numbers, grid = [], []
+        for p, c, mean, scale in listed:
+            z = 4 + self.log_units - finer[p]
+            d = mean - 16 * anchor[p][c]
+            nearest = d + 2 ** (z - 1) >> z
+            e = 8 * (d - (nearest << z)) + 2 ** (z - 1) >> z
+            size = min(scale + 4 * finer[p], 43)
+            numbers.append(5 * size + abs(e))
+            grid.append((nearest, e, self.prior.reach[size]))
+        far = []
+        for symbol, (_, _, reach) in zip(coder.call(numbers, self.prior.values), grid, strict=True):
+            far.append(symbol - reach if symbol <= 2 * reach else None)
+        escapes = iter(coder.call([0] * far.count(None), [self.prior.escapes]))
+        for (p, c, _, _), distance, (nearest, e, _) in zip(listed, far, grid, strict=True):
+            off = next(escapes) - 131072 if distance is None else distance
+            value = anchor[p][c] + (nearest + (-off if e < 0 else off)) * (self.units >> finer[p])
+            assert -32768 <= value <= 32767
+            values[p][c] = value
+
+    def by_kinds(self, data: bytes, mask: list[list[int]], changed: bool) -> Iterator[tuple[list[int], int]]:
+        """Layouts 4 and 5."""
+        content, count, channels = zstandard.decompress(data), sum(map(sum, mask)), self.prior.channels
+        wide = len(content) > count * (1 + channels)
+        row = 0
+        for frame in mask:
+            tokens = {}
+            for p in self.all:
+                if frame[p]:
+                    kind = content[row]
+                    numbers = []
+                    for c in range(channels):
+                        at = count + (2 * c * count + row if wide else c * count + row)
+                        number = content[at] + (256 * content[at + count] if wide else 0)
+                        numbers.append(number - (65536 if wide else 256) * (number >= (32768 if wide else 128)))
+                    last = self.kept[p] if kind == 0 else [0] * channels
+                    step = self.units if kind == 0 else self.units >> kind - 1
+                    values = [(a if changed else a % self.units) + step * i for a, i in zip(last, numbers, strict=True)]
+                    tokens[p] = values, self.octaves[p] if kind == 0 else kind - 1
+                    row += 1
+            self.move_on(tokens)
+            yield from (tokens[p] for p in self.all if frame[p])
+
+
+def log_step(step_scale: float, step_adjust: int) -> int:
+    f, e = math.frexp(step_scale)
+    return 16 * (e - 1) + sum(bound <= f for bound in LOG_BOUNDS) + 2 * step_adjust
+
+
+def read_under_prior(data: bytes, prior: bytes) -> list[tuple[int, int, list[list[int]], list[list[int]], list[int]]]:
+    """(mask coding, token layout, mask, tokens, octaves) of every group of an intact file with a prior."""
+    length = struct.unpack_from("<I", data, 10)[0]
+    header = json.loads(zstandard.decompress(data[14 : 14 + length]))
+    rows, columns = (-(-header[side] // header["tokenizer"]["spatial"]) for side in ("height", "width"))
+    state = UnderPrior(PriorFile(prior), rows, columns, header["units"])
+    history: list[Any] = []
+    found = []
+    for head, mask_bytes, token_bytes in groups(data):
+        key, coding, layout = bool(head["flags"] & 1), head["mask_coding"], head["token_layout"]
+        stored = head["latent_frames"] - key
+        empty = [[0] * columns for _ in range(rows)]
+        if key:
+            state.start()
+            history = [empty, empty]
+        if coding == 3:
+            mask = decode_mask(mask_bytes, head["latent_frames"], rows, columns, key, history)[int(key) :]
+        else:
+            if coding == 4:
+                flat = state.masks(mask_bytes, stored, key)
+                mask = [[frame[y * columns :][:columns] for y in range(rows)] for frame in flat]
+            else:
+                mask = plain_mask(coding, mask_bytes, stored, rows, columns) if coding else [[[1] * columns] * rows] * stored
+            history = [*mask[::-1], *history][:2]
+        flat = [[1] * (rows * columns)] * key + [[bit for row in frame for bit in row] for frame in mask]
+        if layout == 3:
+            tokens = list(state.by_prior(token_bytes, flat, log_step(header["step_scale"], head["step_adjust"])))
+        elif token_bytes:
+            tokens = list(state.by_kinds(token_bytes, flat, layout == 5))
+        else:
+            tokens = []
+            for _ in flat:
+                state.move_on({})
+        assert len(tokens) == head["tokens_kept"]
+        found.append((coding, layout, flat, [values for values, _ in tokens], [octaves for _, octaves in tokens]))
+    return found
 
 
 def groups(data: bytes) -> list[tuple[dict[str, int], bytes, bytes]]:

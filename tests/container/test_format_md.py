@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import latcomp.container
-from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION
+from latcomp.container import (
+    MAGIC,
+    SYMBOL_MAX,
+    SYMBOL_MIN,
+    VERSION,
+    kinds,
+    layout_prior,
+    mask_prior,
+    prior,
+    steps,
+    tables,
+)
 from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
 from latcomp.container.context import CLASS_BOUNDS
@@ -19,14 +33,15 @@ from latcomp.container.digits import BIT_PACKINGS, SIGNED_PACKINGS, UNSIGNED_PAC
 from latcomp.container.header import HEADER_FIELDS
 from latcomp.container.lattice import NEIGHBOUR_SHARE, PASSES
 from latcomp.container.masks import MASK_CLASSES
-from tests.container import reference_decoder
-from tests.container.make import groups, sized, written
+from latcomp.container.tables import TableEncoder, Tables
+from tests.container import make, reference_decoder
+from tests.container.make import groups, in_units, sized, under, written
 
 TEXT = (Path(latcomp.container.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 TYPES = {"b": "i8", "B": "u8", "H": "u16", "I": "u32", "Q": "u64", "q": "i64"}
 
 
-def tables() -> dict[str, list[list[list[str]]]]:
+def all_tables() -> dict[str, list[list[list[str]]]]:
     """All tables of FORMAT.md as rows of cells, by their heading row."""
     found: dict[str, list[list[list[str]]]] = defaultdict(list)
     for block in re.findall(r"(?:^\|.*\n)+", TEXT, flags=re.MULTILINE):
@@ -37,7 +52,7 @@ def tables() -> dict[str, list[list[list[str]]]]:
 
 def table(heading: str) -> list[list[str]]:
     """The only table with a heading."""
-    (rows,) = tables()[heading]
+    (rows,) = all_tables()[heading]
     return rows
 
 
@@ -60,7 +75,7 @@ def test_structs() -> None:
             offset += declared.Layout(field).size
         assert offset == getattr(declared, name).size
         wanted.append(rows)
-    assert tables()["offset field type meaning"] == wanted
+    assert all_tables()["offset field type meaning"] == wanted
     assert f"last {declared.END.size + CHUNK_OVERHEAD} bytes" in TEXT
 
 
@@ -75,10 +90,13 @@ def test_header_members() -> None:
         ("type holds", {name.decode(): meaning for name, meaning in declared.CHUNK_TYPES.items()}),
         ("flag meaning", declared.GROUP_FLAGS), ("id coding", declared.MASK_CODINGS), ("id layout", declared.TOKEN_LAYOUTS),
         ("neighbours share", dict(enumerate(NEIGHBOUR_SHARE))), ("bound value", dict(enumerate(CLASS_BOUNDS, 1))),
+        ("phase lead", dict(enumerate(prior.PHASE_LEAD))), ("age class", dict(enumerate(mask_prior.AGES))),
+        ("neighbours kept before class", dict(enumerate(mask_prior.NEAR_BEFORE[:9]))),
+        ("neighbours that have it part", dict(enumerate(layout_prior.SHARE))),
     ],
 )  # fmt: skip
 def test_numbered_lists(heading: str, entries: dict[Any, Any]) -> None:
-    """Chunk types, flags, coding and layout ids, shares and class bounds."""
+    """Chunk types, flags, coding and layout ids, shares, class bounds, and the prior's leads, classes and parts."""
     assert table(heading) == [[str(key), str(meaning)] for key, meaning in entries.items()]
 
 
@@ -91,7 +109,7 @@ def test_packings() -> None:
         return [str(place), str(packing.base), str(packing.digits), "yes" if packing.signed else "no"]
 
     wanted = [[row(*item) for item in enumerate(packings)] for packings in (SIGNED_PACKINGS, UNSIGNED_PACKINGS, BIT_PACKINGS)]
-    assert tables()["id base digits signed"] == wanted
+    assert all_tables()["id base digits signed"] == wanted
     assert f"cut to 0 ... {MASK_CLASSES - 1}" in TEXT
 
 
@@ -103,6 +121,98 @@ def test_passes() -> None:
         beside = " ".join(f"({y},{x})" for y, x in rule.offsets) or "none"
         wanted.append([str(number), str(rule.step), places, beside])
     assert table("pass step (y, x) modulo step neighbours (rows, columns)") == wanted
+
+
+def test_numbers_of_the_prior() -> None:
+    """Counts, bounds and reaches of the prior."""
+    assert dict(table("number of the prior value")) == {
+        "passes": str(prior.PASSES), "phases": str(prior.PHASES), "facts": str(prior.FACTS),
+        "largest activation": str(prior.ACTIVATION_MAX), "squash limit": str(prior.SQUASH_LIMIT),
+        "scale classes": str(prior.SCALES), "scale class of one step": str(-prior.SCALE_LOW),
+        "scale classes an octave": str(prior.SCALE_OCTAVE), "fractions": str(prior.FRACTIONS), "kinds": str(kinds.KINDS),
+        "largest gate and share": str(prior.GATE_MAX), "smallest share": str(prior.SHARE_MIN), "kind tables": str(kinds.CONTEXTS),
+        "mask tables": str(mask_prior.CONTEXTS), "escapes": str(layout_prior.ESCAPES), "largest age": str(layout_prior.AGE_MAX),
+    }  # fmt: skip
+    assert " ".join(map(str, prior.REACH)) in " ".join(TEXT.split())
+    assert f"five tables for each of {prior.SCALES} *scale classes*" in TEXT and prior.FRACTIONS == 5
+    assert f"add up to 2^{tables.PRECISION}" in TEXT and f"range >> {tables.PRECISION}" in TEXT
+    assert f"number `{prior.FRACTIONS} * class + |e|`" in TEXT and f"min(scale + {prior.SCALE_OCTAVE} * o, {prior.SCALES - 1})" in TEXT
+    escapes = layout_prior.ESCAPES
+    assert f"table of {escapes} frequencies of {tables.TOTAL // escapes}: `far = s - {escapes // 2}`" in TEXT
+    assert f"cut to 0 ... {prior.GATE_MAX}; `share" in TEXT and f"cut to {prior.SHARE_MIN} ... {prior.GATE_MAX}" in TEXT
+    assert f"cut to {SYMBOL_MIN << prior.MEAN_BITS} ... {SYMBOL_MAX << prior.MEAN_BITS}" in TEXT
+    assert f"+ {-prior.SCALE_LOW}`, cut to 0 ... {prior.SCALES - 1};" in TEXT
+    assert f"z = {prior.MEAN_BITS} + log2(units) - o" in TEXT
+    assert kinds.PHASE_ORDER == (0, 3, 1, 2) and TEXT.count("positions of phase 0, then of phase 3, of 1 and of 2") == 2
+    assert f"`{kinds.NEAR_CLASSES} * p + i`" in TEXT and f"or {kinds.NEAR_CLASSES - 1} if `k = 0`" in TEXT
+    assert f"((order * 4 + a) * 4 + b) * {mask_prior.NEAR_NOW} + i" in TEXT
+
+
+def test_formulas_of_the_prior() -> None:
+    """What the page says of reaches, of `squash` and of `log_step` is what the code does."""
+    (squash,) = re.findall(r"`min\(floor\((16 \* log2\(1 \+ m / 4\) \+ 1/2)\), (\d+)\)`", TEXT)
+    names = {"log2": math.log2, "ceil": math.ceil, "min": min, "max": max}
+    found = [min(math.floor(eval(squash[0], {**names, "m": m})), int(squash[1])) for m in range(prior.SQUASH_LIMIT + 1)]
+    assert found == prior.squash_table().tolist()
+    (reach,) = re.findall(r"the classes 0 to \d+, `(min\(.*\))`:", TEXT)
+    assert [eval(reach.replace("^", "**").replace("class", "k"), {**names, "k": k}) for k in range(prior.SCALES)] == prior.REACH.tolist()
+    bounds = table("bound of f value")
+    assert [row[0] for row in bounds] == [str(number) for number in range(1, 17)]
+    assert [float(row[1]) for row in bounds] == list(steps._BOUNDS)
+    for scale in (1e-12, 0.01, 0.7, 1.0, 1.04, 1.05, 2.0, 3.3, 1e12):
+        assert reference_decoder.log_step(scale, -3) == steps.log_step_of(scale) - 6
+
+
+def test_tensors_of_the_prior() -> None:
+    """Names, types and shapes of the prior's tensors are those that the code reads and a training writes."""
+    sizes = {"C": 7, "2C": 14, "E": 3, "9E": 27, "W": 5, "K": 2, "9K": 18, "V": int((2 * prior.REACH + 2).sum()) * prior.FRACTIONS}
+    wanted = {}
+    for name, kind, shape in table("tensor type shape"):
+        for number in range(prior.PASSES if "`n`" in name else 1):
+            dtype = {"i8": np.int8, "i32": np.int32, "u32": np.uint32}[kind]
+            wanted[name.replace("`n`", str(number))] = (dtype, tuple(sizes.get(side) or int(side) for side in shape.split(", ")))
+    arrays = make.prior_arrays(channels=7, embed=3, width=5, known=2)
+    assert {name: (value.dtype.type, value.shape) for name, value in arrays.items()} == wanted
+    whole = prior.Prior(arrays, "", "")
+    assert len(whole.value_tables) == prior.SCALES * prior.FRACTIONS
+    assert len(whole.kind_tables) == kinds.CONTEXTS and len(whole.mask_tables) == mask_prior.CONTEXTS
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_second_range_coder(seed: int) -> None:
+    """A range coder made from FORMAT.md writes the same words and reads them, also where carries run through many of them."""
+    rng = np.random.default_rng(seed)
+    skewed = np.array([1, 2**24 - 2, 1]) if seed % 2 else np.array([2**24 - 200, 100, 100])
+    sums = [0, *np.cumsum(skewed).tolist()]
+    symbols = rng.choice(3, rng.integers(0, 4000), p=(0.01, 0.98, 0.01) if seed % 4 < 2 else (1 / 3, 1 / 3, 1 / 3)).astype(np.int32)
+    coder = TableEncoder()
+    coder.put(symbols, np.zeros(len(symbols), np.uint8), Tables([skewed.astype(np.uint32)]))
+    data = coder.finish()
+    assert reference_decoder.encode_range((sums[symbol], int(skewed[symbol])) for symbol in symbols) == data
+    reading = reference_decoder.RangeDecoder(data)
+    assert reading.call([0] * len(symbols), [sums]) == symbols.tolist()
+    reading.end()
+
+
+@pytest.mark.parametrize("coding", ["context", "zstd"])
+@pytest.mark.parametrize(("rows", "columns", "channels", "units", "step_scale"), [(9, 12, 6, 4, 1.0), (4, 5, 5, 2, 0.07), (3, 1, 9, 1, 3)])
+def test_second_implementation_under_a_prior(
+    rows: int, columns: int, channels: int, units: int, step_scale: float, coding: str
+) -> None:
+    """A slow decoder made from FORMAT.md alone finds the same masks, tokens and octaves over two segments."""
+    by = make.prior(channels)
+    of = under(sized(rows, columns, channels, step_scale=step_scale), by, units)
+    made = in_units(of, groups(of, 3, last_frames=14))
+    if units == 2:
+        ends = np.array([SYMBOL_MIN // units, 0, SYMBOL_MAX // units], np.int32)
+        made = in_units(of, [replace(group, tokens=ends[group.tokens % 3]) for group in made])
+    found = reference_decoder.read_under_prior(written(of, made, prior=by, coding=coding), save(by.arrays))
+    for group, (_, _, mask, tokens, octaves) in zip(made, found, strict=True):
+        assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
+        assert tokens == group.tokens.tolist() and octaves == group.octaves.tolist()
+    layouts, masks = {layout for _, layout, *_ in found}, {coding for coding, *_ in found}
+    assert layouts <= {declared.LAYOUT_PRIOR} if coding == "context" else layouts <= {declared.LAYOUT_KINDS, declared.LAYOUT_KIND_CHANGES}
+    assert masks == {declared.MASK_PRIOR} if coding == "context" else declared.MASK_PRIOR not in masks
 
 
 @pytest.mark.parametrize(("rows", "columns", "channels", "seed"), [(24, 31, 2, 0), (9, 13, 10, 1), (19, 16, 6, 2), (3, 20, 17, 3)])
