@@ -1,34 +1,52 @@
 """Files written by earlier versions of the program read the same for ever.
 
-`python -m tests.container.test_golden` writes files that are not there yet; existing ones are never replaced.
+`python -m tests.container.test_golden` writes files that are not there yet; existing ones are never replaced. What is compared is what the
+files hold, not the bytes that a writer of today would give.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load, save
 
-from latcomp.container import AudioChunk, Group, Header, Reader, check
-from tests.container.make import groups, sized, written
+from latcomp.container import AudioChunk, Group, Prior, Reader, check
+from tests.container import reference_decoder
+from tests.container.make import groups, in_units, prior_arrays, sized, under, written
 
 FOLDER = Path(__file__).parent / "golden"
-NAMES = ("version-1-int", "version-1-lossless", "version-1-dense")
+NAMES = ("version-1-int", "version-1-lossless", "version-1-dense", "version-1-prior", "version-1-prior-zstd")
+PRIOR = FOLDER / "version-1-prior.safetensors"
+
+
+@lru_cache
+def golden_prior() -> Prior:
+    """The prior that stands beside the files."""
+    data = PRIOR.read_bytes()
+    return Prior(load(data), hashlib.sha256(data).hexdigest(), "golden")
+
+
+def find_prior(name: str, sha256: str) -> Prior:
+    """The prior beside the files, if it is the one asked for."""
+    assert (name, sha256) == (golden_prior().name, golden_prior().sha256)
+    return golden_prior()
 
 
 def digest(path: Path) -> dict[str, object]:
     """What a file holds, as text and hashes."""
     found = hashlib.sha256()
     with path.open("rb") as file:
-        reader = Reader(file)
+        reader = Reader(file, find_prior=find_prior)
         items = list(reader)
     for item in items:
         if isinstance(item, Group):
             facts = (item.index, item.key, item.first_frame, item.fill, item.pts.tolist(), item.mask.shape, item.step_adjust)
             found.update(repr(facts).encode())
-            found.update(item.mask.tobytes() + item.tokens.tobytes())
+            found.update(item.mask.tobytes() + item.tokens.tobytes() + (b"" if item.octaves is None else item.octaves.tobytes()))
         else:
             assert isinstance(item, AudioChunk)
             found.update(repr(item).encode())
@@ -43,16 +61,36 @@ def test_golden_files(name: str) -> None:
     wanted["header"] = {"prior": None, "units": 1, **wanted["header"]}  # members that came later, and what files without them mean
     assert digest(path) == wanted
     with path.open("rb") as file:
-        assert check(file) == []
+        assert check(file, find_prior=find_prior) == []
 
 
-def _header(name: str) -> Header:
-    return sized(16, 20, 5, coding="lossless" if name.endswith("lossless") else "int")
+@pytest.mark.parametrize("name", ["version-1-prior", "version-1-prior-zstd"])
+def test_golden_files_by_the_second_decoder(name: str) -> None:
+    """The decoder made from FORMAT.md reads the files with a prior, and the prior's own file, as the program does."""
+    path = FOLDER / f"{name}.lat"
+    with path.open("rb") as file:
+        wanted = [item for item in Reader(file, find_prior=find_prior) if isinstance(item, Group)]
+    found = reference_decoder.read_under_prior(path.read_bytes(), PRIOR.read_bytes())
+    for group, (_, _, mask, tokens, octaves) in zip(wanted, found, strict=True):
+        assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
+        assert tokens == group.tokens.tolist() and octaves == group.octaves.tolist()
+
+
+def golden(name: str) -> bytes:
+    """A new file of that name."""
+    if "prior" not in name:
+        of = sized(16, 20, 5, coding="lossless" if name.endswith("lossless") else "int")
+        return written(of, groups(of, 3, last_frames=6, dense=name.endswith("dense")))
+    of = under(sized(9, 12, 6, step_scale=0.6), golden_prior())
+    made = in_units(of, groups(of, 4, last_frames=6))
+    made[2].tokens[::7, ::2] += 4000  # values that no table reaches
+    return written(of, made, prior=golden_prior(), coding="zstd" if name.endswith("zstd") else "context")
 
 
 if __name__ == "__main__":
+    if not PRIOR.exists():
+        PRIOR.write_bytes(save(prior_arrays(seed=1)))
     for missing in (FOLDER / f"{name}.lat" for name in NAMES):
         if not missing.exists():
-            of = _header(missing.stem)
-            missing.write_bytes(written(of, groups(of, 3, last_frames=6, dense=missing.stem.endswith("dense"))))
+            missing.write_bytes(golden(missing.stem))
             missing.with_suffix(".json").write_text(json.dumps(digest(missing), indent=1) + "\n", encoding="utf-8")
