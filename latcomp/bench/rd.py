@@ -193,12 +193,3 @@ def measured(
 
 def _ignore(text: str) -> None:
     """Nobody watches."""
-
-
-def bench_rd(clips: Sequence[Path], settings: RdSettings | None = None) -> dict[str, Any]:
-    """What `bench rd --json` prints, for some clips."""
-    bench = RdBench(clips, settings or RdSettings())
-    for clip in clips:
-        bench.run(clip)
-    return bench.figures()
-

@@ -108,32 +108,37 @@ def without_overlap(rates: Mapping[str, Mapping[str, Mapping[str, float | None]]
 
 
 def at_rates(rows: Sequence[RdRow], rates: Sequence[float]) -> list[dict[str, Any]]:
-    """`[{codec, bpp, psnr_rgb, psnr_y, ms_ssim_y, clips, missing}]`: means over clips of the quality at each rate.
+    """`[{codec, bpp, psnr_rgb, psnr_y, ms_ssim_y, clips, missing, common}]`: means over clips of the quality at each rate.
 
-    clips: how many the means are over; missing: those whose curve does not reach the rate. MS-SSIM is interpolated in dB and
-    averaged as it is, 0 to 1.
+    clips: how many the means are over; missing: those whose curve does not reach the rate; common: the same means, with their
+    `clips`, over those that every codec reaches, for codecs to be compared by. MS-SSIM is interpolated in dB and averaged as it is,
+    0 to 1.
     """
+    names = clips_of(rows)
     found: list[dict[str, Any]] = []
     for rate in rates:
-        for codec in curve_codecs(rows):
-            read = {
-                clip: {name: quality_at(curve(rows, clip, codec, name), rate) for name in ("psnr_rgb", *MEASURES)}
-                for clip in clips_of(rows)
-            }
-            missing = [clip for clip, values in read.items() if None in values.values()]
-            there = [values for clip, values in read.items() if clip not in missing]
-            found.append(
-                {
-                    "codec": codec,
-                    "bpp": rate,
-                    "psnr_rgb": mean_of(values["psnr_rgb"] for values in there),
-                    "psnr_y": mean_of(values["psnr_y"] for values in there),
-                    "ms_ssim_y": mean_of(1 - 10 ** (-(values["ms_ssim_y"] or 0.0) / 10) for values in there),
-                    "clips": len(there),
-                    "missing": missing,
-                }
-            )
+        read = {codec: {clip: _read(rows, clip, codec, rate) for clip in names} for codec in curve_codecs(rows)}
+        common = [clip for clip in names if all(values[clip] for values in read.values())]
+        for codec, values in read.items():
+            missing = [clip for clip in names if values[clip] is None]
+            means = _means(values, [clip for clip in names if clip not in missing])
+            found.append({"codec": codec, "bpp": rate, **means, "missing": missing, "common": _means(values, common)})
     return found
+
+
+def _read(rows: Sequence[RdRow], clip: str, codec: str, rate: float) -> dict[str, float] | None:
+    """The qualities of one clip at a rate; None where one of the curves does not reach it."""
+    found = {name: quality_at(curve(rows, clip, codec, name), rate) for name in ("psnr_rgb", *MEASURES)}
+    there = {name: value for name, value in found.items() if value is not None}
+    if len(there) < len(found):
+        return None
+    return there | {"ms_ssim_y": 1 - 10 ** (-there["ms_ssim_y"] / 10)}
+
+
+def _means(values: Mapping[str, dict[str, float] | None], clips: Sequence[str]) -> dict[str, Any]:
+    """Means over some clips, and their number."""
+    there = [found for clip in clips if (found := values[clip]) is not None]
+    return {name: mean_of(found[name] for found in there) for name in ("psnr_rgb", *MEASURES)} | {"clips": len(there)}
 
 
 def figures_of(rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]], rates: Sequence[float]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ RIVALS = {
             text_units="39-40",
         ),
         Rival(
-            "svtav1", "libsvtav1", "libdav1d", "6", (15, 25, 35, 45, 55, 63, 70),
+            "svtav1", "libsvtav1", "libdav1d", "6", (15, 25, 35, 45, 55, 60, 65, 70),
             least_side=64,  # SVT-AV1 4.1 does not return from a frame of 130x20
         ),
     )

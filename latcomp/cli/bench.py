@@ -289,17 +289,21 @@ def _show_rd(bench: RdBench, figures: dict[str, Any]) -> None:
         for line in without_overlap(rates, names):
             note(line)
     if "at" in figures:
-        table = _table("bpp", "codec", "PSNR RGB", "PSNR-Y", "MS-SSIM", "clips", title="read off the curves at a rate")
+        columns = ("PSNR RGB", "PSNR-Y", "MS-SSIM", "clips")
+        table = _table("bpp", "codec", *columns, *(f"common {name}" for name in columns), title="at a rate; common: clips that all reach")
         for row in figures["at"]:
-            read = ("" if row[name] is None else f"{row[name]:.{digits}f}" for name, digits in _AT_COLUMNS)
-            table.add_row(f"{row['bpp']:g}", row["codec"], *read, str(row["clips"]))
+            table.add_row(f"{row['bpp']:g}", row["codec"], *_at_cells(row), *_at_cells(row["common"]))
         _show(table)
         for row in figures["at"]:
             if row["missing"]:
                 note(f"{row['codec']} does not reach {row['bpp']:g} bpp on {', '.join(row['missing'])}")
 
 
-_AT_COLUMNS = (("psnr_rgb", 2), ("psnr_y", 2), ("ms_ssim_y", 4))
+def _at_cells(means: dict[str, Any]) -> list[str]:
+    """Cells of means at a rate; empty where no clip reaches it."""
+    digits = {"psnr_rgb": 2, "psnr_y": 2, "ms_ssim_y": 4}
+    cells = ["" if means[name] is None else f"{means[name]:.{count}f}" for name, count in digits.items()]
+    return [*cells, str(means["clips"])]
 
 
 def _table(*headings: str, title: str) -> Table:

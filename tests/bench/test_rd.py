@@ -117,9 +117,14 @@ def test_means_leave_out_clips_without_a_common_quality_and_name_them() -> None:
 def test_qualities_at_a_rate_are_read_off_curves_and_never_beyond_them() -> None:
     rows = [*line("a", "latcomp"), *line("b", "latcomp", 4.0)]
     low, high = at_rates(rows, [0.02, 0.08])
+    both = at_rates([*rows, *line("b", "x264")], [0.02])
+    assert [(row["codec"], row["clips"], row["missing"]) for row in both] == [("latcomp", 1, ["b"]), ("x264", 1, ["a"])]
+    assert [row["common"]["clips"] for row in both] == [0, 0]
+    assert both[0]["common"]["psnr_y"] is None
     assert low == {
         "codec": "latcomp", "bpp": 0.02, "psnr_rgb": pytest.approx(30.0), "psnr_y": pytest.approx(33.0),
         "ms_ssim_y": pytest.approx(1 - 10 ** (-33 / 20)), "clips": 1, "missing": ["b"],
+        "common": {"psnr_rgb": pytest.approx(30.0), "psnr_y": pytest.approx(33.0), "ms_ssim_y": low["ms_ssim_y"], "clips": 1},
     }  # fmt: skip
     assert (high["clips"], high["missing"]) == (2, [])
     assert high["psnr_y"] == pytest.approx((39.0 + 33.0) / 2)
