@@ -1,6 +1,6 @@
 """The bytes of .lat files: format, writer, reader, mask and token coding. FORMAT.md beside this file is the specification.
 
-Needs numpy and zstandard only: no torch, no video library.
+Needs numpy and zstandard, and constriction where a prior is used: no torch, no video library.
 """
 
 from latcomp.container.audio import AudioChunk, AudioPacketBytes
