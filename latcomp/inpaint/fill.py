@@ -105,7 +105,7 @@ class Filler:
 
     @torch.inference_mode()
     def fill_best(self, group: HeldGroup, truth: np.ndarray) -> tuple[str, Tensor]:
-        """('lit' or 'hold', the latents so filled): the LIT where it is clearly closer to the true latents (C, T, h, w) at dropped positions.
+        """('lit' or 'hold', the latents so filled): the LIT where it is clearly closer to the truth (C, T, h, w) at dropped positions.
 
         The choice is what the reader will fill with, so C_fill continues with it.
         """
