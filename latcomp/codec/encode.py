@@ -17,7 +17,7 @@ from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.settings import (
     DEFAULT_MAX_PIXELS,
     DROPPED_CHANGES,
-    FINER_AFTER,
+    ERROR_WORTH,
     GROUP_LATENT_FRAMES,
     HYSTERESIS,
     PRIOR_UNITS,
@@ -106,7 +106,7 @@ class Encoder:
         if not isinstance(quantiser, Quantiser) or self.units == 1:
             return None
         ahead = look_ahead(latents, quantiser, DROPPED_CHANGES)
-        return Wishes(ahead.target, ahead.octaves(FINER_AFTER, quantiser.octaves_most), ahead.whole[0] if refine else None)
+        return Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if refine else None)
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""

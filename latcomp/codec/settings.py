@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_QUALITY = 5.0
 DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
 DROPPED_CHANGES = 1.44  # whole steps, summed over channels, that a dropped token may be off by default, chosen on training clips
-FINER_AFTER = (2, 6)  # latent frames a value must be held for its step to be halved once, twice, chosen on training clips
+ERROR_WORTH = 3.0  # bits that a squared error of one step squared is worth a latent frame, chosen on training clips
 HYSTERESIS = 0.15  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
 ROUNDING = 0.5  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
 GROUP_LATENT_FRAMES = 8

@@ -57,10 +57,13 @@ class Quantiser:
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
         """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), symbols too, and equal to it within the hysteresis."""
-        step = self.width(latents.ndim) * np.float32(self.units)
-        distance = (latents - kept * self.width(latents.ndim)) / step
-        steps = np.where(np.abs(distance) <= np.float32(0.5 + self.hysteresis), 0, np.rint(distance)).astype(np.int32)
-        found = kept + steps * self.units
+        # in float32 throughout: numpy would take int32 x float32 to float64
+        inverse = 1 / (self.width(latents.ndim) * np.float32(self.units))
+        distance = latents * inverse
+        distance -= kept.astype(np.float32) * np.float32(1 / self.units)
+        steps = np.rint(distance)
+        steps[np.abs(distance, out=distance) <= np.float32(0.5 + self.hysteresis)] = 0
+        found = kept + steps.astype(np.int32) * np.int32(self.units)
         beyond = np.abs(found) > SYMBOL_BOUND
         return np.where(beyond, kept, found) if beyond.any() else found
 

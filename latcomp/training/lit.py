@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.codec.settings import DROPPED_CHANGES, FINER_AFTER, HYSTERESIS, PRIOR_UNITS, pick_device
+from latcomp.codec.settings import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS, pick_device
 from latcomp.inpaint.fill import ages_of
 from latcomp.inpaint.model import CONTEXT, GROUP, Lit, LitConfig, lit_macs_per_pixel
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
@@ -101,17 +101,18 @@ class Example:
 
 
 def make_example(
-    latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int, keep: float | None = None
-) -> Example:
+    latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int, follows: bool,
+    keep: float | None = None,
+) -> Example:  # fmt: skip
     """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would.
 
-    Half of the examples start a segment, the others follow a group whose last latent frames serve as C_fill: there, dropped positions
-    hold a random blend of hold and truth, since what a LIT filled earlier lies between the two.
+    follows: whether it comes after a group whose last latent frames serve as C_fill (where the clip is long enough), or starts a segment.
+    In C_fill, dropped positions hold a random blend of hold and truth, since what a LIT filled earlier lies between the two.
     """
     rng = np.random.default_rng([seed, index, item])
     sizes = np.sqrt([clip.size for clip in latents])
     clip = latents[int(rng.choice(len(latents), p=sizes / sizes.sum()))]
-    follows = bool(rng.random() < 0.5) and clip.shape[1] >= 2 * GROUP
+    follows = follows and clip.shape[1] >= 2 * GROUP
     frames = 2 * GROUP if follows else GROUP
     first = int(rng.integers(clip.shape[1] - frames + 1))
     top = int(rng.integers(max(clip.shape[2] - SIDE, 0) + 1))
@@ -123,7 +124,7 @@ def make_example(
     share = float(np.exp(rng.uniform(*np.log(KEEP)))) if keep is None else keep
     threshold = threshold_for(crop, share, rule, quantiser)
     ahead = look_ahead(crop, quantiser, DROPPED_CHANGES)
-    wishes = Wishes(ahead.target, ahead.octaves(FINER_AFTER, quantiser.octaves_most))
+    wishes = Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH))
     selection, _ = select_group(crop, None, threshold, rule, quantiser, wishes)
     values = quantiser.dequantise(selection.symbols)
     age = ages_of(selection.mask)
@@ -166,7 +167,7 @@ def batch_examples(
     found: list[Example] = []
     item = 0
     while len(found) < batch:
-        example = make_example(latents, rule, step, seed, index, item, keep)
+        example = make_example(latents, rule, step, seed, index, item, wanted, keep)
         item += 1
         if example.has_context == wanted or item > 20 * batch:
             found.append(example)

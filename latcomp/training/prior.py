@@ -83,13 +83,13 @@ def make_example(latents: list[np.ndarray], rule: SelectionRule, step: np.ndarra
     quantiser = Quantiser(step, scale, hysteresis=HYSTERESIS, units=PRIOR_UNITS)
     changes = DROPPED_CHANGES * float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else DROPPED_CHANGES
     threshold = changes / len(step) * scale
-    after = ((), (2, 6), (1, 4), (3,))[int(rng.integers(4))]
+    worth = (0.0, 2.0, 4.0, 8.0)[int(rng.integers(4))]
     found, cache = [], None
     for group in range(groups):
         part = np.ascontiguousarray(crop[:, group * GROUP : (group + 1) * GROUP])
         ahead = look_ahead(part, quantiser, DROPPED_CHANGES)
-        octaves = ahead.octaves(after, 2)
-        refine = (octaves[0] > 0) & ahead.whole[0] if group and after else None
+        octaves = ahead.octaves(quantiser, worth)
+        refine = (octaves[0] > 0) & ahead.whole[0] if group and worth else None
         selection, cache = select_group(part, cache, threshold, rule, quantiser, Wishes(ahead.target, octaves, refine))
         found.append(selection)
     return Example(tuple(found), scale)
