@@ -162,6 +162,45 @@ def _group_list(value: list[str] | None) -> list[str] | None:
     return value
 
 
+@app.command("coding")
+def coding(
+    clips: Clips,
+    quality: Annotated[
+        str, typer.Option("-Q", "--quality", callback=_quality_list, metavar="Q,Q,...", help="Qualities to measure at.")
+    ] = "3,5,7",
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="A tokenizer at hand (see latcomp models) or its folder.")
+    ] = None,
+    device: Device = "auto",
+    json: JsonFile = None,
+) -> None:
+    """Bytes of the same tokens and masks under each coding, and the coder's speed."""
+    from rich.table import Table
+
+    from latcomp.bench.coding import bench_coding
+
+    figures = bench_coding(_checked(clips), _numbers(quality), tokenizer, device)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("clip")
+    for heading in ("-Q", "order 0", "zstd", "context", "saved", "by prediction", "mask zstd", "mask", "saved", "M values/s"):
+        table.add_column(heading, justify="right")
+    for row in figures["rows"]:
+        table.add_row(
+            row["clip"], f"{row['quality']:g}", f"{row['tokens_order0']}", f"{row['tokens_zstd']}", f"{row['tokens_prior']}",
+            f"{100 * (1 - row['tokens_prior'] / max(row['tokens_zstd'], 1)):.1f} %",
+            f"{100 * (1 - row['ideal_predicted'] / max(row['ideal_held'], 1)):.1f} %",
+            f"{row['mask_packed']}", f"{row['mask_prior']}", f"{100 * (1 - row['mask_prior'] / max(row['mask_packed'], 1)):.1f} %",
+            f"{row['encode_speed']:.1f} / {row['decode_speed']:.1f}",
+        )  # fmt: skip
+    for name, mean in (*((f"{row['quality']:g}", row) for row in figures["mean"]), ("all", figures["mean_of_all"])):
+        table.add_row(
+            "mean", name, "", "", "", f"{mean['tokens_saved_percent']:.1f} %", f"{mean['prediction_saved_percent']:.1f} %",
+            "", "", f"{mean['mask_saved_percent']:.1f} %", f"{mean['encode_speed']:.1f} / {mean['decode_speed']:.1f}",
+        )  # fmt: skip
+    _show(table)
+    _finish(figures, json)
+
+
 @app.command("rd")
 def rd(
     clips: Clips,

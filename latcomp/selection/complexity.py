@@ -13,7 +13,7 @@ import numpy as np
 ADJUST_PER_OCTAVE = 8  # the file stores the adjustment in eighths of an octave
 ADJUST_MOST = 8  # steps are at most doubled or halved
 STRENGTH = 0.5  # exponent of complexity: 0 is a constant step, 1 a constant rate (x264 has 0.4)
-REFERENCE_BITS = 4.7  # complexity whose steps are not adjusted: the geometric mean of the training clips
+REFERENCE_BITS = 6.4  # complexity whose steps are not adjusted: the geometric mean of the training clips
 FULL_UNTIL, NONE_FROM = 5.0, 10.0  # qualities: the adjustment is whole below the first and fades to nothing at the second
 
 
