@@ -22,6 +22,7 @@ from latcomp.codec.settings import (
     HYSTERESIS,
     PRIOR_UNITS,
     ROUNDING,
+    ROUNDING_WORTH,
     SEGMENT_GROUPS,
     EncodeSettings,
     Progress,
@@ -31,6 +32,8 @@ from latcomp.codec.settings import (
     pick_device,
 )
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer
+from latcomp.container.rounding import PriorRounding
+from latcomp.container.steps import log_step_of
 from latcomp.files import output_file
 from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
 from latcomp.report.stats import stats_dict
@@ -106,7 +109,14 @@ class Encoder:
         if not isinstance(quantiser, Quantiser) or self.units == 1:
             return None
         ahead = look_ahead(latents, quantiser, DROPPED_CHANGES)
-        return Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if refine else None)
+        return Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if refine else None, ahead.run)
+
+    def _rounding(self, grid: tuple[int, ...], adjust: int) -> PriorRounding | None:
+        """The rounding of a segment's tokens by what they cost; None without a prior."""
+        if self.prior is None or ROUNDING_WORTH <= 0:
+            return None
+        log_step = log_step_of(self.settings.step_scale) + 2 * adjust
+        return PriorRounding(self.prior, grid[0], grid[1], self.units, ROUNDING_WORTH, log_step)
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""
@@ -160,6 +170,7 @@ class Encoder:
         stream = LatentStream(self.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL)
         segment: list[EncodedGroup] = []
         cache: SelectionCache | None = None
+        rounding: PriorRounding | None = None
         adjust = 0
         packets: dict[int, list[AudioPacketBytes]] = {}
         for item in stream.run(reader):
@@ -174,7 +185,11 @@ class Encoder:
                     cache, adjust = None, self._adjust(item)
                 threshold = self.settings.threshold_at(adjust, len(self.step))
                 wishes = self._wishes(item.latents, adjust, refine=not key)
-                selection, cache = select_group(item.latents, cache, threshold, self.rule, self.quantiser(adjust), wishes)
+                if key:
+                    rounding = self._rounding(item.latents.shape[2:], adjust)
+                selection, cache = select_group(
+                    item.latents, cache, threshold, self.rule, self.quantiser(adjust), wishes, rounding=rounding
+                )
                 yield self._finish(item, selection, key, adjust, filler)
             else:
                 if key and segment:
@@ -194,7 +209,15 @@ class Encoder:
         latents = [group.latents for group in segment]
         found = [self._wishes(group, adjust, refine=False) for group in latents]
         wishes = [wish for wish in found if wish is not None]
-        chosen, _ = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), wishes or None)
+        chosen, threshold = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), wishes or None)
+        rounding = self._rounding(latents[0].shape[2:], adjust)
+        if rounding is not None:  # the masks stand; only values move
+            cache, plain, chosen = None, chosen, []
+            for values, wish, selection in zip(latents, wishes, plain, strict=True):
+                again, cache = select_group(
+                    values, cache, threshold, self.rule, self.quantiser(adjust), wish, selection.mask, rounding
+                )
+                chosen.append(again)
         for group, selection in zip(segment, chosen, strict=True):
             yield self._finish(group, selection, group is segment[0], adjust, filler)
 

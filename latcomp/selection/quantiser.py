@@ -78,6 +78,10 @@ class Identity:
 
     units: int = 1
 
+    def width(self, dims: int) -> np.ndarray:
+        """One, as float32."""
+        return np.ones((1,) * dims, np.float32)
+
     def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
         """The latents themselves."""
         return latents

@@ -25,6 +25,10 @@ class QuantiserLike(Protocol):
         """Units of a step."""
         ...
 
+    def width(self, dims: int) -> np.ndarray:
+        """Size of a unit in each channel, to broadcast over (C, ...) of so many dimensions."""
+        ...
+
     def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
         """Symbols of latents (C, ...), their steps halved `octaves` (...) times."""
         ...
@@ -35,6 +39,19 @@ class QuantiserLike(Protocol):
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
         """Latents of symbols (C, ...)."""
+        ...
+
+
+class RoundingLike(Protocol):
+    """Rounds the kept tokens of one latent frame after the other by what they cost."""
+
+    def rounded(
+        self, mask: np.ndarray, symbols: np.ndarray, octaves: np.ndarray, wanted: np.ndarray, frames: np.ndarray
+    ) -> np.ndarray:
+        """(n, C) symbols of the kept tokens of mask (P,).
+
+        symbols: (n, C) plainly rounded; octaves: (n,); wanted: (n, C) the latents in units; frames: (n,) latent frames each stands for.
+        """
         ...
 
 
@@ -93,6 +110,8 @@ class Wishes:
     target: np.ndarray
     octaves: np.ndarray
     refine: np.ndarray | None = None
+    run: np.ndarray | None = None
+    """(T, h, w) latent frames after each for which its value can be held."""
 
 
 def temporal_difference(latents: np.ndarray, reference: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -103,7 +122,7 @@ def temporal_difference(latents: np.ndarray, reference: np.ndarray, scale: np.nd
 
 def select_group(
     latents: np.ndarray, cache: SelectionCache | None, threshold: float, rule: SelectionRule, quantiser: QuantiserLike,
-    wishes: Wishes | None = None, forced: np.ndarray | None = None,
+    wishes: Wishes | None = None, forced: np.ndarray | None = None, rounding: RoundingLike | None = None,
 ) -> tuple[Selection, SelectionCache]:  # fmt: skip
     """The selection of one group and the cache for the next; without a cache the group is a key group.
 
@@ -127,6 +146,9 @@ def select_group(
             mask[t], difference[t] = True, np.inf
             values = quantiser.dequantise(symbols)
             state = SelectionCache(symbols.copy(), wanted.copy(), values)
+            if rounding is not None:
+                symbols = _rounded(symbols, target, mask[t], state, quantiser, wishes, t, rounding)
+                state.kept, state.previous = symbols.copy(), quantiser.dequantise(symbols)
         else:
             symbols = quantiser.quantise_near(latents[:, t], state.kept)
             values = quantiser.dequantise(symbols)
@@ -135,6 +157,8 @@ def select_group(
             mask[t] = difference[t] > threshold if forced is None else forced[t]
             if quantiser.units > 1:
                 symbols = _own_grid(symbols, target, mask[t], wanted, state, quantiser, wishes, t)
+                if rounding is not None:
+                    symbols = _rounded(symbols, target, mask[t], state, quantiser, wishes, t, rounding)
                 values = quantiser.dequantise(symbols)
             np.copyto(state.kept, symbols, where=mask[t])
             state.previous = values
@@ -168,3 +192,16 @@ def _own_grid(
     near[:, own] = np.where(rests, state.kept[:, own], fresh)
     state.octaves[own] = wanted[own]
     return near
+
+
+def _rounded(
+    symbols: np.ndarray, target: np.ndarray, mask: np.ndarray, state: SelectionCache, quantiser: QuantiserLike, wishes: Wishes | None,
+    t: int, rounding: RoundingLike,
+) -> np.ndarray:  # fmt: skip
+    """The symbols (C, h, w) of one latent frame with its kept tokens rounded by what they cost."""
+    run = np.zeros(mask.shape, np.float32) if wishes is None or wishes.run is None else wishes.run[t]
+    found = symbols.copy()
+    wanted = (target[:, mask] / quantiser.width(2)).T
+    kept = rounding.rounded(mask.reshape(-1), symbols[:, mask].T, state.octaves[mask], wanted, run[mask].astype(np.float32) + 1)
+    found[:, mask] = kept.T
+    return found
