@@ -15,7 +15,7 @@ class Limits:
     """Frames of one file: 19 days at 60 frames a second."""
     max_lost_frames: int = 1 << 18
     """Frames that damage may take at one place and that are still reported one by one: three hours at 24 frames a second."""
-    max_group_symbols: int = 1 << 28
+    max_group_symbols: int = 1 << 29
     """Positions of a group x channels: what decoding a group may allocate four bytes each for."""
     max_header_bytes: int = 1 << 20
     """Length of the header, compressed and as JSON."""
