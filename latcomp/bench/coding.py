@@ -20,6 +20,7 @@ from latcomp.container.layout_prior import (
     decode_prior,
     encode_prior,
     kinds_of,
+    table_symbols,
 )
 from latcomp.container.segment import SegmentState
 from latcomp.container.steps import log_step_of
@@ -146,7 +147,7 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
                 coder = FrameCoder(prior, state, frame, kinds, log_step, octaves_most)
                 for parts, nearest, fraction, scale in coder.passes():
                     multiples = coder.multiples_of(parts, values)
-                    off = np.where(fraction < 0, nearest - multiples, multiples - nearest)
+                    _, off, _ = table_symbols(multiples, nearest, fraction, scale)
                     predicted.append(_pairs(contexts_of(fraction, scale), off))
                     distance = [
                         (values[p.rows, p.channels] - coder.own[p.rows, p.channels]) >> (octaves_most - coder.octaves[p.rows])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,10 +80,6 @@ class PriorState:
         self.before[:] = False
         self.before[places] = True
         self.first = False
-
-
-Coding = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""(rows (n,), channels (c,), nearest, fraction, scale class, all (m,)) of one pass to whole multiples (m,)."""
 
 
 @dataclass(frozen=True)
@@ -185,15 +181,26 @@ def contexts_of(fraction: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return (scale * FRACTIONS + np.abs(fraction)).astype(np.uint8)
 
 
-def encode_values(
-    coder: TableEncoder, tables: Tables, multiples: np.ndarray, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray
-) -> None:
-    """Append one pass's whole multiples."""
+def table_symbols(
+    multiples: np.ndarray, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(symbol in the table of each value's context, signed distance to the nearest multiple, whether it is an escape), each (m,).
+
+    The distance is mirrored where the mean lies below the nearest multiple, so that tables need no sign.
+    """
     off = multiples - nearest
     np.negative(off, out=off, where=fraction < 0)
     most = REACH[scale]
     far = np.abs(off) > most
-    coder.put(np.where(far, 2 * most + 1, off + most), contexts_of(fraction, scale), tables)
+    return np.where(far, 2 * most + 1, off + most), off, far
+
+
+def encode_values(
+    coder: TableEncoder, tables: Tables, multiples: np.ndarray, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray
+) -> None:
+    """Append one pass's whole multiples."""
+    symbols, off, far = table_symbols(multiples, nearest, fraction, scale)
+    coder.put(symbols, contexts_of(fraction, scale), tables)
     coder.put_wide(off[far] + ESCAPES // 2, ESCAPES)
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of
-from latcomp.container.prior import REACH, Prior
+from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
+from latcomp.container.prior import Prior
 from latcomp.container.tables import PRECISION
 
 ESCAPE_BITS = 18.0
@@ -64,11 +64,8 @@ class PriorRounding:
 
     def _bits(self, multiples: np.ndarray, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray, at: np.ndarray) -> np.ndarray:
         """float32 bits of some of a pass's multiples."""
-        off = multiples[at] - nearest[at]
-        off = np.where(fraction[at] < 0, -off, off)
-        most = REACH[scale[at]]
-        index = np.where(np.abs(off) > most, 2 * most + 1, off + most)
-        return self._costs[contexts_of(fraction[at], scale[at]), index]
+        symbols, _, _ = table_symbols(multiples[at], nearest[at], fraction[at], scale[at])
+        return self._costs[contexts_of(fraction[at], scale[at]), symbols]
 
 
 def code_lengths(prior: Prior) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +14,7 @@ from latcomp.codec.settings import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRI
 from latcomp.inpaint.fill import ages_of
 from latcomp.inpaint.model import CONTEXT, GROUP, Lit, LitConfig, lit_macs_per_pixel
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
-from latcomp.tokenizer.config import TEMPORAL
-from latcomp.tokenizer.model import Tokenizer
-from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
-from latcomp.training.data import Clip, cache_folder, load_clips, split_clips, to_rgb
+from latcomp.training.latents import FrozenLatents
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.run import TrainingRun
 from latcomp.training.schedule import Schedule
@@ -44,34 +40,6 @@ PRESETS: dict[str, Recipe] = {
     "default": Recipe(),
     "tiny": Recipe(config=LitConfig(width=32, layers=1, heads=2, expansion=2), batch=2),
 }
-
-
-@torch.no_grad()
-def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: TrainingRun) -> list[np.ndarray]:
-    """Latents of whole clips, each (C, T, h, w) float16 by memory map; encoded once for each tokenizer into the cache."""
-    folder = cache_folder() / "latents" / sha256[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for clip in clips:
-        key = hashlib.sha256(f"{clip.name} {clip.frames} {clip.height} {clip.width}".encode()).hexdigest()[:16]
-        path = folder / f"{key}.npy"
-        if not path.exists():
-            pieces, state = [], None
-            usable = clip.frames - clip.frames % TEMPORAL
-            for start in range(0, usable, 2 * TEMPORAL):
-                rows = clip.planes[start : min(start + 2 * TEMPORAL, usable)]
-                count = len(rows)
-                luma = rows[:, : clip.height * clip.width].reshape(count, 1, clip.height, clip.width)
-                chroma = rows[:, clip.height * clip.width :].reshape(count, 2, clip.height // 2, clip.width // 2)
-                frames = np.concatenate([luma, chroma.repeat(2, axis=2).repeat(2, axis=3)], axis=1)
-                with run.autocast():
-                    latents, state = tokenizer.encode(to_rgb(frames[None]).to(run.device), state)
-                pieces.append(latents[0].half().cpu().numpy())
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate(pieces, axis=1))
-            partial.replace(path)
-        found.append(np.load(path, mmap_mode="r"))
-    return found
 
 
 def threshold_for(latents: np.ndarray, keep: float, rule: SelectionRule, quantiser: Quantiser) -> float:
@@ -209,17 +177,11 @@ def train(
     """
     run = TrainingRun.start("lit", out, PRESETS, preset, seed, pick_device(device))
     recipe: Recipe = run.recipe
-    folder = find_tokenizer(tokenizer)
-    sha256 = sha256_of(folder / WEIGHTS)
-    frozen = load_tokenizer(folder).to(run.device)
-    training_clips, validation_clips = split_clips(load_clips(data, GROUP * TEMPORAL, 64))
-    training = cached_latents(frozen, sha256, training_clips, run)
-    validation = cached_latents(frozen, sha256, validation_clips, run)
-    step = np.array(frozen.config.channel_step, np.float32)
-    rule = SelectionRule(np.array(frozen.config.channel_scale, np.float32))
+    frozen = FrozenLatents.of(tokenizer, data, run)
+    training, validation, step, rule = frozen.training, frozen.validation, frozen.step, frozen.rule
     torch.manual_seed(seed)
     config = replace(
-        recipe.config, name=f"lit-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=sha256,
+        recipe.config, name=f"lit-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=frozen.sha256,
         latent_scale=tuple(round(float(v), 5) for v in latent_scale(training)),
     )  # fmt: skip
     lit = Lit(config).to(run.device)

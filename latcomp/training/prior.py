@@ -12,7 +12,7 @@ import torch
 from latcomp.codec.settings import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS, pick_device
 from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
 from latcomp.container.kinds import KINDS, KindField
-from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of
+from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
 from latcomp.container.mask_prior import CONTEXTS as MASK_CONTEXTS
 from latcomp.container.mask_prior import MaskField
 from latcomp.container.prior import FRACTIONS, REACH, SCALE_LOW, SCALE_OCTAVE, Facts, Prior
@@ -20,10 +20,7 @@ from latcomp.container.steps import log_step_of
 from latcomp.container.tables import whole_frequencies
 from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_ahead, select_group
-from latcomp.tokenizer.config import TEMPORAL
-from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
-from latcomp.training.data import load_clips, split_clips
-from latcomp.training.lit import cached_latents
+from latcomp.training.latents import FrozenLatents
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
 from latcomp.training.run import TrainingRun
@@ -56,15 +53,10 @@ PRESETS: dict[str, Recipe] = {
 
 @dataclass(frozen=True)
 class Example:
-    """A crop's group of tokens: its selection, whether it starts a segment, the step scale, and the group before when it does not."""
+    """A crop's group of tokens: its selection, behind that of the group before when it does not start a segment, and the step scale."""
 
     selections: tuple[Selection, ...]
     step_scale: float
-
-    @property
-    def first(self) -> bool:
-        """Whether the group to be coded starts a segment."""
-        return len(self.selections) == 1
 
 
 def make_example(latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int) -> Example:
@@ -190,11 +182,8 @@ def count_tables(prior: Prior, examples: list[Example], channels: int) -> dict[s
             coder = FrameCoder(prior, state, mask, kinds, log_step_of(example.step_scale), PRIOR_UNITS.bit_length() - 1)
             for passing, nearest, fraction, scale in coder.passes():
                 multiples = coder.multiples_of(passing, values)
-                off = multiples - nearest
-                off = np.where(fraction < 0, -off, off)
-                most = REACH[scale]
-                index = np.where(np.abs(off) > most, 2 * most + 1, off + most)
-                flat = contexts_of(fraction, scale).astype(np.int64) * 1024 + index
+                symbols, _, _ = table_symbols(multiples, nearest, fraction, scale)
+                flat = contexts_of(fraction, scale).astype(np.int64) * 1024 + symbols
                 for place, times in zip(*np.unique(flat, return_counts=True), strict=True):
                     counts[place // 1024][place % 1024] += times
                 coder.put(passing, multiples)
@@ -232,16 +221,10 @@ def train(
     """
     run = TrainingRun.start("prior", out, PRESETS, preset, seed, pick_device(device))
     recipe: Recipe = run.recipe
-    folder = find_tokenizer(tokenizer)
-    sha256 = sha256_of(folder / WEIGHTS)
-    frozen = load_tokenizer(folder).to(run.device)
-    training_clips, validation_clips = split_clips(load_clips(data, GROUP * TEMPORAL, 64))
-    training = cached_latents(frozen, sha256, training_clips, run)
-    validation = cached_latents(frozen, sha256, validation_clips, run)
-    step = np.array(frozen.config.channel_step, np.float32)
-    rule = SelectionRule(np.array(frozen.config.channel_scale, np.float32))
+    frozen = FrozenLatents.of(tokenizer, data, run)
+    training, validation, step, rule = frozen.training, frozen.validation, frozen.step, frozen.rule
     torch.manual_seed(seed)
-    config = replace(recipe.config, name=f"prior-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=sha256)
+    config = replace(recipe.config, name=f"prior-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=frozen.sha256)
     net = PriorNet(config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     matrices, rest = split_parameters([net], {id(layer.weight) for layer in net.leave})
     run.track(

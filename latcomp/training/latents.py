@@ -1,0 +1,71 @@
+"""Latents of whole clips under a frozen tokenizer: what the LIT and the prior are trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from latcomp.inpaint.model import GROUP
+from latcomp.selection import SelectionRule
+from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
+from latcomp.tokenizer.model import Tokenizer
+from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
+from latcomp.training.data import Clip, cache_folder, load_clips, split_clips, to_rgb
+from latcomp.training.run import TrainingRun
+
+
+@torch.no_grad()
+def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: TrainingRun) -> list[np.ndarray]:
+    """Latents of whole clips, each (C, T, h, w) float16 by memory map; encoded once for each tokenizer into the cache."""
+    folder = cache_folder() / "latents" / sha256[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for clip in clips:
+        key = hashlib.sha256(f"{clip.name} {clip.frames} {clip.height} {clip.width}".encode()).hexdigest()[:16]
+        path = folder / f"{key}.npy"
+        if not path.exists():
+            pieces, state = [], None
+            usable = clip.frames - clip.frames % TEMPORAL
+            for start in range(0, usable, 2 * TEMPORAL):
+                rows = clip.planes[start : min(start + 2 * TEMPORAL, usable)]
+                count = len(rows)
+                luma = rows[:, : clip.height * clip.width].reshape(count, 1, clip.height, clip.width)
+                chroma = rows[:, clip.height * clip.width :].reshape(count, 2, clip.height // 2, clip.width // 2)
+                frames = np.concatenate([luma, chroma.repeat(2, axis=2).repeat(2, axis=3)], axis=1)
+                with run.autocast():
+                    latents, state = tokenizer.encode(to_rgb(frames[None]).to(run.device), state)
+                pieces.append(latents[0].half().cpu().numpy())
+            partial = path.with_suffix(".partial.npy")
+            np.save(partial, np.concatenate(pieces, axis=1))
+            partial.replace(path)
+        found.append(np.load(path, mmap_mode="r"))
+    return found
+
+
+@dataclass(frozen=True)
+class FrozenLatents:
+    """A tokenizer's latents of the training and validation clips, each (C, T, h, w), and how they are selected and quantised."""
+
+    config: TokenizerConfig
+    sha256: str
+    training: list[np.ndarray]
+    validation: list[np.ndarray]
+    step: np.ndarray
+    """(C,) quantiser steps at step scale 1."""
+    rule: SelectionRule
+
+    @classmethod
+    def of(cls, tokenizer: str | Path | None, data: Path, run: TrainingRun) -> FrozenLatents:
+        """Raises `UsageError` for a folder without clips or a tokenizer that is not at hand."""
+        folder = find_tokenizer(tokenizer)
+        sha256 = sha256_of(folder / WEIGHTS)
+        frozen = load_tokenizer(folder).to(run.device)
+        training, validation = (
+            cached_latents(frozen, sha256, clips, run) for clips in split_clips(load_clips(data, GROUP * TEMPORAL, 64))
+        )
+        step, scale = (np.array(values, np.float32) for values in (frozen.config.channel_step, frozen.config.channel_scale))
+        return cls(frozen.config, sha256, training, validation, step, SelectionRule(scale))
