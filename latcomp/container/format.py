@@ -118,7 +118,7 @@ MASK_CODINGS = {
     MASK_BITS: "the bits themselves",
     MASK_CHANGES: "each latent frame's bits XOR those of the latent frame before",
     MASK_CONTEXT: "bits sorted by what their neighbours make likely",
-    MASK_PRIOR: "bits under the prior's tables",
+    MASK_PRIOR: "bits under the prior, in step with the tokens",
 }
 
 LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES = range(6)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latcomp.container.content import decode_content, encode_content
 from latcomp.container.format import FLAG_KEY, FLAG_LIT, GROUP_FLAGS, GROUP_HEAD
 from latcomp.container.header import Header
 from latcomp.container.limits import Limits
 from latcomp.container.segment import SegmentState
 from latcomp.container.times import decode_times, encode_times
-from latcomp.container.tokens import decode_tokens, encode_tokens
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
 
 FILLS = ("hold", "lit")
@@ -117,9 +117,9 @@ def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes
     check_group(group, header)
     pts = [int(time) for time in group.pts]
     times = encode_times(pts)
-    mask_coding, mask = state.encode_mask(group.mask, group.key)
-    token_layout, tokens = encode_tokens(group.tokens, group.octaves, group.mask, group.key, state, group.step_adjust)
-    state.masks.move_on(group.mask, group.key)
+    mask_coding, mask, token_layout, tokens = encode_content(
+        group.mask, group.tokens, group.octaves, group.key, state, group.step_adjust
+    )
     front = GROUP_HEAD.pack(
         index=group.index,
         first_frame=group.first_frame,
@@ -181,12 +181,10 @@ def unpack_group(payload: bytes, head: GroupHead, header: Header, state: Segment
     name = f"group {head.index}"
     try:
         shape = (head.latent_frames, *header.grid)
-        mask = state.decode_mask(head.mask_coding, data[head.mask_at], shape, head.key)
-        kept = int(np.count_nonzero(mask))
-        if kept != head.tokens_kept:
-            raise DamagedFileError(f"the keep mask has {kept} positions, {head.tokens_kept} tokens are claimed")
-        tokens, octaves = decode_tokens(head.token_layout, data[head.tokens_at], mask, head.key, state, head.step_adjust)
-        state.masks.move_on(mask, head.key)
+        mask, tokens, octaves = decode_content(
+            head.mask_coding, data[head.mask_at], head.token_layout, data[head.tokens_at], shape, head.tokens_kept, head.key, state,
+            head.step_adjust,
+        )  # fmt: skip
     except DamagedFileError as error:
         raise DamagedFileError(f"{name}: {error}") from None
     except UnsupportedFileError as error:

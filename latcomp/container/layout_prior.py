@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class PriorState:
     age: np.ndarray
     before: np.ndarray
     first: bool = True
+    _past: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def start(cls, rows: int, columns: int, channels: int) -> PriorState:
@@ -62,14 +63,22 @@ class PriorState:
             self.hood, self.kept.copy(), self.change.copy(), self.octaves.copy(), self.age.copy(), self.before.copy(), self.first
         )
 
+    def past(self, prior: Prior) -> np.ndarray:
+        """(P + 1, E) the prior's activations of the past, found once for each latent frame."""
+        if self._past is None:
+            self._past = prior.past(self.kept, self.change, self.hood.around)
+        return self._past
+
     def reset(self) -> None:
         """Forget everything: a segment starts."""
+        self._past = None
         for array in (self.kept, self.change, self.octaves, self.age, self.before):
             array[:] = 0
         self.first = True
 
     def move_on(self, places: np.ndarray, values: np.ndarray, octaves: np.ndarray) -> None:
         """Take over the kept tokens of a latent frame: values (n, C) and octaves (n,) at places (n,)."""
+        self._past = None
         self.change[:] = 0
         self.change[places] = values - self.kept[places]
         self.kept[places] = values
@@ -108,8 +117,7 @@ class FrameCoder:
             kinds, state.octaves[self.places], state.age[self.places].astype(np.int32), state.before[self.places],
             masked[around], state.first, log_step,
         )  # fmt: skip
-        embedded = prior.embed(state.kept, state.change)
-        self.trunk = prior.trunk(embedded, around, self.own, facts.activations())
+        self.trunk = prior.trunk(state.past(prior), around, self.own, facts.activations())
         self.known = np.zeros_like(state.kept)
         phase = state.hood.phase[self.places]
         self.rows = [np.flatnonzero(phase == number) for number in range(PHASES)]
@@ -229,9 +237,12 @@ def kinds_of(values: np.ndarray, octaves: np.ndarray, kept: np.ndarray, held: np
 
 
 def encode_prior(
-    tokens: np.ndarray, octaves: np.ndarray, mask: np.ndarray, state: PriorState, prior: Prior, log_step: int, units: int
+    tokens: np.ndarray, octaves: np.ndarray, mask: Iterable[np.ndarray], state: PriorState, prior: Prior, log_step: int, units: int
 ) -> bytes:
-    """Bytes of tokens (N, C) int32 with octaves (N,) uint8 at the kept positions of mask (T, P); `state` moves on."""
+    """Bytes of tokens (N, C) int32 with octaves (N,) uint8 at the kept positions of mask (T, P); `state` moves on.
+
+    mask: an array, or what gives its latent frames one by one: each is asked for when all tokens before it are coded.
+    """
     coder = TableEncoder()
     row = 0
     for frame in mask:
@@ -251,11 +262,12 @@ def encode_prior(
 
 
 def decode_prior(
-    data: bytes | memoryview, mask: np.ndarray, state: PriorState, prior: Prior, log_step: int, units: int
+    data: bytes | memoryview, mask: Iterable[np.ndarray], state: PriorState, prior: Prior, log_step: int, units: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(tokens (N, C) int32, octaves (N,) uint8) at the kept positions of mask (T, P); `state` moves on.
 
-    Raises `DamagedFileError` when the bytes do not give exactly these.
+    mask: an array, or what gives its latent frames one by one: each is asked for when all tokens before it are known. Raises
+    `DamagedFileError` when the bytes do not give exactly these.
     """
     coder = TableDecoder(data)
     tokens, octaves = [], []

@@ -22,6 +22,10 @@ PHASES = 4
 PHASE_LEAD = (0, 2, 3, 1)
 """By phase 2 * (y % 2) + x % 2: how many passes earlier its channels come. In pass k, phase f codes channels c % 4 = (k + lead) % 4."""
 FACTS = 24
+MASK_FACTS = 33
+MASK_SIDE = 5  # places a side that a bit of a keep mask sees of what is known of its latent frame
+MASK_CLASSES = 64  # classes of odds, a quarter of a nat apart
+MASK_SHIFT = 9  # from a sum in 1/8192 to a class
 SQUASH_LIMIT = 4095
 MEAN_BITS = 4  # means are in 1/16 units
 STEP_MEAN_BITS = 6  # and a step is at least four units: the network's own part is in 1/64 steps
@@ -56,9 +60,7 @@ def squash(symbols: np.ndarray) -> np.ndarray:
 
 
 def relu(sums: np.ndarray) -> np.ndarray:
-    """Activations of sums (in 1/8192), rounded, in place."""
-    sums *= np.float32(2.0**-WEIGHT_SHIFT)
-    sums += np.float32(0.5)
+    """Activations of sums that count activations and have a half more, in place."""
     np.floor(sums, out=sums)
     return np.clip(sums, 0, ACTIVATION_MAX, out=sums)
 
@@ -75,24 +77,29 @@ def known_before(phase: int, number: int, group: int) -> bool:
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The nine places around each position of a grid, and the phases; place rows * columns stands for outside.
+    """The places around each position of a grid, row by row, and the phases; place rows * columns stands for outside.
 
-    around: (P, 9) intp; phase: (P,) uint8.
+    around: (P, 9) intp; wide: (P, 25) intp; phase: (P,) uint8.
     """
 
     around: np.ndarray
+    wide: np.ndarray
     phase: np.ndarray
 
     @classmethod
     def of(cls, rows: int, columns: int) -> Neighbourhood:
         """The neighbourhood of a grid."""
         y, x = np.divmod(np.arange(rows * columns), columns)
-        around = np.empty((rows * columns, 9), np.intp)
-        for index in range(9):
-            near_y, near_x = y + index // 3 - 1, x + index % 3 - 1
-            inside = (near_y >= 0) & (near_y < rows) & (near_x >= 0) & (near_x < columns)
-            around[:, index] = np.where(inside, near_y * columns + near_x, rows * columns)
-        return cls(around, (2 * (y % 2) + x % 2).astype(np.uint8))
+
+        def square(side: int) -> np.ndarray:
+            found = np.empty((rows * columns, side * side), np.intp)
+            for index in range(side * side):
+                near_y, near_x = y + index // side - side // 2, x + index % side - side // 2
+                inside = (near_y >= 0) & (near_y < rows) & (near_x >= 0) & (near_x < columns)
+                found[:, index] = np.where(inside, near_y * columns + near_x, rows * columns)
+            return found
+
+        return cls(square(3), square(MASK_SIDE), (2 * (y % 2) + x % 2).astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,17 @@ class Facts:
         return found
 
 
+def _ready(name: str, whole: np.ndarray) -> np.ndarray:
+    """A tensor as float32. Those that lead to activations are scaled by a power of two, and their biases get a half more, so that
+    `relu` need do neither; the products stay exact."""
+    found = whole.astype(np.float32)
+    if not name.startswith(("leave", "mask_leave")):
+        found *= np.float32(2.0**-WEIGHT_SHIFT)
+        if name.endswith("bias"):
+            found += np.float32(0.5)
+    return found
+
+
 class Prior:
     """The network's weights and the coding tables; made once a model and shared by all segments."""
 
@@ -133,22 +151,28 @@ class Prior:
         """arrays: the int8, int32 and uint32 tensors of `weights/prior-*/model.safetensors`; see FORMAT.md for their shapes."""
         self.sha256, self.name = sha256, name
         self.arrays = arrays
-        self.weights = {key: value.astype(np.float32) for key, value in arrays.items() if not key.startswith("table")}
+        self.weights = {key: _ready(key, value) for key, value in arrays.items() if not key.startswith("table")}
         self.channels = int(self.weights["own"].shape[0])
         self.groups = [np.arange(number, self.channels, PASSES) for number in range(PASSES)]
 
-    def embed(self, kept: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """(P + 1, E) activations of all positions from the last kept values and the change before, each (P + 1, C) int32."""
-        sums = np.concatenate([squash(kept), squash(change)], axis=1) @ self.weights["embed"] + self.weights["embed_bias"]
-        found = relu(sums)
+    def past(self, kept: np.ndarray, change: np.ndarray, around: np.ndarray) -> np.ndarray:
+        """(P + 1, E) activations of all positions from the last kept values and the change before, each (P + 1, C) int32.
+
+        around: (P, 9) places. What a position says here covers its eight neighbours, so that `trunk` sees five places each way.
+        """
+        weights = self.weights
+        embedded = relu(np.concatenate([squash(kept), squash(change)], axis=1) @ weights["embed"] + weights["embed_bias"])
+        embedded[-1] = 0
+        found = np.empty_like(embedded)
+        found[:-1] = relu(embedded[around].reshape(len(around), -1) @ weights["spread"] + weights["spread_bias"])
         found[-1] = 0
         return found
 
-    def trunk(self, embedded: np.ndarray, around: np.ndarray, own: np.ndarray, facts: np.ndarray) -> np.ndarray:
+    def trunk(self, past: np.ndarray, around: np.ndarray, own: np.ndarray, facts: np.ndarray) -> np.ndarray:
         """(n, W) activations of kept positions. around: (n, 9) places; own: (n, C) last kept values; facts: (n, FACTS)."""
         weights = self.weights
         count = len(around)
-        sums = embedded[around].reshape(count, -1) @ weights["near"]
+        sums = past[around].reshape(count, -1) @ weights["near"]
         sums += squash(own) @ weights["own"]
         sums += facts @ weights["facts"]
         sums += weights["trunk_bias"]
@@ -169,6 +193,28 @@ class Prior:
         weight, bias = self._leaving[number][group_of(phase, number)]
         return (hidden @ weight + bias).reshape(len(hidden), 4, -1)
 
+    def mask_trunk(self, past: np.ndarray, around: np.ndarray, kept: np.ndarray, facts: np.ndarray) -> np.ndarray:
+        """(P, M) activations of all positions, for their mask bits. kept: (P, C) last kept values; facts: (P, MASK_FACTS)."""
+        weights = self.weights
+        sums = past[around].reshape(len(around), -1) @ weights["mask_near"]
+        sums += squash(kept) @ weights["mask_own"]
+        sums += facts @ weights["mask_facts"]
+        sums += weights["mask_trunk_bias"]
+        return relu(sums)
+
+    def mask_classes(self, order: int, trunk: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """(n,) uint8 classes of the odds that positions are kept, in phase number `order` of the coding order.
+
+        trunk: (n, M); known: (n, 50) activations of the bits around that are known, see `MaskField`.
+        """
+        weights = self.weights
+        sums = known @ weights["mask_beside"][order]
+        sums += trunk @ weights["mask_down"][order]
+        sums += weights["mask_down_bias"][order]
+        odds = relu(sums) @ weights["mask_leave"][order] + weights["mask_leave_bias"][order]
+        classes = np.floor(odds * np.float32(2.0**-MASK_SHIFT) + np.float32(0.5)) + MASK_CLASSES // 2
+        return np.clip(classes, 0, MASK_CLASSES - 1).astype(np.uint8)
+
     @cached_property
     def value_tables(self) -> Tables:
         """Tables of distances to the nearest whole multiple, by scale class and fraction."""
@@ -182,7 +228,7 @@ class Prior:
 
     @cached_property
     def mask_tables(self) -> Tables:
-        """Tables of keep-mask bits, by context."""
+        """Tables of keep-mask bits, by class of odds."""
         return Tables(list(self.arrays["table_mask"]))
 
     @cached_property

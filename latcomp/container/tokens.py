@@ -37,6 +37,12 @@ PLANES_CHANCE = 1.35  # planes under the quick level may be so much larger and s
 REPEATS_SHARE = 0.02  # share of tokens that repeat their last kept value from which it pays to leave them out
 
 
+def check_symbols(tokens: np.ndarray) -> None:
+    """Raise `LimitError` when a symbol does not fit 16 bits."""
+    if tokens.size and (tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX):
+        raise LimitError(f"symbols from {tokens.min()} to {tokens.max()} pass 16 bits: choose a lower quality")
+
+
 def encode_tokens(
     tokens: np.ndarray, octaves: np.ndarray | None, mask: np.ndarray, key: bool, state: SegmentState, step_adjust: int
 ) -> tuple[int, bytes]:
@@ -47,8 +53,7 @@ def encode_tokens(
     flat = mask.reshape(len(mask), -1)
     if state.lossless:
         return _encode_floats(tokens, flat, state)
-    if tokens.size and (tokens.min() < SYMBOL_MIN or tokens.max() > SYMBOL_MAX):
-        raise LimitError(f"symbols from {tokens.min()} to {tokens.max()} pass 16 bits: choose a lower quality")
+    check_symbols(tokens)
     if state.by_prior is not None and state.prior is not None:
         finer = np.zeros(len(tokens), np.uint8) if octaves is None else octaves
         if state.coding == "context":

@@ -20,13 +20,16 @@ from latcomp.container import (
     Reader,
     Writer,
     kinds,
-    mask_prior,
 )
 from latcomp.container.prior import (
     FACTS,
     FRACTION_BITS,
     FRACTIONS,
+    MASK_CLASSES,
+    MASK_FACTS,
+    MASK_SIDE,
     PASSES,
+    PHASES,
     REACH,
     SCALE_LOW,
     SCALE_OCTAVE,
@@ -103,7 +106,9 @@ def laplace(scale: int, fraction: int) -> np.ndarray:
     return np.append(np.diff(below), 1e-5)
 
 
-def prior_arrays(channels: int = 6, embed: int = 8, width: int = 16, known: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
+def prior_arrays(
+    channels: int = 6, embed: int = 8, width: int = 16, known: int = 8, mask_width: int = 8, mask_hidden: int = 6, seed: int = 0
+) -> dict[str, np.ndarray]:
     """Tensors of a small prior whose weights are random, and whose tables are Laplace densities and random ones."""
     rng = np.random.default_rng(seed)
 
@@ -114,7 +119,8 @@ def prior_arrays(channels: int = 6, embed: int = 8, width: int = 16, known: int 
         return rng.integers(-20_000, 20_000, shape, np.int32)
 
     found = {
-        "embed": weights(2 * channels, embed), "embed_bias": biases(embed), "near": weights(9 * embed, width),
+        "embed": weights(2 * channels, embed), "embed_bias": biases(embed),
+        "spread": weights(9 * embed, embed), "spread_bias": biases(embed), "near": weights(9 * embed, width),
         "own": weights(channels, width), "facts": weights(FACTS, width), "trunk_bias": biases(width),
     }  # fmt: skip
     for number in range(PASSES):
@@ -124,11 +130,17 @@ def prior_arrays(channels: int = 6, embed: int = 8, width: int = 16, known: int 
             f"leave{number}": weights(width, 4, channels, most=16),
             f"leave{number}_bias": biases(4, channels) + np.array([[0], [6144], [2048], [0]], np.int32),
         }  # fmt: skip
+    found |= {
+        "mask_near": weights(9 * embed, mask_width), "mask_own": weights(channels, mask_width),
+        "mask_facts": weights(MASK_FACTS, mask_width), "mask_trunk_bias": biases(mask_width),
+        "mask_beside": weights(PHASES, 2 * MASK_SIDE**2, mask_hidden), "mask_down": weights(PHASES, mask_width, mask_hidden),
+        "mask_down_bias": biases(PHASES, mask_hidden), "mask_leave": weights(PHASES, mask_hidden), "mask_leave_bias": biases(PHASES),
+    }  # fmt: skip
     found["table_values"] = np.concatenate(
         [whole_frequencies(laplace(scale, fraction)) for scale in range(SCALES) for fraction in range(FRACTIONS)]
     )
     found["table_kinds"] = whole_frequencies(rng.exponential(size=(kinds.CONTEXTS, kinds.KINDS)))
-    found["table_mask"] = whole_frequencies(rng.exponential(size=(mask_prior.CONTEXTS, 2)))
+    found["table_mask"] = whole_frequencies(rng.exponential(size=(MASK_CLASSES, 2)))
     return found
 
 

@@ -306,10 +306,9 @@ def act(total: int) -> int:
 
 
 LEAD = [0, 2, 3, 1]
+IN_PARTS = ("table", "leave", "mask_besi", "mask_down", "mask_leav")  # how the names of other tensors than plain matrices begin
 CALLS = [0, 3, 1, 2]
 PARTS = [0, 256, 128, 85, 64, 51, 43, 37, 32]
-AGE_CLASS = [0, 1, 2, 2, 3]
-BEFORE_CLASS = [0, 1, 1, 2, 2, 2, 3, 3, 3]
 LOG_BOUNDS = [0.5 * 2 ** ((k - 0.5) / 16) for k in range(1, 17)]  # the page gives nine digits; tests compare them
 
 
@@ -328,9 +327,9 @@ class PriorFile:
                 self.numbers[name] = list(struct.unpack(f"<{len(raw) // struct.calcsize(code)}{code}", raw))
                 self.shapes[name] = entry["shape"]
         self.channels = self.shapes["own"][0]
-        self.columns = {name: self._columns(name) for name in self.numbers if name[:5] not in ("table", "leave")}
+        self.columns = {name: self._columns(name) for name in self.numbers if name[:5] not in IN_PARTS and name[:9] not in IN_PARTS}
         self.reach = [min(max(math.ceil(12 * 2 ** ((size - 18) / 4)) + 2, 3), 127) for size in range(44)]
-        self.kinds, self.mask = self._tables("table_kinds", 56 * [4]), self._tables("table_mask", 384 * [2])
+        self.kinds, self.mask = self._tables("table_kinds", 56 * [4]), self._tables("table_mask", 64 * [2])
         self.values = self._tables("table_values", [2 * reach + 2 for reach in self.reach for _ in range(5)])
         self.escapes = [64 * symbol for symbol in range(262145)]
 
@@ -346,7 +345,20 @@ class PriorFile:
 
     def layer(self, *inputs: tuple[str, list[int]], bias: str) -> list[int]:
         """`act` of the sum of vectors times matrices, and a bias."""
-        sums = list(self.numbers[bias])
+        return self._act_of(list(self.numbers[bias]), *inputs)
+
+    def mask_odds(self, o: int, beside: list[int], trunk: list[int]) -> int:
+        """`s` of call `o`."""
+        (_, many), sums = self.shapes["mask_leave"], []
+        for h in range(many):
+            total = self.numbers["mask_down_bias"][o * many + h]
+            for name, vector in (("mask_beside", beside), ("mask_down", trunk)):
+                start = o * len(vector) * many + h
+                total += sum(map(mul, vector, self.numbers[name][start : (o + 1) * len(vector) * many : many]))
+            sums.append(act(total))
+        return sum(map(mul, sums, self.numbers["mask_leave"][o * many :])) + self.numbers["mask_leave_bias"][o]
+
+    def _act_of(self, sums: list[int], *inputs: tuple[str, list[int]]) -> list[int]:
         for name, vector in inputs:
             sums = [total + sum(map(mul, vector, column)) for total, column in zip(sums, self.columns[name], strict=True)]
         return [act(total) for total in sums]
@@ -392,37 +404,56 @@ class UnderPrior:
             self.before[p] = int(p in tokens)
         self.first = False
 
-    def masks(self, data: bytes, stored: int, key: bool) -> list[list[int]]:
-        """Mask coding 4: the stored latent frames."""
-        coder, found = RangeDecoder(data), []
-        age, before = ([0 for _ in self.all], [1 for _ in self.all]) if key else (list(self.age), list(self.before))
-        for _ in range(stored):
-            bits: dict[int, int] = {}
-            for order, phase in enumerate(CALLS):
-                places = [p for p in self.all if self.phase[p] == phase]
-                numbers = []
-                for p in places:
-                    near = [bits[q] for q in self.near[p] if q in bits]
-                    k, s = len(near), sum(near)
-                    i = 0 if k == 0 else 1 if s == 0 else 5 if s == k else 2 if 3 * s <= k else 3 if 3 * s <= 2 * k else 4
-                    b = BEFORE_CLASS[sum(before[q] for q in self.near[p])]
-                    numbers.append(((order * 4 + AGE_CLASS[min(age[p], 4)]) * 4 + b) * 6 + i)
-                bits.update(zip(places, coder.call(numbers, self.prior.mask), strict=True))
-            before = [bits[p] for p in self.all]
-            age = [0 if bits[p] else age[p] + 1 for p in self.all]
-            found.append(before)
-        coder.end()
-        return found
+    def past(self) -> list[list[int]]:
+        """Section 9.4."""
+        inputs = [[*map(squash, self.kept[p]), *map(squash, self.change[p])] for p in self.all]
+        embedded = [self.prior.layer(("embed", vector), bias="embed_bias") for vector in inputs]
+        return [self.prior.layer(("spread", self._joined(embedded, p)), bias="spread_bias") for p in self.all]
 
-    def by_prior(self, data: bytes, mask: list[list[int]], log_step: int) -> Iterator[tuple[list[int], int]]:
-        """Layout 3: values and octaves of each token."""
-        coder = RangeDecoder(data)
-        for frame in mask:
+    def mask(self, coder: RangeDecoder, past: list[list[int]], log_step: int) -> list[int]:
+        """Mask coding 4: one latent frame."""
+        share = 127 * sum(self.before) // len(self.all)
+        bits: dict[int, int] = {}
+        for o, phase in enumerate(CALLS):
+            places, numbers = [p for p in self.all if self.phase[p] == phase], []
+            for p in places:
+                nine, age = self.around[p], self.age[p]
+                facts = [
+                    32 * self.octaves[p], min(max(64 + log_step, 0), 127), share, 64 * (age >= 1), 64 * (age >= 2), 64 * (age >= 4),
+                    *(0 if q is None else 64 * self.before[q] for q in nine),
+                    *(0 if q is None else min(16 * self.age[q], 127) for q in nine),
+                    *(0 if q is None else 32 for q in nine),
+                ]  # fmt: skip
+                inputs = ("mask_near", self._joined(past, p)), ("mask_own", [squash(v) for v in self.kept[p]]), ("mask_facts", facts)
+                beside = []
+                for j in range(25):
+                    y, x = p // self.columns + j // 5 - 2, p % self.columns + j % 5 - 2
+                    q = y * self.columns + x if 0 <= y < self.rows and 0 <= x < self.columns else -1
+                    beside += [64 * bits[q], 64 - 64 * bits[q]] if q in bits else [0, 0]
+                odds = self.prior.mask_odds(o, beside, self.prior.layer(*inputs, bias="mask_trunk_bias"))
+                numbers.append(min(max((odds + 256 >> 9) + 32, 0), 63))
+            bits.update(zip(places, coder.call(numbers, self.prior.mask), strict=True))
+        return [bits[p] for p in self.all]
+
+    def by_prior(
+        self, data: bytes, mask: list[list[int]] | None, log_step: int, mask_data: bytes, frames: int
+    ) -> tuple[list[list[int]], list[tuple[list[int], int]]]:
+        """Layout 3: the masks, read along in mask coding 4 where none are given, and values and octaves of each token."""
+        coder, found, along, masks = RangeDecoder(data), [], RangeDecoder(mask_data if mask is None else b""), []
+        for t in range(frames):
+            past = self.past()
+            if mask is not None:
+                frame = mask[t]
+            else:
+                frame = [1 for _ in self.all] if self.first else self.mask(along, past, log_step)
             places = [p for p in self.all if frame[p]]
-            tokens = self._frame(coder, places, frame, log_step) if places else {}
+            tokens = self._frame(coder, places, frame, past, log_step) if places else {}
             self.move_on(tokens)
-            yield from (tokens[p] for p in places)
+            found += [tokens[p] for p in places]
+            masks.append(frame)
         coder.end()
+        along.end()
+        return masks, found
 
     def _kinds(self, coder: RangeDecoder, places: list[int]) -> dict[int, int]:
         kinds: dict[int, int] = {}
@@ -441,11 +472,11 @@ class UnderPrior:
         outside = [0] * len(vectors[0])
         return [number for q in self.around[p] for number in (outside if q is None else vectors[q])]
 
-    def _frame(self, coder: RangeDecoder, places: list[int], frame: list[int], log_step: int) -> dict[int, tuple[list[int], int]]:
+    def _frame(
+        self, coder: RangeDecoder, places: list[int], frame: list[int], past: list[list[int]], log_step: int
+    ) -> dict[int, tuple[list[int], int]]:
         prior, channels = self.prior, range(self.prior.channels)
         kinds = self._kinds(coder, places)
-        past = [[*map(squash, self.kept[p]), *map(squash, self.change[p])] for p in self.all]
-        embedded = [prior.layer(("embed", vector), bias="embed_bias") for vector in past]
         trunk = {}
         for p in places:
             facts = [0] * 24
@@ -454,7 +485,7 @@ class UnderPrior:
                 32 * self.octaves[p], min(16 * self.age[p], 127), 64 * self.before[p], 64 * self.first, min(max(64 + log_step, 0), 127),
             ]  # fmt: skip
             facts[9:18] = [0 if q is None else 32 * frame[q] for q in self.around[p]]
-            inputs = ("near", self._joined(embedded, p)), ("own", [squash(v) for v in self.kept[p]]), ("facts", facts)
+            inputs = ("near", self._joined(past, p)), ("own", [squash(v) for v in self.kept[p]]), ("facts", facts)
             trunk[p] = prior.layer(*inputs, bias="trunk_bias")
         finer = {p: max(kinds[p] - 1, 0) for p in places}
         anchor = {p: [0] * len(channels) if kinds[p] else self.kept[p] for p in places}
@@ -551,22 +582,23 @@ def read_under_prior(data: bytes, prior: bytes) -> list[tuple[int, int, list[lis
             history = [empty, empty]
         if coding == 3:
             mask = decode_mask(mask_bytes, head["latent_frames"], rows, columns, key, history)[int(key) :]
-        else:
-            if coding == 4:
-                flat = state.masks(mask_bytes, stored, key)
-                mask = [[frame[y * columns :][:columns] for y in range(rows)] for frame in flat]
-            else:
-                mask = plain_mask(coding, mask_bytes, stored, rows, columns) if coding else [[[1] * columns] * rows] * stored
-            history = [*mask[::-1], *history][:2]
-        flat = [[1] * (rows * columns)] * key + [[bit for row in frame for bit in row] for frame in mask]
+        elif coding != 4:
+            mask = plain_mask(coding, mask_bytes, stored, rows, columns) if coding else [[[1] * columns] * rows] * stored
+        known = None if coding == 4 else [[1] * (rows * columns)] * key + [[bit for row in frame for bit in row] for frame in mask]
         if layout == 3:
-            tokens = list(state.by_prior(token_bytes, flat, log_step(header["step_scale"], head["step_adjust"])))
-        elif token_bytes:
-            tokens = list(state.by_kinds(token_bytes, flat, layout == 5))
+            step = log_step(header["step_scale"], head["step_adjust"])
+            flat, tokens = state.by_prior(token_bytes, known, step, mask_bytes, head["latent_frames"])
         else:
-            tokens = []
-            for _ in flat:
-                state.move_on({})
+            assert known is not None
+            flat, tokens = known, []
+            if token_bytes:
+                tokens = list(state.by_kinds(token_bytes, flat, layout == 5))
+            else:
+                for _ in flat:
+                    state.move_on({})
+        if coding != 3:
+            later = [[frame[y * columns :][:columns] for y in range(rows)] for frame in flat[int(key) :]]
+            history = [*later[::-1], *history][:2]
         assert len(tokens) == head["tokens_kept"]
         found.append((coding, layout, flat, [values for values, _ in tokens], [octaves for _, octaves in tokens]))
     return found

@@ -90,9 +90,7 @@ def test_header_members() -> None:
         ("type holds", {name.decode(): meaning for name, meaning in declared.CHUNK_TYPES.items()}),
         ("flag meaning", declared.GROUP_FLAGS), ("id coding", declared.MASK_CODINGS), ("id layout", declared.TOKEN_LAYOUTS),
         ("neighbours share", dict(enumerate(NEIGHBOUR_SHARE))), ("bound value", dict(enumerate(CLASS_BOUNDS, 1))),
-        ("phase lead", dict(enumerate(prior.PHASE_LEAD))), ("age class", dict(enumerate(mask_prior.AGES))),
-        ("neighbours kept before class", dict(enumerate(mask_prior.NEAR_BEFORE[:9]))),
-        ("neighbours that have it part", dict(enumerate(layout_prior.SHARE))),
+        ("phase lead", dict(enumerate(prior.PHASE_LEAD))), ("neighbours that have it part", dict(enumerate(layout_prior.SHARE))),
     ],
 )  # fmt: skip
 def test_numbered_lists(heading: str, entries: dict[Any, Any]) -> None:
@@ -131,7 +129,8 @@ def test_numbers_of_the_prior() -> None:
         "scale classes": str(prior.SCALES), "scale class of one step": str(-prior.SCALE_LOW),
         "scale classes an octave": str(prior.SCALE_OCTAVE), "fractions": str(prior.FRACTIONS), "kinds": str(kinds.KINDS),
         "largest gate and share": str(prior.GATE_MAX), "smallest share": str(prior.SHARE_MIN), "kind tables": str(kinds.CONTEXTS),
-        "mask tables": str(mask_prior.CONTEXTS), "escapes": str(layout_prior.ESCAPES), "largest age": str(layout_prior.AGE_MAX),
+        "facts of the mask": str(prior.MASK_FACTS),
+        "mask tables": str(prior.MASK_CLASSES), "escapes": str(layout_prior.ESCAPES), "largest age": str(layout_prior.AGE_MAX),
     }  # fmt: skip
     assert " ".join(map(str, prior.REACH)) in " ".join(TEXT.split())
     assert f"five tables for each of {prior.SCALES} *scale classes*" in TEXT and prior.FRACTIONS == 5
@@ -145,7 +144,9 @@ def test_numbers_of_the_prior() -> None:
     assert f"z = {prior.MEAN_BITS} + log2(units) - o" in TEXT
     assert kinds.PHASE_ORDER == (0, 3, 1, 2) and TEXT.count("positions of phase 0, then of phase 3, of 1 and of 2") == 2
     assert f"`{kinds.NEAR_CLASSES} * p + i`" in TEXT and f"or {kinds.NEAR_CLASSES - 1} if `k = 0`" in TEXT
-    assert f"((order * 4 + a) * 4 + b) * {mask_prior.NEAR_NOW} + i" in TEXT
+    half = 1 << (prior.MASK_SHIFT - 1)
+    classes = f"min(max(((s + {half}) >> {prior.MASK_SHIFT}) + {prior.MASK_CLASSES // 2}, 0), {prior.MASK_CLASSES - 1})"
+    assert classes in TEXT and f"{prior.MASK_SIDE**2} places around" in TEXT and f"{mask_prior.BIT_ACTIVATION} and 0 if its bit" in TEXT
 
 
 def test_formulas_of_the_prior() -> None:
@@ -165,17 +166,18 @@ def test_formulas_of_the_prior() -> None:
 
 def test_tensors_of_the_prior() -> None:
     """Names, types and shapes of the prior's tensors are those that the code reads and a training writes."""
-    sizes = {"C": 7, "2C": 14, "E": 3, "9E": 27, "W": 5, "K": 2, "9K": 18, "V": int((2 * prior.REACH + 2).sum()) * prior.FRACTIONS}
+    sizes = {"C": 7, "2C": 14, "E": 3, "9E": 27, "W": 5, "K": 2, "9K": 18, "M": 11, "H": 13}
+    sizes["V"] = int((2 * prior.REACH + 2).sum()) * prior.FRACTIONS
     wanted = {}
     for name, kind, shape in table("tensor type shape"):
         for number in range(prior.PASSES if "`n`" in name else 1):
             dtype = {"i8": np.int8, "i32": np.int32, "u32": np.uint32}[kind]
             wanted[name.replace("`n`", str(number))] = (dtype, tuple(sizes.get(side) or int(side) for side in shape.split(", ")))
-    arrays = make.prior_arrays(channels=7, embed=3, width=5, known=2)
+    arrays = make.prior_arrays(channels=7, embed=3, width=5, known=2, mask_width=11, mask_hidden=13)
     assert {name: (value.dtype.type, value.shape) for name, value in arrays.items()} == wanted
     whole = prior.Prior(arrays, "", "")
     assert len(whole.value_tables) == prior.SCALES * prior.FRACTIONS
-    assert len(whole.kind_tables) == kinds.CONTEXTS and len(whole.mask_tables) == mask_prior.CONTEXTS
+    assert len(whole.kind_tables) == kinds.CONTEXTS and len(whole.mask_tables) == prior.MASK_CLASSES
 
 
 @pytest.mark.parametrize("seed", range(8))

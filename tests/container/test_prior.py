@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Group, LostGroups, Prior, Reader, Writer, check, scan
+from latcomp.container.content import decode_content, encode_content
 from latcomp.container.format import (
     GROUP_HEAD,
     LAYOUT_KIND_CHANGES,
@@ -26,9 +29,12 @@ from latcomp.container.format import (
     MASK_PRIOR,
 )
 from latcomp.container.layout_prior import FrameCoder, PriorState
+from latcomp.container.mask_prior import MaskField
 from latcomp.container.prior import (
     ACTIVATION_MAX,
     FACTS,
+    MASK_CLASSES,
+    MASK_FACTS,
     PASSES,
     SCALES,
     Neighbourhood,
@@ -211,17 +217,17 @@ def near_centre(sums: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("signs", ["all 127", "mixed"])
 def test_products_are_exact(signs: str) -> None:
-    """With the largest weights and activations at the sizes in use (channels 96, embed 48, width 96, known 32), float32 gives what
-    whole numbers give, and even the largest sums stay below 2**24."""
-    channels, embed, width, known, count = 96, 48, 96, 32, 500
+    """With the largest weights and activations at the sizes in use (channels 96, embed 64, width 128, known 48, mask 64 and 32), float32
+    gives what whole numbers give, and even the largest sums stay below 2**24."""
+    channels, embed, width, known, mask_width, count = 96, 64, 128, 48, 64, 500
     rng = np.random.default_rng(0)
-    arrays = prior_arrays(channels, embed, width, known)
+    arrays = prior_arrays(channels, embed, width, known, mask_width, 32)
     for name, value in arrays.items():
         if value.dtype == np.int8:
             arrays[name] = np.full_like(value, 127) if signs == "all 127" else rng.choice([-127, 127], value.shape).astype(np.int8)
     whole = {name: value.astype(np.int64) for name, value in arrays.items()}
-    most = ACTIVATION_MAX * 127
-    assert most * max(9 * embed + channels + FACTS, 2 * channels, channels, 9 * known + width, width) < 2**24
+    most, inputs = ACTIVATION_MAX * 127, (9 * embed + channels + MASK_FACTS, 2 * channels, 9 * known + width, 50 + mask_width)
+    assert most * max(inputs) + 256 < 2**24
 
     symbols = rng.integers(900, 32767, (2, count + 1, channels), np.int32)  # activations from 125 to 127
     large = rng.integers(ACTIVATION_MAX - 2, ACTIVATION_MAX + 1, (count + 1, 1024)).astype(np.int64)
@@ -236,6 +242,9 @@ def test_products_are_exact(signs: str) -> None:
     arrays["trunk_bias"] = near_centre(own + near + facts)
     embedded = whole_relu(sums + arrays["embed_bias"])
     embedded[-1] = 0
+    sums = embedded[around].reshape(count, -1) @ whole["spread"]
+    arrays["spread_bias"] = near_centre(sums)
+    past = np.append(whole_relu(sums + arrays["spread_bias"]), np.zeros((1, embed), np.int64), 0)
     trunk = whole_relu(own + near + facts + arrays["trunk_bias"])
     hiddens = []
     for number in range(PASSES):
@@ -247,11 +256,26 @@ def test_products_are_exact(signs: str) -> None:
         arrays[f"down{number}_bias"] = near_centre(sums)
         hiddens.append(whole_relu(sums + arrays[f"down{number}_bias"]))
 
+    near = large[:, :embed][around].reshape(count, -1) @ whole["mask_near"]
+    sums = near + values[0][:count] @ whole["mask_own"] + large[:count, :MASK_FACTS] @ whole["mask_facts"]
+    arrays["mask_trunk_bias"] = near_centre(sums)
+    mask_trunk = whole_relu(sums + arrays["mask_trunk_bias"])
+    bits = large[:count, :50]
+    sums = bits @ whole["mask_beside"][2] + mask_trunk @ whole["mask_down"][2]
+    arrays["mask_down_bias"][2] = near_centre(sums)
+    hidden = whole_relu(sums + arrays["mask_down_bias"][2])
+    odds = hidden @ whole["mask_leave"][2]
+    arrays["mask_leave_bias"][2] = -int(odds.mean())
+    classes = np.clip(((odds + arrays["mask_leave_bias"][2] + 256) >> 9) + 32, 0, MASK_CLASSES - 1)
+
     by = Prior(arrays, "", "")
-    assert (by.embed(symbols[0], symbols[1]) == embedded).all()
+    assert (by.past(symbols[0], symbols[1], around) == past).all() and past.std() > 1
     floats = large.astype(np.float32)
     assert (by.trunk(floats[:, :embed], around, symbols[0][:count], floats[:count, :FACTS]) == trunk).all()
     assert trunk.std() > 1 and embedded.std() > 1
+    found = by.mask_trunk(floats[:, :embed], around, symbols[0][:count], floats[:count, :MASK_FACTS])
+    assert (found == mask_trunk).all() and mask_trunk.std() > 1
+    assert (by.mask_classes(2, found, floats[:count, :50]) == classes).all() and classes.std() > 1
     for number, hidden in enumerate(hiddens):
         assert hidden.std() > 1
         assert (by.head(number, trunk.astype(np.float32), symbols[0], around) == hidden).all()
@@ -267,7 +291,7 @@ import hashlib
 import numpy as np
 from latcomp.container import Prior
 from tests.container.make import groups, in_units, prior_arrays, sized, under, written
-by = Prior(prior_arrays(96, 48, 96, 32), "ab" * 32, "large")
+by = Prior(prior_arrays(96, 64, 128, 48, 64, 32), "ab" * 32, "large")
 of = under(sized(20, 31, 96, group_latent_frames=2), by)
 print(hashlib.sha256(written(of, in_units(of, groups(of, 1)), prior=by)).hexdigest())
 """
@@ -306,6 +330,59 @@ def test_what_a_value_may_depend_on() -> None:
                 walk.put(parts, walk.multiples_of(parts, mixed))
         assert (seen[0] == seen[1]).all()
     assert Neighbourhood.of(1, 1).around.tolist() == [[1, 1, 1, 1, 0, 1, 1, 1, 1]]
+
+
+def test_what_a_mask_bit_may_depend_on() -> None:
+    """Before each phase, classes depend on no bit that is not yet known; and a bit that is known reaches those around it."""
+    by = prior()
+    state = PriorState.start(5, 7, 6)
+    rng = np.random.default_rng(0)
+    state.move_on(np.arange(35), rng.integers(-20, 20, (35, 6)).astype(np.int32), np.zeros(35, np.uint8))
+    masks = rng.random((2, 35)) < 0.5
+    for number in range(4):
+        seen = []
+        for other in masks:
+            field = MaskField(by, state, 0)
+            for place, (places, classes) in enumerate(field.steps()):
+                if place == number:
+                    seen.append(classes)
+                field.put(places, masks[0][places] if place < number else other[places])
+            assert (field.bits[state.hood.phase == 2] == other[state.hood.phase == 2]).all()
+        assert (seen[0] == seen[1]).all()
+    last = [list(walked)[-1] for walked in (walk_mask(MaskField(by, state, 0), mask) for mask in masks)]
+    assert (last[0] != last[1]).any()
+
+
+def walk_mask(field: MaskField, mask: np.ndarray) -> Iterator[np.ndarray]:
+    """The classes of each phase of a mask (P,)."""
+    for places, classes in field.steps():
+        yield classes
+        field.put(places, mask[places])
+
+
+def test_masks_and_tokens_are_read_in_step() -> None:
+    """A mask whose tokens are damaged, and tokens whose mask is, end as damage, as does a mask that keeps more than is claimed."""
+    mask, tokens = parts_of(FILES["context"], 1)
+    head = heads(FILES["context"])[1]
+    state = SegmentState(OF, BY)
+    for item in MADE[:1]:
+        encode_content(item.mask, item.tokens, item.octaves, item.key, state, item.step_adjust)
+    shape, kept = MADE[1].mask.shape, head["tokens_kept"]
+
+    def read(mask: bytes, tokens: bytes, kept: int, layout: int = LAYOUT_PRIOR) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        return decode_content(MASK_PRIOR, mask, layout, tokens, shape, kept, False, deepcopy(state), head["step_adjust"])
+
+    found = read(mask, tokens, kept)
+    assert (found[0] == MADE[1].mask).all() and (found[1] == MADE[1].tokens).all()
+    for wrong in ((mask[4:], tokens, kept), (mask, tokens[4:], kept), (mask + bytes(8), tokens, kept), (mask, tokens + bytes(8), kept)):
+        with pytest.raises(DamagedFileError):
+            read(*wrong)
+    for claimed in (0, kept - 1, kept + 1):
+        with pytest.raises(DamagedFileError, match="claimed"):
+            read(mask, tokens, claimed)
+    for layout in (LAYOUT_KINDS, LAYOUT_KIND_CHANGES):
+        with pytest.raises(UnsupportedFileError):
+            read(mask, tokens, kept, layout)
 
 
 BY = prior()
@@ -399,12 +476,15 @@ def test_tokens_made_up(data: st.DataObject) -> None:
 def test_bytes_where_none_belong() -> None:
     """Groups that keep nothing have no bytes of tokens, and a key group of one latent frame none of a mask: others are damage."""
     nothing = np.zeros((2, 5, 7), bool)
+    whole = in_units(OF, groups(OF, 1))[0]
+    whole_mask, whole_tokens, whole_octaves = np.ones((1, 5, 7), bool), whole.tokens[:35], whole.octaves[:35]
+    _, _, _, packed = encode_content(whole_mask, whole_tokens, whole_octaves, True, SegmentState(OF, BY), 0)
     for junk in (bytes(4), bytes(8), b"\xff" * 8, bytes(400)):
         for layout in (LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES):
             with pytest.raises(DamagedFileError):
                 decode_tokens(layout, junk, nothing, False, SegmentState(OF, BY), 0)
-        with pytest.raises(DamagedFileError, match="keep mask"):
-            SegmentState(OF, BY).decode_mask(MASK_PRIOR, junk, (1, 5, 7), True)
+        with pytest.raises(DamagedFileError, match="left over"):
+            decode_content(MASK_PRIOR, junk, LAYOUT_PRIOR, packed, (1, 5, 7), 35, True, SegmentState(OF, BY), 0)
     tokens, octaves = decode_tokens(LAYOUT_PRIOR, b"", nothing, False, SegmentState(OF, BY), 0)
     assert tokens.shape == (0, 6) and octaves.shape == (0,)
 

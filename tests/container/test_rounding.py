@@ -30,7 +30,7 @@ def code(seed: int, worth: float | None) -> tuple[int, float, np.ndarray]:
         step = (UNITS >> octaves.astype(int))[:, None]
         plain = (np.rint(exact / step) * step).astype(np.int32)
         values = plain if worth is None else rounding.rounded(mask, plain, octaves, exact, np.ones(len(plain), np.float32))
-        assert (np.abs(values - plain) <= step).all()
+        assert (np.abs(values - plain) <= UNITS).all()  # tokens that go on move by whole steps, whatever their octaves
         tokens.append(values)
         masks.append(mask)
         finer.append(octaves)
