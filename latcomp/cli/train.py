@@ -86,6 +86,9 @@ def prior(
     tokenizer: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="The tokenizer whose tokens it codes.")
     ] = None,
+    part: Annotated[
+        str, typer.Option(metavar="NAME", help="What to train: all, or mask alone on top of the checkpoint of --resume.")
+    ] = "all",
     device: Device = "auto", preset: Preset = "default", seed: Seed = 0, force: Force = False,
 ) -> None:  # fmt: skip
     """Train a prior, which tokens and masks are coded under, for a frozen tokenizer."""
@@ -94,5 +97,5 @@ def prior(
 
     train(
         data=data, out=out, minutes=minutes, steps=steps, resume=resume, device=device, preset=preset, seed=seed,
-        tokenizer=tokenizer,
+        tokenizer=tokenizer, part=part,
     )  # fmt: skip

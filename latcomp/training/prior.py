@@ -13,14 +13,15 @@ from latcomp.codec.settings import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS, pic
 from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
 from latcomp.container.kinds import KINDS, KindField
 from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
-from latcomp.container.mask_prior import CONTEXTS as MASK_CONTEXTS
-from latcomp.container.mask_prior import MaskField
-from latcomp.container.prior import FRACTIONS, REACH, SCALE_LOW, SCALE_OCTAVE, Facts, Prior
+from latcomp.container.mask_prior import MaskField, mask_facts
+from latcomp.container.prior import FRACTIONS, MASK_CLASSES, REACH, SCALE_LOW, SCALE_OCTAVE, Facts, Prior
 from latcomp.container.steps import log_step_of
 from latcomp.container.tables import whole_frequencies
+from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.training.latents import FrozenLatents
+from latcomp.training.mask_net import MaskNet
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
 from latcomp.training.run import TrainingRun
@@ -29,9 +30,13 @@ from latcomp.training.schedule import Schedule
 SIDE = 24  # positions a side of a training crop
 LOG_STEPS = (-2.6, 1.9)  # log2 of the step scale, drawn uniformly
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position
+EASY_MASK_BITS = 0.05  # the same for a crop's mask
+MASK_WEIGHT = 0.02  # of the masks' part of the objective: about their share of the bits
 LONGER = 0.3  # share of crops under a longer threshold than the quality's own, as token budgets have
 TABLE_CROPS = 160
 TABLE_TRUST = 24.0  # counts that the shape of a Laplace density weighs in each table
+MASK_TRUST = 8.0  # counts that a class's own odds weigh in its table
+PARTS = ("all", "mask")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Recipe:
 
 PRESETS: dict[str, Recipe] = {
     "default": Recipe(),
-    "tiny": Recipe(config=PriorConfig(embed=16, width=32, known=16), batch=2),
+    "tiny": Recipe(config=PriorConfig(embed=16, width=32, known=16, mask_width=32, mask_hidden=8), batch=2),
 }
 
 
@@ -108,7 +113,7 @@ def walk(example: Example, channels: int) -> list[tuple[PriorState, np.ndarray, 
 
 def frames_of(examples: list[Example], channels: int, device: torch.device) -> Frames:
     """The examples' latent frames as one batch."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("kept", "change", "values", "mask", "facts", "kind")}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("kept", "change", "values", "mask", "facts", "kind", "mask_facts", "first")}
     for example in examples:
         grid = example.selections[0].mask.shape[1:]
         count = grid[0] * grid[1]
@@ -120,12 +125,15 @@ def frames_of(examples: list[Example], channels: int, device: torch.device) -> F
             around = np.append(mask, False)[state.hood.around]
             log_step = log_step_of(example.step_scale)
             facts = Facts(kind, state.octaves, state.age.astype(np.int32), state.before, around, state.first, log_step)
+            before = mask_facts(state.octaves, state.age, state.before, state.hood.around, log_step)
             for name, value in (
                 ("kept", state.kept[:-1]), ("change", state.change[:-1]), ("values", full), ("facts", facts.activations()),
+                ("mask_facts", before),
             ):  # fmt: skip
                 parts[name].append(value.T.reshape(-1, *grid).astype(np.float32))
             parts["mask"].append(mask.reshape(grid))
             parts["kind"].append(kind.reshape(grid).astype(np.int64))
+            parts["first"].append(np.array(state.first))
     return Frames(**{name: torch.from_numpy(np.stack(values)).to(device) for name, values in parts.items()})
 
 
@@ -143,33 +151,49 @@ def batch_frames(
     return frames_of(found, len(step), device)
 
 
-def objective(net: PriorNet, frames: Frames) -> tuple[torch.Tensor, float]:
-    """(mean logarithm of bits a position of each crop, mean bits a kept token)."""
-    bits = net.bits(frames)
-    crops = bits.unflatten(0, (-1, GROUP)).mean((1, 2, 3))
-    return torch.log(crops + EASY_BITS).mean(), bits.sum().item() / max(int(frames.mask.sum()), 1)
+def objective(net: PriorNet, mask_net: MaskNet, frames: Frames, part: str = "all") -> tuple[torch.Tensor, dict[str, float]]:
+    """(mean logarithm of bits a position of each crop, mean bits a kept token and mean bits of a position's mask).
+
+    part: 'mask' leaves the tokens out, in both.
+    """
+    past = net.past(frames)
+    mask_bits = mask_net.bits(frames, past)
+    loss = MASK_WEIGHT * _log_mean(mask_bits, EASY_MASK_BITS)
+    open_positions = int((~frames.first).sum()) * frames.mask[0].numel()
+    figures = {"mask_bits": mask_bits.sum().item() / max(open_positions, 1)}
+    if part == "all":
+        bits = net.bits(frames, past)
+        loss = loss + _log_mean(bits, EASY_BITS)
+        figures["bits_per_token"] = bits.sum().item() / max(int(frames.mask.sum()), 1)
+    return loss, figures
+
+
+def _log_mean(bits: torch.Tensor, floor: float) -> torch.Tensor:
+    """Mean over crops of the logarithm of a crop's bits a position, (N, h, w), and a floor."""
+    return torch.log(bits.unflatten(0, (-1, GROUP)).mean((1, 2, 3)) + floor).mean()
 
 
 @torch.no_grad()
-def validate(net: PriorNet, batches: list[Frames], run: TrainingRun) -> dict[str, float]:
-    """Objective and bits a kept token on fixed crops of the validation clips."""
+def validate(net: PriorNet, mask_net: MaskNet, batches: list[Frames], run: TrainingRun) -> dict[str, float]:
+    """Objective, bits a kept token and bits of a position's mask on fixed crops of the validation clips."""
     found = []
     for frames in batches:
         with run.autocast():
-            loss, bits = objective(net, frames)
-        found.append((loss.item(), bits))
-    return {"objective": float(np.mean([f[0] for f in found])), "bits_per_token": float(np.mean([f[1] for f in found]))}
+            loss, figures = objective(net, mask_net, frames)
+        found.append({"objective": loss.item()} | figures)
+    return {name: float(np.mean([figures[name] for figures in found])) for name in found[0]}
 
 
 def count_tables(prior: Prior, examples: list[Example], channels: int) -> dict[str, np.ndarray]:
     """The coding tables of a prior, from what its own whole-number passes find on examples."""
     counts = [np.zeros(2 * reach + 2) for reach in np.repeat(REACH, FRACTIONS)]
     kinds_seen = np.ones((KIND_CONTEXTS, KINDS))
-    bits_seen = np.full((MASK_CONTEXTS, 2), 0.5)
+    likely = 1 / (1 + np.exp((MASK_CLASSES // 2 - np.arange(MASK_CLASSES)) / 4))
+    bits_seen = MASK_TRUST * np.stack([1 - likely, likely], axis=1)
     for example in examples:
         for state, mask, kinds, values, _ in walk(example, channels):
             if not state.first:
-                field = MaskField(state.hood, state.age.astype(np.intp), state.before)
+                field = MaskField(prior, state, log_step_of(example.step_scale))
                 for places, contexts in field.steps():
                     np.add.at(bits_seen, (contexts, mask[places].astype(np.intp)), 1)
                     field.put(places, mask[places])
@@ -213,12 +237,18 @@ def _trusted(seen: np.ndarray, scale: int, fraction: int) -> np.ndarray:
 
 def train(
     data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, tokenizer: str | Path | None = None,
+    device: str = "auto", preset: str = "default", seed: int = 0, tokenizer: str | Path | None = None, part: str = "all",
 ) -> Path:  # fmt: skip
     """Train a prior for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
 
-    Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a budget of zero.
+    part: 'all', or 'mask' to train only what masks are coded by, on top of the averaged weights of the checkpoint `resume`. A checkpoint
+    without that part is taken over too. Raises `UsageError` for a folder without clips, an unknown preset, part or tokenizer, a part
+    without a checkpoint, or a budget of zero.
     """
+    if part not in PARTS:
+        raise UsageError(f"unknown part {part!r}: choose from {', '.join(PARTS)}")
+    if part != "all" and resume is None:
+        raise UsageError(f"the part {part!r} is trained on top of a checkpoint: give one to resume from")
     run = TrainingRun.start("prior", out, PRESETS, preset, seed, pick_device(device))
     recipe: Recipe = run.recipe
     frozen = FrozenLatents.of(tokenizer, data, run)
@@ -226,14 +256,17 @@ def train(
     torch.manual_seed(seed)
     config = replace(recipe.config, name=f"prior-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=frozen.sha256)
     net = PriorNet(config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    matrices, rest = split_parameters([net], {id(layer.weight) for layer in net.leave})
+    mask_net = MaskNet(config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.requires_grad_(part == "all")
+    apart = {id(layer.weight) for layer in (*net.leave, *mask_net.leave)}
+    matrices, rest = split_parameters([net, mask_net] if part == "all" else [mask_net], apart)
     run.track(
-        {"prior": net},
+        {"prior": net, "mask": mask_net},
         [Muon(matrices, recipe.learning_rate), torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)],
         recipe.ema,
     )
     if resume is not None:
-        run.load(resume)
+        run.load(resume, run.take_over, anew=part != "all")
     held_out = [batch_frames(validation, rule, step, 7, index, recipe.batch, run.device) for index in range(6)]
     schedule = Schedule(minutes, steps)
     first_step = run.step
@@ -244,16 +277,17 @@ def train(
         frames = coming.result()
         coming = pool.submit(batch_frames, training, rule, step, seed, run.step + 1, recipe.batch, run.device)
         with run.autocast():
-            loss, bits = objective(net, frames)
+            loss, figures = objective(net, mask_net, frames, part)
         run.update(loss, schedule.factor(here))
         run.report(
-            schedule, {"loss": loss.item(), "bits_per_token": bits}, lambda: validate(run.averaged("prior"), held_out, run)
-        )
+            schedule, {"loss": loss.item()} | figures,
+            lambda: validate(run.averaged("prior"), run.averaged("mask"), held_out, run),
+        )  # fmt: skip
     pool.shutdown(cancel_futures=True)
     final: PriorNet = run.averaged("prior")
-    figures = validate(final, held_out, run)
+    figures = validate(final, run.averaged("mask"), held_out, run)
     run.save_state(schedule)
-    arrays = final.arrays()
+    arrays = final.arrays() | run.averaged("mask").arrays()
     prior = Prior(arrays, "", config.name)
     examples = [make_example(training, rule, step, 9, index, 0) for index in range(TABLE_CROPS if recipe.batch > 2 else 8)]
     arrays |= count_tables(prior, examples, config.channels)

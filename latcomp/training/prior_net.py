@@ -34,11 +34,15 @@ class PriorConfig:
 
     name: str = "prior"
     channels: int = 96
-    embed: int = 48
-    """Features a position tells its neighbours of its past."""
-    width: int = 96
-    known: int = 32
+    embed: int = 64
+    """Features of a position's past, and of what it makes of its neighbours' past."""
+    width: int = 128
+    known: int = 48
     """Features a position tells its neighbours of what is already known of the latent frame being coded."""
+    mask_width: int = 64
+    """Features of what the past says of a position's keep mask."""
+    mask_hidden: int = 32
+    """Features of that together with the bits around."""
     tokenizer_sha256: str = ""
 
     def save(self, path: Path) -> None:
@@ -81,7 +85,7 @@ class Frames:
     """Latent frames to be coded, all float32 on one device; N of them.
 
     kept, change, values: (N, C, h, w) last kept symbols, change before and true symbols, in units; mask: (N, h, w) bool; facts:
-    (N, FACTS, h, w) activations; kind: (N, h, w) int64.
+    (N, FACTS, h, w) and mask_facts: (N, MASK_FACTS, h, w) activations; kind: (N, h, w) int64; first: (N,) bool, whether a segment starts.
     """
 
     kept: Tensor
@@ -90,12 +94,25 @@ class Frames:
     mask: Tensor
     facts: Tensor
     kind: Tensor
+    mask_facts: Tensor
+    first: Tensor
 
 
 def squash(symbols: Tensor) -> Tensor:
     """Activations of symbols in units, rounded as the tables of the coder are."""
     size = torch.floor(16 * torch.log2(1 + symbols.abs() / 4) + 0.5).clamp(max=ACTIVATION_MAX)
     return torch.sign(symbols) * size * UNIT
+
+
+def matrix(layer: nn.Module) -> np.ndarray:
+    """(k * k * in, out) int8 weights of a `WholeConv`."""
+    whole = torch.round(layer.get_parameter("weight").detach().clamp(-127 / 256, 127 / 256) * 2**WEIGHT_SHIFT)
+    return whole.permute(2, 3, 1, 0).reshape(-1, whole.shape[0]).to(torch.int8).cpu().numpy()
+
+
+def vector(layer: nn.Module) -> np.ndarray:
+    """(out,) int32 biases of a `WholeConv`."""
+    return torch.round(layer.get_parameter("bias").detach() * 2**BIAS_SHIFT).to(torch.int32).cpu().numpy()
 
 
 class PriorNet(nn.Module):
@@ -106,6 +123,7 @@ class PriorNet(nn.Module):
         self.config = config
         c, e, w, k = config.channels, config.embed, config.width, config.known
         self.embed = WholeConv(2 * c, e, 1)
+        self.spread = WholeConv(e, e, 3, padding=1)
         self.near = WholeConv(e, w, 3, padding=1, bias=False)
         self.own = WholeConv(c, w, 1, bias=False)
         self.facts = WholeConv(FACTS, w, 1)
@@ -128,11 +146,11 @@ class PriorNet(nn.Module):
         number = torch.arange(PASSES, device=device).view(-1, 1, 1, 1)
         return (order < number).float(), (order == number).float()
 
-    def forward(self, frames: Frames) -> tuple[Tensor, Tensor]:
-        """(mean in steps, log2 of the scale in steps), each (N, C, h, w) float32."""
+    def forward(self, frames: Frames, past: Tensor) -> tuple[Tensor, Tensor]:
+        """(mean in steps, log2 of the scale in steps), each (N, C, h, w) float32. past: as `past` gives it."""
         height, width = frames.kept.shape[2:]
         known, coded = self.schedule(height, width, frames.kept.device)
-        trunk = self.trunk(frames)
+        trunk = self.trunk(frames, past)
         difference = frames.values - frames.kept
         outside = F.pad(torch.ones(1, 1, height, width, device=known.device), (1, 1, 1, 1))
         mean = torch.zeros_like(frames.kept)
@@ -149,30 +167,27 @@ class PriorNet(nn.Module):
             scale = scale + log2 * coded[number]
         return mean, scale.clamp(SCALE_LOW / SCALE_OCTAVE, (SCALES - 1 + SCALE_LOW) / SCALE_OCTAVE)
 
-    def trunk(self, frames: Frames) -> Tensor:
-        """(N, W, h, w) what the past says."""
+    def past(self, frames: Frames) -> Tensor:
+        """(N, E, h, w) activations of the past of each position and its neighbours."""
         past = torch.cat([squash(frames.kept), squash(frames.change)], dim=1)
-        embedded = whole_relu(self.embed(past))
-        return whole_relu(self.near(embedded) + self.own(squash(frames.kept)) + self.facts(frames.facts * UNIT))
+        return whole_relu(self.spread(whole_relu(self.embed(past))))
 
-    def bits(self, frames: Frames) -> Tensor:
+    def trunk(self, frames: Frames, past: Tensor) -> Tensor:
+        """(N, W, h, w) what the past says of the tokens."""
+        return whole_relu(self.near(past) + self.own(squash(frames.kept)) + self.facts(frames.facts * UNIT))
+
+    def bits(self, frames: Frames, past: Tensor) -> Tensor:
         """(N, h, w) bits of each token, 0 where it is dropped."""
-        mean, log2 = self.forward(frames)
+        mean, log2 = self.forward(frames, past)
         finer = torch.exp2((frames.kind - 1).clamp_min(0).float()).unsqueeze(1)
         bits = laplace_bits(frames.values / 4 * finer, mean * finer, torch.exp2(log2) * finer)
         return bits.sum(1) * frames.mask
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The network as the coder reads it: int8 weights with inputs first, int32 biases, see `latcomp.container.prior`."""
-        def matrix(layer: nn.Module) -> np.ndarray:
-            whole = torch.round(layer.weight.detach().clamp(-127 / 256, 127 / 256) * 2**WEIGHT_SHIFT)  # type: ignore[operator, union-attr]
-            return whole.permute(2, 3, 1, 0).reshape(-1, whole.shape[0]).to(torch.int8).cpu().numpy()
-
-        def vector(layer: nn.Module) -> np.ndarray:
-            return torch.round(layer.bias.detach() * 2**BIAS_SHIFT).to(torch.int32).cpu().numpy()  # type: ignore[operator, union-attr]
-
         found = {
-            "embed": matrix(self.embed), "embed_bias": vector(self.embed), "near": matrix(self.near), "own": matrix(self.own),
+            "embed": matrix(self.embed), "embed_bias": vector(self.embed),
+            "spread": matrix(self.spread), "spread_bias": vector(self.spread), "near": matrix(self.near), "own": matrix(self.own),
             "facts": matrix(self.facts), "trunk_bias": vector(self.facts),
         }  # fmt: skip
         for number in range(PASSES):

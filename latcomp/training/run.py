@@ -43,6 +43,8 @@ class TrainingRun:
     ema: dict[str, nn.Module] = field(default_factory=dict)
     optimisers: list[torch.optim.Optimizer] = field(default_factory=list)
     decay: float = 0.999
+    anew: int = 0
+    """Step at which the weights began to be averaged anew."""
     _console: Console = field(default_factory=lambda: Console(stderr=True), repr=False)
     _reported: float = field(default_factory=time.monotonic, repr=False)
     _validated: float = field(default_factory=time.monotonic, repr=False)
@@ -95,7 +97,8 @@ class TrainingRun:
         nn.utils.clip_grad_norm_(everything, 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
-        decay = min(self.decay, (1 + self.step) / (10 + self.step))
+        since = self.step - self.anew
+        decay = min(self.decay, (1 + since) / (10 + since))
         with torch.no_grad():
             for name, module in self.modules.items():
                 torch._foreach_lerp_(list(self.ema[name].parameters()), list(module.parameters()), 1 - decay)
@@ -140,11 +143,21 @@ class TrainingRun:
             torch.save(state, partial)
             partial.replace(self.state_folder / name)
 
-    def load(self, source: Path, adapt: Callable[[dict[str, dict[str, Tensor]]], None] | None = None) -> None:
+    def take_over(self, found: dict[str, dict[str, Tensor]]) -> None:
+        """Fill the modules whose weights were found, and leave others as they are. Raises `UsageError` for weights of another shape."""
+        for name, weights in found.items():
+            try:
+                self.modules[name].load_state_dict(weights)
+            except (KeyError, RuntimeError):
+                raise UsageError(f"the checkpoint's {name} is of another shape: choose its preset") from None
+
+    def load(
+        self, source: Path, adapt: Callable[[dict[str, dict[str, Tensor]]], None] | None = None, anew: bool = False
+    ) -> None:
         """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder.
 
-        adapt: called with the averaged weights of all modules when these do not fit; it fills the modules, and the optimisers start
-        anew. Raises `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given.
+        adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it fills the modules, and
+        the optimisers start anew. Raises `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given.
         """
         candidates = [source] if source.is_file() else [source / "stable.pt", source / "state.pt"]
         found = next((path for path in candidates if path.is_file()), None)
@@ -153,12 +166,14 @@ class TrainingRun:
         state = torch.load(found, map_location=self.device, weights_only=True)
         self.step, self.earlier_minutes = state["step"], state["minutes"]
         shapes = {(m, n): v.shape for m, module in self.modules.items() for n, v in module.state_dict().items()}
-        if shapes != {(m, n): v.shape for m, found in state["modules"].items() for n, v in found.items()}:
+        same = shapes == {(m, n): v.shape for m, found in state["modules"].items() for n, v in found.items()}
+        if not same or (anew and adapt is not None):
             if adapt is None:
                 raise UsageError(f"{found} is of a model of another shape: choose its preset")
             adapt(state["ema"])
             for name, module in self.modules.items():
                 self.ema[name].load_state_dict(module.state_dict())
+            self.anew = self.step
             return
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])

@@ -4,16 +4,21 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from safetensors.numpy import load_file
 
 from latcomp.codec import encode, open_lat
 from latcomp.container.layout_prior import FrameCoder
-from latcomp.container.prior import FRACTIONS, Prior, on_grid
+from latcomp.container.mask_prior import MaskField
+from latcomp.container.prior import FRACTIONS, MASK_CLASSES, Prior, on_grid
 from latcomp.container.steps import log_step_of
+from latcomp.errors import UsageError
 from latcomp.selection import SelectionRule
 from latcomp.tokenizer.registry import find_prior, load_prior
 from latcomp.training import prior as training
 from latcomp.training import tokenizer
+from latcomp.training.mask_net import MaskNet
 from latcomp.training.prior_net import PriorConfig, PriorNet
 
 CHANNELS = 10
@@ -25,12 +30,27 @@ def latents(seed: int) -> np.ndarray:
     return (walk * np.linspace(4, 0.3, CHANNELS)[:, None, None, None]).astype(np.float16)
 
 
+CONFIG = PriorConfig(channels=CHANNELS, embed=8, width=16, known=8, mask_width=16, mask_hidden=8)
+
+
 def random_net() -> PriorNet:
     torch.manual_seed(1)
-    net = PriorNet(PriorConfig(channels=CHANNELS, embed=8, width=16, known=8))
+    net = PriorNet(CONFIG)
     for layer in net.leave:
         torch.nn.init.normal_(layer.get_parameter("weight"), std=0.1)
     return net.eval()
+
+
+def random_mask_net() -> MaskNet:
+    torch.manual_seed(2)
+    net = MaskNet(CONFIG)
+    for layer in net.leave:
+        torch.nn.init.normal_(layer.get_parameter("weight"), std=0.2)
+    return net.eval()
+
+
+def random_arrays() -> dict[str, np.ndarray]:
+    return random_net().arrays() | random_mask_net().arrays()
 
 
 def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
@@ -40,7 +60,8 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
     step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
     example = training.make_example([latents(3)], rule, step, 0, 0, 0)
     with torch.no_grad():
-        mean, scale = net(training.frames_of([example], CHANNELS, torch.device("cpu")))
+        frames = training.frames_of([example], CHANNELS, torch.device("cpu"))
+        mean, scale = net(frames, net.past(frames))
     compared = 0
     for t, (state, mask, kinds, values, _) in enumerate(training.walk(example, CHANNELS)):
         if not mask.any():
@@ -66,17 +87,56 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
     assert compared > 1000
 
 
+def example_of(groups: int) -> training.Example:
+    """The first example of so many groups."""
+    step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
+    made = (training.make_example([latents(3)], rule, step, 0, index, 0) for index in range(20))
+    return next(example for example in made if len(example.selections) == groups)
+
+
+def test_the_network_and_the_coder_give_the_same_odds_of_masks() -> None:
+    net, mask_net = random_net(), random_mask_net()
+    prior = Prior(net.arrays() | mask_net.arrays(), "", "test")
+    example = example_of(2)
+    with torch.no_grad():
+        frames = training.frames_of([example], CHANNELS, torch.device("cpu"))
+        odds = mask_net(frames, net.past(frames))
+    wanted = np.clip(np.floor(odds.flatten(1).numpy() * 4 + 0.5) + 32, 0, MASK_CLASSES - 1)
+    found = np.zeros_like(wanted)
+    for t, (state, mask, *_) in enumerate(training.walk(example, CHANNELS)):
+        field = MaskField(prior, state, log_step_of(example.step_scale))
+        for places, classes in field.steps():
+            found[t, places] = classes
+            field.put(places, mask[places])
+        assert np.array_equal(field.bits, mask)
+    assert np.array_equal(found, wanted)
+    assert len(np.unique(found)) > 4
+
+
+def test_bits_of_masks_leave_out_what_is_not_stored() -> None:
+    example = example_of(1)
+    frames = training.frames_of([example], CHANNELS, torch.device("cpu"))
+    net, mask_net = random_net(), random_mask_net()
+    with torch.no_grad():
+        bits = mask_net.bits(frames, net.past(frames))
+    assert frames.first.tolist() == [True] + 7 * [False]
+    assert bits[0].sum() == 0
+    assert (bits[1:] > 0).all()
+
+
 def test_tables_follow_what_was_counted() -> None:
-    net = random_net()
-    prior = Prior(net.arrays(), "", "test")
+    arrays = random_arrays()
+    prior = Prior(arrays, "", "test")
     step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
     tables = training.count_tables(prior, [training.make_example([latents(3)], rule, step, 0, i, 0) for i in range(3)], CHANNELS)
     assert tables["table_kinds"].shape[1] == 4
+    assert tables["table_mask"].shape == (MASK_CLASSES, 2)
+    assert (np.diff(tables["table_mask"][[0, -1]].astype(np.int64)) * [[1], [-1]] < 0).all()
     assert (tables["table_mask"].sum(1, dtype=np.int64) == 2**24).all()
-    sizes = {len(table) for table in Prior(net.arrays() | tables, "", "test").value_tables.frequencies}
+    sizes = {len(table) for table in Prior(arrays | tables, "", "test").value_tables.frequencies}
     assert min(sizes) == 8
     assert max(sizes) == 256
-    assert len(Prior(net.arrays() | tables, "", "test").value_tables) == 44 * FRACTIONS
+    assert len(Prior(arrays | tables, "", "test").value_tables) == 44 * FRACTIONS
 
 
 def test_a_trained_prior_is_found_beside_its_tokenizer_and_codes_video(clips: Path, tmp_path: Path) -> None:
@@ -97,3 +157,29 @@ def test_a_trained_prior_is_found_beside_its_tokenizer_and_codes_video(clips: Pa
     for one, other in zip(*arrays, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert "bits_per_token" in (folder / "README.md").read_text()
+
+
+def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, tmp_path: Path) -> None:
+    base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+    with pytest.raises(UsageError, match="checkpoint"):
+        training.train(clips, tmp_path / "mask", steps=2, preset="tiny", tokenizer=base, part="mask")
+    with pytest.raises(UsageError, match="part"):
+        training.train(clips, tmp_path / "mask", steps=2, preset="tiny", tokenizer=base, part="heads")
+    training.train(clips, tmp_path / "whole", steps=3, preset="tiny", tokenizer=base)
+    state = next((tmp_path / "cache").rglob("prior-whole/state.pt"))
+    whole = torch.load(state, weights_only=True)
+    earlier = tmp_path / "earlier.pt"  # as written before masks had a part of their own
+    torch.save(whole | {name: {"prior": whole[name]["prior"]} for name in ("modules", "ema")} | {"optimisers": []}, earlier)
+    with pytest.raises(UsageError, match="preset"):
+        training.train(clips, tmp_path / "mask", steps=2, tokenizer=base, part="mask", resume=earlier)
+    for checkpoint in (earlier, state):
+        folder = training.train(clips, tmp_path / "mask", steps=3, preset="tiny", tokenizer=base, part="mask", resume=checkpoint)
+        arrays, before = load_file(folder / "model.safetensors"), load_file(tmp_path / "whole" / "model.safetensors")
+        assert all(np.array_equal(arrays[name], before[name]) for name in before if not name.startswith(("mask", "table")))
+        trained = torch.load(next((tmp_path / "cache").rglob("prior-mask/state.pt")), weights_only=True)["ema"]
+        assert not torch.equal(trained["mask"]["leave.0.weight"], whole["ema"]["mask"]["leave.0.weight"])
+        assert torch.equal(trained["prior"]["near.weight"], whole["ema"]["prior"]["near.weight"])
+        assert "steps | 6" in (folder / "README.md").read_text()
+        assert load_prior(folder).channels == 16
+    folder = training.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=state)
+    assert "steps | 4" in (folder / "README.md").read_text()

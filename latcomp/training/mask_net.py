@@ -1,0 +1,79 @@
+"""The part of the prior that codes keep masks, as a network to train: the sums of `latcomp.container.mask_prior`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from latcomp.container.kinds import PHASE_ORDER
+from latcomp.container.mask_prior import BIT_ACTIVATION
+from latcomp.container.prior import MASK_FACTS, MASK_SIDE, PHASES
+from latcomp.tokenizer.blocks import start_at_zero
+from latcomp.training.prior_net import (
+    UNIT,
+    Frames,
+    PriorConfig,
+    WholeConv,
+    matrix,
+    squash,
+    vector,
+    whole_relu,
+)
+
+ODDS_GAIN = 4  # nats of log odds to a sum of one: rounded weights then reach far enough
+
+
+class MaskNet(nn.Module):
+    """Log odds that each position of a latent frame is kept, in four phases."""
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        c, e, m, h = config.channels, config.embed, config.mask_width, config.mask_hidden
+        self.near = WholeConv(e, m, 3, padding=1, bias=False)
+        self.own = WholeConv(c, m, 1, bias=False)
+        self.facts = WholeConv(MASK_FACTS, m, 1)
+        self.beside = nn.ModuleList(WholeConv(2, h, MASK_SIDE, padding=MASK_SIDE // 2, bias=False) for _ in range(PHASES))
+        self.down = nn.ModuleList(WholeConv(m, h, 1) for _ in range(PHASES))
+        self.leave = nn.ModuleList(WholeConv(h, 1, 1) for _ in range(PHASES))
+        for layer in self.leave:
+            start_at_zero(layer)
+
+    def forward(self, frames: Frames, past: Tensor) -> Tensor:
+        """(N, h, w) float32 log odds in nats. past: (N, E, h, w) activations of the prior's past."""
+        height, width = frames.mask.shape[1:]
+        trunk = whole_relu(self.near(past) + self.own(squash(frames.kept)) + self.facts(frames.mask_facts * UNIT))
+        kept = frames.mask.float()
+        planes = torch.stack([kept, 1 - kept], dim=1) * (BIT_ACTIVATION * UNIT)  # (N, 2, h, w)
+        y, x = torch.meshgrid(
+            torch.arange(height, device=kept.device), torch.arange(width, device=kept.device), indexing="ij"
+        )
+        phase = 2 * (y % 2) + x % 2
+        known = torch.zeros_like(kept[0])
+        found = torch.zeros_like(kept)
+        for order, number in enumerate(PHASE_ORDER):
+            now = (phase == number).float()
+            hidden = whole_relu(self.beside[order](planes * known) + self.down[order](trunk))
+            found = found + self.leave[order](hidden).float()[:, 0] * now
+            known = known + now
+        return found * ODDS_GAIN
+
+    def bits(self, frames: Frames, past: Tensor) -> Tensor:
+        """(N, h, w) bits of the keep mask, 0 where a segment starts and everything is kept."""
+        bits = F.binary_cross_entropy_with_logits(self.forward(frames, past), frames.mask.float(), reduction="none")
+        return bits / math.log(2) * ~frames.first[:, None, None]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The network as the coder reads it, see `latcomp.container.prior`."""
+        return {
+            "mask_near": matrix(self.near), "mask_own": matrix(self.own),
+            "mask_facts": matrix(self.facts), "mask_trunk_bias": vector(self.facts),
+            "mask_beside": np.stack([matrix(layer) for layer in self.beside]),
+            "mask_down": np.stack([matrix(layer) for layer in self.down]),
+            "mask_down_bias": np.stack([vector(layer) for layer in self.down]),
+            "mask_leave": np.stack([matrix(layer)[:, 0] for layer in self.leave]),
+            "mask_leave_bias": np.concatenate([vector(layer) for layer in self.leave]),
+        }  # fmt: skip
