@@ -101,7 +101,7 @@ def _by_prior(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[in
             state.reset()
             again.reset()
         flat = group.mask.reshape(len(group.mask), -1)
-        log_step = log_step_of(header.step_scale) + 2 * group.step_adjust
+        log_step = log_step_of(header.step_scale) + (group.step_adjust >> 1)
         began = time.perf_counter()
         data = encode_prior(group.tokens, _octaves(group), flat, state, prior, log_step, header.units)
         between = time.perf_counter()
@@ -143,7 +143,7 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
             row += len(places)
             if len(places):
                 kinds = kinds_of(values, finer, state.kept[places], state.octaves[places], state.first, header.units)
-                log_step = log_step_of(header.step_scale) + 2 * group.step_adjust
+                log_step = log_step_of(header.step_scale) + (group.step_adjust >> 1)
                 coder = FrameCoder(prior, state, frame, kinds, log_step, octaves_most)
                 for parts, nearest, fraction, scale in coder.passes():
                     multiples = coder.multiples_of(parts, values)

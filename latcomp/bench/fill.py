@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.bench.metrics import luma, psnr
 from latcomp.codec.encode import Encoder
 from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames
 from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings, decodes_in_bf16
@@ -23,6 +22,7 @@ from latcomp.inpaint.model import next_kept
 from latcomp.selection import Selection, select_budget
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.video import Frame, open_video
+from latcomp.video.luma import luma, psnr
 
 FILLS = ("hold", "interpolate", "lit", "auto")
 KEEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
@@ -80,7 +80,7 @@ class FillBench:
         rows = []
         for keep in keeps:
             chosen = [
-                select_budget([g.latents for g in segment], keep, self.encoder.rule, self.encoder.quantiser())[0]
+                select_budget([g.latents for g in segment], keep, self.encoder.coder.rule, self.encoder.coder.quantiser())[0]
                 for segment in segments
             ]
             errors = {fill: self._fill(segments, chosen, fill, frames) for fill in FILLS}
@@ -103,7 +103,7 @@ class FillBench:
         for segment, selections in zip(segments, chosen, strict=True):
             holding, filler, state = HoldState(), Filler(self.encoder.lit, self.scale, self.device, self.half), None
             for group, selection in zip(segment, selections, strict=True):
-                tokens = self.encoder.quantiser().dequantise(selection.symbols).transpose(1, 2, 3, 0)[selection.mask]
+                tokens = self.encoder.coder.quantiser().dequantise(selection.symbols).transpose(1, 2, 3, 0)[selection.mask]
                 held = holding.hold(np.ascontiguousarray(tokens), selection.mask)
                 if fill == "interpolate":
                     filled = interpolate(held).to(self.device)

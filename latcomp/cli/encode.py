@@ -48,6 +48,20 @@ def encode(
         float | None,
         typer.Option(callback=finite_between(0, 1, open_low=True), metavar="FRACTION", help="Keep this share of the tokens."),
     ] = None,
+    target_bpp: Annotated[
+        float | None,
+        typer.Option(
+            "--target-bpp", callback=finite_between(0, open_low=True), metavar="B",
+            help="Make the file this many bits a pixel, audio not counted, within 3 %.",
+        ),
+    ] = None,
+    min_psnr: Annotated[
+        float | None,
+        typer.Option(
+            "--min-psnr", callback=finite_between(0, 60, open_low=True), metavar="DB",
+            help="Make the smallest file whose decoded frames have at least this PSNR-Y on the mean of each segment.",
+        ),
+    ] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Store kept tokens bit-exactly; for research.")] = False,
     reference: Annotated[
         str,
@@ -75,8 +89,12 @@ def encode(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Encode a video into a .lat file."""
-    if threshold is not None and keep is not None:
-        raise UsageError("--threshold and --keep exclude each other: give one")
+    bounds = {"--threshold": threshold, "--keep": keep, "--target-bpp": target_bpp, "--min-psnr": min_psnr}
+    given = [name for name, value in bounds.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other: give one")
+    if quality is not None and (target_bpp is not None or min_psnr is not None):
+        raise UsageError(f"--quality and {given[0]} exclude each other: the target decides the quality")
     if lossless and quality is not None:
         raise UsageError("--lossless and --quality exclude each other: give one")
     if reference not in ("kept", "previous"):
@@ -84,7 +102,8 @@ def encode(
     if coding not in ("context", "zstd"):
         raise UsageError(f"--coding {coding!r} is not known: choose context or zstd")
     settings: dict[str, Any] = {
-        "coding": coding, "quality": quality, "threshold": threshold, "keep": keep, "reference": reference, "lossless": lossless,
+        "coding": coding, "quality": quality, "threshold": threshold, "keep": keep, "target_bpp": target_bpp,
+        "min_psnr": min_psnr, "reference": reference, "lossless": lossless,
         "tokenizer": tokenizer, "start_seconds": start, "duration_seconds": duration, "audio": not no_audio,
         "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip

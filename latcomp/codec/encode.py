@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from latcomp import __version__
+from latcomp.codec.decode import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
+from latcomp.codec.segments import SegmentCoder, SegmentSelection
 from latcomp.codec.settings import (
     DEFAULT_MAX_PIXELS,
-    DROPPED_CHANGES,
-    ERROR_WORTH,
     GROUP_LATENT_FRAMES,
-    HYSTERESIS,
-    PRIOR_UNITS,
-    ROUNDING,
-    ROUNDING_WORTH,
     SEGMENT_GROUPS,
     EncodeSettings,
     Progress,
     ProgressCallback,
-    decodes_in_bf16,
     memory_errors,
     pick_device,
 )
+from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer
-from latcomp.container.rounding import PriorRounding
-from latcomp.container.steps import log_step_of
 from latcomp.files import output_file
-from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
 from latcomp.report.stats import stats_dict
-from latcomp.selection import (
-    Quantiser,
-    Selection,
-    SelectionCache,
-    SelectionRule,
-    Wishes,
-    adjusted,
-    look_ahead,
-    select_budget,
-    select_group,
-    step_adjust,
-)
-from latcomp.selection.quantiser import Identity
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.video import AudioPacket, VideoReader, open_video
@@ -77,6 +58,7 @@ class Encoder:
         self.settings = settings
         self.device = pick_device(device)
         folder = registry.find_tokenizer(tokenizer)
+        self.folder = folder
         self.tokenizer_sha256 = registry.sha256_of(folder / registry.WEIGHTS)
         self.tokenizer = registry.load_tokenizer(folder).to(self.device)
         lit_folder = registry.find_lit(folder)
@@ -84,43 +66,24 @@ class Encoder:
         self.lit_sha256 = registry.sha256_of(lit_folder / registry.WEIGHTS) if lit_folder else ""
         prior_folder = registry.find_prior(folder)
         self.prior = registry.load_prior(prior_folder) if prior_folder and not settings.lossless else None
-        self.units = PRIOR_UNITS if self.prior else 1
-        config = self.tokenizer.config
-        self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
-        self.step = np.array(config.channel_step, np.float32)
-        self._age: np.ndarray | None = None  # of the last latent frame that was selected
+        self.coder = SegmentCoder(settings, self.tokenizer.config, self.prior, self.lit, self.device)
+        self.notes: list[str] = []
+        """What could not be done as asked in the last run, one line each."""
 
-    def quantiser(self, adjust: int = 0) -> Quantiser | Identity:
-        """The quantiser of a segment whose steps are adjusted by so many eighths of an octave."""
-        if self.settings.lossless:
-            return Identity()
-        return Quantiser(self.step, adjusted(self.settings.step_scale, adjust), ROUNDING, HYSTERESIS, self.units)
-
-    def _adjust(self, first: EncodedGroup) -> int:
-        """The adjustment of the segment that begins with this group."""
-        return 0 if self.settings.lossless else step_adjust(first.latents, self.step, self.settings.quality)
-
-    def _wishes(self, latents: np.ndarray, adjust: int, refine: bool) -> Wishes | None:
-        """What a lookahead over a group asks for: better values and finer steps of what will be held.
-
-        refine: whether values that are held through the whole group become finer in it.
-        """
-        quantiser = self.quantiser(adjust)
-        if not isinstance(quantiser, Quantiser) or self.units == 1:
-            return None
-        ahead = look_ahead(latents, quantiser, DROPPED_CHANGES)
-        return Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if refine else None, ahead.run)
-
-    def _rounding(self, grid: tuple[int, ...], adjust: int) -> PriorRounding | None:
-        """The rounding of a segment's tokens by what they cost; None without a prior."""
-        if self.prior is None or ROUNDING_WORTH <= 0:
-            return None
-        log_step = log_step_of(self.settings.step_scale) + 2 * adjust
-        return PriorRounding(self.prior, grid[0], grid[1], self.units, ROUNDING_WORTH, log_step)
+    def segment_groups(self, reader: VideoReader) -> int:
+        """Most groups of a segment."""
+        if not self.settings.searches:
+            return SEGMENT_GROUPS
+        info, channels = reader.info, self.tokenizer.config.channels
+        frames = GROUP_LATENT_FRAMES * TEMPORAL
+        return segment_groups_for(
+            info.height, info.width, channels, frames, GROUP_LATENT_FRAMES, with_pixels=self.settings.min_psnr is not None
+        )
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""
         settings, config = self.settings, self.tokenizer.config
+        by_threshold = settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),
             tokenizer={
@@ -128,27 +91,32 @@ class Encoder:
                 "spatial": SPATIAL, "temporal": TEMPORAL,
             },
             lit={"name": self.lit.config.name, "sha256": self.lit_sha256} if self.lit else None,
-            quality=None if settings.lossless else settings.quality,
+            quality=None if settings.lossless or settings.searches else settings.quality,
             step_scale=1.0 if settings.lossless else settings.step_scale,
             coding="lossless" if settings.lossless else "int",
-            threshold=None if settings.keep is not None else settings.threshold_at(0, config.channels),
+            threshold=settings.threshold_at(0, config.channels) if by_threshold else None,
             keep=settings.keep,
             reference=settings.reference,
             group_latent_frames=GROUP_LATENT_FRAMES,
-            segment_groups=SEGMENT_GROUPS,
+            segment_groups=self.segment_groups(reader),
             created_by=f"latcomp {__version__}",
             prior={"name": self.prior.name, "sha256": self.prior.sha256} if self.prior else None,
-            units=self.units,
+            units=self.coder.units,
+            target_bpp=settings.target_bpp,
+            min_psnr=settings.min_psnr,
         )  # fmt: skip
 
     def run(self, reader: VideoReader, target: BinaryIO, progress: ProgressCallback | None = None) -> FileSummary:
         """Encode all of `reader` into `target`, which is only ever written forward; returns the summary of what was written."""
-        writer = Writer(target, self.header(reader), self.prior, self.settings.coding)
+        header = self.header(reader)
+        items = self._groups(reader, header)
+        started = list(islice(items, 1))  # a target out of reach shows here, before anything is written
+        writer = Writer(target, header, self.prior, self.settings.coding)
         frames = tokens = kept = 0
         with ThreadPoolExecutor(1) as coder:
-            # zstd at its highest level takes as long as the encoder: let them overlap, one group in flight
+            # the coding of tokens takes about as long as the encoder: let them overlap, one group in flight
             writing: Future[Any] | None = None
-            for item in self._groups(reader):
+            for item in chain(started, items):
                 if writing is not None:
                     writing.result()
                 if isinstance(item, AudioChunk):
@@ -164,13 +132,14 @@ class Encoder:
                 writing.result()
         return writer.close()
 
-    def _groups(self, reader: VideoReader) -> Iterator[Group | AudioChunk]:
+    def _groups(self, reader: VideoReader, header: Header) -> Iterator[Group | AudioChunk]:
         """The file's groups and audio chunks in order."""
-        filler = Filler(self.lit, self.settings.step_scale, self.device, decodes_in_bf16(self.device))
-        stream = LatentStream(self.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL)
+        whole = self._whole_segments(header)
+        stream = LatentStream(
+            self.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL, header.segment_groups, self.settings.min_psnr is not None
+        )
         segment: list[EncodedGroup] = []
-        cache: SelectionCache | None = None
-        rounding: PriorRounding | None = None
+        selection: SegmentSelection | None = None
         adjust = 0
         packets: dict[int, list[AudioPacketBytes]] = {}
         for item in stream.run(reader):
@@ -179,61 +148,41 @@ class Encoder:
                     AudioPacketBytes(item.pts, item.dts, item.duration, int(item.is_keyframe), item.data)
                 )
                 continue
-            key = item.index % SEGMENT_GROUPS == 0
-            if self.settings.keep is None:
-                if key:
-                    cache, adjust = None, self._adjust(item)
-                threshold = self.settings.threshold_at(adjust, len(self.step))
-                wishes = self._wishes(item.latents, adjust, refine=not key)
-                if key:
-                    rounding = self._rounding(item.latents.shape[2:], adjust)
-                selection, cache = select_group(
-                    item.latents, cache, threshold, self.rule, self.quantiser(adjust), wishes, rounding=rounding
-                )
-                yield self._finish(item, selection, key, adjust, filler)
-            else:
-                if key and segment:
-                    yield from self._finish_segment(segment, filler)
+            if whole is not None:
+                if item.key and segment:
+                    yield from whole(segment)
                     segment = []
                 segment.append(item)
+            else:
+                if selection is None or item.key:
+                    adjust = self.coder.adjustment(item)
+                    selection = self.coder.begin(item.latents.shape[2:], adjust)
+                yield self.coder.group(item, selection.next(item.latents), adjust)
             yield from _audio_chunks(packets)
-        if segment:
-            yield from self._finish_segment(segment, filler)
+        if whole is not None and segment:
+            yield from whole(segment)
         yield from _audio_chunks(packets)
 
-    def _finish_segment(self, segment: list[EncodedGroup], filler: Filler) -> Iterator[Group]:
-        """The groups of one segment under the token budget."""
-        if self.settings.keep is None:
-            return
-        adjust = self._adjust(segment[0])
-        latents = [group.latents for group in segment]
-        found = [self._wishes(group, adjust, refine=False) for group in latents]
-        wishes = [wish for wish in found if wish is not None]
-        chosen, threshold = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), wishes or None)
-        rounding = self._rounding(latents[0].shape[2:], adjust)
-        if rounding is not None:  # the masks stand; only values move
-            cache, plain, chosen = None, chosen, []
-            for values, wish, selection in zip(latents, wishes, plain, strict=True):
-                again, cache = select_group(
-                    values, cache, threshold, self.rule, self.quantiser(adjust), wish, selection.mask, rounding
-                )
-                chosen.append(again)
-        for group, selection in zip(segment, chosen, strict=True):
-            yield self._finish(group, selection, group is segment[0], adjust, filler)
+    def _whole_segments(self, header: Header) -> Callable[[list[EncodedGroup]], list[Group]] | None:
+        """What makes the groups of a whole segment, where the settings need to see all of it; None where a group can go at once."""
+        settings, coder = self.settings, self.coder
+        self.notes = []
+        if settings.target_bpp is not None:
+            rate = RateTarget(coder, header, settings.target_bpp)
+            self.notes = rate.notes
+            return rate.choose
+        if settings.min_psnr is not None:
+            decoder = Decoder(header, str(self.device), tokenizer=self.folder)
+            matrix = header.color["matrix"]
+            return PsnrTarget(coder, lambda group: list(decoder.frames(group)), matrix, settings.min_psnr).choose
+        if settings.keep is not None:
 
-    def _finish(self, group: EncodedGroup, selection: Selection, key: bool, adjust: int, filler: Filler) -> Group:
-        """The group as it is written: kept tokens in order t, y, x, and the fill that comes closest to the latents."""
-        if key:
-            filler.reset()
-        filler.step_scale = adjusted(self.settings.step_scale, adjust)
-        ages = ages_of(selection.mask, None if key else self._age)
-        self._age = ages[-1]
-        held = HeldGroup(selection.held, selection.mask, ages, selection.octaves)
-        with memory_errors(self.device):
-            fill, _ = filler.fill_best(held, group.latents)
-        tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
-        octaves = selection.octaves[selection.mask] if self.prior else None
-        return Group(group.index, key, group.first_frame, group.pts, selection.mask, tokens, fill, adjust, octaves)
+            def kept(segment: list[EncodedGroup]) -> list[Group]:
+                adjust = coder.adjustment(segment[0])
+                return coder.groups(segment, coder.selected(segment, adjust), adjust)
+
+            return kept
+        return None
 
 
 def _audio_chunks(packets: dict[int, list[AudioPacketBytes]]) -> Iterator[AudioChunk]:
@@ -250,9 +199,9 @@ def encode(
 ) -> EncodeResult:  # fmt: skip
     """Encode a video into a .lat file.
 
-    source, target: paths or binary file objects; the target is written forward only. settings: the fields of `EncodeSettings`
-    (quality, threshold, keep, reference, lossless). A target path appears only when it is complete; an existing one is refused
-    unless `force`. Raises the named errors of `latcomp.errors`.
+    source, target: paths or binary file objects; the target is written forward only. settings: fields of `EncodeSettings`
+    (quality, threshold, keep, target_bpp, min_psnr, reference, coding, lossless). A target path appears only when it is complete; an
+    existing one is refused unless `force`. Raises the named errors of `latcomp.errors`.
     """
     chosen = EncodeSettings(**settings)
     began = time.monotonic()
@@ -266,11 +215,17 @@ def encode(
         if isinstance(target, str | Path):
             path = stack.enter_context(output_file(Path(target), force))
             file: BinaryIO = stack.enter_context(path.open("wb"))
+        elif chosen.min_psnr is not None:
+            # a target that turns out to be out of reach leaves nothing behind
+            file = stack.enter_context(tempfile.TemporaryFile())
         else:
             file = target
         with memory_errors(encoder.device):
             summary = encoder.run(reader, file, progress)
-        notes = tuple(reader.notes)
+        if file is not target and not isinstance(target, str | Path):
+            file.seek(0)
+            shutil.copyfileobj(file, target)
+        notes = (*reader.notes, *encoder.notes)
     seconds = time.monotonic() - began
     stats = stats_dict(summary)
     return EncodeResult(stats, seconds, stats["frames"] / max(seconds, 1e-9), str(encoder.device), notes)

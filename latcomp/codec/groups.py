@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latcomp.codec.settings import SEGMENT_GROUPS
+from latcomp.selection.scenes import SceneCuts
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import StreamState, Tokenizer
 from latcomp.video import AudioPacket, Frame
@@ -21,9 +23,23 @@ class EncodedGroup:
     """One group before selection: latents (C, T, h, w) float32, and the times of its frames."""
 
     index: int
+    key: bool
+    """Whether it starts a segment."""
     first_frame: int
     pts: np.ndarray
     latents: np.ndarray
+    pixels: tuple[np.ndarray, ...] = ()
+    """Its frames (H, W, 3) uint8 where they were asked for."""
+
+
+@dataclass(frozen=True)
+class _LatentFrame:
+    """What four frames became: latents (C, h, w)."""
+
+    latents: np.ndarray
+    pts: list[int]
+    pixels: list[np.ndarray]
+    jump: bool
 
 
 def frames_a_piece(height: int, width: int, most: int) -> int:
@@ -50,41 +66,95 @@ def to_frames(pixels: Tensor, height: int, width: int) -> np.ndarray:
     return cut.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
 
 
+class Grouping:
+    """Latent frames to groups: of a fixed length, but a scene begins a group, and with it a segment."""
+
+    def __init__(self, length: int, segment_groups: int) -> None:
+        """length: latent frames a group; segment_groups: most groups a segment."""
+        self.length, self.segment_groups = length, segment_groups
+        self._waiting: _LatentFrame | None = None
+        self._current: list[_LatentFrame] = []
+        self._starts = True
+        self._index = self._first = 0
+        self._in_segment = 0
+
+    def put(self, frame: _LatentFrame) -> Iterator[EncodedGroup]:
+        """The groups that are complete with this latent frame. One is held back: of two jumps in a row, as four frames with a cut
+        among them make, the scene begins with the second."""
+        waiting, self._waiting = self._waiting, frame
+        if waiting is not None:
+            yield from self._add(waiting, waiting.jump and not frame.jump)
+
+    def end(self) -> Iterator[EncodedGroup]:
+        """What is left."""
+        if self._waiting is not None:
+            yield from self._add(self._waiting, self._waiting.jump)
+        self._waiting = None
+        if self._current:
+            yield self._group()
+
+    def _add(self, frame: _LatentFrame, starts: bool) -> Iterator[EncodedGroup]:
+        if starts and self._current:
+            yield self._group()
+        self._starts |= starts
+        self._current.append(frame)
+        if len(self._current) == self.length:
+            yield self._group()
+
+    def _group(self) -> EncodedGroup:
+        key = self._starts or self._in_segment == self.segment_groups
+        self._in_segment = 1 if key else self._in_segment + 1
+        parts, self._current, self._starts = self._current, [], False
+        pts = np.array([time for part in parts for time in part.pts], np.int64)
+        group = EncodedGroup(
+            self._index, key, self._first, pts, np.stack([part.latents for part in parts], axis=1),
+            tuple(picture for part in parts for picture in part.pixels),
+        )  # fmt: skip
+        self._index, self._first = self._index + 1, self._first + len(pts)
+        return group
+
+
 class LatentStream:
     """Runs the encoder over a stream of frames and hands out whole groups; audio packets pass through in their place."""
 
-    def __init__(self, tokenizer: Tokenizer, device: torch.device, group_frames: int) -> None:
-        self.tokenizer, self.device, self.group_frames = tokenizer, device, group_frames
+    def __init__(
+        self, tokenizer: Tokenizer, device: torch.device, group_frames: int, segment_groups: int = SEGMENT_GROUPS,
+        keep_pixels: bool = False,
+    ) -> None:  # fmt: skip
+        """group_frames: frames of a whole group; segment_groups: most groups a segment; keep_pixels: hand out the frames too."""
+        self.tokenizer, self.device, self.keep_pixels = tokenizer, device, keep_pixels
+        self._most = group_frames
+        self._grouping = Grouping(group_frames // TEMPORAL, segment_groups)
+        self._cuts = SceneCuts(np.array(tokenizer.config.channel_step, np.float32))
         self._state: StreamState | None = None
 
     def run(self, items: Iterable[Frame | AudioPacket]) -> Iterator[EncodedGroup | AudioPacket]:
-        """Groups in order; the last one may be short. The true number of frames is the length of its `pts`."""
-        waiting: list[np.ndarray] = []
-        times: list[int] = []
-        latents: list[np.ndarray] = []
-        index = first = 0
+        """Groups in order; the last one, and one before a scene cut, may be short. The true number of frames is the length of `pts`."""
+        waiting: list[Frame] = []
         for item in items:
             if isinstance(item, AudioPacket):
                 yield item
                 continue
-            waiting.append(item.pixels)
-            times.append(item.pts)
-            full = len(times) == self.group_frames
+            waiting.append(item)
             height, width = item.pixels.shape[:2]
-            if full or len(waiting) == frames_a_piece(height, width, self.group_frames):
-                latents.append(self._encode(waiting))
+            if len(waiting) == frames_a_piece(height, width, self._most):
+                yield from self._encode(waiting)
                 waiting = []
-            if full:
-                yield EncodedGroup(index, first, np.array(times, np.int64), np.concatenate(latents, axis=1))
-                index, first = index + 1, first + len(times)
-                times, latents = [], []
         if waiting:
-            latents.append(self._encode(waiting))
-        if times:
-            yield EncodedGroup(index, first, np.array(times, np.int64), np.concatenate(latents, axis=1))
+            yield from self._encode(waiting)
+        yield from self._grouping.end()
+
+    def _encode(self, frames: list[Frame]) -> Iterator[EncodedGroup]:
+        """The groups that are complete with some more frames."""
+        latents = self._latents([frame.pixels for frame in frames])
+        for t in range(latents.shape[1]):
+            part = frames[t * TEMPORAL : (t + 1) * TEMPORAL]
+            pixels = [frame.pixels for frame in part] if self.keep_pixels else []
+            here = latents[:, t]
+            yield from self._grouping.put(_LatentFrame(here, [frame.pts for frame in part], pixels, self._cuts.jumps(here)))
 
     @torch.inference_mode()
-    def _encode(self, frames: list[np.ndarray]) -> np.ndarray:
+    def _latents(self, frames: list[np.ndarray]) -> np.ndarray:
         """Latents (C, T, h, w) of some frames, in fp32: a rounding of the latents would flip tokens near the threshold."""
         found, self._state = self.tokenizer.encode(to_pixels(frames, self.device), self._state)
         return found[0].cpu().numpy()

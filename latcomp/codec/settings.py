@@ -27,6 +27,8 @@ ROUNDING_WORTH = 20.0  # the same, for rounding by rate and distortion, chosen o
 GROUP_LATENT_FRAMES = 8
 PRIOR_UNITS = 4  # units a step where a prior codes the tokens: steps can be halved twice
 SEGMENT_GROUPS = 8
+SEGMENT_BYTES = 2**29  # of latents and frames that a search for a target may hold: larger pictures have shorter segments
+PSNR_MOST = 60.0  # dB; more than this no tokenizer gives
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class EncodeSettings:
     """Temporal L1 difference above which a token is kept; None takes the quality's own."""
     keep: float | None = None
     """Share of the tokens of a segment to keep, instead of a threshold."""
+    target_bpp: float | None = None
+    """Bits a pixel of the file without its audio, instead of a quality."""
+    min_psnr: float | None = None
+    """Least mean PSNR-Y of a segment's decoded frames in dB, instead of a quality."""
     reference: str = "kept"
     coding: str = "context"
     """'context': masks and tokens under the tokenizer's prior; 'zstd': by zstd alone."""
@@ -66,20 +72,32 @@ class EncodeSettings:
             raise UsageError(f"--threshold {self.threshold:g} is out of range: choose 0 or more (0.1 to 1 is usual)")
         if self.keep is not None and not (math.isfinite(self.keep) and 0 < self.keep <= 1):
             raise UsageError(f"--keep {self.keep:g} is out of range: choose a share above 0 and up to 1, such as 0.3")
-        if self.keep is not None and self.threshold is not None:
-            raise UsageError("--keep and --threshold exclude each other: give one")
+        if self.target_bpp is not None and not (math.isfinite(self.target_bpp) and self.target_bpp > 0):
+            raise UsageError(f"--target-bpp {self.target_bpp:g} is out of range: choose more than 0 bits a pixel, such as 0.08")
+        if self.min_psnr is not None and not (math.isfinite(self.min_psnr) and 0 < self.min_psnr <= PSNR_MOST):
+            raise UsageError(f"--min-psnr {self.min_psnr:g} is out of range: choose more than 0 and up to {PSNR_MOST:g} dB, such as 34")
+        given = [name for name in ("threshold", "keep", "target_bpp", "min_psnr") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join('--' + name.replace('_', '-') for name in given)} exclude each other: give one")
+        if self.lossless and self.searches:
+            raise UsageError("--lossless stores exact latents: --target-bpp and --min-psnr have nothing to choose there")
         if self.coding not in ("context", "zstd"):
             raise UsageError(f"--coding {self.coding!r} is unknown: choose context or zstd")
         if self.reference not in ("kept", "previous"):
             raise UsageError(f"--reference {self.reference!r} is unknown: choose kept or previous")
 
     @property
+    def searches(self) -> bool:
+        """Whether steps are searched for a target instead of following from the quality."""
+        return self.target_bpp is not None or self.min_psnr is not None
+
+    @property
     def step_scale(self) -> float:
-        """Step scale of the quality."""
-        return step_scale_of(self.quality)
+        """Step scale of the quality; 1 where steps are searched for a target, each segment's as an adjustment of it."""
+        return 1.0 if self.searches else step_scale_of(self.quality)
 
     def threshold_at(self, adjust: int, channels: int) -> float:
-        """The threshold of a segment whose steps are adjusted by so many eighths of an octave; one that was given stands as it is."""
+        """The threshold of a segment whose steps are adjusted by so many 32nds of an octave; one that was given stands as it is."""
         if self.threshold is not None:
             return self.threshold
         return 0.0 if self.lossless else DROPPED_CHANGES / channels * adjusted(self.step_scale, adjust)

@@ -80,7 +80,7 @@ GROUP_HEAD = Layout(
     Field("tokens_kept", "I", "number N of kept tokens: the ones in the keep mask"),
     Field("times_bytes", "H", "length of the times that follow this struct"),
     Field("mask_bytes", "I", "length of the mask that follows the times; the tokens take the rest of the payload"),
-    Field("step_adjust", "b", "steps of the group's tokens in eighths of an octave over `step_scale`: step_scale x 2^(step_adjust / 8)"),
+    Field("step_adjust", "b", "steps of the group's tokens in 32nds of an octave over `step_scale`: step_scale x 2^(step_adjust / 32)"),
 )
 
 FLAG_KEY = 1

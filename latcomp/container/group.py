@@ -36,7 +36,7 @@ class Group:
     fill: str
     """'lit' or 'hold': how dropped positions are to be given a value."""
     step_adjust: int = 0
-    """Eighths of an octave by which the steps of its tokens are above the header's `step_scale`, -128 to 127."""
+    """32nds of an octave by which the steps of its tokens are above the header's `step_scale`, -128 to 127."""
     octaves: np.ndarray | None = None
     """uint8 (N,): how many times the step behind each kept token was halved; None where never, as in files without a prior."""
 

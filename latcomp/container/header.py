@@ -163,6 +163,13 @@ HEADER_FIELDS = (
     HeaderField("coding", "string", _choice(*CODINGS), "`int`: tokens are integers; `lossless`: tokens are float32 latents"),
     HeaderField("threshold", "number or null", _or_null(_number(0, 1e30)), "the threshold tokens were kept by"),
     HeaderField("keep", "number or null", _or_null(_number(0, 1)), "the part of the tokens that was asked for"),
+    HeaderField(
+        "target_bpp", "number or null", _or_null(_number(0, 1e30)),
+        "the bits a pixel without audio that were asked for; missing: null", None,
+    ),
+    HeaderField(
+        "min_psnr", "number or null", _or_null(_number(0, 1e30)), "the PSNR-Y in dB that was asked for; missing: null", None
+    ),
     HeaderField("reference", "string", _choice(*REFERENCES), "what differences were taken against: `kept` or `previous`"),
     HeaderField("group_latent_frames", "integer", _whole(1, GROUP_LATENT_FRAMES_MAX), "most latent frames of a group"),
     HeaderField("segment_groups", "integer", _whole(1, 2**31 - 1), "groups of a normal segment"),
@@ -197,6 +204,8 @@ class Header:
     created_by: str
     prior: dict[str, Any] | None = None
     units: int = 1
+    target_bpp: float | None = None
+    min_psnr: float | None = None
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the member when a value does not fit."""

@@ -46,4 +46,4 @@ class SegmentState:
 
     def log_step(self, step_adjust: int) -> int:
         """Sixteenths of an octave of a group's step scale."""
-        return self._log_step + 2 * step_adjust
+        return self._log_step + (step_adjust >> 1)

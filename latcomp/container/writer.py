@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO
@@ -101,6 +102,12 @@ class Writer:
             self._closed = True
             summary.bytes_total = self._offset
         return self._summary
+
+    @staticmethod
+    def segment_bytes(groups: Sequence[Group], header: Header, prior: Prior | None, coding: str) -> int:
+        """Bytes that the group chunks of one segment will take, found by coding them."""
+        state = SegmentState(header, prior, coding)
+        return sum(len(pack_chunk(GROUP_CHUNK, pack_group(group, header, state)[0])) for group in groups)
 
     def _require_open(self) -> None:
         if self._closed:

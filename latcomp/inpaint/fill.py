@@ -13,6 +13,9 @@ from latcomp.inpaint.model import CONTEXT, Lit
 LIT_SHARE = 0.75
 """The LIT's squared error over hold's below which it is used. Where nothing moves hold's error is mostly rounding, which the tokenizer's
 decoder smooths better than the LIT's correction of the same size."""
+HOLD_SHARE = 0.7
+"""Where hold's mean squared error at dropped positions is below this share of the error at kept ones, little was lost and the LIT is not
+tried: on training clips it was never chosen below 1.08, and hold lay below 0.47 wherever only unchanged tokens were dropped."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,17 @@ def ages_of(mask: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
     for t in range(len(mask)):
         age = ages[t] = np.where(mask[t], 0, age + 1)
     return ages
+
+
+def holds_well(group: HeldGroup, truth: np.ndarray) -> bool:
+    """True where hold's errors at dropped positions are little beside those of quantisation at kept ones; truth: (C, T, h, w)."""
+    kept = int(np.count_nonzero(group.mask))
+    if kept == 0:
+        return False
+    errors = np.square(group.held - truth).sum(0)  # (T, h, w)
+    at_kept = float(errors[group.mask].sum()) / kept
+    at_dropped = float(errors[~group.mask].sum()) / (group.mask.size - kept)
+    return at_dropped < HOLD_SHARE * at_kept
 
 
 class HoldState:
@@ -107,11 +121,11 @@ class Filler:
     def fill_best(self, group: HeldGroup, truth: np.ndarray) -> tuple[str, Tensor]:
         """('lit' or 'hold', the latents so filled): the LIT where it is clearly closer to the truth (C, T, h, w) at dropped positions.
 
-        The choice is what the reader will fill with, so C_fill continues with it.
+        The choice is what the reader will fill with, so C_fill continues with it. The LIT runs only where hold left something to gain.
         """
         before = self._context
         held = self.fill(group, "hold")
-        if self.lit is None or group.mask.all():
+        if self.lit is None or group.mask.all() or holds_well(group, truth):
             return "hold", held
         after_hold, self._context = self._context, before
         painted = self.fill(group, "lit")

@@ -39,6 +39,8 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
         "coding": header.coding,
         "threshold": header.threshold,
         "keep": header.keep,
+        "target_bpp": header.target_bpp,
+        "min_psnr": header.min_psnr,
         "reference": header.reference,
         "latent_frames": summary.latent_frames,
         "tokens_total": total,

@@ -44,7 +44,9 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
 
     asked = (
         "lossless" if figures["coding"] == "lossless"
-        else f"quality {figures['quality']:g}" if figures["quality"] is not None else "-"
+        else f"quality {figures['quality']:g}" if figures["quality"] is not None
+        else f"{figures['target_bpp']:g} bits a pixel" if figures["target_bpp"] is not None
+        else f"at least {figures['min_psnr']:g} dB PSNR-Y" if figures["min_psnr"] is not None else "-"
     )  # fmt: skip
     if figures["keep"] is not None:
         asked += f", keep {figures['keep']:g}"

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-ADJUST_PER_OCTAVE = 8  # the file stores the adjustment in eighths of an octave
-ADJUST_MOST = 8  # steps are at most doubled or halved
+ADJUST_PER_OCTAVE = 32  # the file stores the adjustment in 32nds of an octave
+ADJUST_MOST = 32  # steps are at most doubled or halved
 STRENGTH = 0.5  # exponent of complexity: 0 is a constant step, 1 a constant rate (x264 has 0.4)
 REFERENCE_BITS = 6.4  # complexity whose steps are not adjusted: the geometric mean of the training clips
 FULL_UNTIL, NONE_FROM = 5.0, 10.0  # qualities: the adjustment is whole below the first and fades to nothing at the second
@@ -32,7 +32,7 @@ def complexity(latents: np.ndarray, step: np.ndarray) -> float:
 
 
 def step_adjust(latents: np.ndarray, step: np.ndarray, quality: float) -> int:
-    """Adjustment of a segment's steps in eighths of an octave, from its first group's latents (C, T, h, w)."""
+    """Adjustment of a segment's steps in 32nds of an octave, from its first group's latents (C, T, h, w)."""
     strength = STRENGTH * min(1.0, max(0.0, (NONE_FROM - quality) / (NONE_FROM - FULL_UNTIL)))
     bits = max(complexity(latents, step), 1e-3)
     wanted = ADJUST_PER_OCTAVE * strength * math.log2(bits / REFERENCE_BITS)

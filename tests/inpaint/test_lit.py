@@ -91,6 +91,22 @@ def test_a_group_is_filled_by_what_is_closer_to_the_truth() -> None:
     assert Filler(model, 1.0, torch.device("cpu")).fill_best(state, state.held)[0] == "hold"
 
 
+def test_the_lit_is_not_tried_where_hold_lost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where dropped positions are closer to the truth than kept ones, the encoder saves the LIT's time; C_fill goes on with hold."""
+    held, mask, _ = group(8, 8)
+    model = lit()
+    state = HoldState().hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
+    ran = []
+    monkeypatch.setattr(Lit, "forward", lambda self, held, *rest: ran.append(1) or held)
+    for error_at_dropped, runs in ((0.5, 0), (2.0, 1)):
+        truth = state.held + np.where(mask[0].numpy(), 1.0, error_at_dropped).astype(np.float32)
+        filler = Filler(model, 1.0, torch.device("cpu"))
+        choice, filled = filler.fill_best(state, truth)
+        assert (choice, len(ran)) == ("hold", runs)
+        assert torch.equal(filled, torch.from_numpy(state.held)[None])
+        assert torch.equal(filler._context, filled[:, :, -CONTEXT:])
+
+
 def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
     """C_fill after `fill_best` must be what `fill` leaves behind, or the second group would differ between the two sides."""
     model = lit()

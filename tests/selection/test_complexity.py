@@ -39,7 +39,7 @@ def test_a_single_latent_frame_has_a_complexity() -> None:
     assert complexity(scene(1.0, 1), STEP) > 0
 
 
-def test_eight_eighths_double_the_step() -> None:
-    assert adjusted(0.5, 8) == 1.0
-    assert adjusted(0.5, -8) == 0.25
-    assert adjusted(1.0, 4) == pytest.approx(2**0.5)
+def test_32_adjustments_double_the_step() -> None:
+    assert adjusted(0.5, 32) == 1.0
+    assert adjusted(0.5, -32) == 0.25
+    assert adjusted(1.0, 16) == pytest.approx(2**0.5)

@@ -1,0 +1,153 @@
+"""Steps for a target instead of a quality: bits a pixel, or a PSNR, found segment by segment from latents that are at hand.
+
+The tokenizer's encoder runs once. For a rate, selection and coding are replayed; for a PSNR also fill and the tokenizer's decoder.
+Both grow with finer steps, so a bracketed secant finds the adjustment in a few replays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from latcomp.codec.groups import EncodedGroup
+from latcomp.codec.segments import SegmentCoder
+from latcomp.codec.settings import SEGMENT_BYTES, SEGMENT_GROUPS
+from latcomp.container import Group, Header, Writer
+from latcomp.container.header import pack_header
+from latcomp.errors import UsageError
+from latcomp.selection.complexity import ADJUST_PER_OCTAVE
+from latcomp.video.luma import luma, psnr
+
+COARSEST, FINEST = 80, -96  # adjustments of step scale 1: 5.7 and 1/8, the range the decoder was trained with and a little beyond
+BITS_AN_OCTAVE = 1.1  # a guess: halving the steps makes files so many octaves larger
+DECIBELS_AN_OCTAVE = 2.6  # a guess: and the picture so many dB better
+RATE_CLOSE = 0.006  # share of the budget within which a search stops
+DECIBELS_CLOSE = 0.05
+CARRY_MOST = 0.5  # share of a segment's budget by which what earlier ones left over may change it
+
+
+def segment_groups_for(height: int, width: int, channels: int, group_frames: int, group_latents: int, with_pixels: bool) -> int:
+    """Groups a segment may have so that its latents, and frames where they are needed, fit into `SEGMENT_BYTES`."""
+    positions = math.ceil(height / 8) * math.ceil(width / 8)
+    one = 4 * channels * group_latents * positions + (3 * height * width * group_frames if with_pixels else 0)
+    return int(max(1, min(SEGMENT_GROUPS, SEGMENT_BYTES // one)))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one adjustment gave."""
+
+    groups: list[Group]
+    figure: float
+    """Bytes, or dB."""
+
+
+def search(probe: Callable[[int], float], goal: float, guess: int, slope: float, close: float, least: bool) -> int:
+    """The adjustment whose figure is nearest to `goal`, or with `least` the coarsest that reaches it.
+
+    probe: figure of an adjustment, falling as steps get coarser; slope: by how much a 32nd of an octave lowers it, at a guess; close:
+    distance to the goal that is good enough. Gives `FINEST` or `COARSEST` where the goal lies beyond.
+    """
+    fine, coarse = FINEST - 1, COARSEST + 1  # known to reach the goal, known not to; not probed yet
+    found: dict[int, float] = {}
+    at = min(max(guess, FINEST), COARSEST)
+    while True:
+        figure = found[at] = probe(at)
+        if 0 <= figure - goal <= close or (not least and abs(figure - goal) <= close):
+            return at
+        if figure >= goal:
+            fine = at
+        else:
+            coarse = at
+        if coarse - fine == 1:
+            break
+        if fine in found and coarse in found and found[fine] > found[coarse]:
+            slope = max((found[fine] - found[coarse]) / (coarse - fine), 1e-9)
+        at += round((figure - goal) / slope)
+        at = min(max(at, fine + 1), coarse - 1)
+    if fine < FINEST:
+        return FINEST
+    if coarse > COARSEST or least:
+        return fine
+    return min((fine, coarse), key=lambda a: abs(found[a] - goal))
+
+
+class RateTarget:
+    """Chooses each segment's steps so that the file has so many bits a pixel; what one segment leaves over, the next may use."""
+
+    def __init__(self, coder: SegmentCoder, header: Header, bpp: float) -> None:
+        self.coder, self.header, self.bpp = coder, header, bpp
+        self.notes: list[str] = []
+        self._spent = len(pack_header(header)) + 64  # index and end marker take about as much
+        self._pixels = 0
+        self._guess: int | None = None
+
+    def choose(self, segment: list[EncodedGroup]) -> list[Group]:
+        """The groups of the next segment. Raises `UsageError` when the first one cannot be as small as the target asks."""
+        pixels = sum(len(group.pts) for group in segment) * self.header.width * self.header.height
+        share = self.bpp * pixels / 8
+        carry = self.bpp * self._pixels / 8 - self._spent
+        first = self._pixels == 0
+        budget = share + (carry if first else max(-CARRY_MOST * share, min(CARRY_MOST * share, carry)))
+        probes: dict[int, Probe] = {}
+
+        def bits(adjust: int) -> float:
+            chosen = self.coder.selected(segment, adjust)
+            groups = self.coder.groups(segment, chosen, adjust, fill=False)
+            size = Writer.segment_bytes(groups, self.header, self.coder.prior, self.coder.settings.coding)
+            probes[adjust] = Probe(groups, size)
+            return math.log(size)
+
+        guess = self.coder.adjustment(segment[0]) if self._guess is None else self._guess
+        goal = math.log(max(budget, 1.0))
+        adjust = search(bits, goal, guess, BITS_AN_OCTAVE * math.log(2) / ADJUST_PER_OCTAVE, RATE_CLOSE, least=False)
+        size = probes[adjust].figure
+        if first and adjust == COARSEST and size > 1.03 * budget:
+            smallest = 8 * (self._spent + size) / pixels
+            raise UsageError(
+                f"--target-bpp {self.bpp:g}: the smallest file of this video has about {smallest:.3g} bits a pixel; ask for that or more"
+            )
+        if adjust == FINEST and size < 0.97 * budget and not self.notes:
+            self.notes.append(f"the finest quality needs less than {self.bpp:g} bits a pixel here")
+        self._guess, self._spent, self._pixels = adjust, self._spent + int(size), self._pixels + pixels
+        return self.coder.groups(segment, self.coder.selected(segment, adjust), adjust)
+
+
+class PsnrTarget:
+    """Chooses each segment's steps so that its decoded frames have a PSNR-Y of so many dB on the mean, and no more than they must."""
+
+    def __init__(self, coder: SegmentCoder, decode: Callable[[Group], list[np.ndarray]], matrix: int | None, decibels: float) -> None:
+        """decode: the frames (H, W, 3) uint8 that a reader makes of the next group; matrix: of the luma, FFmpeg's number."""
+        self.coder, self.decode, self.matrix, self.decibels = coder, decode, matrix, decibels
+        self.notes: list[str] = []
+        self._guess: int | None = None
+
+    def choose(self, segment: list[EncodedGroup]) -> list[Group]:
+        """The groups of the next segment. Raises `UsageError` when not even the finest steps reach the target."""
+        probes: dict[int, Probe] = {}
+        truth = [[luma(frame, self.matrix) for frame in group.pixels] for group in segment]
+
+        def decibels(adjust: int) -> float:
+            groups = self.coder.groups(segment, self.coder.selected(segment, adjust), adjust)
+            found = [
+                psnr(wanted, luma(frame, self.matrix))
+                for group, frames in zip(groups, truth, strict=True)
+                for wanted, frame in zip(frames, self.decode(group), strict=True)
+            ]
+            probes[adjust] = Probe(groups, float(np.mean(found)))
+            return probes[adjust].figure
+
+        guess = self.coder.adjustment(segment[0]) if self._guess is None else self._guess
+        slope = DECIBELS_AN_OCTAVE / ADJUST_PER_OCTAVE
+        adjust = search(decibels, self.decibels, guess, slope, DECIBELS_CLOSE, least=True)
+        reached = probes[adjust].figure
+        if reached < self.decibels:
+            raise UsageError(
+                f"--min-psnr {self.decibels:g}: at its finest steps this tokenizer reaches {reached:.2f} dB from frame "
+                f"{segment[0].first_frame} on; ask for less"
+            )
+        self._guess = adjust
+        return probes[adjust].groups
