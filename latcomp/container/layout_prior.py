@@ -21,6 +21,7 @@ from latcomp.container.prior import (
     known_before,
     on_grid,
     parameters_of,
+    squash,
 )
 from latcomp.container.tables import TableDecoder, TableEncoder, Tables
 from latcomp.errors import DamagedFileError, UsageError
@@ -119,6 +120,7 @@ class FrameCoder:
         )  # fmt: skip
         self.trunk = prior.trunk(state.past(prior), around, self.own, facts.activations())
         self.known = np.zeros_like(state.kept)
+        self.squashed = np.zeros((len(self.places), prior.channels), np.float32)  # of `known`, at the kept places
         phase = state.hood.phase[self.places]
         self.rows = [np.flatnonzero(phase == number) for number in range(PHASES)]
 
@@ -128,7 +130,7 @@ class FrameCoder:
         The caller gives the values to `put` before it asks for the next pass.
         """
         for number in range(PASSES):
-            hidden = self.prior.head(number, self.trunk, self.known, self.around)
+            hidden = self.prior.head(number, self.trunk, self._beside_sums(number))
             parts, found = [], []
             for phase, rows in enumerate(self.rows):
                 if not len(rows):
@@ -142,6 +144,13 @@ class FrameCoder:
                 found.append([values.reshape(-1) for values in on])
             nearest, fraction, scale = (np.concatenate(values) for values in zip(*found, strict=True))
             yield parts, nearest, fraction, scale
+
+    def _beside_sums(self, number: int) -> np.ndarray:
+        """(n, W) sums of what the neighbours tell before pass `number`."""
+        count = len(self.known) - 1
+        if number == 0:
+            return self.prior.beside_untold(self.around, count)
+        return self.prior.beside(number, self.prior.told(number, self.places, self.squashed, count), self.around)
 
     def _beside(self, number: int, phase: int, rows: np.ndarray, channels: slice) -> np.ndarray:
         """(n, c) int32 mean difference of the neighbours that have these channels already, in 1/8 units."""
@@ -169,7 +178,9 @@ class FrameCoder:
             values = self.anchor[part.rows, part.channels] + (steps << (self.units_log2 - self.octaves[part.rows]))
             if values.size and (values.min() < SYMBOL_MIN or values.max() > SYMBOL_MAX):
                 raise DamagedFileError("a symbol passes 16 bits")
-            self.known[self.places[part.rows], part.channels] = values - self.own[part.rows, part.channels]
+            difference = values - self.own[part.rows, part.channels]
+            self.known[self.places[part.rows], part.channels] = difference
+            self.squashed[part.rows, part.channels] = squash(difference)
 
     def multiples_of(self, parts: list[Part], values: np.ndarray) -> np.ndarray:
         """(m,) whole multiples of the pass's values; values: (n, C) all values of the latent frame's kept tokens."""

@@ -178,15 +178,33 @@ class Prior:
         sums += weights["trunk_bias"]
         return relu(sums)
 
-    def head(self, number: int, trunk: np.ndarray, known: np.ndarray, around: np.ndarray) -> np.ndarray:
-        """(n, W) activations for pass `number`. known: (P + 1, C) int32 difference to the last kept values, as far as it is known."""
+    def told(self, number: int, places: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+        """(count + 1, K) activations that positions tell their neighbours in pass `number`.
+
+        known: (n, C) activations of the differences to the last kept values, as far as they are known, at the kept places (n,); other
+        positions have none.
+        """
+        weight, bias = self.weights[f"known{number}"], self.weights[f"known{number}_bias"]
+        found = np.empty((count + 1, len(bias)), np.float32)
+        found[:] = relu(bias.copy())
+        found[places] = relu(known @ weight + bias)
+        found[-1] = 0
+        return found
+
+    def beside(self, number: int, told: np.ndarray, around: np.ndarray) -> np.ndarray:
+        """(n, W) sums of what is told around positions in pass `number`. told: (P + 1, K); around: (n, 9) places."""
+        return told[around].reshape(len(around), -1) @ self.weights[f"beside{number}"]
+
+    def beside_untold(self, around: np.ndarray, count: int) -> np.ndarray:
+        """(n, W) the sums of `beside` in pass 0, where all of the `count` positions tell the same: that nothing is known."""
+        return (around < count).astype(np.float32) @ self._untold
+
+    def head(self, number: int, trunk: np.ndarray, beside: np.ndarray) -> np.ndarray:
+        """(n, W) activations for pass `number`, of the trunk (n, W) and the sums of `beside` (n, W), which are used up."""
         weights = self.weights
-        near = relu(squash(known) @ weights[f"known{number}"] + weights[f"known{number}_bias"])
-        near[-1] = 0
-        sums = near[around].reshape(len(around), -1) @ weights[f"beside{number}"]
-        sums += trunk @ weights[f"down{number}"]
-        sums += weights[f"down{number}_bias"]
-        return relu(sums)
+        beside += trunk @ weights[f"down{number}"]
+        beside += weights[f"down{number}_bias"]
+        return relu(beside)
 
     def leave(self, number: int, phase: int, hidden: np.ndarray) -> np.ndarray:
         """(n, 4, c) whole float32 sums in 1/8192 for the channels of this pass and phase: shift, gate, share of neighbours, log scale."""
@@ -230,6 +248,12 @@ class Prior:
     def mask_tables(self) -> Tables:
         """Tables of keep-mask bits, by class of odds."""
         return Tables(list(self.arrays["table_mask"]))
+
+    @cached_property
+    def _untold(self) -> np.ndarray:
+        """(9, W) what each place around adds to the sums of pass 0."""
+        weight = self.weights["beside0"]
+        return relu(self.weights["known0_bias"].copy()) @ weight.reshape(9, -1, weight.shape[1])
 
     @cached_property
     def _leaving(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:

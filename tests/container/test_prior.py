@@ -269,6 +269,8 @@ def test_products_are_exact(signs: str) -> None:
     classes = np.clip(((odds + arrays["mask_leave_bias"][2] + 256) >> 9) + 32, 0, MASK_CLASSES - 1)
 
     by = Prior(arrays, "", "")
+    untold = by.told(0, np.arange(0), np.zeros((0, channels), np.float32), count)
+    assert (by.beside_untold(around, count) == by.beside(0, untold, around)).all()
     assert (by.past(symbols[0], symbols[1], around) == past).all() and past.std() > 1
     floats = large.astype(np.float32)
     assert (by.trunk(floats[:, :embed], around, symbols[0][:count], floats[:count, :FACTS]) == trunk).all()
@@ -278,7 +280,8 @@ def test_products_are_exact(signs: str) -> None:
     assert (by.mask_classes(2, found, floats[:count, :50]) == classes).all() and classes.std() > 1
     for number, hidden in enumerate(hiddens):
         assert hidden.std() > 1
-        assert (by.head(number, trunk.astype(np.float32), symbols[0], around) == hidden).all()
+        told = by.told(number, np.arange(count), squash(symbols[0][:count]), count)
+        assert (by.head(number, trunk.astype(np.float32), by.beside(number, told, around)) == hidden).all()
         for phase in range(4):
             channels_now = slice(group_of(phase, number), None, PASSES)
             weights, bias = whole[f"leave{number}"][:, :, channels_now], whole[f"leave{number}_bias"][:, channels_now]
