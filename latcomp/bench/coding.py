@@ -13,12 +13,11 @@ import numpy as np
 
 from latcomp.codec import encode
 from latcomp.container import Group, Header, Prior, Reader
+from latcomp.container.content import decode_content, encode_content
 from latcomp.container.layout_prior import (
     FrameCoder,
     PriorState,
     contexts_of,
-    decode_prior,
-    encode_prior,
     kinds_of,
     table_symbols,
 )
@@ -93,23 +92,24 @@ def _by_zstd(groups: Sequence[Group], header: Header, prior: Prior) -> int:
 
 
 def _by_prior(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int, tuple[float, float]]:
-    """(bytes, (encoding, decoding) million values a second); the two must give the same tokens."""
-    state, again = (PriorState.start(*header.grid, header.channels) for _ in range(2))
+    """(bytes of the tokens, (encoding, decoding) million values a second, masks included); what is read must be what was written."""
+    state = again = SegmentState(header, prior)
     total, seconds, values = 0, [0.0, 0.0], 0
     for group in groups:
         if group.key:
-            state.reset()
-            again.reset()
-        flat = group.mask.reshape(len(group.mask), -1)
-        log_step = log_step_of(header.step_scale) + (group.step_adjust >> 1)
+            state, again = (SegmentState(header, prior) for _ in range(2))
         began = time.perf_counter()
-        data = encode_prior(group.tokens, _octaves(group), flat, state, prior, log_step, header.units)
+        coding, mask_data, layout, data = encode_content(
+            group.mask, group.tokens, group.octaves, group.key, state, group.step_adjust
+        )
         between = time.perf_counter()
-        tokens, _ = decode_prior(data, flat, again, prior, log_step, header.units)
+        mask, tokens, _ = decode_content(
+            coding, mask_data, layout, data, group.mask.shape, len(group.tokens), group.key, again, group.step_adjust
+        )
         seconds[1] += time.perf_counter() - between
         seconds[0] += between - began
-        if not np.array_equal(tokens, group.tokens):
-            raise ValueError("decoded tokens are not the encoded ones")
+        if not (np.array_equal(tokens, group.tokens) and np.array_equal(mask, group.mask)):
+            raise ValueError("decoded masks and tokens are not the encoded ones")
         total += len(data)
         values += group.tokens.size
     return total, (values / 1e6 / max(seconds[0], 1e-9), values / 1e6 / max(seconds[1], 1e-9))
