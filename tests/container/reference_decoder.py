@@ -562,7 +562,7 @@ class UnderPrior:
 
 def log_step(step_scale: float, step_adjust: int) -> int:
     f, e = math.frexp(step_scale)
-    return 16 * (e - 1) + sum(bound <= f for bound in LOG_BOUNDS) + 2 * step_adjust
+    return 16 * (e - 1) + sum(bound <= f for bound in LOG_BOUNDS) + step_adjust // 2
 
 
 def read_under_prior(data: bytes, prior: bytes) -> list[tuple[int, int, list[list[int]], list[list[int]], list[int]]]:
