@@ -143,6 +143,22 @@ class TrainingRun:
             torch.save(state, partial)
             partial.replace(self.state_folder / name)
 
+    def _load_finished(self, path: Path) -> None:
+        """Take over the weights of a finished model and what it says of its training; optimisers start anew."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        for name, module in self.modules.items():
+            own = module.state_dict()
+            if {n: v.shape for n, v in own.items()} == {n: v.shape for n, v in weights.items()}:
+                module.load_state_dict(weights)
+                self.ema[name].load_state_dict(weights)
+                self.step, self.earlier_minutes = int(facts.get("steps", 0)), float(facts.get("minutes", 0.0))
+                return
+        raise UsageError(f"{path} is not a {self.kind} of this preset's shape")
+
     def take_over(self, found: dict[str, dict[str, Tensor]]) -> None:
         """Fill the modules whose weights were found, and leave others as they are. Raises `UsageError` for weights of another shape."""
         for name, weights in found.items():
@@ -154,15 +170,17 @@ class TrainingRun:
     def load(
         self, source: Path, adapt: Callable[[dict[str, dict[str, Tensor]]], None] | None = None, anew: bool = False
     ) -> None:
-        """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder.
+        """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder, or a finished model's weights.
 
         adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it fills the modules, and
         the optimisers start anew. Raises `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given.
         """
         candidates = [source] if source.is_file() else [source / "stable.pt", source / "state.pt"]
         found = next((path for path in candidates if path.is_file()), None)
+        if found is None and (source / "model.safetensors").is_file():
+            return self._load_finished(source / "model.safetensors")
         if found is None:
-            raise UsageError(f"no checkpoint (stable.pt or state.pt) in {source}")
+            raise UsageError(f"no checkpoint (stable.pt or state.pt) and no model.safetensors in {source}")
         state = torch.load(found, map_location=self.device, weights_only=True)
         self.step, self.earlier_minutes = state["step"], state["minutes"]
         shapes = {(m, n): v.shape for m, module in self.modules.items() for n, v in module.state_dict().items()}
