@@ -62,6 +62,24 @@ def tokenizer(
     )
 
 
+@app.command("decoder")
+def decoder(
+    data: Data, out: Out, minutes: Minutes = None, steps: Steps = None, resume: Resume = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="The tokenizer whose decoder goes on; its encoder stays as it is.")
+    ] = None,
+    device: Device = "auto", preset: Preset = "default", seed: Seed = 0, force: Force = False,
+) -> None:  # fmt: skip
+    """Train a tokenizer's decoder alone, on latents as files hold them."""
+    _check(data, out, minutes, steps, resume, force)
+    from latcomp.training.decoder import train
+
+    train(
+        data=data, out=out, minutes=minutes, steps=steps, resume=resume, device=device, preset=preset, seed=seed,
+        tokenizer=tokenizer,
+    )  # fmt: skip
+
+
 @app.command("lit")
 def lit(
     data: Data, out: Out, minutes: Minutes = None, steps: Steps = None, resume: Resume = None,

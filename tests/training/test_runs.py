@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from latcomp.errors import UsageError
 from latcomp.tokenizer.registry import load_lit, load_tokenizer
-from latcomp.training import lit, tokenizer
+from latcomp.training import decoder, lit, tokenizer
 from latcomp.training.components import start_from_components
 from latcomp.training.data import load_clips, random_crop, to_rgb
 from latcomp.training.optim import orthogonalise
@@ -45,6 +45,29 @@ def test_a_lit_is_trained_for_a_tokenizer_and_starts_at_hold(clips: Path, tmp_pa
     model = load_lit(folder)
     assert model.config.tokenizer_sha256
     assert "gain_db@0.3" in (folder / "README.md").read_text()
+
+
+def test_a_finished_model_can_be_gone_on_with(clips: Path, tmp_path: Path) -> None:
+    """Checkpoints get lost, shipped weights do not: `--resume` takes them, with the steps they had."""
+    base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+    folder = tokenizer.train(clips, tmp_path / "more", steps=1, preset="tiny", resume=base)
+    assert "steps | 3" in (folder / "README.md").read_text()
+    first = lit.train(clips, tmp_path / "lit", steps=2, preset="tiny", tokenizer=base)
+    second = lit.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=first)
+    assert "steps | 3" in (second / "README.md").read_text()
+    with pytest.raises(UsageError, match="shape"):
+        lit.train(clips, tmp_path / "other", steps=1, preset="tiny", tokenizer=base, resume=base)
+
+
+def test_the_decoder_alone_leaves_the_encoder_as_it_is(clips: Path, tmp_path: Path) -> None:
+    """Files, priors and LITs of the tokenizer stay valid only if its latents do."""
+    base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+    folder = decoder.train(clips, tmp_path / "dec", steps=3, preset="tiny", tokenizer=base)
+    before, after = (load_file(path / "model.safetensors") for path in (base, folder))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("decoder.") for name in changed)
+    assert load_tokenizer(folder).config == load_tokenizer(base).config
 
 
 @pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}, {"steps": 0}, {"minutes": 0.0}])
