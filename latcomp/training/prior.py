@@ -30,7 +30,7 @@ from latcomp.training.schedule import Schedule
 SIDE = 24  # positions a side of a training crop
 LOG_STEPS = (-2.6, 1.9)  # log2 of the step scale, drawn uniformly
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position
-EASY_MASK_BITS = 0.05  # the same for a crop's mask
+EASY_MASK_BITS = 0.01  # the same for a crop's mask
 MASK_WEIGHT = 0.02  # of the masks' part of the objective: about their share of the bits
 LONGER = 0.3  # share of crops under a longer threshold than the quality's own, as token budgets have
 TABLE_CROPS = 160
