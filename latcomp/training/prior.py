@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ TABLE_CROPS = 160
 TABLE_TRUST = 24.0  # counts that the shape of a Laplace density weighs in each table
 MASK_TRUST = 8.0  # counts that a class's own odds weigh in its table
 PARTS = ("all", "mask")
+REUSE = 4  # steps a batch of crops serves when masks alone are trained: making one takes longer than a step
+RECENT = 16  # batches that are kept to be drawn from again
 
 
 @dataclass(frozen=True)
@@ -271,11 +274,17 @@ def train(
     schedule = Schedule(minutes, steps)
     first_step = run.step
     pool = ThreadPoolExecutor(1)
+    recent: deque[Frames] = deque(maxlen=RECENT if part == "mask" else 1)
+    again = REUSE if part == "mask" else 1
     coming = pool.submit(batch_frames, training, rule, step, seed, run.step, recipe.batch, run.device)
     while schedule.progress(run.step - first_step) < 1:
         here = run.step - first_step
-        frames = coming.result()
-        coming = pool.submit(batch_frames, training, rule, step, seed, run.step + 1, recipe.batch, run.device)
+        if here % again == 0:
+            recent.append(coming.result())
+            coming = pool.submit(batch_frames, training, rule, step, seed, run.step + again, recipe.batch, run.device)
+            frames = recent[-1]
+        else:
+            frames = recent[int(np.random.default_rng([seed, here]).integers(len(recent)))]
         with run.autocast():
             loss, figures = objective(net, mask_net, frames, part)
         run.update(loss, schedule.factor(here))
