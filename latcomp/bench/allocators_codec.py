@@ -1,0 +1,264 @@
+"""What every allocator of a comparison shares: the encoder, the quantiser, the fill, the file and the decoder.
+
+Only the keep masks differ between the methods of `latcomp.bench.allocators`. Whatever mask they ask for becomes a file as
+`latcomp encode --keep` makes one: the same steps, the same lookahead and rounding, the fill that the encoder's own rule picks.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latcomp.bench.rd_source import read_clip
+from latcomp.codec.encode import Encoder
+from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames, to_pixels
+from latcomp.codec.settings import GROUP_LATENT_FRAMES, EncodeSettings, decodes_in_bf16
+from latcomp.container import Header, Writer
+from latcomp.errors import NotAVideoError
+from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
+from latcomp.selection import Wishes, adjusted
+from latcomp.selection.quantiser import Identity, Quantiser
+from latcomp.tokenizer.config import SPATIAL, TEMPORAL
+from latcomp.tokenizer.model import StreamState
+from latcomp.video import Frame, open_video
+
+REPEAT_SECONDS = 2.0  # what took less is done again,
+REPEATS_MOST = 3  # up to so many times, and the median counts
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class BenchClip:
+    """One clip in memory."""
+
+    name: str
+    frames: list[Frame]
+    header: Header
+    matrix: int | None
+    """Of its luma, FFmpeg's number."""
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of all frames."""
+        return len(self.frames) * self.header.width * self.header.height
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What an allocator is given: a segment's groups, their latents and the frames behind them."""
+
+    groups: tuple[EncodedGroup, ...]
+
+    @property
+    def frames(self) -> list[list[np.ndarray]]:
+        """(H, W, 3) uint8 RGB, those of each group."""
+        return [list(group.pixels) for group in self.groups]
+
+    @property
+    def latents(self) -> list[np.ndarray]:
+        """(C, T, h, w) float32 of each group."""
+        return [group.latents for group in self.groups]
+
+    @property
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """(T, h, w) of each group."""
+        return [(group.latents.shape[1], group.latents.shape[2], group.latents.shape[3]) for group in self.groups]
+
+    @property
+    def positions(self) -> int:
+        """Tokens there are."""
+        return sum(t * h * w for t, h, w in self.shapes)
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How long something took: by the clock on the wall, and on all processors together."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """A clip coded under some keep masks, and decoded again."""
+
+    data: bytes
+    """The .lat file."""
+    tokens: int
+    frames: list[np.ndarray]
+    """Decoded, (H, W, 3) uint8 RGB."""
+    code_seconds: float
+    """Quantising, rounding, entropy coding and writing."""
+    fill_seconds: float
+    """Hold and LIT, and the choice between them."""
+    decode_seconds: float
+    """The tokenizer's decoder, to RGB frames."""
+
+
+def timed(make: Callable[[], Made]) -> tuple[Made, Seconds]:
+    """What `make` gives, and how long it takes: the median of up to 3 runs, as long as all of them took less than 2 seconds."""
+    walls, cpus = [], []
+    while True:
+        cpu, wall = time.process_time(), time.perf_counter()
+        made = make()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+        if len(walls) == REPEATS_MOST or sum(walls) > REPEAT_SECONDS:
+            return made, Seconds(statistics.median(walls), statistics.median(cpus))
+
+
+class AllocatorCodec:
+    """Loaded models at one quality. Raises `UsageError` for a quality out of range and models that are not at hand."""
+
+    def __init__(self, quality: float, tokenizer: str | Path | None = None, device: str = "auto") -> None:
+        # a share as budget: the header names a share and no threshold
+        self.encoder = Encoder(EncodeSettings(quality=quality, keep=1.0), tokenizer, device)
+        self.device = self.encoder.device
+        self.half = decodes_in_bf16(self.device)
+
+    def read(self, path: Path, square: int | None = None, duration_seconds: float | None = None) -> BenchClip:
+        """The clip's frames; square: scaled and cut as by `rd_source.read_clip`; duration_seconds: no more than its beginning.
+
+        Raises `NotAVideoError`.
+        """
+        with tempfile.TemporaryDirectory(prefix="latcomp-") as folder:
+            seen = path if square is None else read_clip(path, Path(folder), square).path
+            with open_video(seen, audio=False, duration_seconds=duration_seconds) as reader:
+                frames = [item for item in reader if isinstance(item, Frame)]
+                if not frames:
+                    raise NotAVideoError(f"{path}: has no frames")
+                return BenchClip(path.stem, frames, self.encoder.header(reader), reader.info.color.matrix)
+
+    def encode(self, clip: BenchClip) -> list[Segment]:
+        """The clip's segments."""
+        stream = LatentStream(self.encoder.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL, keep_pixels=True)
+        found: list[list[EncodedGroup]] = []
+        for item in stream.run(clip.frames):
+            if isinstance(item, EncodedGroup):
+                if item.key:
+                    found.append([])
+                found[-1].append(item)
+        return [Segment(tuple(groups)) for groups in found]
+
+    def adjust(self, segment: Segment) -> int:
+        """The adjustment of the segment's steps, in 32nds of an octave."""
+        return self.encoder.coder.adjustment(segment.groups[0])
+
+    def quantiser(self, adjust: int) -> Quantiser | Identity:
+        """The quantiser of a segment."""
+        return self.encoder.coder.quantiser(adjust)
+
+    def scale(self, adjust: int) -> float:
+        """The step scale of a segment."""
+        return adjusted(self.encoder.settings.step_scale, adjust)
+
+    def wishes(self, segment: Segment, adjust: int) -> list[Wishes] | None:
+        """The encoder's lookahead over each group; None where it has none."""
+        found = [self.encoder.coder.wishes(latents, adjust, refine=False) for latents in segment.latents]
+        wishes = [wish for wish in found if wish is not None]
+        return wishes or None
+
+    def plain(self, latents: np.ndarray, adjust: int) -> np.ndarray:
+        """Latents (C, T, h, w) as they come out of the quantiser: every token on the plain grid of steps."""
+        quantiser = self.quantiser(adjust)
+        return quantiser.dequantise(quantiser.quantise(latents))
+
+    def filler(self, adjust: int) -> Filler:
+        """A fill at the beginning of a segment."""
+        return Filler(self.encoder.lit, self.scale(adjust), self.device, self.half)
+
+    def tensor(self, latents: np.ndarray) -> Tensor:
+        """Latents (C, T, h, w) as (1, C, T, h, w) on the device."""
+        return torch.from_numpy(latents).to(self.device).unsqueeze(0)
+
+    def source(self, frames: list[np.ndarray]) -> Tensor:
+        """(1, 3, T, H, W) in [-1, 1] of a group's frames, padded as the encoder sees them."""
+        return to_pixels(frames, self.device)
+
+    @torch.inference_mode()
+    def decode(
+        self, filled: Tensor, state: StreamState | None, scale: float, octaves: np.ndarray | None = None
+    ) -> tuple[Tensor, StreamState | None]:
+        """Pixels (1, 3, 4*T, 8*h, 8*w) in [-1, 1] of filled latents (1, C, T, h, w), piece by piece as `latcomp decode` does."""
+        steps, height, width = filled.shape[2:]
+        piece = frames_a_piece(height * SPATIAL, width * SPATIAL, steps * TEMPORAL) // TEMPORAL
+        halvings = None if octaves is None else torch.from_numpy(octaves).to(self.device).unsqueeze(0)
+        found = []
+        for start in range(0, steps, piece):
+            here = slice(start, start + piece)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                pixels, state = self.encoder.tokenizer.decode(
+                    filled[:, :, here], state, scale, None if halvings is None else halvings[:, here]
+                )
+            found.append(pixels)
+        return torch.cat(found, dim=2), state
+
+    def warm_up(self, segments: Sequence[Segment]) -> None:
+        """Run every network once on every shape of group: libraries choose their kernels at the first call of a shape."""
+        seen: set[tuple[int, int, int]] = set()
+        for segment in segments:
+            for group, frames, shape in zip(segment.groups, segment.frames, segment.shapes, strict=True):
+                if shape in seen:
+                    continue
+                seen.add(shape)
+                mask = np.arange(np.prod(shape)).reshape(shape) % 2 == 0
+                held = HeldGroup(group.latents, mask, ages_of(mask), np.zeros(shape, np.uint8))
+                filler = self.filler(0)
+                for _ in range(2):  # the second time with C_fill
+                    filled = filler.fill(held, "lit")
+                self.decode(filled, None, self.scale(0))
+                with torch.inference_mode():
+                    self.encoder.tokenizer.encode(self.source(frames[:TEMPORAL]))
+
+    def written(self, clip: BenchClip, segments: Sequence[Segment], masks: Sequence[Sequence[np.ndarray]], keep: float) -> Written:
+        """The clip as a .lat file under keep masks (T, h, w) of each segment's groups, decoded.
+
+        keep: the share that the file says was asked for. The file holds what the frames were decoded from. Raises `UsageError` for masks
+        that do not keep all of a segment's first latent frame.
+        """
+        file = io.BytesIO()
+        writer = Writer(file, replace(clip.header, keep=keep), self.encoder.prior, self.encoder.settings.coding)
+        height, width = clip.header.height, clip.header.width
+        frames: list[np.ndarray] = []
+        code = fill = decode = 0.0
+        tokens = 0
+        for segment, chosen in zip(segments, masks, strict=True):
+            began = time.perf_counter()
+            adjust = self.adjust(segment)
+            wishes = self.wishes(segment, adjust)
+            selecting = self.encoder.coder.begin(segment.latents[0].shape[2:], adjust)
+            filler = self.filler(adjust)
+            code += time.perf_counter() - began
+            state, age = None, None
+            for place, (group, mask) in enumerate(zip(segment.groups, chosen, strict=True)):
+                began = time.perf_counter()
+                selection = selecting.under(group.latents, 0.0, wishes[place] if wishes else None, mask)
+                ages = ages_of(selection.mask, age)
+                age = ages[-1]
+                held = HeldGroup(selection.held, selection.mask, ages, selection.octaves)
+                filling = time.perf_counter()
+                by, filled = filler.fill_best(held, group.latents)
+                decoding = time.perf_counter()
+                pixels, state = self.decode(filled, state, self.scale(adjust), selection.octaves)
+                made = to_frames(pixels, height, width)[: len(group.pts)]
+                writing = time.perf_counter()
+                made_group = replace(self.encoder.coder.group(group, selection, adjust, fill=False), fill=by)
+                writer.write_group(made_group)
+                code += filling - began + time.perf_counter() - writing
+                fill += decoding - filling
+                decode += writing - decoding
+                tokens += len(made_group.tokens)
+                frames += list(made)
+        writer.close()
+        return Written(file.getvalue(), tokens, frames, code, fill, decode)
