@@ -1,11 +1,12 @@
 """How well dropped positions are filled: hold, linear interpolation and the LIT at the same mask, clip by clip.
 
-One encoder pass a clip; the masks come from token budgets, so every fill sees exactly the same kept tokens.
+One encoder pass a clip; the masks and values are those of `encode --keep`, so every fill sees exactly the same kept tokens, and
+what it makes goes through the decoder as `latcomp decode` would have it. Rounding by rate, which moves values and no masks, is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.codec.encode import Encoder
-from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames
-from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings, decodes_in_bf16
-from latcomp.inpaint.fill import Filler, HeldGroup, HoldState
+from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
+from latcomp.bench.metrics import VideoComparison
+from latcomp.codec.groups import to_frames
+from latcomp.inpaint.fill import HeldGroup, ages_of
 from latcomp.inpaint.model import next_kept
 from latcomp.selection import Selection, select_budget
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.video import Frame, open_video
-from latcomp.video.luma import luma, psnr
 
 FILLS = ("hold", "interpolate", "lit", "auto")
-KEEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+KEEPS = (0.1, 0.2, 0.3, 0.5, 0.7)
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class FillRow:
     clip: str
     keep: float
     """Share of the tokens that were kept, as asked for."""
+    keep_ratio: float
+    """Share that was kept: more than asked for where a segment's first latent frame alone is more."""
     fill: str
     latent_mse: float
     """Mean squared error of the latents at dropped positions, in quantiser steps squared at step scale 1."""
@@ -42,10 +42,31 @@ class FillRow:
     """Mean over groups with dropped tokens of hold's error over this fill's, in dB; 0 for hold."""
     psnr_y: float
     """Decoded, mean of the frames' dB."""
+    ms_ssim_y: float
+    """Decoded, 0 to 1, mean of the frames'."""
+    lit_share: float
+    """Share of the groups with dropped tokens that the LIT filled."""
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """What one fill made of a clip, group by group."""
+
+    errors: list[float]
+    """Squared error at dropped values, summed."""
+    counts: list[int]
+    """Dropped values."""
+    by_lit: list[bool]
+    psnr_y: float
+    ms_ssim_y: float
 
 
 def interpolate(held: HeldGroup) -> Tensor:
-    """The group (1, C, T, h, w), dropped positions on a line to the next kept value in the group, held where none follows."""
+    """The group (1, C, T, h, w), dropped positions on a line to the next kept value in the group, held where none follows.
+
+    A rival that is not causal: it needs kept values from after the position, so it can only run when the group is complete. So does the
+    LIT, which is shown the same next kept values; hold is the one causal fill.
+    """
     values = torch.from_numpy(held.held).unsqueeze(0)
     mask = torch.from_numpy(held.mask).unsqueeze(0)
     ahead, distance, known = next_kept(values, mask)
@@ -55,89 +76,87 @@ def interpolate(held: HeldGroup) -> Tensor:
 
 
 class FillBench:
-    """Loaded models; `clip` measures one clip at some keep ratios."""
+    """Loaded models; `run` measures one clip, `figures` holds all that were measured so far."""
 
-    def __init__(self, quality: float, device: str = "auto") -> None:
-        self.encoder = Encoder(EncodeSettings(quality=quality), None, device)
-        self.device = self.encoder.device
-        self.half = decodes_in_bf16(self.device)
-        self.scale = self.encoder.settings.step_scale
+    def __init__(self, quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto") -> None:
+        self.quality, self.keeps = quality, tuple(keeps)
+        self.codec = AllocatorCodec(quality, None, device)
+        self.rows: list[FillRow] = []
 
-    def clip(self, path: Path, keeps: Sequence[float] = KEEPS) -> list[FillRow]:
-        """Rows of one clip: every keep ratio, every fill."""
-        frames: list[np.ndarray] = []
-        with open_video(path, audio=False) as reader:
-
-            def seen() -> object:
-                for item in reader:
-                    if isinstance(item, Frame):
-                        frames.append(item.pixels)
-                        yield item
-
-            stream = LatentStream(self.encoder.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL)
-            groups = [item for item in stream.run(seen()) if isinstance(item, EncodedGroup)]  # type: ignore[arg-type]
-        segments = [groups[i : i + SEGMENT_GROUPS] for i in range(0, len(groups), SEGMENT_GROUPS)]
+    def run(self, path: Path, watch: Callable[[str], None] | None = None) -> list[FillRow]:
+        """Rows of one clip: every keep ratio, every fill. watch: called with what is being measured now, in a few words."""
+        clip = self.codec.read(path)
+        segments = self.codec.encode(clip)
         rows = []
-        for keep in keeps:
-            chosen = [
-                select_budget([g.latents for g in segment], keep, self.encoder.coder.rule, self.encoder.coder.quantiser())[0]
-                for segment in segments
-            ]
-            errors = {fill: self._fill(segments, chosen, fill, frames) for fill in FILLS}
-            hold = np.array(errors["hold"][0])
-            for fill, (found, count, psnr_y) in errors.items():
-                here = np.array(found)
-                some = np.array(count) > 0
+        for keep in self.keeps:
+            chosen = []
+            for segment in segments:
+                adjust = self.codec.adjust(segment)
+                wishes = self.codec.wishes(segment, adjust)
+                found = select_budget(segment.latents, keep, self.codec.encoder.coder.rule, self.codec.quantiser(adjust), wishes)
+                chosen.append(found[0])
+            kept = float(np.mean(np.concatenate([s.mask.ravel() for selections in chosen for s in selections])))
+            made = {}
+            for fill in FILLS:
+                if watch is not None:
+                    watch(f"{clip.name}: {fill} at {100 * keep:g} %")
+                made[fill] = self._fill(clip, segments, chosen, fill)
+            hold = np.array(made["hold"].errors)
+            for fill, filled in made.items():
+                here, some = np.array(filled.errors), np.array(filled.counts) > 0
                 gain = 10 * np.log10((hold[some] + 1e-9) / (here[some] + 1e-9)) if some.any() else np.zeros(1)
-                mse = float(here.sum() / max(1, np.sum(count)))
-                rows.append(FillRow(path.stem, keep, fill, mse, float(gain.mean()), psnr_y))
+                share = float(np.array(filled.by_lit)[some].mean()) if some.any() else 0.0
+                mse = float(here.sum() / max(1, sum(filled.counts)))
+                rows.append(
+                    FillRow(clip.name, keep, kept, fill, mse, float(gain.mean()), filled.psnr_y, filled.ms_ssim_y, share)
+                )
+        self.rows += rows
         return rows
 
+    def figures(self) -> dict[str, Any]:
+        """`{"quality", "rows": [...], "mean": [...]}`: a row for each clip, keep ratio and fill, and their means over the clips."""
+        means = []
+        for keep in self.keeps:
+            for fill in FILLS:
+                same = [row for row in self.rows if row.keep == keep and row.fill == fill]
+                names = ("keep_ratio", "latent_mse", "gain_db", "psnr_y", "ms_ssim_y", "lit_share")
+                means.append({"keep": keep, "fill": fill, **{name: float(np.mean([getattr(row, name) for row in same])) for name in names}})
+        return {"quality": self.quality, "rows": [asdict(row) for row in self.rows], "mean": means}
+
     @torch.inference_mode()
-    def _fill(
-        self, segments: list[list[EncodedGroup]], chosen: list[list[Selection]], fill: str, frames: list[np.ndarray]
-    ) -> tuple[list[float], list[int], float]:
-        """(summed squared error at dropped values of each group, number of dropped values of each group, decoded PSNR-Y)."""
-        errors, counts, decibels = [], [], []
-        start = 0
+    def _fill(self, clip: BenchClip, segments: Sequence[Segment], chosen: Sequence[Sequence[Selection]], fill: str) -> _Filled:
+        """The clip with every dropped position filled one way, decoded and compared."""
+        errors, counts, by_lit = [], [], []
+        comparison = VideoComparison(clip.matrix)
         for segment, selections in zip(segments, chosen, strict=True):
-            holding, filler, state = HoldState(), Filler(self.encoder.lit, self.scale, self.device, self.half), None
-            for group, selection in zip(segment, selections, strict=True):
-                tokens = self.encoder.coder.quantiser().dequantise(selection.symbols).transpose(1, 2, 3, 0)[selection.mask]
-                held = holding.hold(np.ascontiguousarray(tokens), selection.mask)
+            adjust = self.codec.adjust(segment)
+            filler, state, age = self.codec.filler(adjust), None, None
+            for group, selection in zip(segment.groups, selections, strict=True):
+                ages = ages_of(selection.mask, age)
+                age = ages[-1]
+                held = HeldGroup(selection.held, selection.mask, ages, selection.octaves)
+                by, filled = fill, self.codec.tensor(selection.held)
                 if fill == "interpolate":
-                    filled = interpolate(held).to(self.device)
+                    filled = interpolate(held).to(self.codec.device)
+                elif fill == "auto":
+                    by, filled = filler.fill_best(held, group.latents)
                 else:
-                    filled = filler.fill_best(held, group.latents)[1] if fill == "auto" else filler.fill(held, fill)
+                    filled = filler.fill(held, fill)
                 dropped = ~selection.mask
                 errors.append(float(np.square(filled[0].cpu().numpy() - group.latents)[:, dropped].sum()))
                 counts.append(int(dropped.sum()) * group.latents.shape[0])
-                shape = (filled.shape[3] * SPATIAL, filled.shape[4] * SPATIAL)
-                piece = frames_a_piece(*shape, GROUP_LATENT_FRAMES * TEMPORAL) // TEMPORAL
-                for first in range(0, filled.shape[2], piece):
-                    with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                        pixels, state = self.encoder.tokenizer.decode(filled[:, :, first : first + piece], state, self.scale)
-                    height, width = frames[0].shape[:2]
-                    for decoded in to_frames(pixels, height, width)[: len(frames) - start]:
-                        decibels.append(psnr(luma(frames[start]), luma(decoded)))
-                        start += 1
-        return errors, counts, float(np.mean(decibels))
+                by_lit.append(by == "lit")
+                pixels, state = self.codec.decode(filled, state, self.codec.scale(adjust), selection.octaves)
+                decoded = to_frames(pixels, clip.header.height, clip.header.width)
+                for place in range(len(group.pts)):
+                    comparison.add(clip.frames[group.first_frame + place].pixels, decoded[place])
+        result = comparison.result()
+        return _Filled(errors, counts, by_lit, result["psnr_y"], result["ms_ssim_y"])
 
 
 def bench_fill(clips: Sequence[Path], quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto") -> dict[str, Any]:
-    """`{"quality", "rows": [...], "mean": [...]}`: a row for each clip, keep ratio and fill, and their means over the clips."""
-    bench = FillBench(quality, device)
-    rows = [row for clip in clips for row in bench.clip(clip, keeps)]
-    means = []
-    for keep in keeps:
-        for fill in FILLS:
-            same = [row for row in rows if row.keep == keep and row.fill == fill]
-            means.append(
-                {
-                    "keep": keep,
-                    "fill": fill,
-                    "gain_db": float(np.mean([row.gain_db for row in same])),
-                    "psnr_y": float(np.mean([row.psnr_y for row in same])),
-                }
-            )
-    return {"quality": quality, "rows": [asdict(row) for row in rows], "mean": means}
+    """The figures of some clips, see `FillBench.figures`."""
+    bench = FillBench(quality, keeps, device)
+    for clip in clips:
+        bench.run(clip)
+    return bench.figures()

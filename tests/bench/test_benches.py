@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latcomp.bench.fill import FILLS, bench_fill, interpolate
+from latcomp.bench.fill import FILLS, FillBench, interpolate
+from latcomp.bench.fill_plots import save_plot
 from latcomp.bench.summary import same_streams, summarise
 from latcomp.inpaint.fill import HoldState
 
@@ -23,14 +24,26 @@ def clip(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return make_video(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=24, width=64, height=48, sound=True)
 
 
-def test_fill_rows_cover_every_fill_and_the_choice_never_loses_to_hold(clip: Path) -> None:
-    figures = bench_fill([clip], 5.0, [0.4], "cpu")
+def test_fill_rows_cover_every_fill_and_the_choice_never_loses_to_hold(clip: Path, tmp_path: Path) -> None:
+    """Every fill gets the same tokens; `auto` is the encoder's rule; the plot draws from the same rows."""
+    bench = FillBench(5.0, [0.4], "cpu")
+    bench.run(clip)
+    figures = bench.figures()
     rows = {row["fill"]: row for row in figures["rows"]}
     assert set(rows) == set(FILLS)
+    assert list(rows["hold"]) == [
+        "clip", "keep", "keep_ratio", "fill", "latent_mse", "gain_db", "psnr_y", "ms_ssim_y", "lit_share",
+    ]  # fmt: skip
+    assert len({row["keep_ratio"] for row in rows.values()}) == 1
+    assert rows["hold"]["keep_ratio"] == pytest.approx(0.4, abs=0.01)
     assert rows["hold"]["gain_db"] == 0
+    assert (rows["hold"]["lit_share"], rows["lit"]["lit_share"]) == (0, 1)
     assert rows["auto"]["gain_db"] >= 0
     assert rows["auto"]["latent_mse"] <= rows["hold"]["latent_mse"]
-    assert all(20 < row["psnr_y"] < 60 for row in rows.values())
+    assert all(20 < row["psnr_y"] < 60 and 0.5 < row["ms_ssim_y"] <= 1 for row in rows.values())
+    assert [row["psnr_y"] for row in figures["mean"]] == [row["psnr_y"] for row in figures["rows"]]
+    save_plot(bench.rows, tmp_path / "fill.png")
+    assert (tmp_path / "fill.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_interpolation_meets_both_kept_values() -> None:
@@ -63,5 +76,4 @@ def test_the_command_writes_its_figures(clip: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert [row["keep"] for row in json.loads(out.read_text())["rows"]] == [0.5] * len(FILLS)
     assert subprocess.run([*command[:-4], "--keep", "2"], capture_output=True, check=False).returncode == 2
-
-
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 6

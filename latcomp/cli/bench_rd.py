@@ -1,0 +1,189 @@
+"""`latcomp bench rd`: rate and distortion beside other codecs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latcomp.cli.bench_common import (
+    Clips,
+    JsonFile,
+    Square,
+    TokenizerName,
+    checked,
+    numbers,
+    plain_table,
+    quality_list,
+    show,
+    write_figures,
+)
+from latcomp.cli.common import (
+    STANDARD,
+    Device,
+    Force,
+    Quiet,
+    check_paths,
+    error_console,
+    finite_between,
+    note,
+    print_json,
+)
+from latcomp.errors import OutputError
+
+if TYPE_CHECKING:
+    from latcomp.bench.rd import RdBench
+
+
+def _rate_list(value: str | None) -> str | None:
+    for rate in numbers(value) if value else ():
+        finite_between(0, open_low=True)(rate)
+    return value
+
+
+def _group_list(value: list[str] | None) -> list[str] | None:
+    for text in value or ():
+        name, _, clips = text.partition("=")
+        if not name.strip() or not all(part.strip() for part in clips.split(",")):
+            raise typer.BadParameter(f"{text!r} is not a group: write NAME=clip,clip")
+    return value
+
+
+def rd(
+    clips: Clips,
+    quality: Annotated[
+        str, typer.Option("-Q", "--quality", callback=quality_list, metavar="Q,Q,...", help="Qualities of latcomp.")
+    ] = "1,3,5,7,9",
+    codecs: Annotated[
+        str, typer.Option(metavar="NAME,...", help="What to measure.")
+    ] = "latcomp,x264,x265,svtav1,raw-fp16,int8-zstd",
+    square: Square = None,
+    at: Annotated[
+        str | None,
+        typer.Option(callback=_rate_list, metavar="BPP,...", help="Bits per pixel to read qualities off the curves at."),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(callback=_group_list, metavar="NAME=CLIP,...", help="Clips to give a mean of their own; may be repeated."),
+    ] = None,
+    tokenizer: TokenizerName = None,
+    device: Device = "auto",
+    json: JsonFile = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR|OUT.png", help="Folder for a plot of each clip and of the means, or a file for the mean alone."),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Rate and distortion beside x264, x265, SVT-AV1 and plain latents: BD-rates, points, plots."""
+    from latcomp.bench.bdrate import need_report_extra
+
+    need_report_extra("scipy", *(["matplotlib"] if plot else []))
+    groups = {
+        name.strip(): tuple(part.strip() for part in members.split(","))
+        for name, _, members in (text.partition("=") for text in group or ())
+    }
+    _check_outputs(checked(clips), json, plot, groups, force)
+
+    from latcomp.bench.rd import RdBench, RdSettings
+
+    settings = RdSettings(
+        codecs=tuple(dict.fromkeys(name.strip() for name in codecs.split(","))),
+        qualities=tuple(numbers(quality)),
+        square=square,
+        at=tuple(numbers(at)) if at else (),
+        groups=groups,
+        tokenizer=tokenizer,
+        device=device,
+    )
+    bench = RdBench(clips, settings)
+    for name in () if quiet else bench.missing:
+        note(f"{name} is left out: this PyAV is built without it")
+    for clip in clips:
+        _measure(bench, clip, quiet)
+        if json is not None and str(json) != STANDARD:
+            write_figures(bench.figures(), json)
+    figures = bench.figures()
+    if plot is not None:
+        from latcomp.bench.rd_plots import save_plots
+
+        save_plots(bench.rows, plot, groups)
+    if not quiet:
+        _show_rd(bench, figures)
+    if str(json) == STANDARD:
+        print_json(figures)
+
+
+def _check_outputs(clips: list[Path], json: Path | None, plot: Path | None, groups: dict[str, tuple[str, ...]], force: bool) -> None:
+    """Refuse, before any work, outputs that exist or cannot be written."""
+    from latcomp.bench.rd_plots import plot_paths
+
+    outputs = [json] if json is not None else []
+    if plot is not None:
+        pictures = plot_paths(plot, [clip.stem for clip in clips], groups).values()
+        if plot.exists() and plot not in pictures and not plot.is_dir():
+            raise OutputError(f"{plot} is neither a folder nor ends in .png")
+        # the folder of the plots is made when they are
+        outputs += [path for path in pictures if path == plot or path.exists()]
+    for clip in clips:
+        for output in outputs:
+            check_paths(clip, output, force)
+
+
+def _measure(bench: RdBench, clip: Path, quiet: bool) -> None:
+    """Measure one clip; a line for a person when it is done, and what goes on now where a terminal shows it."""
+    console = error_console()
+    before = len(bench.rows)
+    if quiet or not console.is_terminal:
+        seconds = bench.run(clip)
+    else:
+        with console.status(clip.stem) as status:
+            seconds = bench.run(clip, status.update)
+    if not quiet:
+        each = ", ".join(f"{codec} {taken:.0f} s" for codec, taken in seconds.items())
+        note(f"{clip.stem}: {len(bench.rows) - before} points in {sum(seconds.values()):.0f} s ({each})")
+
+
+def _show_rd(bench: RdBench, figures: dict[str, Any]) -> None:
+    """The points, the BD-rates and the qualities at rates, as tables."""
+    from latcomp.bench.rd_figures import MEAN, clips_of, mean_rows, without_overlap
+
+    names = clips_of(bench.rows)
+    headings = ["codec", "setting", "bpp", "PSNR-Y", "PSNR RGB", "MS-SSIM", "encode s", "decode s"]
+    points = plain_table(*headings, title=f"mean over the clips ({len(names)})")
+    for row in mean_rows(bench.rows):
+        points.add_row(
+            row.codec, "" if row.setting is None else f"{row.setting:g}", f"{row.bpp:.4f}", f"{row.psnr_y:.2f}",
+            f"{row.psnr_rgb:.2f}", f"{row.ms_ssim_y:.4f}", f"{row.encode_seconds:.2f}", f"{row.decode_seconds:.2f}",
+        )  # fmt: skip
+    show(points)
+    rates = figures["bd_rate"]
+    if rates:
+        headings = [f"{codec} {name}" for codec in rates for name in ("PSNR-Y", "MS-SSIM")]
+        table = plain_table("clip", *headings, title="BD-rate of latcomp against")
+        keys = [*names, *(key for key in next(iter(rates.values())) if key not in names)]
+        for key in keys:
+            values = [rates[codec][key][name] for codec in rates for name in ("psnr_y", "ms_ssim_y")]
+            table.add_row(key, *("" if value is None else f"{value:+.1f} %" for value in values), style="bold" if key == MEAN else None)
+        show(table)
+        for line in without_overlap(rates, names):
+            note(line)
+    if "at" in figures:
+        columns = ("PSNR RGB", "PSNR-Y", "MS-SSIM", "clips")
+        title = "at a rate; common: clips that all reach"
+        table = plain_table("bpp", "codec", *columns, *(f"common {name}" for name in columns), title=title)
+        for row in figures["at"]:
+            table.add_row(f"{row['bpp']:g}", row["codec"], *_at_cells(row), *_at_cells(row["common"]))
+        show(table)
+        for row in figures["at"]:
+            if row["missing"]:
+                note(f"{row['codec']} does not reach {row['bpp']:g} bpp on {', '.join(row['missing'])}")
+
+
+def _at_cells(means: dict[str, Any]) -> list[str]:
+    """Cells of means at a rate; empty where no clip reaches it."""
+    digits = {"psnr_rgb": 2, "psnr_y": 2, "ms_ssim_y": 4}
+    cells = ["" if means[name] is None else f"{means[name]:.{count}f}" for name, count in digits.items()]
+    return [*cells, str(means["clips"])]
