@@ -7,9 +7,10 @@ name that arXiv 2606.06158 gives to the scheme on a continuous video tokenizer.
   fills at once: 8 latent frames, 32 frames. Longer blocks make the search cheaper a frame, not dearer: networks run on larger pieces.
 - *Order.* The source keeps a prefix of a block's tokens and was trained with random prefixes, so that any of them describes the whole
   block, the longer the finer. A frozen tokenizer has no such order, and one by temporal difference would hand our selection to the
-  rival. So the order is fixed, the same for every clip: whole latent frames from coarse to fine in time (0, 4, 2, 6, 1, 5, 3, 7) and
-  the positions of each in the order of the R2 sequence, so that every prefix is spread evenly over the frame it ends in. Of seven fixed
-  orders, plain t, y, x among them, it was the best one on training clips.
+  rival. So the order is fixed, the same for every clip: positions in the order of the R2 sequence, which fills a latent frame evenly,
+  moved on by the golden ratio from one latent frame to the next, so that every prefix is spread evenly over the whole block. Of seven
+  fixed orders tried on training clips it was the best at 20 and 30 % of the tokens (1.7 to 2.4 dB above plain t, y, x); whole latent
+  frames from coarse to fine in time were 1 dB better at half, but their error does not fall steadily, and bisection then stops anywhere.
 - *Search.* Bisection over the number of tokens between a 16th of the block (128 of 2048 in the source) and all of it, in 2048 rungs: 11
   probes. Each fills and decodes the block for real, going on from what the blocks before it committed, and is measured by the mean
   squared error over RGB pixels in [-1, 1]. The smallest number seen to be below the target is taken, all tokens if none was.
@@ -35,6 +36,7 @@ from latcomp.inpaint.fill import Filler, HoldState
 from latcomp.tokenizer.model import StreamState
 
 RUNGS = 2**11  # 11 probes
+GOLDEN = (math.sqrt(5) - 1) / 2  # successive multiples of it, taken modulo 1, keep apart
 LEAST_SHARE = 1 / 16  # of a block's tokens; the source's configuration has 128 of 2048
 LADDER = (0.0625, 0.125, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)  # shares of a block at which its error is looked at to find a target
 
@@ -67,9 +69,7 @@ class BlockState:
 def order_of(shape: tuple[int, int, int], key: bool) -> np.ndarray:
     """(T, h, w) int64: place of each token of a block, 0 is kept first; a key group begins with its first latent frame."""
     frames, height, width = shape
-    bits = max(1, (frames - 1).bit_length())
-    coarse = np.array([int(f"{t:0{bits}b}"[::-1], 2) for t in range(frames)], float)
-    late = coarse.reshape(-1, 1, 1) + turns(height, width) / (height * width)
+    late = (turns(height, width) / (height * width) + np.arange(frames).reshape(-1, 1, 1) * GOLDEN) % 1
     if key:
         late[0] = -1
     rank = np.empty(late.size, np.int64)

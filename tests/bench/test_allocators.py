@@ -138,14 +138,15 @@ def test_the_largest_are_taken_and_ties_in_order() -> None:
     assert sum(int(mask.sum()) for mask in largest(worth, 1)) == 2
 
 
-def test_the_order_of_a_block_is_coarse_to_fine_in_time() -> None:
-    """Prefixes of the fixed order: the first latent frame, then the middle one, then the quarters; every place once."""
-    rank = order_of((8, 6, 9), key=True)
+def test_every_prefix_of_the_order_is_spread_over_the_block() -> None:
+    """The fixed order stands in for a trained one, whose prefixes describe the whole block: every part has its share."""
+    rank = order_of((8, 6, 9), key=False)
     assert sorted(rank.ravel()) == list(range(8 * 54))
-    assert [int(rank[t].min()) // 54 for t in range(8)] == [0, 4, 2, 6, 1, 5, 3, 7]
-    half = rank[4] < 54 + 27  # half of the middle latent frame is spread over it
-    assert half.sum() == 27
-    assert np.ptp(half.sum(axis=0)) <= 2
+    for tokens in (8 * 54 // 4, 8 * 54 // 2):
+        prefix = rank < tokens
+        assert np.ptp(prefix.sum(axis=(1, 2))) <= 2
+        assert np.ptp(prefix.reshape(8, 2, 3, 3, 3).sum(axis=(0, 2, 4))) <= 6
+    assert np.array_equal(np.sort(order_of((8, 6, 9), key=True)[0].ravel()), np.arange(54))
 
 
 def test_elastictok_stops_at_its_target(codec: AllocatorCodec, segment: Segment) -> None:
