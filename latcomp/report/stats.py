@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from latcomp.container import FileSummary
+from latcomp.report.series import group_rows
 
 RAW_BYTES = 2  # an fp16 number
 
@@ -19,7 +21,6 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
     frames, kept, total = summary.frames, summary.tokens_kept, summary.tokens_total
     plain_bytes = summary.bytes_total - summary.bytes_audio
     duration = summary.duration_seconds
-    numerator, denominator = header.time_base
     return {
         "format_version": summary.format_version,
         "bytes_total": summary.bytes_total,
@@ -51,14 +52,5 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
         "ratio_to_raw_latents": total * header.channels * RAW_BYTES / plain_bytes if plain_bytes else 0.0,
         "segments": summary.segments,
         "damage": [str(problem) for problem in summary.problems],
-        "groups": [
-            {
-                "start_seconds": group.first_pts * numerator / denominator,
-                "tokens_total": group.tokens_total,
-                "tokens_kept": group.tokens_kept,
-                "bytes": group.bytes,
-                "fill": group.fill,
-            }
-            for group in summary.groups
-        ],
+        "groups": [asdict(row) for row in group_rows(summary)],
     }
