@@ -150,14 +150,6 @@ def test_tokens_are_the_kept_latents(suffix: str, lat: Path, latcomp: Latcomp, t
     assert np.array_equal(arrays["latents"][0].transpose(1, 2, 3, 0)[arrays["mask"]], arrays["tokens"])
 
 
-def test_stats_as_csv_has_a_row_a_group(lat: Path, latcomp: Latcomp) -> None:
-    ran = latcomp("stats", lat, "--csv")
-    rows = ran.out.decode().splitlines()
-    assert rows[0] == "start_seconds,tokens_total,tokens_kept,bytes,fill"
-    assert len(rows) == 2
-    assert rows[1].split(",")[1] == str(5 * 6 * 8)
-
-
 def test_stats_for_people_go_to_standard_error(lat: Path, latcomp: Latcomp) -> None:
     ran = latcomp("stats", lat)
     assert (ran.code, ran.out) == (0, b"")

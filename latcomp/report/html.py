@@ -1,0 +1,158 @@
+"""The page of `stats --html`: summary, curves over time, and a player with the keep mask over the frames, in one file of its own.
+
+The page is made of the files in `page/`, the summary as plain HTML and one JSON object; it refers to nothing outside and forbids itself
+any connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from latcomp import __version__
+from latcomp.container import Header
+from latcomp.report.collect import AGE_MOST, Collected
+from latcomp.report.pictures import BYTES_MOST, FRAMES_MOST, SIDE_MOST
+from latcomp.report.series import GroupRow, columns_of
+from latcomp.report.terminal import bytes_text, stats_rows
+
+COLUMNS_MOST = 800  # steps of a curve
+TABLE_MOST = 500  # groups in the table
+SCRIPTS = ("text.js", "masks.js", "chart.js", "report.js")
+
+
+def page_html(
+    figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], collected: Collected, name: str, pictures_from: str
+) -> str:
+    """The whole page.
+
+    figures: of `stats_dict`; rows: of `group_rows`; name: what the page calls the file; pictures_from: what it calls the source of the
+    pictures, as in 'Frames decoded from the file'.
+    """
+    damage = list(dict.fromkeys([*figures["damage"], *collected.damage]))
+    parts = {
+        "title": html.escape(f"{name} - latcomp"),
+        "name": html.escape(name),
+        "css": _read("report.css"),
+        "js": "".join(_read(script) for script in SCRIPTS),
+        "damage": "".join(f'<p class="damage">Damaged: {html.escape(line)}</p>' for line in damage),
+        "tiles": "".join(_tile(label, value, more) for label, value, more in _tiles(figures)),
+        "summary": "".join(
+            f"<tr><th>{html.escape(label)}</th><td>{html.escape(value)}</td></tr>" for label, value in stats_rows(figures)
+        ),
+        "frames_note": html.escape(frames_note(figures["frames"], collected, pictures_from)),
+        "groups": _groups_table(rows),
+        "data": _json(_data(figures, header, rows, collected)),
+        "version": html.escape(__version__),
+    }
+    # in one pass: what is put in is not looked through again
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("report.html"))
+
+
+def frames_note(frames: int, collected: Collected, pictures_from: str) -> str:
+    """What a page says of the frames it shows, and of those it leaves out."""
+    shown, every = len(collected.shelf.frames), collected.shelf.every
+    width, height = collected.size
+    if not shown:
+        return f"{pictures_from}: none could be shown."
+    which = "all" if shown == frames else f"every {_ordinal(every)}, " if every > 1 else ""
+    which = "all frames" if which == "all" else f"{which}{shown} of {frames} frames"
+    return (
+        f"{pictures_from}: {which}, as JPEG of {width}x{height}. A page holds at most {FRAMES_MOST} frames of {SIDE_MOST} pixels on the "
+        f"longer side and {BYTES_MOST / 1e6:.0f} MB of pictures and masks."
+    )
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _read(name: str) -> str:
+    return resources.files("latcomp.report").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(label, value, more) of the figures people look for first."""
+    audio = f"{bytes_text(figures['bytes_audio'])} of it audio" if figures["bytes_audio"] else "no audio"
+    tiles = [
+        ("tokens kept", f"{figures['keep_ratio']:.1%}", f"{figures['tokens_kept']:,} of {figures['tokens_total']:,}"),
+        ("bits a pixel", f"{figures['bpp']:.4f}", "without audio"),
+        ("size", bytes_text(figures["bytes_total"]), audio),
+        ("raw latents", f"{figures['ratio_to_raw_latents']:.0f}x larger", "fp16, every position"),
+    ]
+    if figures["duration_seconds"] > 0:
+        rate = 8 * (figures["bytes_total"] - figures["bytes_audio"]) / figures["duration_seconds"] / 1000
+        tiles.append(("rate", f"{rate:,.0f} kbit/s", f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s"))
+    return tiles
+
+
+def _tile(label: str, value: str, more: str) -> str:
+    parts = (("label", label), ("value", value), ("more", more))
+    return "<div class=tile>" + "".join(f'<span class="{kind}">{html.escape(text)}</span>' for kind, text in parts) + "</div>"
+
+
+def _groups_table(rows: Sequence[GroupRow]) -> str:
+    """Rows of the table of groups, and a last one that says how many are left out."""
+    lines = []
+    for row in rows[:TABLE_MOST]:
+        bits = f"{8 * row.bytes / row.tokens_kept:.1f}" if row.tokens_kept else "-"
+        cells = (
+            str(row.group), f"{row.start_seconds:.2f}", str(row.frames), f"{row.tokens_kept:,}",
+            f"{row.tokens_kept / row.tokens_total:.1%}", f"{row.bytes:,}", bits, row.fill, "key" if row.key else "",
+        )  # fmt: skip
+        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    if len(rows) > TABLE_MOST:
+        lines.append(f"<tr><td colspan=9>and {len(rows) - TABLE_MOST} more: latcomp stats --csv lists all</td></tr>")
+    return "".join(lines)
+
+
+def _data(figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], collected: Collected) -> dict[str, Any]:
+    """What the page's script works on; its keys are read in report.js."""
+    shelf, history = collected.shelf, collected.history
+    width, height = collected.size
+    grid_rows, grid_columns = header.grid
+    shown_groups = {shown.group for shown in shelf.frames}
+    spatial = int(header.tokenizer["spatial"])
+    return {
+        "picture": [width, height],
+        "quarter_turns": round(header.rotation / 90) % 4,  # counter-clockwise
+        "grid": [grid_rows, grid_columns],
+        # of the picture's sides, how far the grid reaches: it covers whole positions
+        "reach": [grid_columns * spatial / header.width, grid_rows * spatial / header.height],
+        "age_most": AGE_MOST,
+        "frames": [
+            {
+                "frame": shown.frame, "seconds": round(shown.seconds, 6), "latent_frame": shown.latent_frame, "group": shown.group,
+                "kept": shown.kept, "picture": "data:image/jpeg;base64," + _base64(shown.jpeg),
+            }
+            for shown in shelf.frames
+        ],
+        "ages": {str(number): _base64(data) for number, data in shelf.ages.items()},
+        "share": _base64(history.share.tobytes()),
+        "groups": {
+            str(row.group): {"bytes": row.bytes, "tokens_kept": row.tokens_kept, "key": row.key, "fill": row.fill}
+            for row in rows
+            if row.group in shown_groups
+        },
+        "kept": [[round(start, 4), round(end, 4), round(ratio, 5)] for start, end, ratio in history.ratios(COLUMNS_MOST)],
+        "bits": [
+            [round(column.start_seconds, 4), round(column.end_seconds, 4), *(round(bits, 1) for bits in column.bits_per_second)]
+            for column in columns_of(rows, COLUMNS_MOST)
+        ],
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _json(data: dict[str, Any]) -> str:
+    """JSON that may stand inside a script element: nothing in it can end the element."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")

@@ -1,0 +1,106 @@
+"""Small JPEG pictures of frames, and a shelf of them that never holds more than fits into one page."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+FRAMES_MOST = 240
+"""Pictures a page shows at most."""
+SIDE_MOST = 640
+"""Pixels of a picture's longer side at most."""
+BYTES_MOST = 18_000_000
+"""Characters that pictures and masks take in a page at most, so that the page stays below 20 MB."""
+JPEG_SCALE = 4  # FFmpeg's scale of quantisation, 2 (best) to 31
+
+
+def picture_size(width: int, height: int, sample_aspect_ratio: tuple[int, int], most: int = SIDE_MOST) -> tuple[int, int]:
+    """(width, height) in square pixels of a picture of a frame: even, at least 2, the longer side at most `most`, never enlarged."""
+    across, down = sample_aspect_ratio
+    wide = width * across / down if across > 0 and down > 0 else float(width)
+    scale = min(1.0, most / max(wide, height))
+    return max(2, round(wide * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+class JpegMaker:
+    """Turns frames, (H, W, 3) uint8 RGB, into JPEG files of one size."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        """size: (width, height) of the pictures, even numbers."""
+        self.size = size
+
+    def __call__(self, pixels: np.ndarray) -> bytes:
+        """The bytes of a JPEG file."""
+        import av
+        from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+        width, height = self.size
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
+            width=width, height=height, format="yuvj420p", dst_colorspace=Colorspace.ITU601, src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG, interpolation=Interpolation.AREA, threads=1,
+        )  # fmt: skip
+        frame.pts = 0
+        encoder = av.CodecContext.create("mjpeg", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+        encoder.time_base = Fraction(1, 25)
+        encoder.qmin = encoder.qmax = JPEG_SCALE
+        encoder.thread_count = 1  # one picture in, one out
+        return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame that a page shows."""
+
+    frame: int
+    """Number of the frame in the file, from 0."""
+    seconds: float
+    """Its presentation time."""
+    latent_frame: int
+    """Number of its latent frame in the file, from 0, counted over the groups that could be read."""
+    group: int
+    """Number of its group in the file, from 0."""
+    kept: int
+    """Kept tokens of its latent frame."""
+    jpeg: bytes
+
+
+@dataclass
+class Shelf:
+    """Every n-th frame of a file with the ages of its positions; n doubles whenever the shelf would hold too much."""
+
+    every: int
+    """A frame is shown when its number is a multiple of this."""
+    frames_most: int = FRAMES_MOST
+    bytes_most: int = BYTES_MOST
+    frames: list[Shown] = field(default_factory=list)
+    ages: dict[int, bytes] = field(default_factory=dict)
+    """By latent frame, deflated: of each position, in rows from the top, a byte that says how many latent frames ago it was kept."""
+
+    @classmethod
+    def for_frames(cls, count: int) -> Shelf:
+        """A shelf for a file of so many frames."""
+        return cls(max(1, -(-count // FRAMES_MOST)))
+
+    def wants(self, frame: int) -> bool:
+        """Whether the frame of this number is to be shown."""
+        return frame % self.every == 0
+
+    @property
+    def characters(self) -> int:
+        """What pictures and ages take in a page, as Base64."""
+        return sum(4 * -(-len(data) // 3) for data in [*(shown.jpeg for shown in self.frames), *self.ages.values()])
+
+    def put(self, shown: Shown, age: np.ndarray) -> None:
+        """Take a frame; age: uint8 (h, w), latent frames since each position was kept, of its latent frame."""
+        self.frames.append(shown)
+        if shown.latent_frame not in self.ages:
+            self.ages[shown.latent_frame] = zlib.compress(age.tobytes(), 9)
+        while len(self.frames) > 1 and (len(self.frames) > self.frames_most or self.characters > self.bytes_most):
+            self.every *= 2
+            self.frames = [one for one in self.frames if self.wants(one.frame)]
+            left = {one.latent_frame for one in self.frames}
+            self.ages = {number: data for number, data in self.ages.items() if number in left}
