@@ -183,7 +183,6 @@ def _card(folder: Path) -> ModelCard:
     from latcomp.tokenizer.model import macs_per_pixel
 
     with safe_open(folder / WEIGHTS, framework="np") as file:
-        facts = json.loads((file.metadata() or {}).get("training", "{}"))
         parameters = sum(_size(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
     encoder: float | None = None
     decoder: float | None = None
@@ -193,12 +192,20 @@ def _card(folder: Path) -> ModelCard:
     elif kind == "tokenizer":
         config = TokenizerConfig.load(folder / CONFIG)
         encoder, decoder = (m / 1000 for m in macs_per_pixel(config))
-    trained = (
-        f"{facts['clips_training']} clips, {facts['steps']} steps in {facts['minutes']} minutes on {facts['machine']}"
-        if facts else "unknown"
-    )  # fmt: skip
     path = folder / WEIGHTS
-    return ModelCard(name, kind, str(folder), sha256_of(path), path.stat().st_size, parameters, encoder, decoder, trained)
+    return ModelCard(name, kind, str(folder), sha256_of(path), path.stat().st_size, parameters, encoder, decoder, trained_in_words(folder))
+
+
+def trained_in_words(folder: Path) -> str:
+    """What a model's weights say of its training: clips, steps, minutes, machine, and the model it goes on from."""
+    from safetensors import safe_open
+
+    with safe_open(folder / WEIGHTS, framework="np") as file:
+        facts = json.loads((file.metadata() or {}).get("training", "{}"))
+    if not facts:
+        return "unknown"
+    here = f"{facts['clips_training']} clips, {facts['steps']} steps in {facts['minutes']} minutes on {facts['machine']}"
+    return f"{here}; its {facts['kind']} alone, after {facts['base']}" if facts.get("base") else here
 
 
 def _size(shape: list[int]) -> int:

@@ -13,13 +13,14 @@ you publish footage."""
 def model_card(facts: dict[str, Any]) -> str:
     """Markdown text of a model card from the facts of its training."""
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts["figures"].items())
+    base = f"| goes on from | {facts['base']} |\n" if facts.get("base") else ""
     return f"""# {facts["name"]}
 
 A {facts["kind"]} of latcomp, trained with `latcomp train {facts["kind"]} --preset {facts["preset"]} --seed {facts["seed"]}`.
 
 | | |
 |---|---|
-| steps | {facts["steps"]} |
+{base}| steps | {facts["steps"]} |
 | minutes | {facts["minutes"]} |
 | machine | {facts["machine"]} |
 | clips | {facts["clips_training"]} for training, {facts["clips_validation"]} for validation, from the folder `{facts["data"]}` |

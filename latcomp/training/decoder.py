@@ -37,6 +37,7 @@ from latcomp.tokenizer.registry import (
     load_prior,
     load_tokenizer,
     sha256_of,
+    trained_in_words,
 )
 from latcomp.training.components import colour_transform
 from latcomp.training.data import Clip, cut, load_clips, split_clips, to_rgb
@@ -177,6 +178,7 @@ def train(
     folder = find_tokenizer(tokenizer)
     model = load_tokenizer(folder).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     sha256 = sha256_of(folder / WEIGHTS)
+    run.base = f"{model.config.name} {sha256[:8]}, {trained_in_words(folder)}"
     prior_folder = find_prior(folder)
     prior = load_prior(prior_folder) if prior_folder else None
     clips = [c for c in load_clips(data, GROUP * TEMPORAL, recipe.side * SPATIAL) if c.frames >= GROUP * TEMPORAL]

@@ -39,6 +39,8 @@ class TrainingRun:
     device: torch.device
     step: int = 0
     earlier_minutes: float = 0.0
+    base: str = ""
+    """The finished model whose parts stay as they are, in words, where only one of them is trained."""
     modules: dict[str, nn.Module] = field(default_factory=dict)
     ema: dict[str, nn.Module] = field(default_factory=dict)
     optimisers: list[torch.optim.Optimizer] = field(default_factory=list)
@@ -225,6 +227,8 @@ class TrainingRun:
             "clips_training": training, "clips_validation": validation, "data": data.name,
             "figures": {k: round(v, 4) for k, v in figures.items()},
         }  # fmt: skip
+        if self.base:
+            facts["base"] = self.base
         path = self.out / "model.safetensors"
         packed = {name: np.ascontiguousarray(value) for name, value in weights.items()}
         save_file(packed, path, metadata={"format": "pt", "training": json.dumps(facts)})
