@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from latcomp import __version__
-from latcomp.cli import bench, check, compare, decode, encode, models, stats, tokens, train
+from latcomp.cli import batch, bench, check, compare, decode, encode, models, stats, tokens, train
 from latcomp.cli import exit_codes as codes
 from latcomp.errors import LatcompError
 
@@ -32,6 +32,7 @@ app.command("decode")(decode.decode)
 app.command("stats")(stats.stats)
 app.command("check")(check.check)
 app.command("compare")(compare.compare)
+app.command("batch")(batch.batch)
 app.command("tokens")(tokens.tokens)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")

@@ -1,0 +1,13 @@
+"""Folders of videos to folders of .lat files: a plan of what becomes what, workers that encode, engines that feed them."""
+
+from __future__ import annotations
+
+from latcomp.batch.engines import ENGINES, run_batch
+from latcomp.batch.events import DONE, FAILED, SKIPPED, Event, Outcome, Step, Watch
+from latcomp.batch.plan import VIDEO_SUFFIXES, Plan, Task, make_plan
+from latcomp.batch.settings import BatchSettings
+
+__all__ = [
+    "DONE", "ENGINES", "FAILED", "SKIPPED", "VIDEO_SUFFIXES", "BatchSettings", "Event", "Outcome", "Plan", "Step", "Task", "Watch",
+    "make_plan", "run_batch",
+]  # fmt: skip

@@ -1,0 +1,255 @@
+"""Workers as processes of this machine: each loads the models once, gets one file after the other, and is stopped without a trace.
+
+A worker sends what it does through its pipe as one of the messages below and gets tasks through it; None ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from latcomp.batch.events import FAILED, Outcome, Step, Watch
+from latcomp.batch.plan import Task
+from latcomp.batch.settings import BatchSettings
+from latcomp.errors import DeviceError, LatcompError
+
+_STOP_SECONDS = 20  # a worker notices a signal between two groups at the latest; then it is killed
+_STEP_SECONDS = 0.2  # between two messages about frames
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """The models are loaded, or why they could not be."""
+
+    error: LatcompError | None = None
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """The temporary file that is being written."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """How far the file in hand is."""
+
+    frames: int
+    total: int | None
+
+
+def run_in_processes(tasks: Sequence[Task], settings: BatchSettings, jobs: int, watch: Watch) -> None:
+    """Encode tasks in up to `jobs` processes; see `run_batch`. The threads of this machine are divided among them."""
+    waiting = deque(tasks)
+    count = min(jobs, len(tasks))
+    threads = max(1, _threads() // count)
+    crew = _Crew(settings, threads)
+    try:
+        for _ in range(count):
+            crew.hire()
+        while waiting or any(hand.task for hand in crew.hands):
+            for hand, message in crew.messages():
+                match message:
+                    case _Ready(error):
+                        if error is not None:
+                            raise error
+                        hand.ready = True
+                    case _Frames(frames, total):
+                        if hand.task is not None:
+                            watch(Step(hand.task, frames, total))
+                        continue
+                    case _Writing(path):
+                        hand.temporary = path
+                        continue
+                    case Outcome():
+                        hand.task = hand.temporary = None
+                        watch(message)
+                    case None:  # its end of the pipe is closed: the process is gone
+                        outcome = crew.bury(hand)
+                        if waiting:
+                            crew.hire()
+                        if outcome is not None:
+                            watch(outcome)
+                        continue
+                    case _:
+                        continue
+                if waiting:
+                    hand.give(waiting.popleft(), watch)
+        crew.dismiss()
+    finally:
+        crew.stop()
+
+
+class _Hand:
+    """One worker process as its employer sees it."""
+
+    def __init__(self, process: BaseProcess, pipe: Connection) -> None:
+        self.process, self.pipe = process, pipe
+        self.task: Task | None = None
+        self.temporary: Path | None = None
+        self.ready = False
+
+    def give(self, task: Task, watch: Watch) -> None:
+        """Send it a task; if it died meanwhile, that shows on its pipe."""
+        self.task = task
+        watch(Step(task))
+        with contextlib.suppress(OSError):
+            self.pipe.send(task)
+
+    def clean(self) -> None:
+        """Remove what a killed process left."""
+        if self.temporary is not None:
+            with contextlib.suppress(OSError):
+                self.temporary.unlink(missing_ok=True)
+
+
+class _Crew:
+    """The processes of a batch."""
+
+    def __init__(self, settings: BatchSettings, threads: int) -> None:
+        self.hands: list[_Hand] = []
+        self._settings, self._threads = settings, threads
+        self._hired = 0
+        self._context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
+
+    def hire(self) -> None:
+        """Start one more process."""
+        ours, theirs = self._context.Pipe()
+        arguments = (theirs, self._settings, self._hired, self._threads)
+        process = self._context.Process(target=_work, args=arguments, daemon=True)
+        with _deaf_to_interrupts():
+            process.start()
+        theirs.close()
+        self.hands.append(_Hand(process, ours))
+        self._hired += 1
+
+    def messages(self) -> Iterator[tuple[_Hand, Any]]:
+        """What came in, waiting for the first; None from a process that is gone."""
+        by_pipe = {hand.pipe: hand for hand in self.hands}
+        for pipe in wait(list(by_pipe)):
+            try:
+                message = by_pipe[pipe].pipe.recv()  # type: ignore[index]
+            except (EOFError, OSError):
+                message = None
+            yield by_pipe[pipe], message  # type: ignore[index]
+
+    def bury(self, hand: _Hand) -> Outcome | None:
+        """The outcome of the file that a process died over, None when it had none. Raises when it died loading the models."""
+        self.hands.remove(hand)
+        hand.process.join()
+        hand.pipe.close()
+        hand.clean()
+        code = hand.process.exitcode or 0
+        died = f"a worker was ended by signal {-code}" if code < 0 else f"a worker ended with exit code {code}"
+        lack = code == -signal.SIGKILL
+        advice = ", most likely for lack of memory: give fewer --jobs" if lack else ""
+        kind: type[LatcompError] = DeviceError if lack else LatcompError
+        if not hand.ready:
+            raise kind(f"{died} while it loaded the models{advice}")
+        if hand.task is None:
+            return None
+        return Outcome(hand.task, FAILED, kind(f"{hand.task.source}: {died}{advice}"))
+
+    def dismiss(self) -> None:
+        """Let idle processes end by themselves."""
+        for hand in self.hands:
+            with contextlib.suppress(OSError):
+                hand.pipe.send(None)
+        for hand in self.hands:
+            hand.process.join(_STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End every process, first by asking, and remove what those left that would not hear; at once on a second interrupt."""
+        for hand in self.hands:
+            if hand.process.is_alive():
+                hand.process.terminate()
+        until = time.monotonic() + _STOP_SECONDS
+        try:
+            for hand in self.hands:
+                hand.process.join(max(0.0, until - time.monotonic()))
+        finally:
+            for hand in self.hands:
+                if hand.process.is_alive():
+                    hand.process.kill()
+                    hand.process.join()
+                _drain(hand)
+                hand.pipe.close()
+                hand.clean()
+            self.hands.clear()
+
+
+def _drain(hand: _Hand) -> None:
+    """Read what a dead process had still to say: it may be the name of its temporary file."""
+    with contextlib.suppress(EOFError, OSError):
+        while hand.pipe.poll():
+            message = hand.pipe.recv()
+            if isinstance(message, _Writing):
+                hand.temporary = message.path
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started inside never get a Ctrl-C: a terminal sends it to all of them, and only the first is to act on it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _threads() -> int:
+    """Threads that are ours: the processors this process may run on, or fewer where OMP_NUM_THREADS says so."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wished = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(wished)) if wished.isdecimal() and int(wished) > 0 else cores
+
+
+# -- inside a worker process ----------------------------------------------------------------------------------------------
+
+
+def _work(pipe: Connection, settings: BatchSettings, number: int, threads: int) -> None:
+    """Load the models, then encode what comes through the pipe until None does, or the other end is gone."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _leave)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)  # read when numpy and torch are first imported, below
+    from latcomp.batch.worker import Worker
+
+    with contextlib.suppress(EOFError, OSError):
+        try:
+            import torch
+
+            torch.set_num_threads(threads)
+            worker = Worker(settings, number)
+        except LatcompError as error:
+            pipe.send(_Ready(error))
+            return
+        pipe.send(_Ready())
+        shown = 0.0
+
+        def on_frames(frames: int, total: int | None) -> None:
+            nonlocal shown
+            if time.monotonic() - shown >= _STEP_SECONDS:
+                shown = time.monotonic()
+                pipe.send(_Frames(frames, total))
+
+        while (task := pipe.recv()) is not None:
+            pipe.send(worker.run(task, on_frames, lambda path: pipe.send(_Writing(path))))
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End by an exception, so that the temporary file is removed on the way out."""
+    raise SystemExit(128 + number)

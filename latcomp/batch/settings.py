@@ -1,0 +1,22 @@
+"""How all files of a batch are encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """One encoding for many files; plain values, so that it can go to another process."""
+
+    encode: dict[str, Any] = field(default_factory=dict)
+    """Fields of `EncodeSettings` by name; those left out take their defaults."""
+    tokenizer: str | None = None
+    """Name or folder; None is the default one."""
+    audio: bool = True
+    max_pixels: int | None = None
+    """Largest frame to accept; None is the codec's own limit."""
+    device: str = "auto"
+    force: bool = False
+    """Replace intact .lat files that were made with other settings."""

@@ -1,0 +1,110 @@
+"""What stands at the place of an output: nothing, a file to keep, a damaged one, or one that was made otherwise."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latcomp.container import Header, Limits, check, scan
+from latcomp.container.header import VIDEO_FIELDS
+from latcomp.errors import DamagedFileError, LimitError, OutputError, UnsupportedFileError
+from latcomp.report.stats import stats_dict
+
+if TYPE_CHECKING:
+    from latcomp.container.reader import FindPrior
+
+_NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames"})
+_FOLLOWS = {"step_scale": "quality", "threshold": "quality", "units": "prior"}  # not worth a word where the other one has its own
+_MODELS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
+
+
+class State(enum.Enum):
+    """The four cases."""
+
+    ABSENT = "absent"
+    FITS = "fits"
+    """Intact, of this video and these settings."""
+    DAMAGED = "damaged"
+    """Damaged, cut off, or no .lat file at all."""
+    STALE = "stale"
+    """Intact, but older than its source."""
+    OTHER = "other"
+    """Intact, but made with other settings, or of a version or model that is not at hand."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What was found."""
+
+    state: State
+    reason: str = ""
+    """Why it does not fit, as the end of a sentence that begins with the file's name."""
+    figures: dict[str, Any] | None = None
+    """The object of `latcomp stats --json` without its groups, for one that fits."""
+
+
+def look_at(target: Path, expected: Header, source: Path, limits: Limits, find_prior: FindPrior) -> Standing:
+    """What stands at `target`, where a file with the header `expected` is to be, made of the video `source`.
+
+    All of it is read, as `latcomp check` does. The coding of the tokens (context or zstd) does not count: the tokens are the same. Raises
+    `OutputError` when it cannot be read or is no file.
+    """
+    try:
+        if not target.exists():
+            return Standing(State.ABSENT)
+        with target.open("rb") as file:
+            problems = check(file, limits, find_prior)
+            file.seek(0)
+            summary = scan(file, limits)
+        older = target.stat().st_mtime_ns < source.stat().st_mtime_ns
+    except DamagedFileError as error:
+        return Standing(State.DAMAGED, f"was damaged: {error}")
+    except (UnsupportedFileError, LimitError) as error:
+        return Standing(State.OTHER, f"cannot be checked: {error}")
+    except OSError as error:
+        raise OutputError(f"{target} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    if problems:
+        return Standing(State.DAMAGED, f"was damaged: {problems[0]}")
+    different = differences(summary.header, expected)
+    if different:
+        return Standing(State.OTHER, f"was made otherwise: {'; '.join(different)}")
+    if older:
+        return Standing(State.STALE, "was older than its source")
+    figures = stats_dict(summary)
+    del figures["groups"]
+    return Standing(State.FITS, figures=figures)
+
+
+def differences(found: Header, expected: Header) -> list[str]:
+    """In words, what two headers do not share; who wrote the file and how it is cut into groups does not count."""
+    before, after = found.to_dict(), expected.to_dict()
+    unequal = {name for name, wanted in after.items() if name not in _NOT_SETTINGS and before[name] != wanted}
+    words = []
+    for name, wanted in after.items():
+        if name not in unequal or _FOLLOWS.get(name) in unequal:
+            continue
+        if name in _MODELS:
+            words.append(f"{_MODELS[name]} {_model(before[name])}, not {_model(wanted)}")
+        elif name == "audio":
+            words.append("other audio" if before[name] and wanted else "with audio" if before[name] else "without audio")
+        elif name in VIDEO_FIELDS:
+            words.append(f"the video's {name.replace('_', ' ')} was {_plain(before[name])}, not {_plain(wanted)}")
+        else:
+            words.append(f"{name.replace('_', ' ')} {_plain(before[name])}, not {_plain(wanted)}")
+    return words
+
+
+def _model(record: dict[str, Any] | None) -> str:
+    return "none" if record is None else f"{record['name']} ({record['sha256'][:8]})"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return "/".join(map(str, value))
+    return str(value)

@@ -1,0 +1,141 @@
+"""`latcomp batch`: a folder of videos in, the same folder of .lat files out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latcomp.cli.batch_display import Board, print_summary
+from latcomp.cli.common import Device, MaxPixels, Quiet, note, notes, print_json
+from latcomp.cli.encode_options import (
+    Coding,
+    Keep,
+    Lossless,
+    MinPsnr,
+    NoAudio,
+    Quality,
+    Reference,
+    TargetBpp,
+    Threshold,
+    TokenizerChoice,
+    chosen_settings,
+)
+from latcomp.cli.exit_codes import exit_code
+from latcomp.errors import UsageError
+
+if TYPE_CHECKING:
+    from latcomp.batch import Event, Outcome
+
+
+def batch(
+    source: Annotated[Path, typer.Argument(metavar="SRC_DIR", help="The folder of videos; folders inside it are searched as well.")],
+    target: Annotated[Path, typer.Argument(metavar="DST_DIR", help="The folder for the .lat files; it gets the same folders inside.")],
+    jobs: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Encode this many files at a time, each in a process.")] = 1,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="local|ray", help="Where: on this machine, or on a Ray cluster (pip install 'latcomp[ray]')."),
+    ] = "local",
+    keep_suffix: Annotated[
+        bool,
+        typer.Option("--keep-suffix", help="Make a.mp4.lat of a.mp4, not a.lat: for folders that have a.mkv as well."),
+    ] = False,
+    quality: Quality = None,
+    threshold: Threshold = None,
+    keep: Keep = None,
+    target_bpp: TargetBpp = None,
+    min_psnr: MinPsnr = None,
+    lossless: Lossless = False,
+    reference: Reference = "kept",
+    coding: Coding = "context",
+    tokenizer: TokenizerChoice = None,
+    no_audio: NoAudio = False,
+    max_pixels: MaxPixels = None,
+    device: Device = "auto",
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="Replace intact .lat files that were made with other settings.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a file on standard output, each on a line.")] = False,
+) -> None:
+    """Encode a folder of videos into a folder of .lat files.
+
+    Files that are there already, intact and of these settings, are skipped; damaged ones, and ones older than their video, are made
+    again. A file that fails does not stop the others; the exit code is then that of the first one that failed, in the order of names.
+    """
+    settings = chosen_settings(
+        quality=quality, threshold=threshold, keep=keep, target_bpp=target_bpp, min_psnr=min_psnr, lossless=lossless,
+        reference=reference, coding=coding,
+    )  # fmt: skip
+
+    from latcomp.batch import ENGINES, FAILED, BatchSettings, Outcome, Step, Task, make_plan, run_batch
+
+    if engine not in ENGINES:
+        raise UsageError(f"--engine {engine!r} is not known: choose {' or '.join(ENGINES)}")
+    plan = make_plan(source, target, keep_suffix)
+    notes(plan.notes, quiet)
+    outcomes: list[Outcome] = []
+
+    with Board(len(plan.tasks), quiet, json) as board:
+
+        def watch(event: Event) -> None:
+            if isinstance(event, Step):
+                board.step(event.task.name, event.frames, event.frames_total)
+                return
+            outcomes.append(event)
+            board.finish(event.task.name)
+            _tell(event, quiet)
+            if json:
+                print_json(_json_of(event))
+
+        for folder, error in plan.unreadable:
+            watch(Outcome(Task(-1, str(folder), folder, target), FAILED, error))
+        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force)
+        run_batch(plan.tasks, chosen, jobs, engine, watch)
+    if not quiet:
+        print_summary(outcomes, board.seconds)
+    failed = sorted((outcome for outcome in outcomes if outcome.error is not None), key=lambda outcome: outcome.task.index)
+    if failed and failed[0].error is not None:
+        raise typer.Exit(exit_code(failed[0].error))
+
+
+def _tell(outcome: Outcome, quiet: bool) -> None:
+    """A line for people on a file that was encoded or failed, and its notes; those that were skipped only count in the summary."""
+    name = outcome.task.name
+    if outcome.error is not None:
+        text = " ".join(str(outcome.error).split())
+        note(f"error: {text}" if name in text else f"error: {name}: {text}")
+        return
+    if quiet or outcome.status == "skipped" or outcome.figures is None:
+        return
+    from latcomp.report.terminal import bytes_text
+
+    for line in outcome.notes:
+        note(f"note: {line}" if name in line or str(outcome.task.target) in line else f"note: {name}: {line}")
+    figures = outcome.figures
+    note(
+        f"{outcome.task.target}: {figures['frames']} frames, {100 * figures['keep_ratio']:.1f} % of tokens kept, "
+        f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bpp, {figures['frames'] / max(outcome.seconds, 1e-9):.1f} fps"
+    )
+
+
+def _json_of(outcome: Outcome) -> dict[str, Any]:
+    """The object of one file; its figures are null where it failed."""
+    figures = outcome.figures or {}
+    return {
+        "source": str(outcome.task.source),
+        "target": str(outcome.task.target),
+        "status": outcome.status,
+        "error": None if outcome.error is None else " ".join(str(outcome.error).split()),
+        "exit_code": 0 if outcome.error is None else exit_code(outcome.error),
+        "bytes": figures.get("bytes_total"),
+        "bpp": figures.get("bpp"),
+        "frames": figures.get("frames"),
+        "width": figures.get("width"),
+        "height": figures.get("height"),
+        "duration_seconds": figures.get("duration_seconds"),
+        "keep_ratio": figures.get("keep_ratio"),
+        "seconds": outcome.seconds,
+        "notes": list(outcome.notes),
+    }
