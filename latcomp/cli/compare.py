@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -13,17 +14,21 @@ from latcomp.cli.common import (
     STANDARD,
     Device,
     Fill,
+    Force,
     Json,
     MaxPixels,
     Quiet,
     TokenizerFolder,
+    finite_between,
     input_file,
     limits_of,
     note,
+    notes,
     open_seekable_lat,
     print_json,
     progress_bar,
 )
+from latcomp.cli.compare_outputs import Pictures, check_outputs, open_pictures
 from latcomp.errors import DamagedFileError, UsageError
 
 if TYPE_CHECKING:
@@ -40,13 +45,36 @@ def compare(
     fill: Fill = "auto",
     tokenizer: TokenizerFolder = None,
     max_pixels: MaxPixels = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Also write a video that shows both (.mp4, .mkv, ...), or - for standard output."),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="side|difference",
+            help="What --video shows: both side by side, REF on the left; or TEST less REF, amplified, around mid grey. side unless given.",
+        ),
+    ] = None,
+    amplify: Annotated[
+        float | None,
+        typer.Option(
+            callback=finite_between(0, 255, open_low=True), metavar="FACTOR", help="Of --mode difference: 8 unless given."
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Also plot PSNR and SSIM of every frame (.png or .svg; needs pip install 'latcomp[report]')."),
+    ] = None,
     device: Device = "auto",
+    force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Measure a video or .lat file against the original: PSNR, SSIM, MS-SSIM, bits per pixel."""
     if str(reference) == STANDARD == str(test):
         raise UsageError("only one of the two can be standard input")
+    pictures = check_outputs(reference, test, video, mode, amplify, plot, force, json)
     original = input_file(reference)
 
     with _open_test(test) as file:
@@ -64,7 +92,11 @@ def compare(
             size_bytes = _video_bytes(file, str(test))
             file.seek(0)
             frames = _video_frames(file, max_pixels)
-        figures = _measure(original, frames, size_bytes, max_pixels, quiet)
+        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet)
+    if plot is not None:
+        from latcomp.bench.compare_plot import save_comparison_plot
+
+        save_comparison_plot(figures, seconds, f"{test.name} against {reference.name}", plot, force)
     if not quiet:
         note(
             f"{test}: {figures['frames']} frames, PSNR {figures['psnr_y']:.2f} dB (Y) {figures['psnr_rgb']:.2f} dB (RGB), "
@@ -75,18 +107,22 @@ def compare(
 
 
 def _measure(
-    original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, quiet: bool
-) -> dict[str, Any]:
-    """The figures of `compare --json`. Raises `UsageError` naming both when frame counts or sizes differ."""
+    original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, pictures: Pictures, quiet: bool
+) -> tuple[dict[str, Any], list[float]]:
+    """(figures of `compare --json`, time of each frame in seconds); writes the pictures on the way.
+
+    Raises `UsageError` naming both when frame counts or sizes differ.
+    """
     from latcomp.bench.metrics import VideoComparison
     from latcomp.codec import Progress
     from latcomp.video import DEFAULT_MAX_PIXELS, Frame, open_video
 
     counts = [0, 0]
-    with (
-        open_video(original, audio=False, max_pixels=max_pixels or DEFAULT_MAX_PIXELS) as reader,
-        progress_bar("comparing", quiet) as progress,
-    ):
+    seconds: list[float] = []
+    with ExitStack() as stack:
+        reader = stack.enter_context(open_video(original, audio=False, max_pixels=max_pixels or DEFAULT_MAX_PIXELS))
+        shown = open_pictures(pictures, reader.info, stack)
+        progress = stack.enter_context(progress_bar("comparing", quiet))
         comparison = VideoComparison(reader.info.color.matrix)
         originals = (item for item in reader if isinstance(item, Frame))
         for wanted, found in zip_longest(originals, frames):
@@ -99,13 +135,21 @@ def _measure(
                     f"the reference is {_size(wanted)} and the test {_size(found)}: they cannot be compared"
                 )
             comparison.add(wanted.pixels, found.pixels)
+            seconds.append(float(wanted.pts * reader.info.time_base))
+            if shown is not None:
+                shown.add(wanted, found)
             if progress is not None:
                 progress(Progress(counts[0], reader.info.frames_estimate, 0, 0))
-    if counts[0] != counts[1]:
-        raise UsageError(
-            f"the reference has {counts[0]} frames and the test {counts[1]}: they cannot be compared"
-        )
-    return comparison.result(size_bytes)
+        if counts[0] != counts[1]:
+            raise UsageError(
+                f"the reference has {counts[0]} frames and the test {counts[1]}: they cannot be compared"
+            )
+        figures = comparison.result(size_bytes)
+    if shown is not None:
+        notes(shown.notes, quiet)
+        if not quiet:
+            note(f"{pictures.target}: {shown.info.width}x{shown.info.height}, {pictures.words}")
+    return figures, seconds
 
 
 def _size(frame: Frame) -> str:
