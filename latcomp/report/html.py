@@ -88,7 +88,8 @@ def _tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
     if figures["duration_seconds"] > 0:
         rate = 8 * (figures["bytes_total"] - figures["bytes_audio"]) / figures["duration_seconds"] / 1000
-        tiles.append(("rate", f"{rate:,.0f} kbit/s", f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s"))
+        more = f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s"
+        tiles.append(("rate", f"{rate:,.{0 if rate >= 100 else 1}f} kbit/s", more))
     return tiles
 
 
