@@ -10,12 +10,12 @@ from latcomp.errors import UsageError
 
 SYMBOL_BOUND = 2**15 - 1  # largest magnitude a symbol may have in a file
 QUALITY_MAX = 10.0
-SCALE_AT_ZERO = 3.55  # step scale of quality 0
+SCALE_AT_ZERO = 3.75  # step scale of quality 0
 QUALITY_OCTAVE = 2.5  # qualities over which the step halves
 
 
 def step_scale_of(quality: float) -> float:
-    """Step scale of a quality from 0 to 10: 3.55 at 0, halved every 2.5, 0.222 at 10. Raises `UsageError` outside the range."""
+    """Step scale of a quality from 0 to 10: 3.75 at 0, halved every 2.5, 0.234 at 10. Raises `UsageError` outside the range."""
     if not 0 <= quality <= QUALITY_MAX:
         raise UsageError(f"quality {quality} is out of range: choose 0 (small) to 10 (exact)")
     return SCALE_AT_ZERO * 2.0 ** (-quality / QUALITY_OCTAVE)
