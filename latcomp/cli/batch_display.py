@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterable
@@ -21,14 +23,15 @@ _NAME_COLUMNS = 40  # of a file's name beside its bar
 class Board:
     """A bar over the files, and one over the frames of each file in work; nothing where nobody watches.
 
-    That is when quiet, when standard error is no terminal, and when JSON goes to a terminal, where its lines would cut through the bars.
+    That is when quiet, when standard error is no terminal, and when JSON goes to a terminal, or into a pipe at whose end most likely a
+    program writes to it: such lines would cut through the bars.
     """
 
     def __init__(self, files: int, quiet: bool, json: bool) -> None:
         self.seconds = 0.0
         """How long the block ran, once it ended."""
         self._files = files
-        self._shown = not quiet and sys.stderr.isatty() and not (json and sys.stdout.isatty())
+        self._shown = not quiet and sys.stderr.isatty() and not (json and _may_reach_terminal())
         self._bars: Progress | None = None
         self._all: TaskID | None = None
         self._rows: dict[str, TaskID] = {}
@@ -70,6 +73,14 @@ class Board:
             self._bars.remove_task(self._rows.pop(name))
         done = int(self._bars.tasks[0].completed) + 1
         self._bars.update(self._all, completed=done, count=f"{done} of {self._files}")
+
+
+def _may_reach_terminal() -> bool:
+    """Whether standard output is a terminal or a pipe, not a file."""
+    try:
+        return sys.stdout.isatty() or stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def print_summary(outcomes: Iterable[Outcome], seconds: float) -> None:
