@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from latcomp.cli.bench_ablation import ablation
 from latcomp.cli.bench_allocators import allocators
 from latcomp.cli.bench_common import (
     Clips,
@@ -27,6 +28,7 @@ from latcomp.cli.common import Device, Force, Quiet, finite_between
 app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
 app.command("rd")(rd)
 app.command("allocators")(allocators)
+app.command("ablation")(ablation)
 
 
 @app.command("summary")

@@ -39,6 +39,28 @@ Square = Annotated[
 ]
 
 
+def _group_list(value: list[str] | None) -> list[str] | None:
+    for text in value or ():
+        name, _, clips = text.partition("=")
+        if not name.strip() or not all(part.strip() for part in clips.split(",")):
+            raise typer.BadParameter(f"{text!r} is not a group: write NAME=clip,clip")
+    return value
+
+
+Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", callback=_group_list, metavar="NAME=CLIP,...", help="Clips to give a mean of their own; may be repeated."),
+]
+
+
+def groups_of(options: list[str] | None) -> dict[str, tuple[str, ...]]:
+    """Names of clips by the name of their group."""
+    return {
+        name.strip(): tuple(part.strip() for part in members.split(","))
+        for name, _, members in (text.partition("=") for text in options or ())
+    }
+
+
 def keep_list(value: str) -> str:
     """The list as it is, when it holds shares above 0 and up to 1. Raises `BadParameter`."""
     try:

@@ -9,10 +9,12 @@ import typer
 
 from latcomp.cli.bench_common import (
     Clips,
+    Groups,
     JsonFile,
     Square,
     TokenizerName,
     checked,
+    groups_of,
     numbers,
     plain_table,
     quality_list,
@@ -42,14 +44,6 @@ def _rate_list(value: str | None) -> str | None:
     return value
 
 
-def _group_list(value: list[str] | None) -> list[str] | None:
-    for text in value or ():
-        name, _, clips = text.partition("=")
-        if not name.strip() or not all(part.strip() for part in clips.split(",")):
-            raise typer.BadParameter(f"{text!r} is not a group: write NAME=clip,clip")
-    return value
-
-
 def rd(
     clips: Clips,
     quality: Annotated[
@@ -63,10 +57,7 @@ def rd(
         str | None,
         typer.Option(callback=_rate_list, metavar="BPP,...", help="Bits per pixel to read qualities off the curves at."),
     ] = None,
-    group: Annotated[
-        list[str] | None,
-        typer.Option(callback=_group_list, metavar="NAME=CLIP,...", help="Clips to give a mean of their own; may be repeated."),
-    ] = None,
+    group: Groups = None,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
     json: JsonFile = None,
@@ -81,10 +72,7 @@ def rd(
     from latcomp.bench.bdrate import need_report_extra
 
     need_report_extra("scipy", *(["matplotlib"] if plot else []))
-    groups = {
-        name.strip(): tuple(part.strip() for part in members.split(","))
-        for name, _, members in (text.partition("=") for text in group or ())
-    }
+    groups = groups_of(group)
     _check_outputs(checked(clips), json, plot, groups, force)
 
     from latcomp.bench.rd import RdBench, RdSettings

@@ -10,11 +10,9 @@ import torch
 from latcomp.codec.groups import EncodedGroup
 from latcomp.codec.settings import (
     DROPPED_CHANGES,
-    ERROR_WORTH,
     HYSTERESIS,
     PRIOR_UNITS,
     ROUNDING,
-    ROUNDING_WORTH,
     EncodeSettings,
     decodes_in_bf16,
     memory_errors,
@@ -74,9 +72,9 @@ class SegmentCoder:
         if self.settings.keep is None:
             return [selection.next(group.latents) for group in segment]
         latents = [group.latents for group in segment]
-        found = [self.wishes(group, adjust, refine=False) for group in latents]
-        wishes = [wish for wish in found if wish is not None]
-        chosen, threshold = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), wishes or None)
+        wishes = [self.wishes(group, adjust, refine=False) for group in latents]
+        there = [wish for wish in wishes if wish is not None]
+        chosen, threshold = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), there or None)
         if selection.rounding is None:
             return chosen
         # the masks stand; only values move
@@ -93,15 +91,19 @@ class SegmentCoder:
         quantiser = self.quantiser(adjust)
         if not isinstance(quantiser, Quantiser) or self.units == 1:
             return None
+        worth = self.settings.error_worth
+        if worth == 0:
+            return None
         ahead = look_ahead(latents, quantiser, DROPPED_CHANGES)
-        return Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if refine else None, ahead.run)
+        return Wishes(ahead.target, ahead.octaves(quantiser, worth), ahead.whole[0] if refine else None, ahead.run)
 
     def rounding(self, grid: tuple[int, ...], adjust: int) -> PriorRounding | None:
         """The rounding of a segment's tokens by what they cost; None without a prior."""
-        if self.prior is None or ROUNDING_WORTH <= 0:
+        worth = self.settings.rounding_worth
+        if self.prior is None or worth == 0:
             return None
         log_step = log_step_of(self.settings.step_scale) + (adjust >> 1)
-        return PriorRounding(self.prior, grid[0], grid[1], self.units, ROUNDING_WORTH, log_step)
+        return PriorRounding(self.prior, grid[0], grid[1], self.units, worth, log_step)
 
     def groups(self, segment: Iterable[EncodedGroup], chosen: Iterable[Selection], adjust: int, fill: bool = True) -> list[Group]:
         """The groups of a segment as they are written."""

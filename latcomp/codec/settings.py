@@ -62,6 +62,10 @@ class EncodeSettings:
     reference: str = "kept"
     coding: str = "context"
     """'context': masks and tokens under the tokenizer's prior; 'zstd': by zstd alone."""
+    error_worth: float = ERROR_WORTH
+    """Bits that a squared error of one step squared is worth where values that will be held choose their steps; 0: one step for all."""
+    rounding_worth: float = ROUNDING_WORTH
+    """The same for rounding by rate and distortion; 0 rounds plainly."""
     lossless: bool = False
     """Store float32 latents bit for bit, for research."""
 
@@ -81,6 +85,9 @@ class EncodeSettings:
             raise UsageError(f"{' and '.join('--' + name.replace('_', '-') for name in given)} exclude each other: give one")
         if self.lossless and self.searches:
             raise UsageError("--lossless stores exact latents: --target-bpp and --min-psnr have nothing to choose there")
+        for name in ("error_worth", "rounding_worth"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise UsageError(f"{name} {getattr(self, name)} is out of range: choose 0 or more")
         if self.coding not in ("context", "zstd"):
             raise UsageError(f"--coding {self.coding!r} is unknown: choose context or zstd")
         if self.reference not in ("kept", "previous"):

@@ -7,15 +7,13 @@ import pytest
 
 from latcomp.bench.metrics import (
     MS_SSIM_WEIGHTS,
-    PSNR_CAP_DB,
     VideoComparison,
-    luma,
     ms_ssim,
-    psnr,
     scales_of,
     ssim,
 )
 from latcomp.errors import UsageError
+from latcomp.video.luma import PSNR_CAP_DB, luma, psnr
 
 KEYS = ["frames", "psnr_rgb", "psnr_y", "ssim_y", "ms_ssim_y", "bpp", "psnr_rgb_pooled", "psnr_y_pooled", "per_frame"]
 
