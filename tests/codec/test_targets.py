@@ -112,6 +112,17 @@ def test_the_shortest_videos_take_every_setting(
     assert len(list(decode_frames(io.BytesIO(out.getvalue()), device="cpu"))) == frames
 
 
+@pytest.mark.parametrize("settings", [{"target_bpp": 0.5}, {"min_psnr": 30.0}, {"keep": 0.3}, {"threshold": 0.0}, {}])
+def test_a_video_of_one_colour_takes_every_setting(tmp_path: Path, settings: dict[str, float]) -> None:
+    """Nothing in it costs bits, so no target can be missed from below; what comes back is the colour."""
+    write(tmp_path / "in.mkv", [np.full((48, 64, 3), (40, 120, 200), np.uint8)] * 30)
+    out = io.BytesIO()
+    encode(tmp_path / "in.mkv", out, audio=False, device="cpu", **settings)
+    found = [frame.pixels for frame in decode_frames(io.BytesIO(out.getvalue()), device="cpu")]
+    assert len(found) == 30
+    assert all(np.abs(frame.astype(int) - (40, 120, 200)).mean() < 6 for frame in found)
+
+
 @given(
     steepness=st.floats(0.005, 0.2), level=st.floats(-3, 3), goal=st.floats(-30, 30), guess=st.integers(-200, 200),
     ripple=st.floats(0, 0.4),
