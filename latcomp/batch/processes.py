@@ -78,10 +78,10 @@ def run_in_processes(tasks: Sequence[Task], settings: BatchSettings, jobs: int, 
                         watch(message)
                     case None:  # its end of the pipe is closed: the process is gone
                         outcome = crew.bury(hand)
-                        if waiting:
-                            crew.hire()
                         if outcome is not None:
                             watch(outcome)
+                            if waiting:
+                                crew.hire()
                         continue
                     case _:
                         continue
@@ -146,7 +146,10 @@ class _Crew:
             yield by_pipe[pipe], message  # type: ignore[index]
 
     def bury(self, hand: _Hand) -> Outcome | None:
-        """The outcome of the file that a process died over, None when it had none. Raises when it died loading the models."""
+        """The outcome of the file that a process died over, None when it had none.
+
+        One that died while it loaded the models leaves the work to the others; raises when it was the last.
+        """
         self.hands.remove(hand)
         hand.process.join()
         hand.pipe.close()
@@ -156,15 +159,17 @@ class _Crew:
         lack = code == -signal.SIGKILL
         advice = ", most likely for lack of memory: give fewer --jobs" if lack else ""
         kind: type[LatcompError] = DeviceError if lack else LatcompError
-        if not hand.ready:
+        if not hand.ready and not self.hands:
             raise kind(f"{died} while it loaded the models{advice}")
         if hand.task is None:
             return None
         return Outcome(hand.task, FAILED, kind(f"{hand.task.source}: {died}{advice}"))
 
     def dismiss(self) -> None:
-        """Let idle processes end by themselves."""
+        """Let idle processes end by themselves; those that still load the models have nothing to leave behind."""
         for hand in self.hands:
+            if not hand.ready:
+                hand.process.kill()
             with contextlib.suppress(OSError):
                 hand.pipe.send(None)
         for hand in self.hands:
@@ -174,7 +179,7 @@ class _Crew:
         """End every process, first by asking, and remove what those left that would not hear; at once on a second interrupt."""
         for hand in self.hands:
             if hand.process.is_alive():
-                hand.process.terminate()
+                (hand.process.terminate if hand.ready else hand.process.kill)()
         until = time.monotonic() + _STOP_SECONDS
         try:
             for hand in self.hands:

@@ -45,23 +45,27 @@ class AblationRow:
     """dB, mean of the frames' dB."""
 
 
-def rows_of(path: Path, qualities: Sequence[float] = QUALITIES, device: str = "auto") -> list[AblationRow]:
-    """Every variant of one clip at every quality."""
-    with open_video(path) as reader:
+def rows_of(
+    path: Path, qualities: Sequence[float] = QUALITIES, device: str = "auto", duration_seconds: float | None = None
+) -> list[AblationRow]:
+    """Every variant of one clip, or of its first seconds, at every quality."""
+    with open_video(path, duration_seconds=duration_seconds) as reader:
         matrix = reader.info.color.matrix
         truth = [luma(item.pixels, matrix) for item in reader if isinstance(item, Frame)]
     found = []
     for quality in qualities:
         for variant, settings in ENCODINGS.items():
             file = io.BytesIO()
-            bpp = encode(path, file, quality=quality, audio=False, device=device, **settings).stats["bpp"]
+            bpp = encode(
+                path, file, quality=quality, audio=False, device=device, duration_seconds=duration_seconds, **settings
+            ).stats["bpp"]
             file.seek(0)
             frames = decode_frames(file, device=device, tokenizer=registry.find_tokenizer(None))
             decibels = float(np.mean([psnr(a, luma(b.pixels, matrix)) for a, b in zip(truth, frames, strict=True)]))
             found.append(AblationRow(path.stem, variant, quality, bpp, decibels))
             if variant == FULL:
                 full = found[-1]
-        coding = measure(path, quality, device=device)
+        coding = measure(path, quality, device=device, duration_seconds=duration_seconds)
         pixels = len(truth) * truth[0].size
         more = {
             CODER: coding.tokens_zstd - coding.tokens_prior + coding.mask_packed - coding.mask_prior,

@@ -56,15 +56,19 @@ class CodingRow:
     decode_speed: float
 
 
-def measure(path: Path, quality: float, tokenizer: str | Path | None = None, device: str = "auto") -> CodingRow:
-    """One row. Raises `UsageError` for a tokenizer without a prior."""
+def measure(
+    path: Path, quality: float, tokenizer: str | Path | None = None, device: str = "auto", duration_seconds: float | None = None
+) -> CodingRow:
+    """One row, of the whole clip or its first seconds. Raises `UsageError` for a tokenizer without a prior."""
     folder = registry.find_tokenizer(tokenizer)
     prior_folder = registry.find_prior(folder)
     if prior_folder is None:
         raise UsageError(f"tokenizer {folder.name} has no prior: train one with latcomp train prior")
     prior = registry.load_prior(prior_folder)
     file = io.BytesIO()
-    stats = encode(path, file, quality=quality, audio=False, tokenizer=tokenizer, device=device).stats
+    stats = encode(
+        path, file, quality=quality, audio=False, tokenizer=tokenizer, device=device, duration_seconds=duration_seconds
+    ).stats
     file.seek(0)
     reader = Reader(file, find_prior=registry.prior_finder(folder))
     header = reader.header

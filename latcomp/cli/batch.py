@@ -35,7 +35,7 @@ def batch(
     jobs: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Encode this many files at a time, each in a process.")] = 1,
     engine: Annotated[
         str,
-        typer.Option(metavar="local|ray", help="Where: on this machine, or on a Ray cluster (pip install 'latcomp[ray]')."),
+        typer.Option(metavar="local|ray", help="Where: on this machine, or on a Ray cluster, which needs the extra ray."),
     ] = "local",
     keep_suffix: Annotated[
         bool,

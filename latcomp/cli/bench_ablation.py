@@ -20,7 +20,7 @@ from latcomp.cli.bench_common import (
     quality_list,
     show,
 )
-from latcomp.cli.common import Device, Force, Quiet
+from latcomp.cli.common import Device, Duration, Force, Quiet
 from latcomp.errors import UsageError
 
 
@@ -30,6 +30,7 @@ def ablation(
         str, typer.Option("-Q", "--quality", callback=quality_list, metavar="Q,Q,...", help="Qualities to measure at.")
     ] = "3,5,7",
     group: Groups = None,
+    duration: Duration = None,
     device: Device = "auto",
     json: JsonFile = None,
     force: Force = False,
@@ -53,7 +54,7 @@ def ablation(
     rows = []
 
     def measure(clip: object, watch: object) -> int:
-        found = rows_of(clip, numbers(quality), device)  # type: ignore[arg-type]
+        found = rows_of(clip, numbers(quality), device, duration)  # type: ignore[arg-type]
         rows.extend(found)
         return len(found)
 

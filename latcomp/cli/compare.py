@@ -64,7 +64,7 @@ def compare(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="OUT", help="Also plot PSNR and SSIM of every frame (.png or .svg; needs pip install 'latcomp[report]')."),
+        typer.Option(metavar="OUT", help="Also plot PSNR and SSIM of every frame (.png or .svg), which needs the extra report."),
     ] = None,
     device: Device = "auto",
     force: Force = False,

@@ -16,8 +16,19 @@ from typing import Any
 
 import pytest
 
-from latcomp.batch import DONE, FAILED, BatchSettings, Outcome, Step, make_plan, run_batch
-from latcomp.batch.events import Event
+from latcomp.batch import (
+    DONE,
+    FAILED,
+    BatchSettings,
+    Event,
+    Outcome,
+    Step,
+    Task,
+    Watch,
+    make_plan,
+    processes,
+    run_batch,
+)
 from latcomp.errors import DeviceError
 
 from .conftest import Latcomp, Ran, assert_refused
@@ -128,7 +139,7 @@ def test_an_interrupt_ends_all_workers_and_leaves_nothing(make_video: Callable[.
     """As Ctrl-C in a terminal does, the signal goes to the command and to its workers."""
     source, target = tmp_path / "src", tmp_path / "dst"
     source.mkdir()
-    long = make_video(source / "a.mp4", frames=300, width=320, height=240)
+    long = make_video(source / "a.mp4", frames=500, width=320, height=240)
     (source / "b.mp4").write_bytes(long.read_bytes())
     command = [sys.executable, "-m", "latcomp", "batch", str(source), str(target), "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -143,7 +154,9 @@ def test_an_interrupt_ends_all_workers_and_leaves_nothing(make_video: Callable[.
     assert err.splitlines() == ["latcomp: interrupted"]
 
 
-def test_a_killed_worker_costs_one_file(make_video: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_killed_worker_costs_one_file(
+    make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the system does when memory runs out."""
     source, target = tmp_path / "src", tmp_path / "dst"
     source.mkdir()
@@ -151,20 +164,27 @@ def test_a_killed_worker_costs_one_file(make_video: Callable[..., Path], tmp_pat
     for name in ("b", "c"):
         (source / f"{name}.mp4").write_bytes(long.read_bytes())
     outcomes: list[Outcome] = []
-    killed: list[int] = []
+    killed: list[str] = []
+    at_work: dict[str, processes._Hand] = {}
+    give = processes._Hand.give
+
+    def remember(hand: processes._Hand, task: Task, watch: Watch) -> None:
+        at_work[task.name] = hand
+        give(hand, task, watch)
 
     def watch(event: Event) -> None:
         if isinstance(event, Outcome):
             outcomes.append(event)
         elif isinstance(event, Step) and event.frames and not killed:
-            victim = multiprocessing.active_children()[0]
-            victim.kill()
-            killed.append(victim.pid or 0)
+            at_work[event.task.name].process.kill()
+            killed.append(event.task.name)
 
+    monkeypatch.setattr(processes._Hand, "give", remember)
     run_batch(make_plan(source, target).tasks, BatchSettings(), 2, "local", watch)
     assert killed and not multiprocessing.active_children()
     assert sorted(outcome.status for outcome in outcomes) == [DONE, DONE, FAILED]
     (failed,) = (outcome for outcome in outcomes if outcome.status == FAILED)
+    assert [failed.task.name] == killed
     assert isinstance(failed.error, DeviceError) and "--jobs" in str(failed.error)
     assert len(files(target)) == 2 and all(name.endswith(".lat") and not name.startswith(".") for name in files(target))
 
