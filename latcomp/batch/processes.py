@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -207,6 +208,7 @@ def _drain(hand: _Hand) -> None:
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
     """Processes started inside never get a Ctrl-C: a terminal sends it to all of them, and only the first is to act on it."""
+    resource_tracker.ensure_running()  # started with the first process otherwise, and then it lets the signal through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -226,6 +228,7 @@ def _threads() -> int:
 
 def _work(pipe: Connection, settings: BatchSettings, number: int, threads: int) -> None:
     """Load the models, then encode what comes through the pipe until None does, or the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _leave)

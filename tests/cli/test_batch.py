@@ -144,9 +144,9 @@ def test_an_interrupt_ends_all_workers_and_leaves_nothing(make_video: Callable[.
     command = [sys.executable, "-m", "latcomp", "batch", str(source), str(target), "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 90
-    while len(files(target)) < 2 and process.poll() is None and time.monotonic() < deadline:
+    while len(list(target.glob(".*"))) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert len(files(target)) == 2, "no temporary files appeared"
+    assert len(list(target.glob(".*"))) == 2, "no two files were begun"
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
