@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latcomp.tokenizer.exact import Conv2d
+
 State = list[Tensor]
 """One `(B, W, h, w)` tensor a block: the last latent frame's features that the next call's first one sees."""
 
@@ -64,8 +66,8 @@ class DenseBlock(nn.Module):
     def __init__(self, width: int, conditioned: bool) -> None:
         super().__init__()
         self.remembered = width // 2
-        self.first = nn.Conv2d(width + self.remembered, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = Conv2d(width + self.remembered, width, 3, padding=1)
+        self.second = Conv2d(width, width, 3, padding=1)
         self.rate = nn.Parameter(torch.zeros(1, width, 1, 1)) if conditioned else None
         start_at_zero(self.second)
 
@@ -90,12 +92,12 @@ class Trunk(nn.Module):
     ) -> None:
         super().__init__()
         self.width = width
-        self.enter = nn.Conv2d(inputs, width, 1)
+        self.enter = Conv2d(inputs, width, 1)
         self.blocks = nn.ModuleList(
             DenseBlock(width, conditioned) if kind == "dense" else DepthwiseBlock(width, kernel, expansion, conditioned)
             for _ in range(blocks)
         )
-        self.leave = nn.Conv2d(width, outputs, 1)
+        self.leave = Conv2d(width, outputs, 1)
         start_at_zero(self.leave)
 
     def forward(

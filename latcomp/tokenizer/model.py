@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from latcomp.errors import UsageError
 from latcomp.tokenizer.blocks import DenseBlock, DepthwiseBlock, State, Trunk
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL, TokenizerConfig
+from latcomp.tokenizer.exact import Conv2d
 
 PATCH_VALUES = 3 * TEMPORAL * SPATIAL * SPATIAL  # 768
 
@@ -31,7 +32,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
-        self.linear = nn.Conv2d(PATCH_VALUES, config.channels, 1)
+        self.linear = Conv2d(PATCH_VALUES, config.channels, 1)
         self.trunk = Trunk(
             PATCH_VALUES, config.encoder_width, config.channels, config.encoder_blocks,
             config.block, config.kernel, config.expansion, conditioned=False,

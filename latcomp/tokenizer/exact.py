@@ -1,0 +1,69 @@
+"""Convolutions whose fp32 results on a CPU do not depend on how many threads there are, nor on what else is in the batch.
+
+Libraries for convolutions choose the order of their sums by the number of threads, which moves latents by a few 1e-5 and flips a token
+now and then. Here every sample and every half of the output channels is a call of one thread; several of them run at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PARTS = 2  # of the output channels: work for two threads even where pictures are so large that they come one by one
+_ready = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    """Threads that each compute on their own; as many as PyTorch uses when first asked."""
+    count = torch.get_num_threads()
+    started = threading.Barrier(count + 1)
+
+    def begin() -> None:
+        torch.get_num_threads()  # a thread takes the common number over when it is first asked; only then does its own one last
+        torch.set_num_threads(1)
+        started.wait()
+
+    pool = ThreadPoolExecutor(count, thread_name_prefix="latcomp-convolution")
+    with _ready:
+        for _ in range(count):
+            pool.submit(begin)
+        started.wait()
+        torch.set_num_threads(count)  # what `begin` said was also for threads that start later
+    return pool
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution that is exact in the module's sense for fp32 on a CPU without gradients, and PyTorch's own elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, out, h, w) of (N, in, h, w)."""
+        if x.device.type != "cpu" or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or x.dtype != torch.float32:
+            return super().forward(x)
+        pool = _pool()
+        inference = torch.is_inference_mode_enabled()
+        size = -(-self.out_channels // PARTS)
+        shape = (x.shape[0], self.out_channels, x.shape[2], x.shape[3])
+        found = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+
+        def part(sample: int, start: int) -> Callable[[], None]:
+            def run() -> None:
+                with torch.inference_mode(inference), torch.no_grad():
+                    bias = None if self.bias is None else self.bias[start : start + size]
+                    weight = self.weight[start : start + size]
+                    found[sample : sample + 1, start : start + size] = F.conv2d(
+                        x[sample : sample + 1], weight, bias, self.stride, self.padding, self.dilation, self.groups
+                    )
+
+            return run
+
+        tasks = [pool.submit(part(i, start)) for i in range(x.shape[0]) for start in range(0, self.out_channels, size)]
+        for task in tasks:
+            task.result()
+        return found
