@@ -61,9 +61,10 @@ def ablation(
     measure_each(clips, measure, quiet)
     figures = figures_of(rows, groups)
     if not quiet:
-        means = ["mean", *(f"mean of {name}" for name in groups)]
-        table = plain_table("without", *names, *means, title="percent more bits at equal PSNR-Y")
-        for variant, found in figures["without"].items():
-            table.add_row(variant, *("-" if found[name] is None else f"{found[name]:+.1f}" for name in (*names, *means)))
+        lines = [*names, "mean", *(f"mean of {name}" for name in groups)]
+        variants = figures["without"]
+        table = plain_table("clip", *variants, title="percent more bits at equal PSNR-Y without each part")
+        for line in lines:
+            table.add_row(line, *("-" if found[line] is None else f"{found[line]:+.1f}" for found in variants.values()))
         show(table)
     finish(figures, json)
