@@ -1,4 +1,4 @@
-"""`latcomp train tokenizer` and `latcomp train lit`: a model folder out of a folder of clips."""
+"""`latcomp train tokenizer|decoder|lit|prior`: a model folder out of a folder of clips."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from latcomp.cli.common import Device, Force, finite_between
 from latcomp.errors import OutputError, UsageError
 
-app = typer.Typer(help="Train a tokenizer or a LIT on a folder of clips.", no_args_is_help=False)
+app = typer.Typer(help="Train a tokenizer, its decoder alone, a LIT or a prior on a folder of clips.", no_args_is_help=False)
 
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of clips.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder the model is written to.")]
@@ -21,7 +21,7 @@ Minutes = Annotated[
 Steps = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Budget in steps; repeats exactly for its seed.")
 ]
-Resume = Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from the checkpoint in this folder.")]
+Resume = Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from the checkpoint or the finished model in this folder.")]
 Preset = Annotated[str, typer.Option(metavar="NAME", help="Which recipe to train with.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all random choices.")]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +17,9 @@ from latcomp.codec.settings import SEGMENT_BYTES, SEGMENT_GROUPS
 from latcomp.container import Group, Header, Writer
 from latcomp.container.header import pack_header
 from latcomp.errors import UsageError
+from latcomp.selection import Selection
 from latcomp.selection.complexity import ADJUST_PER_OCTAVE
+from latcomp.tokenizer.config import SPATIAL
 from latcomp.video.luma import luma, psnr
 
 COARSEST, FINEST = 80, -96  # adjustments of step scale 1: 5.7 and 1/8, the range the decoder was trained with and a little beyond
@@ -31,18 +32,9 @@ CARRY_MOST = 0.5  # share of a segment's budget by which what earlier ones left 
 
 def segment_groups_for(height: int, width: int, channels: int, group_frames: int, group_latents: int, with_pixels: bool) -> int:
     """Groups a segment may have so that its latents, and frames where they are needed, fit into `SEGMENT_BYTES`."""
-    positions = math.ceil(height / 8) * math.ceil(width / 8)
+    positions = math.ceil(height / SPATIAL) * math.ceil(width / SPATIAL)
     one = 4 * channels * group_latents * positions + (3 * height * width * group_frames if with_pixels else 0)
     return int(max(1, min(SEGMENT_GROUPS, SEGMENT_BYTES // one)))
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What one adjustment gave."""
-
-    groups: list[Group]
-    figure: float
-    """Bytes, or dB."""
 
 
 def search(probe: Callable[[int], float], goal: float, guess: int, slope: float, close: float, least: bool) -> int:
@@ -92,19 +84,20 @@ class RateTarget:
         carry = self.bpp * self._pixels / 8 - self._spent
         first = self._pixels == 0
         budget = share + (carry if first else max(-CARRY_MOST * share, min(CARRY_MOST * share, carry)))
-        probes: dict[int, Probe] = {}
+        sizes: dict[int, int] = {}
+        latest: dict[int, list[Selection]] = {}  # of the last probe alone: a segment's selections are large
 
         def bits(adjust: int) -> float:
-            chosen = self.coder.selected(segment, adjust)
-            groups = self.coder.groups(segment, chosen, adjust, fill=False)
-            size = Writer.segment_bytes(groups, self.header, self.coder.prior, self.coder.settings.coding)
-            probes[adjust] = Probe(groups, size)
-            return math.log(size)
+            latest.clear()
+            latest[adjust] = self.coder.selected(segment, adjust)
+            groups = self.coder.groups(segment, latest[adjust], adjust, fill=False)
+            sizes[adjust] = Writer.segment_bytes(groups, self.header, self.coder.prior, self.coder.settings.coding)
+            return math.log(sizes[adjust])
 
         guess = self.coder.adjustment(segment[0]) if self._guess is None else self._guess
         goal = math.log(max(budget, 1.0))
         adjust = search(bits, goal, guess, BITS_AN_OCTAVE * math.log(2) / ADJUST_PER_OCTAVE, RATE_CLOSE, least=False)
-        size = probes[adjust].figure
+        size = sizes[adjust]
         if first and adjust == COARSEST and size > 1.03 * budget:
             smallest = 8 * (self._spent + size) / pixels
             raise UsageError(
@@ -112,8 +105,9 @@ class RateTarget:
             )
         if adjust == FINEST and size < 0.97 * budget and not self.notes:
             self.notes.append(f"the finest quality needs less than {self.bpp:g} bits a pixel here")
-        self._guess, self._spent, self._pixels = adjust, self._spent + int(size), self._pixels + pixels
-        return self.coder.groups(segment, self.coder.selected(segment, adjust), adjust)
+        self._guess, self._spent, self._pixels = adjust, self._spent + size, self._pixels + pixels
+        chosen = latest.get(adjust) or self.coder.selected(segment, adjust)
+        return self.coder.groups(segment, chosen, adjust)
 
 
 class PsnrTarget:
@@ -122,12 +116,12 @@ class PsnrTarget:
     def __init__(self, coder: SegmentCoder, decode: Callable[[Group], list[np.ndarray]], matrix: int | None, decibels: float) -> None:
         """decode: the frames (H, W, 3) uint8 that a reader makes of the next group; matrix: of the luma, FFmpeg's number."""
         self.coder, self.decode, self.matrix, self.decibels = coder, decode, matrix, decibels
-        self.notes: list[str] = []
         self._guess: int | None = None
 
     def choose(self, segment: list[EncodedGroup]) -> list[Group]:
         """The groups of the next segment. Raises `UsageError` when not even the finest steps reach the target."""
-        probes: dict[int, Probe] = {}
+        reached: dict[int, float] = {}
+        best: dict[int, list[Group]] = {}  # of the coarsest probe that reaches the target alone: that is what a search ends at
         truth = [[luma(frame, self.matrix) for frame in group.pixels] for group in segment]
 
         def decibels(adjust: int) -> float:
@@ -137,17 +131,19 @@ class PsnrTarget:
                 for group, frames in zip(groups, truth, strict=True)
                 for wanted, frame in zip(frames, self.decode(group), strict=True)
             ]
-            probes[adjust] = Probe(groups, float(np.mean(found)))
-            return probes[adjust].figure
+            reached[adjust] = float(np.mean(found))
+            if reached[adjust] >= self.decibels and adjust > max(best, default=FINEST - 1):
+                best.clear()
+                best[adjust] = groups
+            return reached[adjust]
 
         guess = self.coder.adjustment(segment[0]) if self._guess is None else self._guess
         slope = DECIBELS_AN_OCTAVE / ADJUST_PER_OCTAVE
         adjust = search(decibels, self.decibels, guess, slope, DECIBELS_CLOSE, least=True)
-        reached = probes[adjust].figure
-        if reached < self.decibels:
+        if reached[adjust] < self.decibels:
             raise UsageError(
-                f"--min-psnr {self.decibels:g}: at its finest steps this tokenizer reaches {reached:.2f} dB from frame "
+                f"--min-psnr {self.decibels:g}: at its finest steps this tokenizer reaches {reached[adjust]:.2f} dB from frame "
                 f"{segment[0].first_frame} on; ask for less"
             )
         self._guess = adjust
-        return probes[adjust].groups
+        return best[adjust]

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 PARTS = 2  # of the output channels: work for two threads even where pictures are so large that they come one by one
-_ready = threading.Lock()
 
 
 @lru_cache(maxsize=1)
@@ -31,11 +30,10 @@ def _pool() -> ThreadPoolExecutor:
         started.wait()
 
     pool = ThreadPoolExecutor(count, thread_name_prefix="latcomp-convolution")
-    with _ready:
-        for _ in range(count):
-            pool.submit(begin)
-        started.wait()
-        torch.set_num_threads(count)  # what `begin` said was also for threads that start later
+    for _ in range(count):
+        pool.submit(begin)
+    started.wait()
+    torch.set_num_threads(count)  # what `begin` said was also for threads that start later
     return pool
 
 

@@ -26,7 +26,7 @@ from latcomp.codec.settings import (
 from latcomp.container.prior import Prior
 from latcomp.container.rounding import PriorRounding
 from latcomp.container.steps import log_step_of
-from latcomp.errors import UsageError
+from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import Tokenizer
@@ -47,7 +47,6 @@ from latcomp.training.run import TrainingRun
 from latcomp.training.schedule import Schedule
 
 LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly
-GROUP = 8  # latent frames of an example
 WARM_UP = 2  # latent frames of an example that begins inside a stream whose error does not count: the decoder's memory is not there yet
 FLOOR = 0.5  # grey levels squared: keeps crops without any error from deciding
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
@@ -181,14 +180,12 @@ def train(
     run.base = f"{model.config.name} {sha256[:8]}, {trained_in_words(folder)}"
     prior_folder = find_prior(folder)
     prior = load_prior(prior_folder) if prior_folder else None
-    clips = [c for c in load_clips(data, GROUP * TEMPORAL, recipe.side * SPATIAL) if c.frames >= GROUP * TEMPORAL]
+    clips = load_clips(data, GROUP * TEMPORAL, recipe.side * SPATIAL)
     rule = SelectionRule(np.array(model.config.channel_scale, np.float32))
     step = np.array(model.config.channel_step, np.float32)
     training, validation = (
         Source(some, cached_latents(model, sha256, some, run), rule, step, prior) for some in split_clips(clips)
     )
-    if not training.latents:
-        raise UsageError(f"{data} holds no clip of {GROUP * TEMPORAL} frames")
     model.decoder.requires_grad_(True)
     matrices, rest = split_parameters([model.decoder], {id(p) for p in model.decoder.linear.parameters()})
     linear = list(model.decoder.linear.parameters())
