@@ -99,7 +99,7 @@ def rest_components(tokenizer: Tokenizer, clips: list[Clip], channels: int, seed
 
 @torch.no_grad()
 def grow(tokenizer: Tokenizer, prior: nn.Module, states: dict[str, dict[str, Tensor]], clips: list[Clip], seed: int) -> None:
-    """Fill `tokenizer` and `prior` from the weights of narrower ones."""
+    """Fill `tokenizer` and `prior` from the weights of narrower ones; without a prior among them, that one is left as it is."""
     before = states["tokenizer"]["encoder.linear.weight"].shape[0]
     wide = tokenizer.config.channels
     narrow = Tokenizer(replace(tokenizer.config, channels=before)).to(next(tokenizer.parameters()).device)
@@ -112,6 +112,9 @@ def grow(tokenizer: Tokenizer, prior: nn.Module, states: dict[str, dict[str, Ten
         tokenizer.encoder.trunk.leave.bias[before:] = 0  # type: ignore[index]
         tokenizer.decoder.linear.weight[:, before:] = synthesis[:, :, None, None]
         tokenizer.decoder.input_scale[before:] = deviation
+    if "prior" not in states:
+        return
+    if wide > before:
         for name in ("first", "log_scale"):
             getattr(prior, name)[before:] = torch.log(deviation)
         prior.scale[before:] = deviation  # type: ignore[index, operator]

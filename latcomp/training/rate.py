@@ -47,9 +47,9 @@ class PreviousFramePrior(nn.Module):
     def __init__(self, channels: int, scale: Tensor, width: int = 96) -> None:
         """scale: (C,) typical size of each channel, where the learned scales start."""
         super().__init__()
-        self.register_buffer("scale", scale.clone())
-        self.first = nn.Parameter(torch.log(scale).clone())
-        self.log_scale = nn.Parameter(torch.log(0.5 * scale).clone())
+        self.register_buffer("scale", torch.ones(channels))
+        self.first = nn.Parameter(torch.zeros(channels))
+        self.log_scale = nn.Parameter(torch.zeros(channels))
         self.gate = nn.Parameter(torch.full((channels,), 0.5))
         self.net = nn.Sequential(
             nn.Conv2d(channels + 1, width, 3, padding=1), nn.SiLU(),
@@ -61,6 +61,14 @@ class PreviousFramePrior(nn.Module):
         self.beside_leave = nn.Conv2d(width, 2 * channels, 1)
         start_at_zero(self.net[-1])
         start_at_zero(self.beside_leave)
+        self.start_from(scale)
+
+    @torch.no_grad()
+    def start_from(self, scale: Tensor) -> None:
+        """Set the sizes the learned scales start at: (C,) typical size of each channel."""
+        self.scale.copy_(scale)
+        self.first.copy_(torch.log(scale))
+        self.log_scale.copy_(torch.log(0.5 * scale))
 
     def forward(self, values: Tensor, filled: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and scale, each (B, C, T, h, w) in latent units.

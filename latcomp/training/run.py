@@ -145,20 +145,30 @@ class TrainingRun:
             torch.save(state, partial)
             partial.replace(self.state_folder / name)
 
-    def _load_finished(self, path: Path) -> None:
-        """Take over the weights of a finished model and what it says of its training; optimisers start anew."""
+    def _load_finished(self, path: Path, adapt: Callable[[dict[str, dict[str, Tensor]]], None] | None) -> set[str]:
+        """Take over the weights of a finished model and what it says of its training; optimisers start anew.
+
+        Returns the name of the module that was filled; the others are not part of a finished model.
+        """
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
             facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        shapes = {n: v.shape for n, v in weights.items()}
         for name, module in self.modules.items():
-            own = module.state_dict()
-            if {n: v.shape for n, v in own.items()} == {n: v.shape for n, v in weights.items()}:
+            own = {n: v.shape for n, v in module.state_dict().items()}
+            if own.keys() != shapes.keys() or (own != shapes and adapt is None):
+                continue
+            if own == shapes:
                 module.load_state_dict(weights)
-                self.ema[name].load_state_dict(weights)
-                self.step, self.earlier_minutes = int(facts.get("steps", 0)), float(facts.get("minutes", 0.0))
-                return
+            elif adapt is not None:
+                adapt({name: weights})
+            for averaged, current in self.modules.items():
+                self.ema[averaged].load_state_dict(current.state_dict())
+            self.step, self.earlier_minutes = int(facts.get("steps", 0)), float(facts.get("minutes", 0.0))
+            self.anew = self.step
+            return {name}
         raise UsageError(f"{path} is not a {self.kind} of this preset's shape")
 
     def take_over(self, found: dict[str, dict[str, Tensor]]) -> None:
@@ -171,16 +181,17 @@ class TrainingRun:
 
     def load(
         self, source: Path, adapt: Callable[[dict[str, dict[str, Tensor]]], None] | None = None, anew: bool = False
-    ) -> None:
+    ) -> set[str]:
         """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder, or a finished model's weights.
 
         adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it fills the modules, and
-        the optimisers start anew. Raises `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given.
+        the optimisers start anew. Returns the names of the modules that were filled. Raises `UsageError` when there is no checkpoint, or one
+        that does not fit and `adapt` is not given.
         """
         candidates = [source] if source.is_file() else [source / "stable.pt", source / "state.pt"]
         found = next((path for path in candidates if path.is_file()), None)
         if found is None and (source / "model.safetensors").is_file():
-            return self._load_finished(source / "model.safetensors")
+            return self._load_finished(source / "model.safetensors", adapt)
         if found is None:
             raise UsageError(f"no checkpoint (stable.pt or state.pt) and no model.safetensors in {source}")
         state = torch.load(found, map_location=self.device, weights_only=True)
@@ -194,7 +205,7 @@ class TrainingRun:
             for name, module in self.modules.items():
                 self.ema[name].load_state_dict(module.state_dict())
             self.anew = self.step
-            return
+            return set(self.modules)
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
             self.ema[name].load_state_dict(state["ema"][name])
@@ -203,6 +214,7 @@ class TrainingRun:
             optimiser.load_state_dict(saved)
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["base_lr"] = rate
+        return set(self.modules)
 
     def finish(
         self, config: Any, module: nn.Module, figures: dict[str, float], schedule: Schedule, data: Path, training: int, validation: int

@@ -29,6 +29,7 @@ LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly for
 FIRST_FRAME_WEIGHT = 0.25  # a stream has one first latent frame in dozens, a crop one in five
 DROPPED_WEIGHT = 0.25  # of the bits a token would cost that selection drops
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position: keeps flat crops from dominating
+SETTLE_STEPS = 250  # of a new rate term beside a finished tokenizer: what it does not know yet must not shape the latents
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
 
 
@@ -168,7 +169,8 @@ def train(
 ) -> Path:  # fmt: skip
     """Train a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
 
-    resume: a folder of an earlier run's checkpoints (`state.pt`), whose weights and optimiser state are taken over.
+    resume: a folder of an earlier run's checkpoints (`state.pt`), whose weights and optimiser state are taken over, or of a finished
+    model, beside which a new rate term learns first.
     Raises `UsageError` for a folder without clips, an unknown preset or a budget of zero.
     """
     run = TrainingRun.start("tokenizer", out, PRESETS, preset, seed, pick_device(device))
@@ -193,8 +195,13 @@ def train(
         ),
     ]  # fmt: skip
     run.track({"tokenizer": tokenizer, "prior": prior}, optimisers, recipe.ema)
+    settled = 0
     if resume is not None:
-        run.load(resume, lambda states: grow(tokenizer, prior, states, training, seed))
+        filled = run.load(resume, lambda states: grow(tokenizer, prior, states, training, seed))
+        if "prior" not in filled:
+            prior.start_from(tokenizer.decoder.input_scale)
+            run.ema["prior"].load_state_dict(prior.state_dict())
+            settled = run.step + SETTLE_STEPS
     schedule = Schedule(minutes, steps)
     pool = ThreadPoolExecutor(1)
 
@@ -206,6 +213,7 @@ def train(
     coming = pool.submit(batch, run.step, schedule.decaying(0))
     while schedule.progress(run.step - first_step) < 1:
         here = run.step - first_step
+        tokenizer.requires_grad_(run.step >= settled)
         pixels = to_rgb(coming.result()).to(run.device)
         coming = pool.submit(batch, run.step + 1, schedule.decaying(here + 1))
         generator = torch.Generator().manual_seed(seed * 1_000_003 + run.step)
