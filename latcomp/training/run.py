@@ -185,8 +185,8 @@ class TrainingRun:
         """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder, or a finished model's weights.
 
         adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it fills the modules, and
-        the optimisers start anew. Returns the names of the modules that were filled. Raises `UsageError` when there is no checkpoint, or one
-        that does not fit and `adapt` is not given.
+        the optimisers start anew. Returns the names of the modules that were filled. Raises `UsageError` when there is no
+        checkpoint, or one that does not fit and `adapt` is not given.
         """
         candidates = [source] if source.is_file() else [source / "stable.pt", source / "state.pt"]
         found = next((path for path in candidates if path.is_file()), None)
