@@ -22,6 +22,7 @@ from latcomp.cli.bench_common import (
     quality_list,
     show,
 )
+from latcomp.cli.bench_length import length
 from latcomp.cli.bench_rd import rd
 from latcomp.cli.common import Device, Force, Quiet, finite_between
 
@@ -29,6 +30,7 @@ app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
 app.command("rd")(rd)
 app.command("allocators")(allocators)
 app.command("ablation")(ablation)
+app.command("length")(length)
 
 
 @app.command("summary")
