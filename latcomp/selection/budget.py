@@ -7,7 +7,7 @@ where it was changed.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,10 +21,12 @@ from latcomp.selection.threshold import (
     select_group,
 )
 
-REPLAYS = 10  # most replays of a search; three or four are usual
-SURPLUS = 0.02  # share of the budget above it at which the search ends: what is too much is taken back token by token
+REPLAYS = 8  # most replays of a search; two or three are usual
+SLACK = 0.05  # share of the budget by which a search may miss it: single tokens are kept or dropped to make up for it
+SAMPLE_SLACK = 0.02  # the same for the search on the sample
 SAMPLE = 8  # of so many positions the sample has one
-SAMPLE_LEAST = 512  # positions a sample has at least
+SAMPLE_LEAST = 256  # positions a sample has at least
+STRIDE = 4.0  # a step of the search divides or multiplies the threshold by no more
 
 
 def tokens_for(keep: float, groups: list[np.ndarray]) -> int:
@@ -44,22 +46,29 @@ def select_budget(
 ) -> tuple[list[Selection], float]:
     """Selections of a segment that keep exactly the budgeted number of tokens, and the threshold they came from.
 
-    groups: the segment's latents, each (C, T, h, w), the first one a key group; wishes: of each, whose `refine` is not looked at. The
-    threshold is searched for from above the budget; the few tokens too many are taken back where the difference was smallest.
+    groups: the segment's latents, each (C, T, h, w), the first one a key group; wishes: of each, whose `refine` is not looked at. Where no
+    threshold keeps just the budget, the tokens of the smallest difference are taken back, or those of the largest added.
     """
     budget = tokens_for(keep, groups)
     segment = _Segment(groups, rule, quantiser, wishes)
+    if budget == sum(g.shape[1] * g.shape[2] * g.shape[3] for g in groups):
+        return segment.replay(-1.0)[0], 0.0  # below every difference
     positions = groups[0].shape[2] * groups[0].shape[3]
-    start = float(np.abs(np.diff(groups[0], axis=1)).mean()) if groups[0].shape[1] > 1 else 0.0
+    threshold = float(np.abs(np.diff(groups[0], axis=1)).mean()) if groups[0].shape[1] > 1 else 0.0
     if positions >= 2 * SAMPLE_LEAST:
         places = np.arange(0, positions, min(SAMPLE, positions // SAMPLE_LEAST))
-        sample = segment.at(places)
-        _, _, low = _search(sample, round(budget * (1 + SURPLUS / 2) * len(places) / positions), start)
-        start = max(low, 0.0)
-    best, count, low = _search(segment, budget, start)
-    if count > budget:
-        best = _take_back(segment, best, count - budget)
-    return best, max(low, 0.0)
+        threshold = _search(segment.at(places), round(budget * len(places) / positions), threshold, SAMPLE_SLACK).threshold
+    found = _search(segment, budget, threshold, SLACK)
+    return _made_exact(segment, found.selections, budget - found.tokens), found.threshold
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """One replay: its threshold, the selections of the groups, and the tokens they keep."""
+
+    threshold: float
+    selections: list[Selection]
+    tokens: int
 
 
 class _Segment:
@@ -100,61 +109,80 @@ def _some(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.reshape(*values.shape[:-2], 1, -1)[..., places])
 
 
-def _search(segment: _Segment, budget: int, start: float) -> tuple[list[Selection], int, float]:
-    """(selections, their tokens, threshold) at the largest threshold found that keeps at least the budget; begins at `start`.
+def _search(segment: _Segment, budget: int, threshold: float, slack: float) -> _Replay:
+    """The replay that comes closest to the budget, from `threshold` on until one is within `slack` of it, a share.
 
-    Each replay's own differences say where the next threshold should lie, since they change little with it.
+    The first step follows the replay's own differences; they creep, since a lower threshold also means closer references, so later steps
+    follow the line through the last two replays.
     """
-    low, high = -1.0, math.inf  # -1 is below every difference: keeps all
-    best: list[Selection] | None = None
-    count, threshold = 0, start
-    for _ in range(REPLAYS):
-        found, kept = segment.replay(threshold)
-        if kept >= budget:
-            low, best, count = threshold, found, kept
+    best = last = _replayed(segment, threshold)
+    more = fewer = before = None  # the closest replays on both sides of the budget, and the one before the last
+    for _ in range(REPLAYS - 1):
+        if abs(best.tokens - budget) <= slack * budget:
+            break
+        if last.tokens > budget:
+            more = last
+        elif last.threshold > 0:
+            fewer = last
         else:
-            high = threshold
-        if budget <= kept <= budget + SURPLUS * budget or (best is not None and not _any_between(best, low, high)):
+            break  # threshold 0 keeps all that changes
+        if more is not None and fewer is not None and not _any_between(last.selections, more.threshold, fewer.threshold):
             break
-        following = _threshold_for(found, budget + round(SURPLUS / 2 * budget))
-        if not low < following < high:
-            following = (max(low, 0.0) + high) / 2 if math.isfinite(high) else 2 * max(low, 1e-6)
-        if following == threshold:
+        following = _following(last, before, more, fewer, budget)
+        if following == last.threshold:
             break
-        threshold = following
-    if best is None:
-        low = -1.0
-        best, count = segment.replay(low)
-    return best, count, low
+        before, last = last, _replayed(segment, following)
+        best = min(best, last, key=lambda replay: abs(replay.tokens - budget))
+    return best
+
+
+def _replayed(segment: _Segment, threshold: float) -> _Replay:
+    return _Replay(threshold, *segment.replay(threshold))
+
+
+def _following(last: _Replay, before: _Replay | None, more: _Replay | None, fewer: _Replay | None, budget: int) -> float:
+    """The threshold to try next, between those of `more` and `fewer` where both are known."""
+    if more is not None and fewer is not None:
+        share = (more.tokens - budget) / max(1, more.tokens - fewer.tokens)
+        return more.threshold + min(max(share, 0.1), 0.9) * (fewer.threshold - more.threshold)
+    guess = _threshold_for(last.selections, budget)
+    if before is not None and before.tokens != last.tokens:
+        slope = (last.threshold - before.threshold) / (last.tokens - before.tokens)
+        along = last.threshold + slope * (budget - last.tokens)
+        guess = min(guess, along) if last.tokens < budget else max(guess, along)
+    guess = min(max(guess, last.threshold / STRIDE), last.threshold * STRIDE or guess)
+    smallest = min((float(s.difference[s.difference > 0].min(initial=np.inf)) for s in last.selections), default=np.inf)
+    return 0.0 if guess < smallest else guess
 
 
 def _any_between(selections: list[Selection], low: float, high: float) -> bool:
     """Whether some difference lies between two thresholds: differences come in whole quantiser steps over the channels, up to rounding."""
-    margin = 1e-4 * high if math.isfinite(high) else 0.0
+    margin = 1e-4 * high
     return any(bool(((s.difference > low + margin) & (s.difference < high - margin)).any()) for s in selections)
 
 
 def _threshold_for(selections: list[Selection], tokens: int) -> float:
-    """The threshold above which the selections' differences would keep so many tokens; those of key latent frames are infinite."""
+    """The threshold above which the selections' differences would keep so many tokens, fewer than there are; a key's are infinite."""
     differences = np.concatenate([s.difference.ravel() for s in selections])
-    if tokens >= len(differences):
-        return -1.0
     place = len(differences) - tokens
     return float(np.partition(differences, place - 1)[place - 1])
 
 
-def _take_back(segment: _Segment, selections: list[Selection], surplus: int) -> list[Selection]:
-    """The selections without `surplus` kept tokens of the smallest difference."""
+def _made_exact(segment: _Segment, selections: list[Selection], missing: int) -> list[Selection]:
+    """The selections with `missing` more tokens, those of the largest difference, or without -`missing` of the smallest."""
+    if not missing:
+        return selections
     masks = np.concatenate([s.mask.ravel() for s in selections])
     differences = np.concatenate([s.difference.ravel() for s in selections])
-    candidates = np.where(masks & np.isfinite(differences), differences, np.inf)
-    dropped = np.zeros_like(masks)
-    dropped[np.argsort(candidates, kind="stable")[:surplus]] = True
+    free = masks & np.isfinite(differences) if missing < 0 else ~masks
+    order = np.argsort(np.where(free, differences if missing < 0 else -differences, np.inf), kind="stable")
+    changed = np.zeros_like(masks)
+    changed[order[: abs(missing)]] = True
     grid = selections[0].mask.shape[1:]
-    by_frame = dropped.reshape(-1, grid[0] * grid[1])
+    by_frame = changed.reshape(-1, grid[0] * grid[1])
     places = np.flatnonzero(by_frame.any(0))
     lengths = [len(s.mask) for s in selections]
-    forced = np.split((masks & ~dropped).reshape(by_frame.shape)[:, None, places], np.cumsum(lengths)[:-1])
+    forced = np.split((masks ^ changed).reshape(by_frame.shape)[:, None, places], np.cumsum(lengths)[:-1])
     again, _ = segment.at(places).replay(0.0, forced)
     return [_with(whole, part, places) for whole, part in zip(selections, again, strict=True)]
 
