@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latcomp.container.prior import Prior
 from latcomp.errors import UnsupportedFileError, UsageError
 
 if TYPE_CHECKING:
+    from latcomp.container.prior import Prior
     from latcomp.inpaint.model import Lit
     from latcomp.tokenizer.model import Tokenizer
 
@@ -66,13 +66,18 @@ def _folders() -> list[Path]:
     return sorted(p for p in base.iterdir() if (p / CONFIG).is_file() and (p / WEIGHTS).is_file())
 
 
+def tokenizers_at_hand() -> list[str]:
+    """Names of the shipped tokenizers, in order; reads their configurations alone and imports no numpy."""
+    return [folder.name for folder in _folders() if _kind(folder) == "tokenizer"]
+
+
 def find_tokenizer(name_or_path: str | Path | None) -> Path:
     """The folder of a tokenizer by name or path; None is the default one. Raises `UsageError` when it is not at hand."""
     wanted = str(name_or_path or DEFAULT_TOKENIZER)
     for folder in (weights_folder() / wanted, Path(wanted)):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return folder
-    names = ", ".join(f.name for f in _folders() if _kind(f) == "tokenizer")
+    names = ", ".join(tokenizers_at_hand())
     raise UsageError(f"tokenizer {wanted!r} is not at hand: choose {names or 'a folder with config.json and model.safetensors'}")
 
 
@@ -140,6 +145,8 @@ def load_prior(folder: Path) -> Prior:
     """The prior of a folder; needs no torch. Raises `UsageError` when the files do not fit together."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
+
+    from latcomp.container.prior import Prior
 
     try:
         return Prior(load_file(folder / WEIGHTS), sha256_of(folder / WEIGHTS), _config(folder)["name"])
