@@ -15,7 +15,6 @@ import pytest
 from safetensors.numpy import load, save
 
 from latcomp.container import AudioChunk, Group, Prior, Reader, check
-from tests.container import reference_decoder
 from tests.container.make import groups, in_units, prior_arrays, sized, under, written
 
 FOLDER = Path(__file__).parent / "golden"
@@ -63,18 +62,6 @@ def test_golden_files(name: str) -> None:
     assert digest(path) == wanted
     with path.open("rb") as file:
         assert check(file, find_prior=find_prior) == []
-
-
-@pytest.mark.parametrize("name", ["version-1-prior", "version-1-prior-zstd"])
-def test_golden_files_by_the_second_decoder(name: str) -> None:
-    """The decoder made from FORMAT.md reads the files with a prior, and the prior's own file, as the program does."""
-    path = FOLDER / f"{name}.lat"
-    with path.open("rb") as file:
-        wanted = [item for item in Reader(file, find_prior=find_prior) if isinstance(item, Group)]
-    found = reference_decoder.read_under_prior(path.read_bytes(), PRIOR.read_bytes())
-    for group, (_, _, mask, tokens, octaves) in zip(wanted, found, strict=True):
-        assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
-        assert tokens == group.tokens.tolist() and octaves == group.octaves.tolist()
 
 
 def golden(name: str) -> bytes:

@@ -1,0 +1,157 @@
+"""The second decoder over whole files, also made from FORMAT.md alone: chunks, checksums, times, audio, and files without a prior."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import zstandard
+
+from tests.container.reference_decoder import (
+    Cursor,
+    decode_mask,
+    decode_repeats,
+    decode_tokens,
+    groups,
+    plain_mask,
+)
+
+Grid = list[list[int]]
+
+
+class Plain(NamedTuple):
+    """One group of a file without a prior; tokens are symbols, or the bits of float32 latents."""
+
+    mask_coding: int
+    token_layout: int
+    mask: list[Grid]
+    tokens: list[list[int]]
+
+
+class Pieces(NamedTuple):
+    """A file's header and chunks, every checksum right."""
+
+    header: dict[str, Any]
+    chunks: list[tuple[int, str, bytes]]
+    """(offset, type, payload)"""
+
+
+def pieces(data: bytes) -> Pieces:
+    """Sections 2 and 4."""
+    magic, version, length = struct.unpack_from("<8sHI", data)
+    assert (magic, version) == (bytes.fromhex("894C41540D0A1A0A"), 1)
+    place = 14 + length
+    assert struct.unpack_from("<I", data, place)[0] == zlib.crc32(data[:place])
+    header, place = json.loads(zstandard.decompress(data[14:place])), place + 4
+    chunks = []
+    while place < len(data):
+        kind, size = struct.unpack_from("<4sI", data, place)
+        assert struct.unpack_from("<I", data, place + 8 + size)[0] == zlib.crc32(data[place : place + 8 + size])
+        chunks.append((place, kind.decode(), data[place + 8 : place + 8 + size]))
+        place += 12 + size
+    return Pieces(header, chunks)
+
+
+def end_and_index(data: bytes) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """((groups, frames, audio packets, offset of the index), [(group, first frame, first pts, offset)]) from the last 32 bytes on."""
+    end = struct.unpack_from("<IIIQ", data, len(data) - 32 + 8)
+    at = end[3] + 8
+    size = struct.unpack_from("<I", data, end[3] + 4)[0]
+    (count,) = struct.unpack_from("<I", data, at)
+    return end, list(struct.iter_unpack("<IIqQ", zstandard.decompress(data[at + 4 : at + size])))[:count]
+
+
+def signed(cursor: Cursor) -> int:
+    """A signed varint."""
+    number = cursor.varint()
+    return -(number + 1) // 2 if number % 2 else number // 2
+
+
+def times(payload: bytes) -> list[int]:
+    """Section 4.1: presentation times of a group's frames."""
+    (first,), (count,), (length,) = (struct.unpack_from(f"<{kind}", payload, at) for kind, at in (("q", 8), ("H", 16), ("H", 26)))
+    cursor = Cursor(payload[33 : 33 + length])
+    if count == 1:
+        return [first]
+    span = signed(cursor)
+    line = [first + (2 * i * span + count - 1) // (2 * (count - 1)) for i in range(count)]
+    distances: list[int] = []
+    while cursor.at < length:
+        run = cursor.varint()
+        distances += [signed(cursor)] * run
+    assert len(distances) in (0, count)
+    return [place + distance for place, distance in zip(line, distances or [0] * count, strict=True)]
+
+
+def audio(payload: bytes) -> Iterator[tuple[int | None, int | None, int, int, bytes]]:
+    """Section 4.2: (pts, dts, duration, flags, bytes) of every packet."""
+    count = struct.unpack_from("<I", payload, 1)[0]
+    cursor, last, found = Cursor(payload[5:]), 0, []
+    for _ in range(count):
+        there = cursor.varint()
+        pts = last = last + signed(cursor) if there & 1 else last
+        dts = last + signed(cursor) if there & 2 else None
+        found.append((pts if there & 1 else None, dts, signed(cursor), cursor.varint(), cursor.varint()))
+    at = 5 + cursor.at
+    for pts, dts, duration, flags, size in found:
+        yield pts, dts, duration, flags, payload[at : at + size]
+        at += size
+    assert at == len(payload)
+
+
+def read_plain(data: bytes) -> list[Plain]:
+    """Every group of an intact file without a prior: sections 6 and 8."""
+    header = pieces(data).header
+    channels, spatial = header["tokenizer"]["channels"], header["tokenizer"]["spatial"]
+    rows, columns = (-(-header[side] // spatial) for side in ("height", "width"))
+    history: list[Any] = []
+    last: dict[tuple[int, int], list[int]] = {}
+    model: dict[str, Any] = {}
+    found = []
+    for head, mask_bytes, token_bytes in groups(data):
+        key, coding, layout, steps = bool(head["flags"] & 1), head["mask_coding"], head["token_layout"], head["latent_frames"]
+        if key:
+            empty = [[0] * columns for _ in range(rows)]
+            history = [empty, empty]
+            last = {(y, x): [0] * channels for y in range(rows) for x in range(columns)}
+        if coding == 3:
+            mask = decode_mask(mask_bytes, steps, rows, columns, key, history)
+        else:
+            stored = plain_mask(coding, mask_bytes, steps - key, rows, columns) if coding else [[[1] * columns] * rows] * (steps - key)
+            history = [*stored[::-1], *history][:2]
+            mask = [*[[[1] * columns] * rows] * key, *stored]
+        if layout == 1 and token_bytes:
+            tokens = decode_tokens(token_bytes, mask, channels, key, last, model)
+        elif layout == 2 and token_bytes:
+            tokens = decode_repeats(token_bytes, mask, channels, key, last, model)
+        else:
+            tokens = _by_channel(layout, token_bytes, mask, channels, last)
+        assert len(tokens) == head["tokens_kept"]
+        found.append(Plain(coding, layout, mask, tokens))
+    return found
+
+
+def _by_channel(layout: int, data: bytes, mask: list[Grid], channels: int, last: dict[tuple[int, int], list[int]]) -> list[list[int]]:
+    """Layouts 0, 16 and 17; `last` moves on."""
+    places = [(y, x) for frame in mask for y, row in enumerate(frame) for x, bit in enumerate(row) if bit]
+    if not places:
+        return []
+    content, count = zstandard.decompress(data), len(places)
+    width = len(content) // (count * channels)
+    assert len(content) == width * count * channels and width in ((1, 2) if layout == 0 else (4,))
+    tokens = []
+    for row, place in enumerate(places):
+        token = []
+        for c in range(channels):
+            number = sum(content[(c * width + part) * count + row] << 8 * part for part in range(width))
+            if layout == 0:
+                number -= (number >> 8 * width - 1) << 8 * width
+            elif layout == 17:
+                number ^= last[place][c]
+            token.append(number)
+        tokens.append(token)
+        last[place] = token
+    return tokens
