@@ -20,3 +20,5 @@ class BatchSettings:
     device: str = "auto"
     force: bool = False
     """Replace intact .lat files that were made with other settings."""
+    deinterlace: bool | None = None
+    """Make progressive frames of interlaced ones (True) or keep them woven (False); None refuses interlaced videos."""

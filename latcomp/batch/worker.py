@@ -66,7 +66,9 @@ class Worker:
         self, task: Task, on_frames: OnFrames | None, on_temporary: OnTemporary | None
     ) -> tuple[str, dict[str, Any], tuple[str, ...]]:
         """(status, figures, notes) of a file that went well."""
-        with open_video(task.source, audio=self.settings.audio, max_pixels=self._max_pixels) as reader:
+        with open_video(
+            task.source, audio=self.settings.audio, max_pixels=self._max_pixels, deinterlace=self.settings.deinterlace
+        ) as reader:
             expected = self.encoder.header(reader)
             limits = Limits(max_pixels=self._max_pixels)
             found = look_at(task.target, expected, task.source, limits, self._find_prior)

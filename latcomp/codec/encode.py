@@ -195,20 +195,23 @@ def _audio_chunks(packets: dict[int, list[AudioPacketBytes]]) -> Iterator[AudioC
 def encode(
     source: str | Path | BinaryIO, target: Target, *, tokenizer: str | Path | None = None, start_seconds: float | None = None,
     duration_seconds: float | None = None, audio: bool = True, device: str = "auto", force: bool = False,
-    max_pixels: int = DEFAULT_MAX_PIXELS, progress: ProgressCallback | None = None, **settings: Any,
+    max_pixels: int = DEFAULT_MAX_PIXELS, deinterlace: bool | None = None, progress: ProgressCallback | None = None,
+    **settings: Any,
 ) -> EncodeResult:  # fmt: skip
     """Encode a video into a .lat file.
 
     source, target: paths or binary file objects; the target is written forward only. settings: fields of `EncodeSettings`
     (quality, threshold, keep, target_bpp, min_psnr, reference, coding, lossless). A target path appears only when it is complete; an
-    existing one is refused unless `force`. Raises the named errors of `latcomp.errors`.
+    existing one is refused unless `force`. deinterlace: whether each interlaced frame becomes a progressive one (True) or keeps the lines
+    of its fields woven (False); None refuses interlaced video. Raises the named errors of `latcomp.errors`.
     """
     chosen = EncodeSettings(**settings)
     began = time.monotonic()
     with ExitStack() as stack:
         reader = stack.enter_context(
             open_video(
-                source, start_seconds=start_seconds, duration_seconds=duration_seconds, audio=audio, max_pixels=max_pixels
+                source, start_seconds=start_seconds, duration_seconds=duration_seconds, audio=audio, max_pixels=max_pixels,
+                deinterlace=deinterlace,
             )
         )
         encoder = Encoder(chosen, tokenizer, device)

@@ -14,9 +14,19 @@ from av.container import InputContainer
 from latcomp.errors import LimitError, NotAVideoError, UsageError
 from latcomp.video import audio as audio_copy
 from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
+from latcomp.video.deinterlace import Deinterlacer
 from latcomp.video.info import AudioInfo, AudioPacket, Frame, VideoInfo
 from latcomp.video.source import Source
-from latcomp.video.streams import average_rate, duration_of, first_moving, notes_on, reason_of, time_base_of
+from latcomp.video.streams import (
+    average_rate,
+    duration_of,
+    first_moving,
+    is_mirrored,
+    left_out,
+    notes_on,
+    reason_of,
+    time_base_of,
+)
 
 DEFAULT_MAX_PIXELS = 8192 * 8192
 
@@ -36,17 +46,19 @@ def open_video(
     duration_seconds: float | None = None,
     audio: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    deinterlace: bool | None = False,
 ) -> "VideoReader":
     """Return a reader of `source`, its first frame already decoded: what opens can be read.
 
     `start_seconds` and `duration_seconds` select the frames with start <= t < start + duration, t counted from the first
     frame; a stretch that does not begin at 0 is moved so that its first frame has time 0, audio with it. Without a start
-    all times stay as they are in the file.
+    all times stay as they are in the file. `deinterlace`: True makes one progressive frame of each interlaced one, False
+    keeps their lines woven, None refuses a video whose first frame is interlaced.
 
-    Raises NotAVideoError (missing, no video, no frames, damaged), LimitError (more than `max_pixels` pixels a frame),
-    UsageError (a negative start, a duration that is not positive).
+    Raises NotAVideoError (missing, no video, no frames, damaged, interlaced), LimitError (more than `max_pixels` pixels a
+    frame), UsageError (a negative start, a duration that is not positive).
     """
-    return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels)
+    return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace)
 
 
 class VideoReader:
@@ -62,6 +74,7 @@ class VideoReader:
         duration_seconds: float | None = None,
         audio: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        deinterlace: bool | None = False,
     ) -> None:
         if start_seconds is not None and not 0 <= start_seconds < math.inf:
             raise UsageError(f"--start must be 0 or more seconds, not {start_seconds}")
@@ -75,6 +88,9 @@ class VideoReader:
         self._end = None if duration_seconds is None else self._start + _decimal(duration_seconds)
         self._want_audio = audio
         self._max_pixels = max_pixels
+        self._deinterlace = deinterlace
+        self._deinterlacer = Deinterlacer() if deinterlace else None
+        self._interlaced = False  # whether a frame was met that is
         self._audio: list[AudioInfo] = []
         self._audio_index: dict[int, int] = {}  # index of a stream in the file -> index in info.audio
         self._audio_done: set[int] = set()
@@ -128,6 +144,7 @@ class VideoReader:
         self._check_size(context.width, context.height)
         if self._want_audio:
             self._describe_audio()
+        self.notes.extend(left_out(self._opened, self._stream))
         start_time = self._stream.start_time
         self._origin = start_time  # pts that counts as time 0 of a stretch; None until the first frame says it
         if self._start > 0 and self._source.seekable:
@@ -221,6 +238,9 @@ class VideoReader:
                     shift = Fraction(pts * self._time_base)
             elif (item.width, item.height) != (self.info.width, self.info.height):
                 self._note_once("the frame size changes on the way; all frames are scaled to the first one's")
+            if item.interlaced_frame and not self._interlaced:
+                self._interlaced = True
+                self._note_once("some frames are interlaced; they are kept woven as they are, unless --deinterlace is given")
             self.frames_read += 1
             yield Frame(to_rgb(item), pts - int(shift / self._time_base))
             while waiting:
@@ -241,8 +261,10 @@ class VideoReader:
                         yield packet
                 elif not self._video_done:
                     yield from self._decode_packet(packet)
+            yield from self._rest()
         except av.FFmpegError as error:
-            yield from self._stream.decode(None)  # frames that were whole, still inside the decoder
+            yield from self._progressive(self._stream.decode(None))  # frames that were whole, still inside the decoder
+            yield from self._rest()
             raise NotAVideoError(self._damage(reason_of(error))) from error
         declared = self._stream.frames
         if self._source.cut_off and not self._video_done and (declared == 0 or self._decoded < declared):
@@ -257,7 +279,19 @@ class VideoReader:
                 return []
             raise NotAVideoError(self._damage(reason_of(error))) from error
         self._decoded += len(frames)
-        return frames
+        return self._progressive(frames)
+
+    def _progressive(self, frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+        """Return `frames`, or what the deinterlacer has ready when it was given them."""
+        if self._deinterlacer is None:
+            return frames
+        if any(frame.interlaced_frame for frame in frames):
+            self._note_once("the video is interlaced; each frame is deinterlaced")
+        return [ready for frame in frames for ready in self._deinterlacer.push(frame)]
+
+    def _rest(self) -> list[av.VideoFrame]:
+        """Return the frames that the deinterlacer still holds."""
+        return [] if self._deinterlacer is None else self._deinterlacer.flush()
 
     def _mended_pts(self, frame: av.VideoFrame) -> int:
         """Return the pts of `frame`, or the least that makes sense where it is missing or does not increase."""
@@ -310,8 +344,17 @@ class VideoReader:
     def _describe(self, frame: av.VideoFrame) -> VideoInfo:
         """Return the VideoInfo, from the stream and its first wanted frame."""
         self._check_size(frame.width, frame.height)
+        if frame.interlaced_frame:
+            self._interlaced = True
+            if self._deinterlace is None:
+                raise NotAVideoError(
+                    f"{self._source.label}: is interlaced; --deinterlace makes whole frames of it, --no-deinterlace keeps "
+                    "the lines of its fields woven"
+                )
         tags = frame_tags(frame, self._stream.codec_context)
         self.notes.extend(notes_on(frame, tags))
+        if is_mirrored(frame):
+            self.notes.append("a player mirrors this video; only its rotation is kept")
         rate = average_rate(self._stream)
         whole = duration_of(self._opened, self._stream)
         duration = whole

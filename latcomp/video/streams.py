@@ -1,12 +1,16 @@
 """What a file says about its streams before and beside decoding: which one is the video, its rate, its duration, its oddities."""
 
+import struct
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from latcomp.errors import NotAVideoError
@@ -31,6 +35,32 @@ def first_moving(container: InputContainer, label: str) -> VideoStream:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     raise NotAVideoError(f"{label}: has only audio (the picture in it is its cover)")
+
+
+def left_out(container: InputContainer, video: VideoStream) -> Iterator[str]:
+    """Yield one line that counts the streams which are not read: all but `video` and audio; nothing when there are none."""
+    counts = Counter(
+        _kind_of(stream) for stream in container.streams if stream.index != video.index and stream.type != "audio"
+    )
+    if counts:
+        parts = [f"{count} {kind} stream{'' if count == 1 else 's'}" for kind, count in counts.items()]
+        yield f"left out: {', '.join(parts)}"
+
+
+def _kind_of(stream: Stream) -> str:
+    if stream.type == "video":
+        return "cover picture" if stream.disposition & Disposition.attached_pic else "further video"
+    return str(stream.type)  # subtitle, data, attachment
+
+
+def is_mirrored(frame: av.VideoFrame) -> bool:
+    """Tell whether the display matrix of `frame` turns the picture over, which no angle can say."""
+    side_data: Any = frame.side_data  # its stub names other keys than it has
+    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
+    if matrix is None:
+        return False
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    return bool(a * d - b * c < 0)
 
 
 def average_rate(stream: VideoStream) -> Fraction | None:
