@@ -23,13 +23,10 @@ import numpy as np
 from rich.console import Console
 
 import latcomp
-from latcomp.codec import decode_frames
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "latcomp" / "bench" / "results"
 SECONDS = 2.0  # of each clip that are encoded here
-SHOWN_WIDTH = 426  # pixels of a shown frame
-TINT = np.array([255, 96, 0], np.float32)
 METHODS = {
     "latcomp": "latcomp: temporal L1 difference", "elastictok-cv": "ElasticTok-CV: search by decoding",
     "infotok": "InfoTok: pixel error of a full decode", "uniform": "uniform", "random": "random",
@@ -44,27 +41,17 @@ class Encoded:
     keep_ratio: float
     by_latent_frame: np.ndarray
     """(T,) share of kept tokens."""
-    shown: np.ndarray
-    """(H, W, 3) uint8: a decoded frame with its keep mask laid over."""
-
-
-def tinted(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The frame (H, W, 3) with kept positions of its mask (h, w) tinted, dropped ones in grey."""
-    cells = np.kron(mask, np.ones((8, 8), bool))[: frame.shape[0], : frame.shape[1], None]
-    grey = frame.astype(np.float32).mean(2, keepdims=True)
-    return np.where(cells, 0.6 * frame + 0.4 * TINT, 0.75 * grey + 0.25 * 255 * (grey > 255)).clip(0, 255).astype(np.uint8)
+    often: np.ndarray
+    """(h, w) share of the latent frames but the first in which a position's token was kept."""
 
 
 def encoded(path: Path) -> Encoded:
-    """Encode the beginning of a clip and show the frame in the middle of it."""
+    """Encode the beginning of a clip."""
     file = io.BytesIO()
     stats = latcomp.encode(path, file, audio=False, duration_seconds=SECONDS).stats
     with latcomp.open(io.BytesIO(file.getvalue())) as lat:
         mask = lat.mask
-    middle = len(mask) // 2
-    frames = [frame.pixels for frame in decode_frames(io.BytesIO(file.getvalue()))]
-    shown = tinted(frames[4 * middle], mask[middle])
-    return Encoded(path.stem, float(stats["keep_ratio"]), mask.mean((1, 2)), shown)
+    return Encoded(path.stem, float(stats["keep_ratio"]), mask.mean((1, 2)), mask[1:].mean(0))
 
 
 def plot_keep(fill: dict[str, Any], out: Path) -> None:
@@ -103,18 +90,19 @@ def plot_histogram(clips: list[Encoded], groups: dict[str, list[str]], out: Path
     plt.close(figure)
 
 
-def plot_frames(clips: list[Encoded], out: Path) -> None:
-    """Decoded frames with the keep mask laid over, two a row."""
-    rows = -(-len(clips) // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(8, 2.45 * rows), squeeze=False)
+def plot_maps(clips: list[Encoded], out: Path) -> None:
+    """How often each position is kept, a map a clip, three a row."""
+    rows = -(-len(clips) // 3)
+    figure, axes = plt.subplots(rows, 3, figsize=(9, 2 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
+    picture = None
     for axis, clip in zip(axes.flat, clips, strict=False):
-        step = max(1, clip.shown.shape[1] // SHOWN_WIDTH)
-        axis.imshow(clip.shown[::step, ::step])
-        axis.set_title(f"{clip.name}: {clip.keep_ratio:.0%} kept", fontsize=9)
+        picture = axis.imshow(clip.often, cmap="inferno", vmin=0, vmax=1)
+        axis.set_title(f"{clip.name}: {clip.keep_ratio:.0%} kept", fontsize=8)
     figure.tight_layout()
-    figure.savefig(out, dpi=100, pil_kwargs={"quality": 85})
+    figure.colorbar(picture, ax=axes, shrink=0.5, label="share of latent frames in which a position is kept")
+    figure.savefig(out, dpi=100)
     plt.close(figure)
 
 
@@ -158,7 +146,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     plot_keep(fill, folder / "keep-psnr.png")
     plot_histogram(clips, groups, folder / "keep-histogram.png")
-    plot_frames(clips, folder / "keep-masks.jpg")
+    plot_maps(clips, folder / "keep-maps.png")
     page = f"""# Results
 
 Made by `python examples/make_results.py CLIP...` out of the files in `latcomp/bench/results` and the {len(clips)} clips they were
@@ -166,10 +154,13 @@ measured on, none of which was trained on; fills were measured on their first 64
 
 ## Which tokens are kept
 
-One decoded frame of the first {SECONDS:g} seconds of every clip at the default quality; positions whose token is kept are tinted,
-dropped ones are grey.
+Frames of the example, with the keep mask laid over (`python examples/render_heatmap.py`):
 
-![Frames with their keep masks](results/keep-masks.jpg)
+![Frames, keep masks, decoded frames](heatmap.jpg)
+
+How often the tokens of each position are kept in the first {SECONDS:g} seconds of every clip, at the default quality:
+
+![Maps of kept tokens](results/keep-maps.png)
 
 How much is kept follows the content:
 
