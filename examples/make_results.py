@@ -96,12 +96,11 @@ def plot_maps(clips: list[Encoded], out: Path) -> None:
     figure, axes = plt.subplots(rows, 3, figsize=(9, 2 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
-    picture = None
     for axis, clip in zip(axes.flat, clips, strict=False):
-        picture = axis.imshow(clip.often, cmap="inferno", vmin=0, vmax=1)
+        axis.imshow(clip.often, cmap="inferno", vmin=0, vmax=1)
         axis.set_title(f"{clip.name}: {clip.keep_ratio:.0%} kept", fontsize=8)
     figure.tight_layout()
-    figure.colorbar(picture, ax=axes, shrink=0.5, label="share of latent frames in which a position is kept")
+    figure.colorbar(plt.cm.ScalarMappable(plt.Normalize(0, 1), "inferno"), ax=axes, shrink=0.5, label="share of latent frames in which a position is kept")
     figure.savefig(out, dpi=100)
     plt.close(figure)
 
