@@ -1,7 +1,9 @@
 """Files that appear under their name only when they are complete."""
 
 import contextlib
+import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -13,6 +15,7 @@ from types import FrameType
 
 from latcomp.errors import OutputError
 
+_NAME_BYTES = 255  # most that file systems take
 _ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -21,8 +24,9 @@ def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to; it takes that name when the block ends well, else it is removed.
 
     It is removed on any exception, on Ctrl-C and on SIGTERM or SIGHUP; what stood at `path` stays until the end. The
-    temporary name keeps the suffix. A device or pipe (`/dev/null`) is yielded as it is. Raises OutputError when `path`
-    exists and `force` is not given, is a directory, or cannot be written.
+    temporary name is `.NAME.XXXXXXXX.part.SUFFIX`; one that a killed run left for the same `path` is removed first. A
+    device or pipe (`/dev/null`) is yielded as it is. Raises OutputError when `path` exists and `force` is not given, is a
+    directory, or cannot be written.
     """
     given, target = Path(path), Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
     with _os_errors(given):
@@ -35,11 +39,15 @@ def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
     _refuse_overwriting(given, mode is not None, force)
     if not target.parent.is_dir():
         raise OutputError(f"{given}: the directory {given.parent} does not exist")
-    temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}.part{target.suffix}")
+    temporary, lock = target, -1
     with _signals_raise():
         try:
             with _os_errors(given):
-                os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+                _remove_left(target)
+                front, back = _parts(target)
+                while lock < 0:
+                    temporary = target.with_name(f"{front}{secrets.token_hex(4)}{back}")
+                    lock = _create(temporary)
             yield temporary
             with _os_errors(given):
                 _refuse_overwriting(given, _mode(target) is not None, force)  # it may have appeared meanwhile
@@ -48,9 +56,13 @@ def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
                 _sync(temporary)
                 temporary.replace(target)
         except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            with _signals_wait(), contextlib.suppress(OSError):
+                if temporary != target:
+                    temporary.unlink(missing_ok=True)
             raise
+        finally:
+            if lock >= 0:
+                os.close(lock)
     with contextlib.suppress(OSError):
         _sync(target.parent)  # the name, too, is to survive a power cut
 
@@ -61,6 +73,43 @@ def same_file(first: str | Path, second: str | Path) -> bool:
         return Path(first).samefile(second)
     except OSError:
         return False
+
+
+def _parts(target: Path) -> tuple[str, str]:
+    """What stands before and behind the eight hexadecimal digits of a temporary name.
+
+    Hidden, so that no batch takes it for a video; with the suffix, as FFmpeg goes by it; the rest is cut to what fits.
+    """
+    back = f".part{target.suffix}"
+    room = max(1, _NAME_BYTES - len(os.fsencode(back)) - len("..") - 8)
+    return f".{os.fsencode(target.stem)[:room].decode(errors='ignore')}.", back
+
+
+def _create(temporary: Path) -> int:
+    """A descriptor that locks a new file while its writer lives; -1 when somebody took the file away before it was locked."""
+    lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    with contextlib.suppress(OSError):  # some network file systems have no locks: there nothing is removed either
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if os.fstat(lock).st_nlink:
+        return lock
+    os.close(lock)
+    return -1
+
+
+def _remove_left(target: Path) -> None:
+    """Remove the temporary files of runs that were killed over the same target: those that no living process has locked."""
+    front, back = _parts(target)
+    name = re.compile(f"{re.escape(front)}[0-9a-f]{{8}}{re.escape(back)}")
+    with os.scandir(target.parent) as entries:
+        left = [entry.path for entry in entries if name.fullmatch(entry.name)]
+    for path in left:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                Path(path).unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _mode(path: Path) -> int | None:
@@ -89,6 +138,17 @@ def _os_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold back signals that would raise inside: an impatient second Ctrl-C must not keep a file from being removed."""
+    held = {signal.SIGINT, *_ENDING_SIGNALS}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -147,3 +147,47 @@ def test_same_file_sees_through_names(tmp_path: Path) -> None:
     assert same_file(str(tmp_path / "a"), f"{tmp_path}/./a")
     assert not same_file(tmp_path / "a", tmp_path / "b")
     assert not same_file(tmp_path / "a", tmp_path / "none")
+
+
+def _killed_run(target: Path) -> Path:
+    """The temporary file that a run killed over `target` left."""
+    script = (
+        "import sys, os, signal\nfrom latcomp.files import output_file\n"
+        "with output_file(sys.argv[1], force=True) as t:\n t.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", script, str(target)], env={**os.environ, "PYTHONPATH": root}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = (path for path in target.parent.iterdir() if ".part" in path.name)
+    return left
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    """Only for the same target, and only what no living process writes."""
+    target = tmp_path / "[a]+#.lat"
+    target.write_bytes(b"old")
+    left = _killed_run(target)
+    assert left.name.startswith(".") and target.read_bytes() == b"old"
+    names = (".[a]+#.part.lat", ".[a]+#.0123456.part.lat", ".b.01234567.part.lat", ".[a]+#.01234567.part.mp4")
+    others = [tmp_path / name for name in names]
+    for other in others:
+        other.touch()
+    with output_file(tmp_path / "b.mp4"):
+        assert left.exists()
+    with output_file(target, force=True) as living:
+        assert not left.exists()
+        with output_file(target, force=True) as second:
+            assert living.exists() and living != second
+            second.write_bytes(b"second")
+        living.write_bytes(b"first")
+    assert target.read_bytes() == b"first"
+    assert sorted(tmp_path.iterdir()) == sorted([*others, target, tmp_path / "b.mp4"])
+
+
+@pytest.mark.parametrize("stem", ["a" * 251, "\u6d77" * 83])
+def test_names_as_long_as_they_may_be(tmp_path: Path, stem: str) -> None:
+    """The temporary name must not be longer than a file system takes where the final one is not."""
+    target = tmp_path / f"{stem}.lat"
+    with output_file(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
