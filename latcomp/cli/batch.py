@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latcomp.cli.batch_display import Board, print_summary
-from latcomp.cli.common import Device, MaxPixels, Quiet, note, notes, print_json
+from latcomp.cli.choices import ENGINES, completes, one_of
+from latcomp.cli.commands import OUTPUT
+from latcomp.cli.common import Device, MaxPixels, NoAudio, Quiet, note, notes, print_json
 from latcomp.cli.encode_options import (
     Coding,
+    Deinterlace,
     Keep,
     Lossless,
     MinPsnr,
-    NoAudio,
     Quality,
     Reference,
     TargetBpp,
@@ -23,7 +25,8 @@ from latcomp.cli.encode_options import (
     chosen_settings,
 )
 from latcomp.cli.exit_codes import exit_code
-from latcomp.errors import UsageError
+
+WHERE = "How many at a time, and where"
 
 if TYPE_CHECKING:
     from latcomp.batch import Event, Outcome
@@ -32,32 +35,47 @@ if TYPE_CHECKING:
 def batch(
     source: Annotated[Path, typer.Argument(metavar="SRC_DIR", help="The folder of videos; folders inside it are searched as well.")],
     target: Annotated[Path, typer.Argument(metavar="DST_DIR", help="The folder for the .lat files; it gets the same folders inside.")],
-    jobs: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Encode this many files at a time, each in a process.")] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1, max=1024, metavar="N", rich_help_panel=WHERE, show_default=False,
+            help="Encode this many files at a time, each in a process: 1 unless given. One for 2 to 4 processor cores is usual.",
+        ),
+    ] = 1,
     engine: Annotated[
         str,
-        typer.Option(metavar="local|ray", help="Where: on this machine, or on a Ray cluster, which needs the extra ray."),
+        typer.Option(
+            callback=one_of(ENGINES), autocompletion=completes(ENGINES), metavar="local|ray", rich_help_panel=WHERE, show_default=False,
+            help="Where: on this machine (default), or on a Ray cluster, which needs pip install 'latcomp\\[ray]'.",
+        ),
     ] = "local",
-    keep_suffix: Annotated[
-        bool,
-        typer.Option("--keep-suffix", help="Make a.mp4.lat of a.mp4, not a.lat: for folders that have a.mkv as well."),
-    ] = False,
     quality: Quality = None,
-    threshold: Threshold = None,
-    keep: Keep = None,
     target_bpp: TargetBpp = None,
     min_psnr: MinPsnr = None,
-    lossless: Lossless = False,
+    threshold: Threshold = None,
+    keep: Keep = None,
     reference: Reference = "kept",
     coding: Coding = "context",
+    lossless: Lossless = False,
     tokenizer: TokenizerChoice = None,
     no_audio: NoAudio = False,
-    max_pixels: MaxPixels = None,
-    device: Device = "auto",
+    deinterlace: Deinterlace = None,
+    keep_suffix: Annotated[
+        bool,
+        typer.Option(
+            "--keep-suffix", rich_help_panel=OUTPUT, help="Make a.mp4.lat of a.mp4, not a.lat: for folders that have a.mkv as well."
+        ),
+    ] = False,
     force: Annotated[
-        bool, typer.Option("-f", "--force", help="Replace intact .lat files that were made with other settings.")
+        bool,
+        typer.Option("-f", "--force", rich_help_panel=OUTPUT, help="Replace intact .lat files that were made with other settings."),
     ] = False,
     quiet: Quiet = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a file on standard output, each on a line.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print a line of JSON on standard output as each file ends.")
+    ] = False,
+    device: Device = "auto",
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Encode a folder of videos into a folder of .lat files.
 
@@ -69,10 +87,8 @@ def batch(
         reference=reference, coding=coding,
     )  # fmt: skip
 
-    from latcomp.batch import ENGINES, FAILED, BatchSettings, Outcome, Step, Task, make_plan, run_batch
+    from latcomp.batch import FAILED, BatchSettings, Outcome, Step, Task, make_plan, run_batch
 
-    if engine not in ENGINES:
-        raise UsageError(f"--engine {engine!r} is not known: choose {' or '.join(ENGINES)}")
     plan = make_plan(source, target, keep_suffix)
     notes(plan.notes, quiet)
     outcomes: list[Outcome] = []
@@ -91,7 +107,7 @@ def batch(
 
         for folder, error in plan.unreadable:
             watch(Outcome(Task(-1, str(folder), folder, target), FAILED, error))
-        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force)
+        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace)
         run_batch(plan.tasks, chosen, jobs, engine, watch)
     if not quiet:
         print_summary(outcomes, board.seconds)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from latcomp.cli.choices import DEVICES, FILLS, completes, did_you_mean, one_of
+from latcomp.cli.commands import DEVICE, OUTPUT, PART, QUALITY
 from latcomp.errors import DamagedFileError, OutputError, UsageError
 from latcomp.files import same_file
 
@@ -54,57 +56,57 @@ def finite_between(
 
 def _device_name(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
-        raise typer.BadParameter(f"{value!r} is not a device: choose auto, cpu, cuda or cuda:N")
-    return value
-
-
-def _fill_name(value: str) -> str:
-    if value not in ("auto", "lit", "hold"):
-        raise typer.BadParameter(f"{value!r} is not a fill: choose auto, lit or hold")
+        raise typer.BadParameter(
+            f"{value!r} is not a device{did_you_mean(value, list(DEVICES)) or ': choose auto, cpu, cuda or cuda:N'}"
+        )
     return value
 
 
 LatInput = Annotated[Path, typer.Argument(metavar="IN.lat", help="The .lat file, or - for standard input.")]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an existing output.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Force = Annotated[bool, typer.Option("-f", "--force", rich_help_panel=OUTPUT, help="Replace an existing output.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print nothing but errors.")]
+Json = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the figures as one JSON object on standard output.")
+]
 Device = Annotated[
     str,
     typer.Option(
-        callback=_device_name,
-        metavar="NAME",
-        help="auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.",
+        callback=_device_name, autocompletion=completes(DEVICES), metavar="NAME", rich_help_panel=DEVICE, show_default=False,
+        help="auto (default: a GPU if there is one), cpu, cuda or cuda:N.",
     ),
-]
+]  # fmt: skip
 Start = Annotated[
     float | None,
-    typer.Option(callback=finite_between(0), metavar="S", help="Begin at this time, in seconds."),
+    typer.Option(callback=finite_between(0), metavar="S", rich_help_panel=PART, help="Begin at this time, in seconds."),
 ]
 Duration = Annotated[
     float | None,
     typer.Option(
-        callback=finite_between(0, open_low=True), metavar="S", help="Stop after this many seconds."
+        callback=finite_between(0, open_low=True), metavar="S", rich_help_panel=PART, help="Stop after this many seconds."
     ),
 ]
+NoAudio = Annotated[bool, typer.Option("--no-audio", rich_help_panel=PART, help="Leave the audio out.")]
 Fill = Annotated[
     str,
     typer.Option(
-        callback=_fill_name,
-        metavar="auto|lit|hold",
-        help="How dropped positions are filled; auto is what the encoder chose for each group.",
+        callback=one_of(FILLS), autocompletion=completes(FILLS), metavar="auto|lit|hold", rich_help_panel=QUALITY, show_default=False,
+        help="What dropped positions are filled by: lit, a network; hold, the last kept value; auto (default), as the encoder chose.",
     ),
-]
+]  # fmt: skip
 TokenizerFolder = Annotated[
     Path | None,
     typer.Option(
-        "--tokenizer",
-        metavar="PATH",
-        help="Folder of the tokenizer, for a file that was encoded with one not at hand.",
+        "--tokenizer", metavar="PATH", rich_help_panel=DEVICE,
+        help="Folder of the tokenizer, for a file that was encoded with one that is not shipped.",
     ),
-]
+]  # fmt: skip
 MaxPixels = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Largest frame to accept, as width times height.")
-]
+    int | None,
+    typer.Option(
+        min=1, metavar="N", rich_help_panel=DEVICE, show_default=False,
+        help="Largest frame to accept, as width times height; 35389440 (8192 x 4320) unless given.",
+    ),
+]  # fmt: skip
 
 
 def input_file(path: Path) -> Path | BinaryIO:

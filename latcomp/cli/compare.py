@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from latcomp.cli.choices import MODES, completes, one_of
 from latcomp.cli.common import (
     STANDARD,
     Device,
@@ -31,6 +32,8 @@ from latcomp.cli.common import (
 from latcomp.cli.compare_outputs import Pictures, check_outputs, open_pictures
 from latcomp.errors import DamagedFileError, UsageError
 
+SHOWN = "What is shown"
+
 if TYPE_CHECKING:
     from latcomp.video import Frame
 
@@ -43,33 +46,39 @@ def compare(
         Path, typer.Argument(metavar="TEST", help="A video or a .lat file, or - for standard input.")
     ],
     fill: Fill = "auto",
-    tokenizer: TokenizerFolder = None,
-    max_pixels: MaxPixels = None,
     video: Annotated[
         Path | None,
-        typer.Option(metavar="OUT", help="Also write a video that shows both (.mp4, .mkv, ...), or - for standard output."),
+        typer.Option(
+            metavar="OUT", rich_help_panel=SHOWN, help="Also write a video that shows both (.mp4, .mkv, ...), or - for standard output."
+        ),
     ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
-            metavar="side|difference",
-            help="What --video shows: both side by side, REF on the left; or TEST less REF, amplified, around mid grey. side unless given.",
+            callback=one_of(MODES), autocompletion=completes(MODES), metavar="side|difference", rich_help_panel=SHOWN,
+            help="What --video shows: side (default), both side by side, REF on the left; or difference, TEST less REF around mid grey.",
         ),
     ] = None,
     amplify: Annotated[
         float | None,
         typer.Option(
-            callback=finite_between(0, 255, open_low=True), metavar="FACTOR", help="Of --mode difference: 8 unless given."
+            callback=finite_between(0, 255, open_low=True), metavar="FACTOR", rich_help_panel=SHOWN,
+            help="How much --mode difference is amplified: 8 unless given, 2 to 32 are usual.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="OUT", help="Also plot PSNR and SSIM of every frame (.png or .svg), which needs the extra report."),
+        typer.Option(
+            metavar="OUT", rich_help_panel=SHOWN,
+            help="Also plot PSNR and SSIM of every frame (.png or .svg). Needs matplotlib: pip install 'latcomp\\[report]'.",
+        ),
     ] = None,
-    device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
+    device: Device = "auto",
+    max_pixels: MaxPixels = None,
+    tokenizer: TokenizerFolder = None,
 ) -> None:
     """Measure a video or .lat file against the original: PSNR, SSIM, MS-SSIM, bits per pixel."""
     if str(reference) == STANDARD == str(test):

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from latcomp.cli.choices import CODECS, FORMATS, completes
+from latcomp.cli.commands import OUTPUT, QUALITY
 from latcomp.cli.common import (
     Device,
     Duration,
@@ -15,6 +17,7 @@ from latcomp.cli.common import (
     Json,
     LatInput,
     MaxPixels,
+    NoAudio,
     Quiet,
     Start,
     TokenizerFolder,
@@ -26,6 +29,7 @@ from latcomp.cli.common import (
     print_json,
     progress_bar,
 )
+from latcomp.cli.direction import refuse_wrong_way_to_decode
 from latcomp.errors import DamagedFileError
 
 
@@ -34,32 +38,41 @@ def decode(
     target: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT", help="The video (.mp4, .mkv, .mov, .webm, .avi, .y4m), or - for standard output."
+            metavar="OUT", help="The video: .mp4, .mkv, .mov, .webm, .avi or .y4m, or - for standard output."
         ),
     ],
     fill: Fill = "auto",
-    start: Start = None,
-    duration: Duration = None,
-    codec: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Video codec of the output: libx264, ffv1, ...")
-    ] = None,
     crf: Annotated[
         int | None,
-        typer.Option(min=0, max=63, metavar="N", help="Constant rate factor of that codec; less is better."),
+        typer.Option(
+            min=0, max=63, metavar="N", rich_help_panel=QUALITY,
+            help="Constant rate factor of the video codec; less is better and larger. 14 for libx264 unless given, 10 to 23 are usual.",
+        ),
+    ] = None,
+    start: Start = None,
+    duration: Duration = None,
+    no_audio: NoAudio = False,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=completes(CODECS), metavar="NAME", rich_help_panel=OUTPUT,
+            help="Video codec: libx264 (H.264), libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), rawvideo, or another of FFmpeg's. "
+            "What the format usually has, unless given.",
+        ),
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Output format where the name does not tell: mp4, matroska, yuv4mpegpipe."
+            autocompletion=completes(FORMATS), metavar="NAME", rich_help_panel=OUTPUT,
+            help="mp4, mkv, mov, webm, avi or y4m. What the suffix of OUT says, unless given; mkv into a pipe.",
         ),
     ] = None,
-    no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave the audio out.")] = False,
-    tokenizer: TokenizerFolder = None,
-    max_pixels: MaxPixels = None,
-    device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
+    device: Device = "auto",
+    max_pixels: MaxPixels = None,
+    tokenizer: TokenizerFolder = None,
 ) -> None:
     """Decode a .lat file into a video."""
     settings: dict[str, Any] = {
@@ -67,14 +80,15 @@ def decode(
         "audio": not no_audio, "tokenizer": tokenizer, "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
+    refuse_wrong_way_to_decode(source, target)
     lat = input_file(source)
     check_paths(source, target, force)
 
     video = output_place(target, json_on_stdout=json)
 
-    from latcomp.codec import decode as decode_video
-
     with progress_bar("decoding", quiet) as progress:
+        from latcomp.codec import decode as decode_video
+
         result = decode_video(lat, video, progress=progress, **settings)
     notes(result.notes, quiet)
     if not (quiet or result.damage):

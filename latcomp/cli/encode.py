@@ -13,6 +13,7 @@ from latcomp.cli.common import (
     Force,
     Json,
     MaxPixels,
+    NoAudio,
     Quiet,
     Start,
     check_paths,
@@ -23,12 +24,13 @@ from latcomp.cli.common import (
     print_json,
     progress_bar,
 )
+from latcomp.cli.direction import refuse_wrong_way_to_encode
 from latcomp.cli.encode_options import (
     Coding,
+    Deinterlace,
     Keep,
     Lossless,
     MinPsnr,
-    NoAudio,
     Quality,
     Reference,
     TargetBpp,
@@ -39,25 +41,26 @@ from latcomp.cli.encode_options import (
 
 
 def encode(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Any video, or - for standard input.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Any video that FFmpeg reads, or - for standard input.")],
     target: Annotated[Path, typer.Argument(metavar="OUT.lat", help="The .lat file, or - for standard output.")],
     quality: Quality = None,
-    threshold: Threshold = None,
-    keep: Keep = None,
     target_bpp: TargetBpp = None,
     min_psnr: MinPsnr = None,
-    lossless: Lossless = False,
+    threshold: Threshold = None,
+    keep: Keep = None,
     reference: Reference = "kept",
     coding: Coding = "context",
+    lossless: Lossless = False,
     tokenizer: TokenizerChoice = None,
     start: Start = None,
     duration: Duration = None,
     no_audio: NoAudio = False,
-    max_pixels: MaxPixels = None,
-    device: Device = "auto",
+    deinterlace: Deinterlace = None,
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
+    device: Device = "auto",
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Encode a video into a .lat file."""
     settings = {
@@ -66,17 +69,18 @@ def encode(
             reference=reference, coding=coding,
         ),
         "tokenizer": tokenizer, "start_seconds": start, "duration_seconds": duration, "audio": not no_audio,
-        "max_pixels": max_pixels, "device": device, "force": force,
+        "deinterlace": deinterlace, "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
+    refuse_wrong_way_to_encode(source, target)
     video = input_file(source)
     check_paths(source, target, force)
 
     lat = output_place(target, json_on_stdout=json)
 
-    from latcomp.codec import encode as encode_video
-
     with progress_bar("encoding", quiet) as progress:
+        from latcomp.codec import encode as encode_video
+
         result = encode_video(video, lat, progress=progress, **settings)
     notes(result.notes, quiet)
     if not quiet:

@@ -8,35 +8,75 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import dataclass
+from importlib import import_module
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from latcomp import __version__
-from latcomp.cli import batch, bench, check, compare, decode, encode, models, stats, tokens, train
 from latcomp.cli import exit_codes as codes
+from latcomp.cli.commands import Command, Group
+from latcomp.cli.completion import first_word, join_equal_signs
 from latcomp.errors import LatcompError
 
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
+EPILOG = """A path of - is standard input or output. Data goes to standard output, messages to standard error.
 
-app = typer.Typer(
-    name="latcomp",
-    help="A codec that turns any video into few tokens and back.",
-    epilog="A path of - is standard input or output. The exit codes are in the README.",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("encode")(encode.encode)
-app.command("decode")(decode.decode)
-app.command("stats")(stats.stats)
-app.command("check")(check.check)
-app.command("compare")(compare.compare)
-app.command("batch")(batch.batch)
-app.command("tokens")(tokens.tokens)
-app.command("models")(models.models)
-app.add_typer(bench.app, name="bench")
-app.add_typer(train.app, name="train")
+Exit codes: 0 done, 1 a bug, 2 usage, 3 not a video, 4 damaged or not a .lat file, 5 a model is missing, 6 output, 7 a limit, 8 device,
+130 interrupted."""
+
+FILES, MODELS = "Look into files", "Models and measurements"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command is, and under which heading the help lists it."""
+
+    place: str
+    """module:name of a function, or of the typer app of a group of commands."""
+    panel: str | None = None
+
+
+# in the order of the help
+COMMANDS = {
+    "encode": Entry("encode:encode"),
+    "decode": Entry("decode:decode"),
+    "batch": Entry("batch:batch"),
+    "stats": Entry("stats:stats", FILES),
+    "check": Entry("check:check", FILES),
+    "compare": Entry("compare:compare", FILES),
+    "tokens": Entry("tokens:tokens", FILES),
+    "models": Entry("models:models", MODELS),
+    "bench": Entry("bench:app", MODELS),
+    "train": Entry("train:app", MODELS),
+    "completion": Entry("completion:completion", MODELS),
+}
+
+
+def make_app(only: str | None = None) -> typer.Typer:
+    """The command line with all commands, or with the one that is asked for: importing and building the others takes time."""
+    app = typer.Typer(
+        name="latcomp",
+        cls=Group,
+        help="A codec that turns any video into few tokens and back.",
+        epilog=EPILOG,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_main)
+    for name, entry in COMMANDS.items():
+        if only in (name, None):
+            module, _, attribute = entry.place.partition(":")
+            found = getattr(import_module(f"latcomp.cli.{module}"), attribute)
+            if isinstance(found, typer.Typer):
+                for command in found.registered_commands:
+                    command.cls = Command
+                app.add_typer(found, name=name, cls=Group, rich_help_panel=entry.panel)
+            else:
+                app.command(name, cls=Command, rich_help_panel=entry.panel)(found)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -45,7 +85,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _main(
     context: typer.Context,
     version: Annotated[
@@ -75,7 +114,10 @@ def run(arguments: list[str] | None = None) -> NoReturn:
         # a signal that was ignored from the start (nohup) stays ignored
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end_by_signal)
+    join_equal_signs(os.environ)
+    word = first_word(arguments)
     try:
+        app = make_app(word if word in COMMANDS else None)
         code = app(arguments, prog_name="latcomp", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -105,7 +147,7 @@ def _report(error: Exception) -> int:
     if hasattr(error, "format_message"):  # Typer's and Click's own errors: the command line was wrong
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "latcomp"
-        _say(f"error: {error.format_message()} (see {command} --help)")
+        _say(f"error: {_usage_words(error)} (see {command} --help)")
         return codes.USAGE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         _say("error: out of memory: give --device cpu, or a smaller video")
@@ -125,6 +167,15 @@ def _report(error: Exception) -> int:
         f"error: unexpected {type(error).__name__}: {lines[0] if lines else 'no message'} (set {DEBUG}=1 for a traceback)"
     )
     return codes.UNEXPECTED
+
+
+def _usage_words(error: Any) -> str:
+    """What was wrong with the command line; for an unknown option with the one that was meant, where one is close."""
+    option = getattr(error, "option_name", None)
+    if option and hasattr(error, "possibilities"):
+        near = sorted(error.possibilities or ())
+        return f"No such option {option}{f'; did you mean {near[0]}?' if near else ''}"
+    return str(error.format_message())
 
 
 def _drop_output() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latcomp.cli.commands import OUTPUT
 from latcomp.cli.common import (
     STANDARD,
     Device,
@@ -31,36 +32,43 @@ from latcomp.cli.common import (
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import same_file
 
+SHOWN = "What is shown"
+
 if TYPE_CHECKING:
     from latcomp.report.series import GroupRow
 
 
 def stats(
     source: LatInput,
-    json: Json = False,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print a row a group as CSV on standard output; its columns are the keys of groups in --json.")
-    ] = False,
-    groups: Annotated[bool, typer.Option("--groups", help="Show a row a group as well.")] = False,
+    groups: Annotated[bool, typer.Option("--groups", rich_help_panel=SHOWN, help="Also show a row for each group.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.png|.svg", help="Plot kept tokens and bytes over time (needs matplotlib, from the extra 'report')."),
+        typer.Option(
+            metavar="OUT", rich_help_panel=SHOWN,
+            help="Also plot kept tokens and bytes over time (.png or .svg). Needs matplotlib: pip install 'latcomp\\[report]'."
+        ),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="REPORT.html", help="Write one page with figures, curves and a player with the keep mask over the frames."),
+        typer.Option(
+            metavar="OUT.html", rich_help_panel=SHOWN,
+            help="Also write a page with figures, curves and a player that lays the keep mask over the frames. It decodes the file.",
+        ),
     ] = None,
     video: Annotated[
         Path | None,
-        typer.Option(
-            metavar="SOURCE", help="(--html) The video the file was encoded from, to show its frames instead of decoded ones."
-        ),
+        typer.Option(metavar="SOURCE", rich_help_panel=SHOWN, help="Show the frames of this video on the page, instead of decoded ones."),
     ] = None,
-    tokenizer: TokenizerFolder = None,
-    max_pixels: MaxPixels = None,
-    device: Device = "auto",
+    as_csv: Annotated[
+        bool,
+        typer.Option("--csv", rich_help_panel=OUTPUT, help="Print a row for each group on standard output, as groups in --json has them."),
+    ] = False,
+    json: Json = False,
     force: Force = False,
     quiet: Quiet = False,
+    device: Device = "auto",
+    max_pixels: MaxPixels = None,
+    tokenizer: TokenizerFolder = None,
 ) -> None:  # fmt: skip
     """Show what a .lat file holds and costs."""
     _check_options(source, json, as_csv, plot, html, video, force)

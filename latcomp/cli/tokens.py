@@ -25,17 +25,17 @@ FORMATS = (".npz", ".safetensors")
 
 def tokens(
     source: LatInput,
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .npz or .safetensors file.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The arrays: a .npz or .safetensors file.")],
     fill: Fill = "auto",
-    tokenizer: TokenizerFolder = None,
-    device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
+    device: Device = "auto",
+    tokenizer: TokenizerFolder = None,
 ) -> None:
     """Write kept tokens, keep mask and dense latents as arrays.
 
-    tokens (N, C): the kept ones in order t, y, x; mask (T, h, w): which those are; latents (1, C, T, h, w): with every dropped
-    position filled.
+    Arrays: tokens (N, C), the kept ones in order t, y, x; mask (T, h, w), which those are; latents (1, C, T, h, w), every dropped position
+    filled.
     """
     suffix = target.suffix.lower()
     if suffix not in FORMATS:

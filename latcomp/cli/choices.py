@@ -1,0 +1,62 @@
+"""Options that take one of a few words: checked with a suggestion for a slip of the fingers, and completed by the shell.
+
+No torch, no av: the shell asks for these lists at every press of TAB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import typer
+
+DEVICES = {"auto": "a GPU if there is one", "cpu": "the processor", "cuda": "the first GPU; cuda:1 is the second"}
+FILLS = {"auto": "what the encoder chose for each group", "lit": "the LIT everywhere", "hold": "the last kept value everywhere"}
+REFERENCES = {"kept": "the last kept value", "previous": "the previous latent frame"}
+CODINGS = {"context": "under the prior: smallest", "zstd": "by zstd alone"}
+ENGINES = {"local": "processes on this machine", "ray": "a Ray cluster"}
+MODES = {"side": "both side by side", "difference": "test less reference"}
+CODECS = {
+    "libx264": "H.264, the default", "libx265": "H.265", "libsvtav1": "AV1", "libvpx-vp9": "VP9", "ffv1": "lossless RGB",
+    "rawvideo": "uncompressed",
+}  # fmt: skip
+FORMATS = {
+    "mp4": "fragmented in a pipe", "mkv": "the default in a pipe", "mov": "QuickTime", "webm": "VP9 or AV1", "avi": "without timestamps",
+    "y4m": "uncompressed, without sound",
+}  # fmt: skip
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """'; did you mean X?' where one of the known words is close to `word`, else an empty string."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word.lower(), list(known), n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def one_of(known: Mapping[str, str]) -> Callable[[str | None], str | None]:
+    """A check for an option that takes one of the known words; None, an option that was not given, passes."""
+    names = list(known)
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in known:
+            wanted = f"{', '.join(names[:-1])} or {names[-1]}"
+            raise typer.BadParameter(f"{value!r} is not known{did_you_mean(value, names) or f': choose {wanted}'}")
+        return value
+
+    return check
+
+
+def completes(known: Mapping[str, str]) -> Callable[[], list[tuple[str, str]]]:
+    """A completion of an option that takes one of the known words, each with what it means."""
+
+    def complete() -> list[tuple[str, str]]:
+        return list(known.items())
+
+    return complete
+
+
+def tokenizer_names() -> list[str]:
+    """Names of the tokenizers at hand, for the shell: as `latcomp models` lists them, found without reading their weights."""
+    from latcomp.tokenizer.registry import tokenizers_at_hand
+
+    return tokenizers_at_hand()

@@ -1,0 +1,79 @@
+"""How commands and their groups present themselves: usage lines, help panels, hints for a command that does not exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from latcomp.cli.choices import did_you_mean
+from latcomp.cli.direction import VIDEO_SUFFIXES, is_lat
+
+QUALITY = "Quality"
+PART = "Part of the video"
+OUTPUT = "Output"
+DEVICE = "Device and limits"
+
+
+class Command(TyperCommand):
+    """A command whose help names arguments as the documentation does and shows no type beside a flag."""
+
+    def __init__(self, name: str | None, *, help: str | None = None, **settings: Any) -> None:
+        super().__init__(name, help=flowing(help or ""), **settings)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after the command's name, as `[OPTIONS] IN OUT.lat`: arguments without the braces some versions put."""
+        return [re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1\2", piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, those of a command with panels all in panels: else --help would stand first, in one of its own."""
+        params: list[Any] = _without_types(super().get_params(ctx))
+        panels = [panel for param in params if (panel := getattr(param, "rich_help_panel", None))]
+        for param in params:
+            if panels and param.name == "help" and param.rich_help_panel is None:
+                param.rich_help_panel = OUTPUT if OUTPUT in panels else panels[-1]
+        return params
+
+
+class Group(TyperGroup):
+    """A group of commands that knows what was meant where the first word is no command."""
+
+    def __init__(self, *, epilog: str | None = None, **settings: Any) -> None:
+        super().__init__(epilog=flowing(epilog or ""), **settings)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The group's own options."""
+        return _without_types(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` begin with. Fails as a wrong command line, with the command that was meant."""
+        word = args[0]
+        if not word.startswith("-") and self.get_command(ctx, word) is None and not ctx.resilient_parsing:
+            ctx.fail(_meant(word, args, ctx.command_path, self.list_commands(ctx), top=ctx.parent is None))
+        return super().resolve_command(ctx, args)
+
+
+def flowing(text: str) -> str:
+    """The text with each paragraph on one line, for the terminal to wrap: line breaks of the source are kept otherwise."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _meant(word: str, args: list[str], path: str, known: list[str], *, top: bool) -> str:
+    """What to say of a first word that is no command: that of a person who asks for help, or left `encode` or `decode` out."""
+    if word == "help":
+        return f"No such command 'help'; did you mean {' '.join([path, *args[1:2], '--help'])}?"
+    if top and is_lat(Path(word)):
+        return f"{word} is no command; did you mean latcomp decode {shlex.join(args)} or latcomp stats {shlex.quote(word)}?"
+    if top and Path(word).suffix.lower() in VIDEO_SUFFIXES:
+        return f"{word} is no command; did you mean latcomp encode {shlex.join(args)}?"
+    return f"No such command {word!r}{did_you_mean(word, known) or ': choose ' + ', '.join(known)}"
+
+
+def _without_types(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""  # a flag takes no value: nothing is to be said of its type
+    return params

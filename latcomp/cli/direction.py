@@ -1,0 +1,42 @@
+"""Encode and decode told apart by the names they are given: a command that runs the wrong way is refused before any work."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from latcomp.errors import UsageError
+
+LAT = ".lat"
+VIDEO_SUFFIXES = {
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".y4m", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".3gp", ".ogv", ".mxf",
+}  # fmt: skip
+
+
+def refuse_wrong_way_to_encode(source: Path, target: Path) -> None:
+    """Raise `UsageError` with the command that was meant, where a .lat file goes in or a video would come out."""
+    if is_lat(source) and not is_lat(target):
+        if target.is_file() and not source.exists():
+            raise UsageError(f"input and output are swapped; did you mean {_command('encode', target, source)}?")
+        raise UsageError(f"{source} is a .lat file already; did you mean {_command('decode', source, target)}?")
+    if target.suffix.lower() in VIDEO_SUFFIXES:
+        better = _command("encode", source, target.with_suffix(LAT))
+        raise UsageError(f"encode writes .lat files, and {target} is the name of a video; did you mean {better}?")
+
+
+def refuse_wrong_way_to_decode(source: Path, target: Path) -> None:
+    """Raise `UsageError` with the command that was meant, where a .lat file would come out."""
+    if not is_lat(target) or is_lat(source):
+        return
+    if target.is_file() and not source.exists():
+        raise UsageError(f"input and output are swapped; did you mean {_command('decode', target, source)}?")
+    raise UsageError(f"decode writes videos, and {target} is the name of a .lat file; did you mean {_command('encode', source, target)}?")
+
+
+def is_lat(path: Path) -> bool:
+    """Whether the name says that this is a .lat file."""
+    return path.suffix.lower() == LAT
+
+
+def _command(name: str, source: Path, target: Path) -> str:
+    return shlex.join(["latcomp", name, str(source), str(target)])
