@@ -6,6 +6,7 @@ one: a Matroska header (WAV for what Matroska has no name for) with this stream 
 
 import contextlib
 import io
+from fractions import Fraction
 
 import av
 from av.audio.stream import AudioStream
@@ -17,6 +18,7 @@ from latcomp.video.streams import time_base_of
 
 # A cluster of unknown size at time 0: FFmpeg's demuxer reads on until it has seen one.
 _EMPTY_CLUSTER = bytes.fromhex("1F43B675" "01FFFFFFFFFFFFFF" "E78100")
+_CODEC_PRIVATE = bytes.fromhex("63A2")  # Matroska's element for a codec's parameters
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no random ids, so that equal input gives an equal file
 
@@ -53,19 +55,25 @@ def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
     if layout is not None and layout != stream.codec_context.layout.name:
         with contextlib.suppress(ValueError):  # an unusual one has a name that only describes it
             stream.codec_context.layout = layout  # the setup of PCM holds only the count
+    if info.codec == "aac" and _CODEC_PRIVATE not in info.setup:
+        # Each packet has its own head (ADTS). The parameters that the template's reader made up would be in the way of those
+        # which muxers take from the first packet.
+        stream.codec_context.extradata = None
     stream.time_base = info.time_base
     if info.language is not None:
         stream.metadata["language"] = info.language
     return stream
 
 
-def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream) -> av.Packet:
-    """Return `packet` as a PyAV packet of `stream`."""
+def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream, earlier_seconds: Fraction | int = 0) -> av.Packet:
+    """Return `packet` as a PyAV packet of `stream`, its times less `earlier_seconds`."""
+    units = round(earlier_seconds / info.time_base)
+    pts = None if packet.pts is None else packet.pts - units
     copy = av.Packet(packet.data)
     copy.stream = stream
     copy.time_base = info.time_base
-    copy.pts = packet.pts
-    copy.dts = packet.pts if packet.dts is None else packet.dts
+    copy.pts = pts
+    copy.dts = pts if packet.dts is None else packet.dts - units
     copy.duration = packet.duration
     copy.is_keyframe = packet.is_keyframe
     return copy

@@ -24,19 +24,27 @@ class Format:
     holds_audio: bool = True
     exact_times: bool = True
     """False: frames follow each other at a constant rate and have no timestamps of their own."""
+    holds_gaps: bool = True
+    """Whether a place in that constant rate may stay empty, so that the frames behind it come at their time."""
     holds_color: bool = True
-    """False: the matrix is not written, so pixels must be converted with the one a reader assumes."""
+    """False: the matrix is not written, so pixels must be converted with the one a reader assumes, unless the codec says it."""
+    holds_pixel_shape: bool = False
+    """Whether the aspect ratio of the pixels is written beside the coded video (what PyAV lets us say: not in Matroska)."""
+    holds_rotation: bool = True
 
 
 FORMATS = {
     f.name: f
     for f in (
-        Format("mp4", "mp4", "libx264"),
-        Format("mov", "mov", "libx264"),
+        Format("mp4", "mp4", "libx264", holds_pixel_shape=True),
+        Format("mov", "mov", "libx264", holds_pixel_shape=True),
         Format("mkv", "matroska", "libx264"),
         Format("webm", "webm", "libvpx-vp9"),
-        Format("avi", "avi", "libx264", exact_times=False, holds_color=False),
-        Format("y4m", "yuv4mpegpipe", "rawvideo", holds_audio=False, exact_times=False, holds_color=False),
+        Format("avi", "avi", "libx264", exact_times=False, holds_color=False, holds_rotation=False),
+        Format(
+            "y4m", "yuv4mpegpipe", "rawvideo",
+            holds_audio=False, exact_times=False, holds_gaps=False, holds_color=False, holds_rotation=False,
+        ),
     )
 }
 ALIASES = {"matroska": "mkv", "m4v": "mp4", "yuv4mpegpipe": "y4m", "quicktime": "mov", "qt": "mov"}
@@ -58,6 +66,10 @@ class Codec:
     options: dict[str, str] = field(default_factory=dict)
     min_side: int = 1
     """The least width and height in pixels."""
+    holds_color: bool = False
+    """Whether the coded video itself names its matrix."""
+    holds_pixel_shape: bool = False
+    """Whether the coded video itself names the aspect ratio of its pixels."""
 
 
 # libx264: superfast takes 5 to 7 ms a frame at 854x480 on one core (medium: 22 to 32), and at crf 14 leaves 42 dB on the
@@ -66,18 +78,23 @@ class Codec:
 CODECS = {
     c.name: c
     for c in (
-        Codec("libx264", "yuv420p", "yuv444p", 14, options={"preset": "superfast"}),
+        Codec(
+            "libx264", "yuv420p", "yuv444p", 14, options={"preset": "superfast"}, holds_color=True, holds_pixel_shape=True
+        ),
         Codec(
             "libx265", "yuv420p", "yuv444p", 16,
             options={"preset": "ultrafast", "x265-params": "log-level=none"},
             min_side=64,  # x265 4.x writes past its buffers when both sides are under a coding unit of 64
+            holds_color=True, holds_pixel_shape=True,
         ),
-        Codec("libsvtav1", "yuv420p", "yuv420p", 20, 63, options={"preset": "10"}, min_side=4),
+        Codec("libsvtav1", "yuv420p", "yuv420p", 20, 63, options={"preset": "10"}, min_side=4, holds_color=True),
         Codec(
             "libvpx-vp9", "yuv420p", "yuv444p", 16, 63,
             options={"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
+            holds_color=True,
         ),
-        Codec("ffv1", "bgr0", "bgr0", options={"level": "3", "slicecrc": "1"}),  # RGB: the pixels come back unchanged
+        # RGB: the pixels come back unchanged
+        Codec("ffv1", "bgr0", "bgr0", options={"level": "3", "slicecrc": "1"}, holds_pixel_shape=True),
         Codec("rawvideo", "yuv420p", "yuv444p"),
     )
 }
@@ -88,6 +105,8 @@ CODEC_ALIASES = {
     "vp9": "libvpx-vp9", "libvpx": "libvpx-vp9",
     "raw": "rawvideo",
 }  # fmt: skip
+
+_PIXEL_SHAPE_INSIDE = ("mpeg1video", "mpeg2video", "mpeg4")  # of those not in the table
 
 
 def choose_format(name: str | None, target: str | Path | None) -> Format:
@@ -136,4 +155,4 @@ def _other_codec(name: str) -> Codec:
     odd = next((f for f in ("yuv444p", "yuvj444p", "bgr0", "rgb24") if f in offered), even)
     if even is None or odd is None:
         raise OutputError(f"{name!r} takes none of the pixel formats latcomp can make")
-    return Codec(name, even, odd)
+    return Codec(name, even, odd, holds_pixel_shape=name in _PIXEL_SHAPE_INSIDE)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,9 +19,10 @@ from av.video.stream import VideoStream
 from latcomp.errors import LatcompError, OutputError, UsageError
 from latcomp.video import audio as audio_copy
 from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
-from latcomp.video.formats import check_crf, choose_codec, choose_format
+from latcomp.video.formats import Codec, Format, check_crf, choose_codec, choose_format
 from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
 from latcomp.video.streams import reason_of
+from latcomp.video.times import OutputTimes
 
 _FALLBACK_RATE = Fraction(25)
 _LARGEST_TIMESCALE = 2**31
@@ -82,7 +84,7 @@ class VideoWriter:
         self._codec = choose_codec(codec, self._format)
         check_crf(self._codec, crf)
         self._rate = info.average_rate or _FALLBACK_RATE
-        self._times = _Times(info.time_base, self._rate, exact=self._format.exact_times)
+        self._times = OutputTimes(info.time_base, self._rate, exact=self._format.exact_times, gaps=self._format.holds_gaps)
         self._pending_time = 0
         self._pending: av.VideoFrame | None = None  # held back until the next frame says how long it lasts
         self._durations: dict[int, int] = {}  # pts -> how long that frame is shown, for packets not yet out
@@ -92,6 +94,8 @@ class VideoWriter:
         if copies and not self._format.holds_audio:
             self.notes.append(f"{self._format.name} holds no audio: it is left out")
             copies = ()
+        self.notes.extend(_lost(info, self._format, self._codec))
+        self._early: list[AudioPacket] = []  # audio that came before the first frame, where that one's time counts
         self._open(target, crf, copies)
 
     def __enter__(self) -> "VideoWriter":
@@ -122,14 +126,18 @@ class VideoWriter:
         self._encode_pending(time)
         self._pending, self._pending_time = frame, time
         self.frames_written += 1
+        while self._early:
+            self.write_audio(self._early.pop(0))
 
     def write_audio(self, packet: AudioPacket) -> None:
         """Copy one packet to the stream it names; nothing is written where the output has no audio."""
         if not 0 <= packet.stream < len(self.info.audio):
             raise UsageError(f"there is no audio stream {packet.stream}")
-        if self._audio:
+        if self._audio and self._times.shift is None:
+            self._early.append(packet)
+        elif self._audio:
             stream = self._audio[packet.stream]
-            self._mux([audio_copy.to_av_packet(packet, self.info.audio[packet.stream], stream)])
+            self._mux([audio_copy.to_av_packet(packet, self.info.audio[packet.stream], stream, self._times.shift or 0)])
 
     def close(self) -> None:
         """Write what is still held back and the end of the file."""
@@ -144,8 +152,11 @@ class VideoWriter:
         self._closed = True
         self._release()
         if not self._times.regular:
+            rate = f"{float(self._rate):.5g} a second"
             self.notes.append(
-                f"{self._format.name} holds no timestamps: frames follow each other at {float(self._rate):.5g} a second"
+                f"{self._format.name} holds no times between its frames, {rate}: some are moved there"
+                if self._format.holds_gaps
+                else f"{self._format.name} holds no timestamps: frames follow each other at {rate}"
             )
 
     def abort(self) -> None:
@@ -179,8 +190,9 @@ class VideoWriter:
             raise OutputError(self._refusal(target, error, crf, copies)) from error
 
     def _container_options(self, target: str | Path | BinaryIO) -> dict[str, str]:
-        if self._format.muxer in ("matroska", "webm"):
-            # Audio that begins before the first frame (the priming of AAC) would else move everything to later.
+        if self._format.muxer in ("matroska", "webm", "avi"):
+            # Audio that begins before the first frame (the priming of AAC) would else move everything to later, in avi by
+            # an empty frame.
             return {"avoid_negative_ts": "disabled"}
         if self._format.muxer not in ("mp4", "mov"):
             return {}
@@ -238,7 +250,7 @@ class VideoWriter:
         tags = resolve_tags(self.info.color, self.info.height)
         if av.VideoFormat(pixel_format, 16, 16).is_rgb:
             return replace(tags, matrix=MATRIX_RGB, range=RANGE_FULL)
-        if not self._format.holds_color:
+        if not (self._format.holds_color or self._codec.holds_color):
             return replace(tags, matrix=default_matrix(self.info.height))
         return tags
 
@@ -294,48 +306,11 @@ class VideoWriter:
             raise OutputError(f"{self._label}: cannot be written: {reason_of(error)}") from error
 
 
-class _Times:
-    """The times frames get in the output: those they came with, or a regular grid where the format has no others."""
-
-    def __init__(self, time_base: Fraction, rate: Fraction, *, exact: bool) -> None:
-        self.unit = time_base if exact else 1 / rate
-        """Seconds per unit of the output's pts."""
-        self.regular = True
-        """False once a frame's own time was not on the grid that it was put on."""
-        self._time_base, self._rate, self._exact = time_base, rate, exact
-        self._first: int | None = None
-        self._last = 0
-        self._step = 0
-        self._count = 0
-
-    def next(self, pts: int) -> int:
-        """Return the time of the next frame, in `unit`; UsageError when `pts` does not increase."""
-        if self._first is None:
-            self._first = pts
-        elif pts <= self._last:
-            raise UsageError(f"timestamps of frames must increase: {pts} follows {self._last}")
-        else:
-            self._step = pts - self._last
-        self._last = pts
-        index = self._count
-        self._count += 1
-        if self._exact:
-            return pts
-        drift = (pts - self._first) * self._time_base * self._rate - index
-        self.regular = self.regular and abs(drift) < Fraction(1, 2)
-        return index
-
-    def last_duration(self) -> int:
-        """Return how long the last frame is shown, in `unit`.
-
-        The average rate is frames over duration, so it tells the duration of the whole; where that makes no sense for
-        the last frame (a stretch of a variable rate), it is shown as long as the one before.
-        """
-        if not self._exact or self._first is None:
-            return 1
-        whole = self._count / self._rate / self._time_base
-        rest = round(whole - (self._last - self._first))
-        if self._step == 0:
-            return max(1, rest)
-        longest = 4 * max(self._step, (self._last - self._first) // (self._count - 1))
-        return rest if self._step <= 4 * rest and rest <= longest else self._step
+def _lost(info: VideoInfo, format: Format, codec: Codec) -> Iterator[str]:
+    """Yield a line for each thing players need to show the video as it is, which this output cannot say."""
+    if info.rotation_degrees and not format.holds_rotation:
+        yield f"{format.name} holds no rotation: players will show the video without its {info.rotation_degrees} degrees"
+    shape = info.sample_aspect_ratio
+    if shape != 1 and not (format.holds_pixel_shape or codec.holds_pixel_shape):
+        ratio = f"{shape.numerator}:{shape.denominator}"
+        yield f"{codec.name} in {format.name} is written without the shape of its pixels: players will take {ratio} for square"
