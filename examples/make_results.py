@@ -100,7 +100,8 @@ def plot_maps(clips: list[Encoded], out: Path) -> None:
         axis.imshow(clip.often, cmap="inferno", vmin=0, vmax=1)
         axis.set_title(f"{clip.name}: {clip.keep_ratio:.0%} kept", fontsize=8)
     figure.tight_layout()
-    figure.colorbar(plt.cm.ScalarMappable(plt.Normalize(0, 1), "inferno"), ax=axes, shrink=0.5, label="share of latent frames in which a position is kept")
+    scale = plt.cm.ScalarMappable(plt.Normalize(0, 1), "inferno")
+    figure.colorbar(scale, ax=axes, shrink=0.5, label="share of latent frames that keep a position")
     figure.savefig(out, dpi=100)
     plt.close(figure)
 
