@@ -23,7 +23,6 @@ from latcomp.files import same_file
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from latcomp.codec import Progress
     from latcomp.container import Limits
 
 STANDARD = "-"  # standard input or output, wherever a path stands
@@ -223,32 +222,3 @@ def error_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
-
-
-@contextmanager
-def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """A function that moves a bar on standard error, or None when nobody watches: quiet, or not a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} frames{task.fields[kept]}"),
-        TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Bar(*columns, console=error_console(), transient=True) as bar:
-        task = bar.add_task(label, total=None, kept="", speed="")
-
-        def show(state: Progress) -> None:
-            elapsed = bar.tasks[0].elapsed or 0.0
-            speed = f"{state.frames / elapsed:.1f} fps" if elapsed > 0.5 else ""
-            kept = (
-                f", {100 * state.tokens_kept / state.tokens_total:.1f} % of tokens"
-                if state.tokens_total
-                else ""
-            )
-            bar.update(task, completed=state.frames, total=state.frames_total, kept=kept, speed=speed)
-
-        yield show

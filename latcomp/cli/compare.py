@@ -27,9 +27,9 @@ from latcomp.cli.common import (
     notes,
     open_seekable_lat,
     print_json,
-    progress_bar,
 )
 from latcomp.cli.compare_outputs import Pictures, check_outputs, open_pictures
+from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError, UsageError
 
 SHOWN = "What is shown"

@@ -27,9 +27,9 @@ from latcomp.cli.common import (
     notes,
     output_place,
     print_json,
-    progress_bar,
 )
 from latcomp.cli.direction import refuse_wrong_way_to_decode
+from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError
 
 

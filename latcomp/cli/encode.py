@@ -22,7 +22,6 @@ from latcomp.cli.common import (
     notes,
     output_place,
     print_json,
-    progress_bar,
 )
 from latcomp.cli.direction import refuse_wrong_way_to_encode
 from latcomp.cli.encode_options import (
@@ -38,6 +37,7 @@ from latcomp.cli.encode_options import (
     TokenizerChoice,
     chosen_settings,
 )
+from latcomp.cli.progress import progress_bar
 
 
 def encode(
