@@ -8,7 +8,7 @@ EXAMPLE := examples/example.mp4
 DEMO := demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint demo clean distclean
+.PHONY: help install test lint fuzz demo clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: $(INSTALLED) ## ruff and mypy
 
 test: lint ## lint, then every test
 	$(BIN)/python -m pytest -q
+
+fuzz: $(INSTALLED) ## fuzz the reader of .lat files, for LATCOMP_FUZZ_SECONDS (600) over all targets
+	$(BIN)/python -m tests.fuzz.run
 
 demo: $(INSTALLED) ## encode, inspect, decode and compare the example clip into demo-out/
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)

@@ -12,6 +12,7 @@ from latcomp.container.index import IndexEntry
 from latcomp.container.limits import Limits
 from latcomp.container.prior import Prior
 from latcomp.container.reader import LostGroups, Reader
+from latcomp.container.repair import LostFrames, Repair, repair
 from latcomp.container.scan import scan
 from latcomp.container.summary import FileSummary, GroupSummary
 from latcomp.container.walk import Problem
@@ -31,12 +32,15 @@ __all__ = [
     "Header",
     "IndexEntry",
     "Limits",
+    "LostFrames",
     "LostGroups",
     "Prior",
     "Problem",
     "Reader",
+    "Repair",
     "Writer",
     "check",
     "describe",
+    "repair",
     "scan",
 ]

@@ -11,10 +11,11 @@ from latcomp.errors import DamagedFileError, LatcompError, UsageError
 
 HAS_PTS, HAS_DTS = 1, 2
 WHAT = "audio chunk"
+PACKETS_MAX = 1 << 16  # of a chunk: a writer makes more chunks of more
 NUMBERS_BYTES_MIN = 4  # presence, duration, flags and size take at least a byte each
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AudioPacketBytes:
     """One packet of an audio stream as the source had it."""
 
@@ -72,7 +73,7 @@ def unpack_audio(payload: bytes | memoryview, streams: int) -> AudioChunk:
     head = AUDIO_HEAD.unpack(payload)
     if head["stream"] >= streams:
         raise DamagedFileError(f"{WHAT}: stream {head['stream']}, the header names {streams}")
-    if head["packets"] * NUMBERS_BYTES_MIN > len(payload):
+    if head["packets"] > PACKETS_MAX or head["packets"] * NUMBERS_BYTES_MIN > len(payload):
         raise DamagedFileError(f"{WHAT}: {head['packets']} packets in {len(payload)} bytes")
     numbers = VarintReader(payload, WHAT, AUDIO_HEAD.size)
     read: list[tuple[int | None, int | None, int, int, int]] = []

@@ -13,6 +13,7 @@ from latcomp.errors import LatcompError, LimitError
 
 CHUNK_OVERHEAD = CHUNK_HEAD.size + CRC.size
 READ_BYTES = 1 << 16
+WASTE_A_BYTE = 16
 _ANY_KNOWN = re.compile(b"|".join(re.escape(name) for name in CHUNK_TYPES))
 _TYPE = re.compile(rb"[A-Za-z]{4}")
 
@@ -38,6 +39,10 @@ class BadChunk(LatcompError):
     def __init__(self, offset: int, message: str) -> None:
         super().__init__(message)
         self.offset = offset
+
+
+class SearchEnded(LatcompError):
+    """The search for the next intact chunk was given up."""
 
 
 def pack_chunk(kind: bytes, payload: bytes) -> bytes:
@@ -93,6 +98,14 @@ class ChunkReader:
 
     def __init__(self, source: ByteSource, limits: Limits) -> None:
         self.source, self.limits = source, limits
+        self._start = source.offset
+        self._wasted = 0  # bytes that went through CRC-32 and were no chunk
+
+    def _waste(self, count: int) -> None:
+        """Count bytes that were no chunk. Raises `SearchEnded` for more than an honest file can have."""
+        self._wasted += count
+        if self._wasted > self.limits.max_search_bytes + WASTE_A_BYTE * (self.source.offset - self._start):
+            raise SearchEnded(f"the damage before byte {self.source.offset} is too strange to search on")
 
     def next(self) -> Chunk | None:
         """The next chunk, or None at the end of the bytes. Raises `BadChunk`, without moving on, when it is damaged or cut off."""
@@ -115,6 +128,7 @@ class ChunkReader:
                 right = zlib.crc32(body) == CRC.unpack(view, total - CRC.size)["crc"]
                 payload = bytes(body[CHUNK_HEAD.size :]) if right else b""
         if not right:
+            self._waste(total)
             raise BadChunk(place, f"the chunk at byte {place} is damaged (CRC-32)")
         self.source.skip(total)
         return Chunk(kind, payload, place)
@@ -123,13 +137,12 @@ class ChunkReader:
         """The next intact chunk of a known type after a damaged one, or None when there is none before the end.
 
         First where the damaged chunk says that it ends, so that nothing inside a payload is taken for a chunk; then byte by byte.
-        Raises `LimitError` when the search takes absurdly long, as only a file made for that can.
+        Raises `SearchEnded` when the search takes absurdly long, as only a file made for that can.
         """
         found = self._past_damaged()
         if found is not None:
             return found
         self.source.skip(1)
-        budget = self.limits.max_search_bytes
         while True:
             with self.source.peek(READ_BYTES) as window:
                 match = _ANY_KNOWN.search(window)
@@ -139,17 +152,11 @@ class ChunkReader:
             self.source.skip(at)
             with self.source.peek(CHUNK_HEAD.size) as front:
                 candidate = len(front) == CHUNK_HEAD.size and _ANY_KNOWN.match(front) is not None
-                length = CHUNK_HEAD.unpack(front)["payload_bytes"] if candidate else 0
             if candidate:
-                if length <= self.limits.max_chunk_bytes:
-                    budget -= length
-                    if budget < 0:
-                        raise LimitError(f"the damage before byte {self.source.offset} is too strange to search on")
-                    try:
-                        return self.next()
-                    except BadChunk:
-                        pass
-                self.source.skip(1)
+                try:
+                    return self.next()
+                except BadChunk:
+                    self.source.skip(1)
             elif last:
                 return None
 
@@ -173,7 +180,9 @@ class ChunkReader:
                 return None
             with view[total:] as chunk:
                 size = behind - CRC.size
-                if zlib.crc32(chunk[:size]) != CRC.unpack(chunk, size)["crc"]:
-                    return None
+                right = zlib.crc32(chunk[:size]) == CRC.unpack(chunk, size)["crc"]
+        if not right:
+            self._waste(behind)
+            return None
         self.source.skip(total)
         return self.next()

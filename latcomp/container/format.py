@@ -109,7 +109,7 @@ END = Layout(
 
 AUDIO_HEAD = Layout(
     Field("stream", "B", "number of the audio stream: its place in the header's `audio`"),
-    Field("packets", "I", "number of packets"),
+    Field("packets", "I", "number of packets, at most 65536"),
 )
 
 MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT, MASK_PRIOR = range(5)

@@ -138,19 +138,26 @@ def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes
     return payload, unpack_head(payload, header, Limits(max_frames=2**33))
 
 
+def place_of(payload: bytes) -> tuple[int, int]:
+    """(index, first frame) that a group's payload claims. Raises `DamagedFileError` when it is too short for its head."""
+    if len(payload) < GROUP_HEAD.size:
+        raise DamagedFileError(f"a group of {len(payload)} bytes, its head alone takes {GROUP_HEAD.size}")
+    head = GROUP_HEAD.unpack(payload)
+    return head["index"], head["first_frame"]
+
+
 def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
     """The plain numbers of a group chunk, each checked against the header and the limits.
 
     Raises `DamagedFileError` for numbers that contradict each other or the header, `LimitError` for frame numbers above the limit,
     `UnsupportedFileError` for flags of a later version.
     """
-    if len(payload) < GROUP_HEAD.size:
-        raise DamagedFileError(f"a group of {len(payload)} bytes, its head alone takes {GROUP_HEAD.size}")
+    place_of(payload)
     head = GROUP_HEAD.unpack(payload)
     name = f"group {head['index']}"
     frames, steps = head["frames"], head["latent_frames"]
     if head["first_frame"] + frames > limits.max_frames:
-        raise LimitError(f"{name} claims frame {head['first_frame'] + frames}, {limits.max_frames} are allowed")
+        raise LimitError(f"{name} claims frame {head['first_frame'] + frames}, {limits.max_frames} are allowed (raise with --max-frames)")
     if head["flags"] & ~sum(GROUP_FLAGS):
         raise UnsupportedFileError(f"{name} has flags of a later version: use a newer latcomp")
     if not 1 <= steps <= header.group_latent_frames or not (steps - 1) * header.temporal < frames <= steps * header.temporal:

@@ -21,6 +21,8 @@ REFERENCES = ("kept", "previous")
 NUMBER_MAX = 2**31 - 1  # of rationals, as FFmpeg has them
 GROUP_FRAMES_MAX = 2**16 - 1  # a group's frame count is stored in two bytes
 GROUP_LATENT_FRAMES_MAX = 255
+AUDIO_STREAMS_MAX = 256  # an audio chunk says its stream in one byte
+NUMBER_BYTES = 4  # of a symbol or latent in memory
 
 
 class _Misfit(ValueError):
@@ -103,6 +105,8 @@ def _record(**members: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
 def _objects(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
         raise _Misfit(f"{value!r:.60} is not a list of objects")
+    if len(value) > AUDIO_STREAMS_MAX:
+        raise _Misfit(f"{len(value)} streams, there may be {AUDIO_STREAMS_MAX}")
     return list(value)
 
 
@@ -141,7 +145,7 @@ HEADER_FIELDS = (
         _record(**dict.fromkeys(("primaries", "transfer", "matrix", "range"), _whole(0, 2**15))),
         "colour tags in FFmpeg's numbering: primaries, transfer, matrix, range",
     ),
-    HeaderField("audio", "[object, ...]", _objects, "one object an audio stream, made and understood by the video side"),
+    HeaderField("audio", "[object, ...]", _objects, "one object an audio stream (at most 256), made and understood by the video side"),
     HeaderField(
         "tokenizer", "object",
         _record(
@@ -292,7 +296,7 @@ def header_length(prelude: bytes, limits: Limits) -> int:
             f"a .lat file of format version {found['version']}; this latcomp reads version {VERSION}: use a newer latcomp"
         )
     if found["header_bytes"] > limits.max_header_bytes:
-        raise LimitError(f"the header claims {found['header_bytes']} bytes, {limits.max_header_bytes} are allowed")
+        raise LimitError(f"the header claims {found['header_bytes']} bytes, {limits.max_header_bytes} are allowed (raise with --max-bytes)")
     return found["header_bytes"] + CRC.size
 
 
@@ -333,16 +337,15 @@ def check_header_limits(header: Header, limits: Limits) -> None:
         raise LimitError(
             f"{header.width}x{header.height} is {pixels} pixels a frame, {limits.max_pixels} are allowed (raise with --max-pixels)"
         )
-    if header.channels > limits.max_channels:
-        raise LimitError(f"{header.channels} latent channels, {limits.max_channels} are allowed")
-    if len(header.audio) > limits.max_audio_streams:
-        raise LimitError(f"{len(header.audio)} audio streams, {limits.max_audio_streams} are allowed")
     rows, columns = header.grid
-    symbols = rows * columns * header.channels * header.group_latent_frames
-    if symbols > limits.max_group_symbols:
+    tokens = header.group_latent_frames * rows * columns
+    shape = f"a group of {header.group_latent_frames} latent frames of {rows} x {columns}"
+    if tokens > limits.max_group_tokens:
+        raise LimitError(f"{shape} has {tokens} tokens, {limits.max_group_tokens} are allowed (raise with --max-tokens)")
+    size = tokens * header.channels * NUMBER_BYTES
+    if size > limits.max_group_bytes:
         raise LimitError(
-            f"a group of {header.group_latent_frames} x {rows} x {columns} x {header.channels} numbers, "
-            f"{limits.max_group_symbols} are allowed"
+            f"{shape} and {header.channels} channels takes {size} bytes, {limits.max_group_bytes} are allowed (raise with --max-bytes)"
         )
 
 

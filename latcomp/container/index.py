@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import bisect
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import BinaryIO
 
 from latcomp.container.chunks import CHUNK_OVERHEAD, BadChunk, ByteSource, Chunk, ChunkReader
-from latcomp.container.format import END, END_CHUNK, INDEX_CHUNK, INDEX_ENTRY, INDEX_HEAD
+from latcomp.container.format import END, END_CHUNK, GROUP_HEAD, INDEX_CHUNK, INDEX_ENTRY, INDEX_HEAD
 from latcomp.container.limits import Limits
 from latcomp.container.zstd import compress, decompress
 from latcomp.errors import DamagedFileError, LimitError
 
+SEGMENT_BYTES_MIN = CHUNK_OVERHEAD + GROUP_HEAD.size
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class IndexEntry:
     """Where a segment starts."""
 
@@ -40,20 +42,20 @@ class EndMarker:
 
 def pack_index(entries: list[IndexEntry]) -> bytes:
     """Payload of an index chunk: the number of entries, and a zstd frame of them."""
-    packed = b"".join(INDEX_ENTRY.pack(**vars(entry)) for entry in entries)
+    packed = b"".join(INDEX_ENTRY.pack(**asdict(entry)) for entry in entries)
     return INDEX_HEAD.pack(segments=len(entries)) + compress(packed)
 
 
-def unpack_index(payload: bytes, limits: Limits) -> tuple[IndexEntry, ...]:
-    """The entries of an index chunk.
+def unpack_index(payload: bytes, offset: int) -> tuple[IndexEntry, ...]:
+    """The entries of an index chunk that stands at `offset` in its file.
 
-    Raises `DamagedFileError` when they are not what is declared or not in order, `LimitError` for too many.
+    Raises `DamagedFileError` when they are not what is declared, not in order, or more than the bytes before can hold groups.
     """
     if len(payload) < INDEX_HEAD.size:
         raise DamagedFileError("the index is too short")
     count = INDEX_HEAD.unpack(payload)["segments"]
-    if count > limits.max_segments:
-        raise LimitError(f"the index claims {count} segments, {limits.max_segments} are allowed")
+    if count * SEGMENT_BYTES_MIN > offset:
+        raise DamagedFileError(f"the index claims {count} segments in {offset} bytes")
     size = count * INDEX_ENTRY.size
     packed = decompress(payload[INDEX_HEAD.size :], size, "index", exactly=size)
     entries = tuple(IndexEntry(**INDEX_ENTRY.unpack(packed, at)) for at in range(0, size, INDEX_ENTRY.size))
@@ -74,7 +76,7 @@ def unpack_end(payload: bytes, limits: Limits) -> EndMarker:
         raise DamagedFileError(f"the end marker has {len(payload)} bytes, not {END.size}")
     marker = EndMarker(**END.unpack(payload))
     if marker.frames > limits.max_frames:
-        raise LimitError(f"the end marker claims {marker.frames} frames, {limits.max_frames} are allowed")
+        raise LimitError(f"the end marker claims {marker.frames} frames, {limits.max_frames} are allowed (raise with --max-frames)")
     return marker
 
 
@@ -92,7 +94,7 @@ def load_index(fo: BinaryIO, limits: Limits) -> tuple[EndMarker, tuple[IndexEntr
         if marker.index_offset >= size:
             return None
         index = _chunk_at(fo, marker.index_offset, INDEX_CHUNK, limits)
-        return None if index is None else (marker, unpack_index(index.payload, limits))
+        return None if index is None else (marker, unpack_index(index.payload, index.offset))
     except DamagedFileError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -51,8 +52,9 @@ class PassPositions:
     """(n, 1) int32: `NEIGHBOUR_SHARE` of each place."""
 
 
+@lru_cache(maxsize=2)  # every segment of a file needs the same
 def passes_of(rows: int, columns: int) -> list[PassPositions]:
-    """The passes of a grid in coding order; together they hold every position once."""
+    """The passes of a grid in coding order; together they hold every position once. Nobody changes them."""
     found = []
     y, x = np.divmod(np.arange(rows * columns), columns)
     for number, rule in enumerate(PASSES):

@@ -7,25 +7,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader accepts; a file that claims more is refused with `LimitError`. Every bound can be raised by the caller."""
+    """What a reader accepts; a file that claims more is refused with `LimitError`. Every bound can be raised by the caller.
+
+    With these, reading a file of n bytes takes at most about 30 n bytes, and for the group that is being read 300 bytes a position and
+    latent frame and 40 bytes a number (position x channel): see section 10 of FORMAT.md.
+    """
 
     max_pixels: int = 8192 * 4320
-    """Pixels of one frame (8K fits)."""
+    """Pixels of one frame (8K fits). On the command line: --max-pixels."""
     max_frames: int = 100_000_000
-    """Frames of one file: 19 days at 60 frames a second."""
+    """Frames of one file: 19 days at 60 frames a second. --max-frames."""
     max_lost_frames: int = 1 << 18
-    """Frames that damage may take at one place and that are still reported one by one: three hours at 24 frames a second."""
-    max_group_symbols: int = 1 << 29
-    """Positions of a group x channels: what decoding a group may allocate four bytes each for."""
-    max_header_bytes: int = 1 << 20
-    """Length of the header, compressed and as JSON."""
+    """Frames that damage may take from a file and that are still reported one by one: three hours at 24 a second. --max-lost-frames."""
+    max_group_tokens: int = 1 << 23
+    """Tokens of a group: its positions x its latent frames (twice 8K in groups of 8 latent frames). --max-tokens."""
+    max_group_bytes: int = 1 << 31
+    """Numbers of a group (tokens x channels), at four bytes each. --max-bytes."""
     max_chunk_bytes: int = 1 << 28
-    """Payload of one chunk."""
-    max_channels: int = 1024
-    """Latent channels."""
-    max_audio_streams: int = 64
-    """Audio streams."""
-    max_segments: int = 1 << 20
-    """Entries of the index."""
+    """Payload of one chunk; a longer one is damage. --max-bytes."""
+    max_header_bytes: int = 1 << 20
+    """Length of the header, compressed and as JSON. --max-bytes."""
+    max_problems: int = 1000
+    """Problems that are kept as text; more are only counted."""
     max_search_bytes: int = 1 << 30
-    """Bytes that the search for the next good chunk after damage may put through CRC-32 at one place."""
+    """Bytes of what proves to be no chunk that may go through CRC-32, besides 16 for each byte of the file that was passed: more would
+    be a file made to keep a reader busy, and it ends there."""

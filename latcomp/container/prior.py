@@ -8,7 +8,7 @@ and its eight neighbours, the last kept values, the change before, and what of t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -100,8 +100,9 @@ class Neighbourhood:
     phase: np.ndarray
 
     @classmethod
+    @lru_cache(maxsize=2)  # every segment of a file needs the same
     def of(cls, rows: int, columns: int) -> Neighbourhood:
-        """The neighbourhood of a grid."""
+        """The neighbourhood of a grid. Nobody changes it."""
         y, x = np.divmod(np.arange(rows * columns), columns)
 
         def square(side: int) -> np.ndarray:

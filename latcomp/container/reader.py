@@ -18,7 +18,7 @@ from latcomp.container.limits import Limits
 from latcomp.container.prior import Prior
 from latcomp.container.segment import SegmentState
 from latcomp.container.times import PTS_MAX, PTS_MIN
-from latcomp.container.walk import Problem, Walk, read_header
+from latcomp.container.walk import Problem, Walk, read_front
 from latcomp.errors import DamagedFileError, UsageError
 
 FindPrior = Callable[[str, str], Prior]
@@ -51,7 +51,8 @@ class Reader:
         self.limits = limits or Limits()
         self._seekable = _can_seek(fo)
         source = ByteSource(fo)
-        self.header: Header = read_header(source, self.limits)
+        self.header: Header
+        self.header, self.front = read_front(source, self.limits)  # front: all bytes before the first chunk
         self._walk = Walk(source, self.header, self.limits)
         self._find_prior = find_prior
         self._prior: Prior | None = None
@@ -103,20 +104,27 @@ class Reader:
         return entry
 
     def __iter__(self) -> Iterator[Group | AudioChunk | LostGroups]:
+        for item, _ in self.with_chunks():
+            yield item
+
+    def with_chunks(self) -> Iterator[tuple[Group | AudioChunk | LostGroups, Chunk | None]]:
+        """The same items, each with the chunk it came in; None for lost groups."""
         for chunk, content in self._walk:
             if isinstance(content, AudioChunk):
-                yield content
+                yield content, chunk
             elif isinstance(content, GroupHead):
                 group = self._group(chunk, content)
                 if group is not None:
-                    yield from self._lost(group.first_frame, int(group.pts[0]))
+                    for lost in self._lost(group.first_frame, int(group.pts[0])):
+                        yield lost, None
                     self._next_frame = group.first_frame + len(group.pts)
                     self._last_pts = int(group.pts[-1])
-                    yield group
+                    yield group, chunk
         # behind the last group: what the end marker says was there, or at least what could be read of it
         last = self._skipped[-1] if self._skipped else None
         known_end = last.first_frame + last.frames if last else self._next_frame
-        yield from self._lost(self._walk.end.frames if self._walk.end else known_end, None)
+        for lost in self._lost(self._walk.end.frames if self._walk.end else known_end, None):
+            yield lost, None
 
     def _group(self, chunk: Chunk, head: GroupHead) -> Group | None:
         """The decoded group, or None when damage leaves it undecodable."""
@@ -135,6 +143,7 @@ class Reader:
             except DamagedFileError as error:
                 self._walk.note(chunk.offset, str(error))
                 self._state = None
+        self._walk.lose(head.frames, f"up to group {head.index}")
         self._skipped.append(head)
         return None
 

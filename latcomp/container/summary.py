@@ -11,7 +11,7 @@ from latcomp.container.header import Header
 from latcomp.container.walk import Problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupSummary:
     """Counts of one group."""
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from latcomp.container.audio import AudioChunk, unpack_audio
-from latcomp.container.chunks import BadChunk, ByteSource, Chunk, ChunkReader
+from latcomp.container.chunks import BadChunk, ByteSource, Chunk, ChunkReader, SearchEnded
 from latcomp.container.format import AUDIO_CHUNK, CHUNK_TYPES, GROUP_CHUNK, INDEX_CHUNK, PRELUDE
-from latcomp.container.group import GroupHead, unpack_head
+from latcomp.container.group import GroupHead, place_of, unpack_head
 from latcomp.container.header import Header, header_length, unpack_header
 from latcomp.container.index import EndMarker, IndexEntry, unpack_end, unpack_index
 from latcomp.container.limits import Limits
@@ -31,8 +31,14 @@ class Problem:
 
 def read_header(source: ByteSource, limits: Limits) -> Header:
     """The header at the front of a file; raises what `unpack_header` raises."""
+    return read_front(source, limits)[0]
+
+
+def read_front(source: ByteSource, limits: Limits) -> tuple[Header, bytes]:
+    """The header, and all bytes before the first chunk as they are; raises what `unpack_header` raises."""
     prelude = source.take(PRELUDE.size)
-    return unpack_header(prelude, source.take(header_length(prelude, limits)), limits)
+    rest = source.take(header_length(prelude, limits))
+    return unpack_header(prelude, rest, limits), prelude + rest
 
 
 class Walk:
@@ -50,6 +56,7 @@ class Walk:
         self.source, self.header = source, header
         self._chunks = ChunkReader(source, self.limits)
         self.problems: list[Problem] = []
+        self._more_problems = self._lost_frames = 0
         self.next_group = self.next_frame = self.audio_packets = 0
         self.segments: list[IndexEntry] = []
         self.end: EndMarker | None = None
@@ -64,12 +71,29 @@ class Walk:
         self.end, self.from_start = None, False
 
     def note(self, offset: int, message: str) -> None:
-        """Note a problem."""
-        self.problems.append(Problem(offset, message))
+        """Note a problem; above the limit only their number, in the last one."""
+        most = self.limits.max_problems
+        if len(self.problems) < most:
+            self.problems.append(Problem(offset, message))
+            return
+        self._more_problems += 1
+        self.problems[most:] = [Problem(offset, f"{self._more_problems} more problems up to byte {offset}")]
+
+    def lose(self, frames: int, where: str) -> None:
+        """Count frames that cannot be decoded. Raises `LimitError` when the file has lost too many."""
+        self._lost_frames += frames
+        if self._lost_frames > self.limits.max_lost_frames:
+            raise LimitError(
+                f"{self._lost_frames} frames {where} are lost, {self.limits.max_lost_frames} are allowed (raise with --max-lost-frames)"
+            )
 
     def __iter__(self) -> Iterator[tuple[Chunk, GroupHead | AudioChunk | tuple[IndexEntry, ...] | EndMarker]]:
         while self.end is None:
-            chunk = self._next()
+            try:
+                chunk = self._next()
+            except SearchEnded as error:
+                self.note(self.source.offset, str(error))
+                return
             if chunk is None:
                 self.note(self.source.offset, f"the file is cut off: it ends at byte {self.source.offset} without an end marker")
                 return
@@ -106,7 +130,7 @@ class Walk:
             self.audio_packets += len(audio.packets)
             return audio
         if chunk.type == INDEX_CHUNK:
-            entries = unpack_index(chunk.payload, self.limits)
+            entries = unpack_index(chunk.payload, chunk.offset)
             if self.from_start and not self.problems and list(entries) != self.segments:
                 raise DamagedFileError("the index does not fit the file")
             return entries
@@ -117,18 +141,18 @@ class Walk:
 
     def _group(self, chunk: Chunk) -> GroupHead | None:
         """The head of a group that comes in its place, or later than expected; None for one that comes again or contradicts the order."""
-        head = unpack_head(chunk.payload, self.header, self.limits)
-        ahead, frames = head.index - self.next_group, head.first_frame - self.next_frame
+        index, first_frame = place_of(chunk.payload)  # before the times: a group of a few bytes may have many
+        ahead, frames = index - self.next_group, first_frame - self.next_frame
         longest = self.header.group_latent_frames * self.header.temporal
         if ahead < 0:
-            self.note(chunk.offset, f"group {head.index} comes again or too late")
+            self.note(chunk.offset, f"group {index} comes again or too late")
             return None
-        if not ahead <= frames <= ahead * longest:
-            self.note(chunk.offset, f"group {head.index} claims to start at frame {head.first_frame}, {self.next_frame} is next")
+        if first_frame <= self.limits.max_frames and not ahead <= frames <= ahead * longest:
+            self.note(chunk.offset, f"group {index} claims to start at frame {first_frame}, {self.next_frame} is next")
             return None
+        head = unpack_head(chunk.payload, self.header, self.limits)
         if ahead:
-            if frames > self.limits.max_lost_frames:
-                raise LimitError(f"{frames} frames before group {head.index} are missing, {self.limits.max_lost_frames} are allowed")
+            self.lose(frames, f"before group {head.index}")
             which = f"group {self.next_group} is" if ahead == 1 else f"groups {self.next_group} to {head.index - 1} are"
             self.note(chunk.offset, f"{which} missing ({frames} frames)")
         if head.key:
@@ -144,8 +168,7 @@ class Walk:
             raise DamagedFileError(
                 f"the end marker claims {end.groups} groups and {end.frames} frames, {self.next_group} and {self.next_frame} came"
             )
-        if frames > self.limits.max_lost_frames:
-            raise LimitError(f"{frames} frames at the end are missing, {self.limits.max_lost_frames} are allowed")
+        self.lose(frames, "at the end")
         if ahead:
             self.note(chunk.offset, f"the last {ahead} groups are missing ({frames} frames)")
         if self.from_start and not self.problems and end.audio_packets != self.audio_packets:

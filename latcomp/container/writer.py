@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO
 
-from latcomp.container.audio import AudioChunk, pack_audio
+from latcomp.container.audio import PACKETS_MAX, AudioChunk, pack_audio
 from latcomp.container.chunks import pack_chunk
 from latcomp.container.format import AUDIO_CHUNK, END_CHUNK, GROUP_CHUNK, INDEX_CHUNK
 from latcomp.container.group import Group, pack_group
@@ -30,6 +30,48 @@ class GroupSizes:
     """Its whole chunk."""
 
 
+class ChunkWriter:
+    """Puts the front of a file and its chunks one behind the other, keeps the index, and ends with both."""
+
+    def __init__(self, fo: BinaryIO, front: bytes) -> None:
+        """front: all bytes before the first chunk; they are written at once."""
+        self._fo = fo
+        self.offset = 0
+        """Bytes written."""
+        self.segments: list[IndexEntry] = []
+        self.groups = self.frames = self.audio_packets = 0
+        self._put(front)
+        self._behind_group = self.offset
+
+    def _put(self, data: bytes) -> int:
+        view = memoryview(data)
+        while view:  # a raw pipe may take less than it is given
+            taken = self._fo.write(view)
+            view = view[len(view) if taken is None else taken :]
+        self.offset += len(data)
+        return len(data)
+
+    def put_group(self, payload: bytes, key: bool, first_pts: int, frames: int) -> int:
+        """Write a group's chunk; gives its bytes."""
+        if key:
+            self.segments.append(IndexEntry(self.groups, self.frames, first_pts, self._behind_group))
+        size = self._put(pack_chunk(GROUP_CHUNK, payload))
+        self._behind_group = self.offset
+        self.groups, self.frames = self.groups + 1, self.frames + frames
+        return size
+
+    def put_audio(self, payload: bytes, packets: int) -> int:
+        """Write an audio chunk; gives its bytes."""
+        self.audio_packets += packets
+        return self._put(pack_chunk(AUDIO_CHUNK, payload))
+
+    def put_end(self) -> None:
+        """Write index and end marker."""
+        marker = EndMarker(self.groups, self.frames, self.audio_packets, self.offset)
+        self._put(pack_chunk(INDEX_CHUNK, pack_index(self.segments)))
+        self._put(pack_chunk(END_CHUNK, pack_end(marker)))
+
+
 class Writer:
     """Writes one .lat file; `close` finishes it. As a context manager it closes on success only, so a failed file has no end marker.
 
@@ -40,42 +82,26 @@ class Writer:
         """prior: the one that the header names; coding: 'context', or 'zstd' to do without the prior's means."""
         check_header_limits(header, Limits(max_pixels=2**48))
         self.header, self._prior, self._coding = header, prior, coding
-        self._fo = fo
-        self._offset = 0
         self._state: SegmentState | None = None
-        self._segments: list[IndexEntry] = []
         front = pack_header(header)
-        self._put(front)
-        self._behind_group = self._offset
+        self._out = ChunkWriter(fo, front)
         self._summary = FileSummary(header, bytes_header=len(front))
-        self._frames = 0
         self._closed = False
-
-    def _put(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:  # a raw pipe may take less than it is given
-            taken = self._fo.write(view)
-            view = view[len(view) if taken is None else taken :]
-        self._offset += len(data)
 
     def write_group(self, group: Group) -> GroupSizes:
         """Write the next group; gives its sizes in bytes."""
         self._require_open()
-        if group.index != len(self._summary.groups) or group.first_frame != self._frames:
+        if group.index != self._out.groups or group.first_frame != self._out.frames:
             raise UsageError(
-                f"group {group.index} at frame {group.first_frame} was given, group {len(self._summary.groups)} at frame "
-                f"{self._frames} is next"
+                f"group {group.index} at frame {group.first_frame} was given, group {self._out.groups} at frame "
+                f"{self._out.frames} is next"
             )
         if group.key:
             self._state = SegmentState(self.header, self._prior, self._coding)
         elif self._state is None:
             raise UsageError("the first group of a file must be a key group")
         payload, head = pack_group(group, self.header, self._state)
-        if group.key:
-            self._segments.append(IndexEntry(group.index, group.first_frame, int(group.pts[0]), self._behind_group))
-        self._put(pack_chunk(GROUP_CHUNK, payload))
-        self._behind_group = self._offset
-        self._frames += head.frames
+        self._out.put_group(payload, group.key, int(group.pts[0]), head.frames)
         self._summary.add_group(head, len(payload))
         return GroupSizes(head.bytes_mask, head.bytes_tokens, self._summary.groups[-1].bytes)
 
@@ -86,21 +112,20 @@ class Writer:
             raise UsageError(f"audio stream {chunk.stream} is not among the header's {len(self.header.audio)}")
         if not chunk.packets:
             return 0
-        packed = pack_chunk(AUDIO_CHUNK, pack_audio(chunk))
-        self._put(packed)
-        self._summary.bytes_audio += len(packed)
+        taken = 0
+        for start in range(0, len(chunk.packets), PACKETS_MAX):
+            packets = chunk.packets[start : start + PACKETS_MAX]
+            taken += self._out.put_audio(pack_audio(AudioChunk(chunk.stream, packets)), len(packets))
+        self._summary.bytes_audio += taken
         self._summary.audio_packets += len(chunk.packets)
-        return len(packed)
+        return taken
 
     def close(self) -> FileSummary:
         """Write index and end marker; gives the summary of the file. The file object stays open. A second call writes nothing."""
         if not self._closed:
-            summary, index_offset = self._summary, self._offset
-            self._put(pack_chunk(INDEX_CHUNK, pack_index(self._segments)))
-            marker = EndMarker(len(summary.groups), self._frames, summary.audio_packets, index_offset)
-            self._put(pack_chunk(END_CHUNK, pack_end(marker)))
+            self._out.put_end()
             self._closed = True
-            summary.bytes_total = self._offset
+            self._summary.bytes_total = self._out.offset
         return self._summary
 
     @staticmethod

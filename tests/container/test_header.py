@@ -137,6 +137,12 @@ def test_limits() -> None:
     with pytest.raises(LimitError, match="--max-pixels"):
         Reader(io.BytesIO(data), Limits(max_pixels=1999))
     assert Reader(io.BytesIO(data), Limits(max_pixels=2000)).header == of
-    for limits in (Limits(max_channels=5), Limits(max_audio_streams=1), Limits(max_group_symbols=1000), Limits(max_header_bytes=20)):
-        with pytest.raises(LimitError):
+    for flag, limits in (
+        ("--max-tokens", Limits(max_group_tokens=8 * 35 - 1)), ("--max-bytes", Limits(max_group_bytes=4 * 8 * 35 * 6 - 1)),
+        ("--max-bytes", Limits(max_header_bytes=20)),
+    ):  # fmt: skip
+        with pytest.raises(LimitError, match=flag):
             Reader(io.BytesIO(data), limits)
+    Reader(io.BytesIO(data), Limits(max_group_tokens=8 * 35, max_group_bytes=4 * 8 * 35 * 6))
+    with pytest.raises(DamagedFileError, match="audio"):
+        Reader(io.BytesIO(changed(audio=[{}] * 257)))

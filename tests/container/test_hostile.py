@@ -9,18 +9,19 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import zstandard
 
-from latcomp.container import Limits, Reader, check, scan
+from latcomp.container import Group, Limits, Reader, check, scan
 from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD
 from latcomp.container.masks import MASK_CLASSES
 from latcomp.container.varint import pack_signed, put_unsigned
 from latcomp.container.zstd import decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
-from tests.container.make import groups, header, written
+from tests.container.make import groups, header, sized, written
 from tests.container.test_damage import chunks
 from tests.container.test_header import changed, raw_file
 
@@ -35,14 +36,14 @@ CHEAP_SECONDS = 3.0
 def cheaply() -> Iterator[None]:
     """Fails when the block takes more than 24 MiB or 3 seconds."""
     tracemalloc.start()
-    began = time.monotonic()
+    began = time.process_time()  # the machine may be busy with other things
     try:
         yield
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < CHEAP_BYTES
-    assert time.monotonic() - began < CHEAP_SECONDS
+    assert time.process_time() - began < CHEAP_SECONDS
 
 
 def chunk(kind: bytes, payload: bytes) -> bytes:
@@ -71,14 +72,14 @@ def bomb(size: int, declared: int | None = None) -> bytes:
     [
         {"width": 2**24, "height": 2**24},
         {"width": 2**24},
-        {"tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 65536, "spatial": 8, "temporal": 4}},
+        {"width": 1000, "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 65536, "spatial": 4, "temporal": 4}},
+        {"width": 8000, "height": 4000, "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 1, "spatial": 1, "temporal": 4}},
         {"width": 8000, "height": 4000, "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 1000, "spatial": 1, "temporal": 4}},
-        {"audio": [{}] * 1000},
     ],
 )
 def test_absurd_sizes_in_the_header(change) -> None:
     """A header that claims absurd sizes is refused before anything is allocated for them."""
-    with cheaply(), pytest.raises(LimitError):
+    with cheaply(), pytest.raises(LimitError, match="raise with --max-"):
         Reader(io.BytesIO(changed(**change)))
 
 
@@ -103,12 +104,11 @@ BILLION = 10**9
         FRONT + CHUNKS[0] + group_with(index=3_000_000, first_frame=90_000_000),
         FRONT + b"".join(CHUNKS[:2]) + chunk(b"ENDF", END.pack(groups=2**31, frames=BILLION, audio_packets=0, index_offset=0)),
         FRONT + b"".join(CHUNKS[:2]) + chunk(b"ENDF", END.pack(groups=2**22, frames=90_000_000, audio_packets=0, index_offset=0)),
-        FRONT + b"".join(CHUNKS[:2]) + chunk(b"INDX", INDEX_HEAD.pack(segments=BILLION) + bomb(1 << 20)),
     ],
 )
 def test_a_billion_frames(damaged: bytes, reading) -> None:
     """A claim of 10^9 frames, or of millions of lost ones, is refused cheaply wherever it stands."""
-    with cheaply(), pytest.raises(LimitError):
+    with cheaply(), pytest.raises(LimitError, match="raise with --max-"):
         reading(damaged)
 
 
@@ -193,11 +193,54 @@ def test_lengths_that_lie() -> None:
             assert damage
 
 
-def test_search_does_not_run_wild() -> None:
-    """Thousands of places that look like long chunks do not make the search after damage take forever."""
-    fake = (b"GRUP" + struct.pack("<I", 40 << 20)) * 4000
-    with pytest.raises(LimitError, match="strange"):
-        check(io.BytesIO(FRONT + b"GRUP" + bytes(8) + fake + bytes(41 << 20)), Limits(max_search_bytes=1 << 28))
+@pytest.mark.parametrize("between", [b"", chunk(b"AUDI", b"")], ids=["fakes", "fakes-and-chunks"])
+def test_search_does_not_run_wild(between: bytes) -> None:
+    """Thousands of places that look like long chunks do not make the search after damage take forever, also not with intact chunks
+    between them: what was read is given, and the end of the search is said."""
+    fake = (b"GRUP" + struct.pack("<I", 40 << 20) + between) * 4000
+    data = FRONT + CHUNKS[0] + b"GRUP" + bytes(8) + fake + bytes(41 << 20)
+    began = time.process_time()
+    reader = Reader(io.BytesIO(data), Limits(max_search_bytes=1 << 28))
+    assert [item.index for item in reader if isinstance(item, Group)] == [0]
+    assert "too strange" in str(reader.damage[-1])
+    assert time.process_time() - began < 4 * CHEAP_SECONDS
+    assert scan(io.BytesIO(data), Limits(max_search_bytes=1 << 28)).bytes_total == len(data)
+
+
+def test_an_index_of_a_billion_segments() -> None:
+    """An index may not claim more segments than the bytes before it can hold, however well they compress."""
+    for frame in (bomb(1 << 20), bomb(24 << 20)):
+        for count in (BILLION, 1 << 20):
+            with cheaply():
+                damaged = FRONT + b"".join(CHUNKS[:2]) + chunk(b"INDX", INDEX_HEAD.pack(segments=count) + frame)
+                assert "segments in" in str(check(io.BytesIO(damaged))[0])
+
+
+def test_thousands_of_problems() -> None:
+    """A file of nothing but damage is reported in bounded memory: the first problems, and how many more there are."""
+    data = FRONT + chunk(b"AUDI", b"") * 10_000
+    with cheaply():
+        problems = check(io.BytesIO(data))
+    assert len(problems) == Limits().max_problems + 1
+    assert "9001 more problems" in str(problems[-1])  # and the missing end marker is one of them
+
+
+def test_groups_of_many_frames_that_cannot_be_decoded() -> None:
+    """Groups of 65280 frames in a few bytes each, none of which can be decoded, cost neither memory nor time."""
+    of = sized(1, 1, 1, group_latent_frames=255)
+    of = replace(of, tokenizer={**of.tokenizer, "temporal": 256})
+    front = chunks(written(of, [], sound=False))[0]
+    heads = []
+    for index in range(2000):
+        head = GROUP_HEAD.pack(
+            index=index, first_frame=65280 * index, first_pts=0, frames=65280, latent_frames=255, flags=0, mask_coding=0, token_layout=0,
+            tokens_kept=0, times_bytes=9, mask_bytes=0, step_adjust=0,
+        )  # fmt: skip
+        heads.append(chunk(b"GRUP", head + pack_signed([2**60])))
+    with cheaply(), pytest.raises(LimitError, match="--max-lost-frames"):
+        check(io.BytesIO(front + b"".join(heads)))
+    with cheaply():  # the same group over and over
+        assert check(io.BytesIO(front + heads[0] * 2000))
 
 
 @pytest.mark.parametrize("change", [{"mask_coding": 9}, {"token_layout": 9}, {"token_layout": 16}, {"flags": 5}])
@@ -220,8 +263,8 @@ def test_unknown_chunks() -> None:
 
 def test_audio_numbers() -> None:
     """Audio chunks that claim more packets or bytes than they have, or another stream, are reported."""
-    heads = [struct.pack("<BI", *numbers) for numbers in ((0, BILLION), (9, 0), (0, 1))]
-    for payload in (b"", bytes(4), heads[0] + bytes(50), heads[1], heads[2] + bytes(9)):
+    heads = [struct.pack("<BI", *numbers) for numbers in ((0, BILLION), (9, 0), (0, 1), (0, 1 << 20))]
+    for payload in (b"", bytes(4), heads[0] + bytes(50), heads[1], heads[2] + bytes(9), heads[3] + bytes(5 << 20)):
         with cheaply():
             assert "audio" in str(check(io.BytesIO(FRONT + chunk(b"AUDI", payload)))[0])
 

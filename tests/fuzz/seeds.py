@@ -1,0 +1,166 @@
+"""The corpus: small inputs for every target to start from. `python -m tests.fuzz.seeds` writes those that are not there yet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from latcomp.container.audio import pack_audio
+from latcomp.container.content import encode_content
+from latcomp.container.header import pack_header
+from latcomp.container.index import IndexEntry, pack_index
+from latcomp.container.masks import encode_mask
+from latcomp.container.segment import SegmentState
+from latcomp.container.tables import TableEncoder
+from latcomp.container.times import encode_times
+from latcomp.container.zstd import compress, decompress
+from tests.container.make import audio, groups, in_units, sized, under, written
+from tests.fuzz.seal import split_front
+from tests.fuzz.targets import PLAIN, SHAPES, prior_header, segment, small_header, tiny_prior
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def times() -> Iterator[bytes]:
+    """Even, uneven and single times."""
+    for found in ([7], [0, 40, 80, 120], [0, 41, 80, 125, 125, 130], [-(2**63), 2**63 - 1], list(range(0, 640, 10))):
+        yield bytes([len(found) - 1]) + struct.pack("<q", found[0]) + encode_times(found)
+
+
+def index() -> Iterator[bytes]:
+    """Indexes of none to three segments, as head and content."""
+    for count in range(4):
+        entries = [IndexEntry(2 * place, 64 * place, 640 * place, 100 + 50 * place) for place in range(count)]
+        packed = pack_index(entries)
+        yield packed[:4] + decompress(packed[4:], 1000, "index")
+
+
+def masks() -> Iterator[bytes]:
+    """A mask for each shape and coding."""
+    rng = np.random.default_rng(1)
+    for number, shape in enumerate(SHAPES[:3]):
+        for coding in (1, 2, 3):
+            state = SegmentState(segment(*shape[1:], False))
+            keep = rng.random(shape) < 0.4
+            found, packed = encode_mask(keep, False, state.passes, state.masks)
+            bits = np.packbits(keep).tobytes()
+            if coding == 3:  # one stream of all classes, eight bits a byte
+                bits = b"\x01\x15\x00" + bytes([keep.size]) + np.packbits(keep.reshape(-1), bitorder="little").tobytes()
+            yield bytes([number | (coding - 1) << 3]) + bits
+            if found == coding:
+                yield bytes([number | (coding - 1) << 3]) + decompress(packed, 1000, "mask")
+
+
+def tokens() -> Iterator[bytes]:
+    """A group for each layout, as the writer makes it where it would choose the layout, and made by hand where not."""
+    rng = np.random.default_rng(2)
+    bits = bytes([0b01010101, 0b00110010])
+    keep = np.stack([np.ones((3, 5), bool), np.unpackbits(np.frombuffer(bits, np.uint8))[:15].astype(bool).reshape(3, 5)])
+    kept = int(keep.sum())
+    from latcomp.container.layout_context import encode_context
+    from latcomp.container.layout_planes import planes_of_symbols, split_bytes
+    from latcomp.container.layout_repeats import changed_tokens, encode_repeats
+
+    for large in (3, 3000):
+        symbols = rng.integers(-large, large, (kept, 2)).astype(np.int32)
+        state = SegmentState(segment(3, 5, False))
+        flat = keep.reshape(2, -1)
+        context = encode_context(symbols, flat, True, state.last, state.passes, None)[0]
+        before = np.zeros_like(symbols)
+        repeats = encode_repeats(symbols, changed_tokens(symbols, before), keep, True, state.last, state.passes, None)[0]
+        coding, size = struct.unpack_from("<BI", repeats)
+        inner = decompress(repeats[5 : 5 + size], 1000, "mask") if size else b""
+        yield bytes([0]) + bits + bytes(1) + planes_of_symbols(symbols)
+        yield bytes([1]) + bits + bytes(1) + decompress(context, 10_000, "tokens")
+        if coding:
+            yield bytes([2 + 5 * (coding - 1)]) + bits + bytes([len(inner)]) + inner + decompress(repeats[5 + size :], 10_000, "tokens")
+        for layout in (3, 4):
+            yield bytes([layout]) + bits + bytes(1) + split_bytes(symbols.astype("<f4").view("<u4"))
+    assert len(PLAIN) == 5
+
+
+def coder() -> Iterator[bytes]:
+    """Words of a few symbols of each kind of table."""
+    for number, tables in enumerate((tiny_prior().value_tables, tiny_prior().kind_tables, tiny_prior().mask_tables)):
+        encoder = TableEncoder()
+        contexts = np.arange(6, dtype=np.uint8)
+        encoder.put(np.array([0, 1, 0, 1, 1, 0], np.int32), contexts, tables)
+        encoder.put_wide(np.array([5], np.int32), 1 << 18)
+        yield bytes([number | 1 << 6, 6]) + contexts.tobytes() + encoder.finish()
+
+
+def under_prior() -> Iterator[tuple[str, bytes]]:
+    """(target, input) for groups of one and two latent frames in every layout under a prior."""
+    of = prior_header()
+    for steps in (1, 2):
+        for group in in_units(of, groups(of, 2, seed=steps, last_frames=4 * steps), seed=steps):
+            if not group.key or len(group.mask) < steps:
+                continue
+            keep = group.mask[:steps].copy()
+            if steps > 1:
+                keep[1, 0, 0], keep[1, 1] = False, True
+            kept = int(keep.sum())
+            values = np.resize(group.tokens - group.tokens % of.units, (kept, 2)).astype(np.int32)
+            octaves = np.zeros(kept, np.uint8)
+            for coding in ("context", "zstd"):
+                state = SegmentState(of, tiny_prior(), coding)
+                coded, mask_data, layout, token_data = encode_content(keep, values, octaves, True, state, 3)
+                if layout == 3:
+                    if coded == 4:
+                        yield "prior", bytes([len(mask_data) // 4 | (steps - 1) << 2, kept - 6]) + mask_data + token_data
+                    else:
+                        yield "prior", bytes([0xC0 | (steps - 1) << 2, 0]) + token_data
+                else:
+                    inner = decompress(mask_data, 1000, "mask") if coded else b""
+                    head = bytes([(layout - 4) | (steps - 1) << 1 | min(coded, 3) << 6, len(inner), kept, 0])
+                    yield "kinds", head + inner + decompress(token_data, 1000, "tokens")
+
+
+def files() -> Iterator[bytes]:
+    """Whole files of two segments: plain, lossless, under the prior in both codings, cut off."""
+    for coding in ("int", "lossless"):
+        of = sized(2, 3, 2, group_latent_frames=2, coding=coding)
+        yield written(of, groups(of, 4, last_frames=3))
+    of = prior_header()
+    made = in_units(of, groups(of, 3, last_frames=3))
+    for coding in ("context", "zstd"):
+        yield written(of, made, sound=False, prior=tiny_prior(), coding=coding)
+
+
+def seeds() -> Iterator[tuple[str, bytes]]:
+    """(target, input) of the whole corpus."""
+    yield from (("times", found) for found in times())
+    yield from (("audio", pack_audio(audio(place))) for place in (0, 1, 4))
+    for of in (small_header(), segment(3, 5, True), under(small_header(), tiny_prior())):
+        yield "header", json.dumps(of.to_dict(), separators=(",", ":")).encode()
+        yield "prelude", pack_header(of)
+    yield from (("index", found) for found in index())
+    yield from (("zstd", compress(content)) for content in (b"", b"a" * 300, bytes(range(256)) * 4))
+    small = small_header()
+    for count in (1, 4):
+        yield "chunks", split_front(written(small, groups(small, count, last_frames=3)))[1]
+    yield from (("mask", found) for found in masks())
+    yield from (("tokens", found) for found in tokens())
+    yield from (("coder", found) for found in coder())
+    yield from under_prior()
+    for found in files():
+        yield "file", found
+        yield "repaired", found
+
+
+def main() -> None:
+    """Write what is missing."""
+    for target, data in seeds():
+        path = CORPUS / target / hashlib.sha256(data).hexdigest()[:12]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,314 @@
+"""What is fuzzed: each target takes any bytes, and raises only when the reader does something it must not.
+
+`LatcompError` is an answer; any other exception is a finding, and so is a result that contradicts itself (`Finding`). Sizes are tiny, so
+that most calls take well under a millisecond.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+
+import numpy as np
+
+from latcomp.container import (
+    AudioChunk,
+    Group,
+    Header,
+    Limits,
+    LostGroups,
+    Prior,
+    Reader,
+    check,
+    repair,
+    scan,
+)
+from latcomp.container.audio import pack_audio, unpack_audio
+from latcomp.container.content import decode_content, encode_content
+from latcomp.container.format import (
+    LAYOUT_CONTEXT,
+    LAYOUT_FLOAT_CHANGES,
+    LAYOUT_FLOATS,
+    LAYOUT_KIND_CHANGES,
+    LAYOUT_KINDS,
+    LAYOUT_PLANES,
+    LAYOUT_PRIOR,
+    LAYOUT_REPEATS,
+    MASK_ALL,
+    MASK_BITS,
+    MASK_CHANGES,
+    MASK_CONTEXT,
+    MASK_PRIOR,
+    PRELUDE,
+    SYMBOL_MAX,
+    SYMBOL_MIN,
+)
+from latcomp.container.header import header_length, pack_header, unpack_header
+from latcomp.container.index import pack_index, unpack_index
+from latcomp.container.masks import decode_mask, encode_mask
+from latcomp.container.segment import SegmentState
+from latcomp.container.tables import TableDecoder
+from latcomp.container.times import decode_times, encode_times
+from latcomp.container.zstd import decompress
+from latcomp.errors import LatcompError
+from tests.container.make import prior_arrays, sized, under
+from tests.fuzz.seal import front_of, raw_frame
+
+LIMITS = Limits(
+    max_pixels=1 << 16, max_frames=1 << 20, max_lost_frames=1 << 12, max_group_tokens=1 << 13, max_group_bytes=1 << 18,
+    max_chunk_bytes=1 << 20, max_search_bytes=1 << 16,
+)  # fmt: skip
+
+
+class Finding(Exception):
+    """A result that contradicts itself or the promise of the format."""
+
+
+def demand(right: bool, message: str) -> None:
+    """Raise `Finding` unless `right`."""
+    if not right:
+        raise Finding(message)
+
+
+def times(data: bytes) -> None:
+    """Frame times: as many as there are frames, in 64 bits, and written again they read the same."""
+    if len(data) < 9:
+        return
+    frames, first = 1 + data[0], struct.unpack_from("<q", data, 1)[0]
+    with suppress(LatcompError):
+        found = decode_times(data[9:], frames, first)
+        demand(len(found) == frames and (frames > 1 or int(found[0]) == first), "times: wrong number")
+        again = decode_times(encode_times(found.tolist()), frames, int(found[0]))
+        demand(again.tolist() == found.tolist(), "times: written again they differ")
+
+
+def audio(data: bytes) -> None:
+    """Audio chunks: what is read is written to something that reads the same."""
+    with suppress(LatcompError):
+        found = unpack_audio(data, 3)
+        demand(unpack_audio(pack_audio(found), 3) == found, "audio: written again it differs")
+
+
+def header(data: bytes) -> None:
+    """The header's JSON text: any header that is accepted can be written, and reads the same."""
+    front = front_of(data)
+    with suppress(LatcompError):
+        found = unpack_header(front[: PRELUDE.size], front[PRELUDE.size :], LIMITS)
+        again = pack_header(found)
+        demand(unpack_header(again[: PRELUDE.size], again[PRELUDE.size :], LIMITS) == found, "header: written again it differs")
+
+
+def prelude(data: bytes) -> None:
+    """The first bytes of a file as they are."""
+    front, rest = data[: PRELUDE.size], data[PRELUDE.size :]
+    with suppress(LatcompError):
+        demand(header_length(front, LIMITS) <= LIMITS.max_header_bytes + 4, "prelude: an absurd length")
+        unpack_header(front, rest, LIMITS)
+
+
+def index(data: bytes) -> None:
+    """Index payloads: entries rise, and written again they read the same."""
+    with suppress(LatcompError):
+        found = unpack_index(data[:4] + raw_frame(data[4:]), 1 << 20)
+        demand(unpack_index(pack_index(list(found)), 1 << 20) == found, "index: written again it differs")
+
+
+def zstd(data: bytes) -> None:
+    """zstd frames as they are: never more bytes than allowed."""
+    with suppress(LatcompError):
+        demand(len(decompress(data, 4096, "fuzz")) <= 4096, "zstd: more than allowed")
+
+
+@lru_cache
+def small_header() -> Header:
+    """The header that `chunks` stand behind: one position of one channel."""
+    return sized(1, 1, 1, group_latent_frames=2)
+
+
+@lru_cache
+def small_front() -> bytes:
+    """Its bytes."""
+    return pack_header(small_header())
+
+
+def chunks(data: bytes) -> None:
+    """What follows a header, read without decoding groups: groups come in order and do not overlap, bytes are counted once."""
+    whole = small_front() + data
+    with suppress(LatcompError):
+        summary = scan(io.BytesIO(whole), LIMITS)
+        place = before = -1
+        for group in summary.groups:
+            demand(group.index > before and group.first_frame >= place, "chunks: groups out of order")
+            before, place = group.index, group.first_frame + group.frames
+        demand(summary.bytes_total == len(whole) and summary.bytes_other >= 0, "chunks: bytes counted twice or not at all")
+
+
+SHAPES = ((1, 3, 5), (2, 3, 5), (3, 3, 5), (1, 1, 1))
+
+
+@lru_cache
+def segment(rows: int, columns: int, lossless: bool) -> Header:
+    """A header without a prior, of two channels."""
+    return sized(rows, columns, 2, group_latent_frames=4, coding="lossless" if lossless else "int")
+
+
+def mask(data: bytes) -> None:
+    """Keep masks of codings 1 to 3: the right shape, and written again they read the same."""
+    if not data:
+        return
+    shape = SHAPES[data[0] & 3]
+    key, coding = bool(data[0] & 4), 1 + (data[0] >> 3) % 3
+    state = SegmentState(segment(*shape[1:], False))
+    if data[0] >> 7:
+        state.masks.last[::2], state.masks.earlier[:, 1::2] = True, True
+    with suppress(LatcompError):
+        found = decode_mask(coding, raw_frame(data[1:]), shape, key, state.passes, state.masks)
+        demand(found.shape == shape and found.dtype == np.bool_ and (not key or bool(found[0].all())), "mask: wrong shape")
+        if not data[-1] & 7:  # writing tries every coding: too slow for every call
+            again = decode_mask(*encode_mask(found, key, state.passes, state.masks), shape, key, state.passes, state.masks)
+            demand(bool((again == found).all()), "mask: written again it differs")
+
+
+PLAIN = (LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES)
+
+
+def tokens(data: bytes) -> None:
+    """Token layouts without a prior, of a key group and the group behind it: the right count, symbols of 16 bits, the same twice."""
+    if len(data) < 4:
+        return
+    layout = PLAIN[data[0] % len(PLAIN)]
+    lossless = layout in (LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES)
+    bits = np.unpackbits(np.frombuffer(data[1:3], np.uint8))[:15].astype(bool).reshape(3, 5)
+    keep = np.stack([np.ones((3, 5), bool), bits])
+    cut = 4 + data[3] if layout == LAYOUT_REPEATS else 4
+    content = raw_frame(data[cut:])
+    if layout == LAYOUT_REPEATS:
+        changed = raw_frame(data[4:cut])
+        content = struct.pack("<BI", 1 + data[0] // 5 % 3, len(changed)) + changed + content
+    results = []
+    for _ in range(2):
+        state = SegmentState(segment(3, 5, lossless))
+        packed = raw_frame(np.packbits(keep[1:]).tobytes())
+        with suppress(LatcompError):
+            kept = int(keep.sum())
+            found = decode_content(MASK_BITS, packed, layout, content, (2, 3, 5), kept, True, state, 0)[1]
+            demand(found.shape == (kept, 2), "tokens: wrong count")
+            demand(lossless or not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX), "tokens: beyond 16 bits")
+            results.append((found.tobytes(), state.last.tobytes()))
+        if not data[-1] & 7:
+            continue
+        return
+    demand(len(results) != 1 and (not results or results[0] == results[1]), "tokens: twice is not the same")
+
+
+@lru_cache
+def tiny_prior() -> Prior:
+    """A prior of two channels that is as small as can be."""
+    return Prior(prior_arrays(2, embed=2, width=3, known=2, mask_width=2, mask_hidden=2, seed=5), "5" * 64, "tiny")
+
+
+@lru_cache
+def prior_header() -> Header:
+    """A header of three by two positions under that prior."""
+    return under(sized(3, 2, 2, group_latent_frames=3, step_scale=0.7), tiny_prior())
+
+
+def coder(data: bytes) -> None:
+    """The range coder alone: symbols are among those of their table, or the data are refused."""
+    if len(data) < 2:
+        return
+    tables = (tiny_prior().value_tables, tiny_prior().kind_tables, tiny_prior().mask_tables)[(data[0] & 3) % 3]
+    count = data[1] % 16
+    contexts = (np.frombuffer(data[2 : 2 + count], np.uint8) % min(len(tables), 256)).astype(np.uint8)
+    with suppress(LatcompError):
+        decoder = TableDecoder(data[2 + count :])
+        symbols = decoder.take(contexts, tables)
+        wide = decoder.take_wide(data[0] >> 6, 1 << 18)
+        decoder.check_end()
+        sizes = np.array([len(tables.frequencies[context]) for context in contexts], np.int64)
+        demand(bool(((symbols >= 0) & (symbols < sizes)).all()), "coder: a symbol that the table does not have")
+        demand(bool(((wide >= 0) & (wide < 1 << 18)).all()), "coder: an escape out of range")
+
+
+def _under_prior(coding: int, mask_data: bytes, layout: int, token_data: bytes, steps: int, kept: int) -> None:
+    state = SegmentState(prior_header(), tiny_prior())
+    shape = (steps, 3, 2)
+    with suppress(LatcompError):
+        keep, found, octaves = decode_content(coding, mask_data, layout, token_data, shape, kept, True, state, 3)
+        demand(keep.shape == shape and int(keep.sum()) == kept and bool(keep[0].all()), "prior: not the mask that was claimed")
+        demand(octaves is not None and found.shape == (kept, 2) and octaves.shape == (kept,), "prior: wrong count")
+        demand(not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX), "prior: beyond 16 bits")
+        again = SegmentState(prior_header(), tiny_prior())
+        written = encode_content(keep, found, octaves, True, again, 3)
+        read = decode_content(*written, shape, kept, True, SegmentState(prior_header(), tiny_prior()), 3)
+        demand(bool((read[0] == keep).all()) and read[1].tobytes() == found.tobytes(), "prior: written again it differs")
+
+
+def prior(data: bytes) -> None:
+    """Masks and tokens under a prior: exactly the tokens that are claimed, and written again they read the same."""
+    if len(data) < 2:
+        return
+    cut = 2 + 4 * (data[0] & 3)
+    steps = 1 + (data[0] >> 2) % 2
+    if data[0] >> 6 == 3:  # an own mask coding beside the tokens' words
+        _under_prior(MASK_ALL, b"", LAYOUT_PRIOR, data[2:], steps, 6 * steps)
+    else:
+        _under_prior(MASK_PRIOR, data[2:cut], LAYOUT_PRIOR, data[cut:], steps, 6 + data[1] % 7)
+
+
+def kinds(data: bytes) -> None:
+    """Layouts of kinds under a prior, beside any mask."""
+    if len(data) < 4:
+        return
+    layout = (LAYOUT_KINDS, LAYOUT_KIND_CHANGES)[data[0] & 1]
+    steps = 1 + (data[0] >> 1 & 3) % 3
+    coding = (MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT)[data[0] >> 6]
+    content = raw_frame(data[4 : 4 + data[1]])
+    _under_prior(coding, content if coding else b"", layout, raw_frame(data[4 + (data[1] if coding else 0) :]), steps, data[2])
+
+
+def file(data: bytes) -> None:
+    """Whole files: groups, lost frames and audio in order without holes; `check` agrees with the reader; a pipe with a file."""
+    try:
+        reader = Reader(io.BytesIO(data), LIMITS, lambda name, sha256: tiny_prior())
+        place = 0
+        for item in reader:
+            if isinstance(item, AudioChunk):
+                continue
+            demand(item.first_frame == place, "file: frames overlap, or some are neither given nor lost")
+            place += len(item.pts)
+            if isinstance(item, Group):
+                demand(int(item.mask.sum()) == len(item.tokens), "file: mask and tokens disagree")
+            else:
+                demand(isinstance(item, LostGroups) and item.frames == len(item.pts), "file: lost frames miscounted")
+    except LatcompError:
+        return
+    problems = check(io.BytesIO(data), LIMITS, lambda name, sha256: tiny_prior())
+    demand(problems == reader.damage, "file: check and reader disagree")
+
+
+def repaired(data: bytes) -> None:
+    """Repair: the new file is intact, and holds the very groups and audio that the reader gets from the damaged one."""
+
+    def content(of: bytes) -> list[object]:
+        items = [item for item in Reader(io.BytesIO(of), LIMITS, lambda name, sha256: tiny_prior()) if not isinstance(item, LostGroups)]
+        return [
+            (item.key, item.pts.tolist(), item.mask.tobytes(), item.tokens.tobytes()) if isinstance(item, Group) else item for item in items
+        ]
+
+    out = io.BytesIO()
+    with suppress(LatcompError):
+        done = repair(io.BytesIO(data), out, LIMITS, lambda name, sha256: tiny_prior())
+        found = check(io.BytesIO(out.getvalue()), LIMITS, lambda name, sha256: tiny_prior())
+        demand(not found, f"repair: {found}")
+        demand(content(out.getvalue()) == content(data), "repair: not what the damaged file holds")
+        demand(done.bytes_total == len(out.getvalue()) and bool(done.problems) >= bool(done.lost), "repair: miscounted")
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target
+    for target in (times, audio, header, prelude, index, zstd, chunks, mask, tokens, coder, kinds, prior, file, repaired)
+}
