@@ -73,7 +73,7 @@ class EncodeSettings:
         if not (math.isfinite(self.quality) and 0 <= self.quality <= QUALITY_MAX):
             raise UsageError(f"--quality {self.quality:g} is out of range: choose 0 (small) to 10 (exact)")
         if self.threshold is not None and not (math.isfinite(self.threshold) and self.threshold >= 0):
-            raise UsageError(f"--threshold {self.threshold:g} is out of range: choose 0 or more (0.1 to 1 is usual)")
+            raise UsageError(f"--threshold {self.threshold:g} is out of range: choose 0 or more (0.002 to 0.06 is usual)")
         if self.keep is not None and not (math.isfinite(self.keep) and 0 < self.keep <= 1):
             raise UsageError(f"--keep {self.keep:g} is out of range: choose a share above 0 and up to 1, such as 0.3")
         if self.target_bpp is not None and not (math.isfinite(self.target_bpp) and self.target_bpp > 0):
@@ -147,9 +147,13 @@ def memory_errors(device: torch.device) -> Iterator[None]:
         raise DeviceError(f"out of memory on {device}: use --device cpu, or scale the video down first") from None
 
 
+# 10/24 as a float is not the time of frame 10: a time this near to a bound is taken to lie on it.
+TOLERANCE_SECONDS = Fraction(1, 1_000_000)
+
+
 @dataclass(frozen=True)
 class TimeWindow:
-    """A stretch of time, start <= t < end, in exact arithmetic: 0.2 + 0.4 must not reach beyond 0.6."""
+    """A stretch of time, start <= t < end, in exact arithmetic: 0.2 + 0.4 must not reach beyond 0.6. t counts from the first frame."""
 
     start: Fraction
     end: Fraction | None
@@ -173,11 +177,12 @@ class TimeWindow:
 
     def is_before_end(self, seconds: Fraction) -> bool:
         """True when a time lies before the end."""
-        return self.end is None or seconds < self.end
+        return self.end is None or seconds < self.end - TOLERANCE_SECONDS
 
     def holds(self, seconds: Fraction) -> bool:
         """True when a time lies inside."""
-        return self.whole or (self.start <= seconds and self.is_before_end(seconds))
+        # what comes before the first frame, as the beginning of AAC does, belongs to it
+        return (self.start == 0 or self.start - TOLERANCE_SECONDS <= seconds) and self.is_before_end(seconds)
 
 
 def source_name(source: object) -> str:
