@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -150,17 +151,16 @@ class Encoder:
                 continue
             if whole is not None:
                 if item.key and segment:
-                    yield from whole(segment)
+                    yield from _with_audio(whole(segment), packets, header)
                     segment = []
                 segment.append(item)
             else:
                 if selection is None or item.key:
                     adjust = self.coder.adjustment(item)
                     selection = self.coder.begin(item.latents.shape[2:], adjust)
-                yield self.coder.group(item, selection.next(item.latents), adjust)
-            yield from _audio_chunks(packets)
+                yield from _with_audio([self.coder.group(item, selection.next(item.latents), adjust)], packets, header)
         if whole is not None and segment:
-            yield from whole(segment)
+            yield from _with_audio(whole(segment), packets, header)
         yield from _audio_chunks(packets)
 
     def _whole_segments(self, header: Header) -> Callable[[list[EncodedGroup]], list[Group]] | None:
@@ -185,11 +185,29 @@ class Encoder:
         return None
 
 
-def _audio_chunks(packets: dict[int, list[AudioPacketBytes]]) -> Iterator[AudioChunk]:
-    """The waiting packets as one chunk a stream; empties `packets`."""
+def _with_audio(groups: list[Group], packets: dict[int, list[AudioPacketBytes]], header: Header) -> Iterator[Group | AudioChunk]:
+    """The groups, each followed by the waiting audio up to its last frame.
+
+    Audio that the source has further ahead of its frames waits: who seeks to a later group reads nothing of what stands before it.
+    """
+    for group in groups:
+        yield group
+        yield from _audio_chunks(packets, header, int(group.pts[-1]) * Fraction(*header.time_base))
+
+
+def _audio_chunks(
+    packets: dict[int, list[AudioPacketBytes]], header: Header | None = None, until_seconds: Fraction | None = None
+) -> Iterator[AudioChunk]:
+    """The waiting packets up to a time, or all, as one chunk a stream; takes them out of `packets`."""
     for stream in sorted(packets):
-        yield AudioChunk(stream, tuple(packets[stream]))
-    packets.clear()
+        waiting = packets[stream]
+        count = len(waiting)
+        if header is not None and until_seconds is not None:
+            until = until_seconds / Fraction(*header.audio[stream]["time_base"])
+            count = next((i for i, packet in enumerate(waiting) if packet.pts is not None and packet.pts > until), count)
+        if count:
+            yield AudioChunk(stream, tuple(waiting[:count]))
+            del waiting[:count]
 
 
 def encode(

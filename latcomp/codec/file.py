@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from latcomp.codec.decode import Decoder
+from latcomp.codec.decode import Decoder, seek_to
 from latcomp.codec.settings import DEFAULT_MAX_PIXELS, TimeWindow
 from latcomp.container import Group, Header, Limits, Reader, scan
 from latcomp.errors import DamagedFileError, UsageError
@@ -72,12 +72,12 @@ class LatFile:
         temporal = int(self.header.tokenizer["temporal"])
         self._file.seek(0)
         reader = Reader(self._file, self._limits, registry.prior_finder(self._tokenizer))
-        if window.start > 0:
-            reader.seek_seconds(float(window.start))
+        first = seek_to(reader, window)
         for item in reader:
             if not isinstance(item, Group):
                 continue
-            times = [pts * unit for pts in item.pts.tolist()]
+            first = int(item.pts[0]) if first is None else first
+            times = [(pts - first) * unit for pts in item.pts.tolist()]
             if not window.is_before_end(times[0]):
                 return
             # a latent frame is chosen when any of its frames is

@@ -35,6 +35,8 @@ _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}
 _FALLBACK_RATE = Fraction(25)
 # How far past the end of a wanted stretch packets are read for the audio that lags behind the video.
 _AUDIO_LAG_SECONDS = 5
+# How far before the start of a stretch reading begins for the audio that is ahead of the video in the file.
+_AUDIO_LEAD_SECONDS = 1
 # 10/24 as a float is not the time of frame 10: a frame this near to a bound is taken to lie on it.
 _TOLERANCE_SECONDS = Fraction(1, 1_000_000)
 
@@ -145,8 +147,7 @@ class VideoReader:
         if self._want_audio:
             self._describe_audio()
         self.notes.extend(left_out(self._opened, self._stream))
-        start_time = self._stream.start_time
-        self._origin = start_time  # pts that counts as time 0 of a stretch; None until the first frame says it
+        self._origin: int | None = None  # pts that counts as time 0 of a stretch: the first frame says it
         if self._start > 0 and self._source.seekable:
             self._seek()
 
@@ -186,9 +187,12 @@ class VideoReader:
 
     def _seek(self) -> None:
         """Jump to the last key frame at or before the start; begin at the beginning where that cannot be trusted."""
-        target = (self._origin or 0) + int(self._start / self._time_base)
         landed = None
         try:
+            # what the file declares as its start may be that of its audio
+            self._origin = next((f.pts for f in self._opened.decode(self._stream) if f.pts is not None), None)
+            lead = _AUDIO_LEAD_SECONDS if self._audio else 0
+            target = (self._origin or 0) + int(max(self._start - lead, Fraction(0)) / self._time_base)
             self._opened.seek(target, stream=self._stream)
             landed = next((f.pts for f in self._opened.decode(self._stream) if f.pts is not None), None)
             self._opened.seek(target, stream=self._stream)
@@ -212,12 +216,13 @@ class VideoReader:
         """Yield what the caller gets: the wanted stretch, frames as RGB, times mended and moved."""
         to_rgb: ToRgb | None = None
         shift = Fraction(0)  # seconds taken off every time
+        part = self._start > 0 or self._end is not None
         waiting: list[av.Packet] = []  # audio of a stretch whose first frame, and so whose shift, is still to come
         for item in self._decode():
             if isinstance(item, av.Packet):
-                if not self._is_wanted_audio(item):
+                if self._origin is not None and not self._is_wanted_audio(item):
                     continue
-                if to_rgb is None and self._start > 0:
+                if to_rgb is None and part:
                     waiting.append(item)
                 else:
                     yield self._audio_packet(item, shift)
@@ -243,8 +248,10 @@ class VideoReader:
                 self._note_once("some frames are interlaced; they are kept woven as they are, unless --deinterlace is given")
             self.frames_read += 1
             yield Frame(to_rgb(item), pts - int(shift / self._time_base))
-            while waiting:
-                yield self._audio_packet(waiting.pop(0), shift)
+            for packet in waiting:
+                if self._is_wanted_audio(packet):  # those before the first frame of all could not be judged
+                    yield self._audio_packet(packet, shift)
+            waiting.clear()
         if to_rgb is None:
             raise NotAVideoError(self._nothing_found())
 
