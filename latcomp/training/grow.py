@@ -5,7 +5,7 @@ Everything else of a wider tokenizer keeps the trained weights; new rows and col
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,17 +16,10 @@ from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.training.components import UNIT_STEP, colour_transform
 from latcomp.training.data import Clip, random_crop, to_rgb
+from latcomp.training.widen import Stack, widen
 
 FINE = 2.25  # log2 of the inverse step scale at which the rest is measured
 RIDGE = 0.5  # grey levels squared, added to every variance: keeps the regression from fitting noise
-
-
-@dataclass(frozen=True)
-class Stack:
-    """How an axis that follows the number of channels is made up: `runs` times the channels, then `tail` other entries."""
-
-    runs: int = 1
-    tail: int = 0
 
 
 STACKS = {
@@ -38,25 +31,6 @@ STACKS = {
     "beside_leave.bias": Stack(runs=2),
 }
 """The axes of the prior that are not just the channels."""
-
-
-def widen(target: nn.Module, state: dict[str, Tensor], stacks: dict[str, Stack]) -> None:
-    """Copy a narrower module's weights into `target`, each where its channel is; new rows and columns of matrices become zero."""
-    own = target.state_dict()
-    for name, old in state.items():
-        new = own[name]
-        if new.shape == old.shape:
-            new.copy_(old)
-            continue
-        axis = next(i for i, (a, b) in enumerate(zip(new.shape, old.shape, strict=True)) if a != b)
-        stack = stacks.get(name, Stack())
-        if new.dim() > 1:
-            new.zero_()
-        before, width = ((t.shape[axis] - stack.tail) // stack.runs for t in (old, new))
-        for run in range(stack.runs):
-            new.narrow(axis, run * width, before).copy_(old.narrow(axis, run * before, before))
-        if stack.tail:
-            new.narrow(axis, new.shape[axis] - stack.tail, stack.tail).copy_(old.narrow(axis, old.shape[axis] - stack.tail, stack.tail))
 
 
 @torch.no_grad()

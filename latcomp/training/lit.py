@@ -12,12 +12,13 @@ from torch import Tensor
 
 from latcomp.codec.settings import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS, pick_device
 from latcomp.inpaint.fill import ages_of
-from latcomp.inpaint.model import CONTEXT, GROUP, Lit, LitConfig, lit_macs_per_pixel
+from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_pixel
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.training.latents import FrozenLatents
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.run import TrainingRun
 from latcomp.training.schedule import Schedule
+from latcomp.training.widen import Stack, widen_all
 
 SIDE = 28  # positions a side of a training crop: with the border of shifted windows, four windows
 LOG_STEPS = (-1.5, 1.5)  # log2 of the step scale, drawn uniformly
@@ -192,7 +193,7 @@ def train(
         recipe.ema,
     )
     if resume is not None:
-        run.load(resume)
+        run.load(resume, lambda found: widen_all(run.modules, found, {"enter.weight": Stack(runs=2, tail=EXTRA)}))
     schedule = Schedule(minutes, steps)
     first_step = run.step
     pool = ThreadPoolExecutor(1)

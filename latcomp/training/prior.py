@@ -15,7 +15,16 @@ from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
 from latcomp.container.kinds import KINDS, KindField
 from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
 from latcomp.container.mask_prior import MaskField, mask_facts
-from latcomp.container.prior import FRACTIONS, MASK_CLASSES, REACH, SCALE_LOW, SCALE_OCTAVE, Facts, Prior
+from latcomp.container.prior import (
+    FRACTIONS,
+    MASK_CLASSES,
+    PASSES,
+    REACH,
+    SCALE_LOW,
+    SCALE_OCTAVE,
+    Facts,
+    Prior,
+)
 from latcomp.container.steps import log_step_of
 from latcomp.container.tables import whole_frequencies
 from latcomp.errors import UsageError
@@ -27,6 +36,7 @@ from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
 from latcomp.training.run import TrainingRun
 from latcomp.training.schedule import Schedule
+from latcomp.training.widen import Stack, widen_all
 
 SIDE = 24  # positions a side of a training crop
 LOG_STEPS = (-2.6, 1.9)  # log2 of the step scale, drawn uniformly
@@ -38,6 +48,11 @@ TABLE_CROPS = 160
 TABLE_TRUST = 24.0  # counts that the shape of a Laplace density weighs in each table
 MASK_TRUST = 8.0  # counts that a class's own odds weigh in its table
 PARTS = ("all", "mask")
+STACKS = {
+    "embed.weight": Stack(runs=2),
+    **{f"leave.{number}.{kind}": Stack(runs=4) for number in range(PASSES) for kind in ("weight", "bias")},
+}
+"""The axes of the network that are not just the channels."""
 REUSE = 4  # steps a batch of crops serves when masks alone are trained: making one takes longer than a step
 RECENT = 16  # batches that are kept to be drawn from again
 
@@ -269,7 +284,7 @@ def train(
         recipe.ema,
     )
     if resume is not None:
-        run.load(resume, run.take_over, anew=part != "all")
+        run.load(resume, lambda found: widen_all(run.modules, found, STACKS), anew=part != "all")
     held_out = [batch_frames(validation, rule, step, 7, index, recipe.batch, run.device) for index in range(6)]
     schedule = Schedule(minutes, steps)
     first_step = run.step

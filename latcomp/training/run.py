@@ -171,14 +171,6 @@ class TrainingRun:
             return {name}
         raise UsageError(f"{path} is not a {self.kind} of this preset's shape")
 
-    def take_over(self, found: dict[str, dict[str, Tensor]]) -> None:
-        """Fill the modules whose weights were found, and leave others as they are. Raises `UsageError` for weights of another shape."""
-        for name, weights in found.items():
-            try:
-                self.modules[name].load_state_dict(weights)
-            except (KeyError, RuntimeError):
-                raise UsageError(f"the checkpoint's {name} is of another shape: choose its preset") from None
-
     def load(
         self, source: Path, adapt: Callable[[dict[str, dict[str, Tensor]]], None] | None = None, anew: bool = False
     ) -> set[str]:
