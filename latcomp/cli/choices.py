@@ -26,10 +26,11 @@ FORMATS = {
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """'; did you mean X?' where one of the known words is close to `word`, else an empty string."""
+    """'; did you mean X?' where one of the known words begins with `word` or is close to it, else an empty string."""
     from difflib import get_close_matches
 
-    found = get_close_matches(word.lower(), list(known), n=1)
+    longer = [name for name in known if len(word.lstrip("-")) > 1 and name.startswith(word)]
+    found = longer if len(longer) == 1 else get_close_matches(word.lower(), list(known), n=1)
     return f"; did you mean {found[0]}?" if found else ""
 
 

@@ -17,6 +17,7 @@ import typer
 
 from latcomp import __version__
 from latcomp.cli import exit_codes as codes
+from latcomp.cli.choices import did_you_mean
 from latcomp.cli.commands import Command, Group
 from latcomp.cli.completion import first_word, join_equal_signs
 from latcomp.errors import LatcompError
@@ -172,9 +173,10 @@ def _report(error: Exception) -> int:
 def _usage_words(error: Any) -> str:
     """What was wrong with the command line; for an unknown option with the one that was meant, where one is close."""
     option = getattr(error, "option_name", None)
-    if option and hasattr(error, "possibilities"):
-        near = sorted(error.possibilities or ())
-        return f"No such option {option}{f'; did you mean {near[0]}?' if near else ''}"
+    context = getattr(error, "ctx", None)
+    if option and context is not None and hasattr(error, "possibilities"):
+        known = [name for one in context.command.get_params(context) for name in (*one.opts, *one.secondary_opts) if name.startswith("--")]
+        return f"No such option {option}{did_you_mean(option, known)}"
     return str(error.format_message())
 
 
