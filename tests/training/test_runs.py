@@ -52,6 +52,8 @@ def test_a_finished_model_can_be_gone_on_with(clips: Path, tmp_path: Path) -> No
     base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
     folder = tokenizer.train(clips, tmp_path / "more", steps=1, preset="tiny", resume=base)
     assert "steps | 3" in (folder / "README.md").read_text()
+    kept, again = (load_file(path / "model.safetensors") for path in (base, folder))
+    assert all(torch.equal(kept[name], again[name]) for name in kept), "a rate term that knows nothing shaped the latents"
     first = lit.train(clips, tmp_path / "lit", steps=2, preset="tiny", tokenizer=base)
     second = lit.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=first)
     assert "steps | 3" in (second / "README.md").read_text()
