@@ -61,15 +61,20 @@ class Report:
 
 def spawn(arguments: list[str], folder: Path, pipe: tuple[int, int] | None = None, limit: int | None = None) -> int:
     """The process id of a child that runs the command line; its messages go to `folder/err`, its temporary files below `folder`."""
+    err = os.open(folder / "err", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # until the child is where it can handle them
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(err)
         return child
     code = 1
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in signals:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-        err = os.open(folder / "err", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(err, 2)
         os.dup2(err if pipe is None else pipe[1], 1)
         for end in pipe or ():  # a process that holds the reading end itself never sees it closed
