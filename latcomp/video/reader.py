@@ -329,10 +329,10 @@ class VideoReader:
         if packet.pts is None:
             return False
         seconds = packet.pts * Fraction(packet.time_base or 0) - (self._origin or 0) * self._time_base
-        if self._end is not None and seconds >= self._end:
+        if self._end is not None and seconds >= self._end - _TOLERANCE_SECONDS:
             self._audio_done.add(packet.stream.index)
             return False
-        return self._start == 0 or seconds >= self._start
+        return self._start == 0 or seconds >= self._start - _TOLERANCE_SECONDS
 
     def _audio_packet(self, packet: av.Packet, shift: Fraction) -> AudioPacket:
         stream = self._audio_index[packet.stream.index]
