@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_TOKENIZER = "cv8x8x4"
 DEFAULT_LIT = "lit-cv8x8x4"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SUMS = "SHA256SUMS"  # beside the shipped models, as `sha256sum */model.safetensors` writes it; what it lists must be so
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,24 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _checked(folder: Path) -> bytes:
+    """The weights of a folder, which are safetensors of the SHA-256 that `sha256_of` gave and that the shipped list asks for.
+
+    Raises `UnsupportedFileError` when they are not: damaged, or replaced while this process runs.
+    """
+    path = folder / WEIGHTS
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    listed = weights_folder() / SUMS
+    wanted = {sha256_of(path)}
+    if folder.resolve().parent == weights_folder().resolve() and listed.is_file():
+        lines = (line.split(maxsplit=1) for line in listed.read_text(encoding="utf-8").splitlines())
+        wanted |= {words[0].lower() for words in lines if len(words) == 2 and words[1].lstrip("*./ ") == f"{folder.name}/{WEIGHTS}"}
+    if wanted != {found}:
+        raise UnsupportedFileError(f"{path} is damaged, or was replaced: its SHA-256 is {found[:12]}…; install latcomp again or start anew")
+    return data
 
 
 def _folders() -> list[Path]:
@@ -144,12 +163,12 @@ def load_lit(folder: Path) -> Lit:
 def load_prior(folder: Path) -> Prior:
     """The prior of a folder; needs no torch. Raises `UsageError` when the files do not fit together."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     from latcomp.container.prior import Prior
 
     try:
-        return Prior(load_file(folder / WEIGHTS), sha256_of(folder / WEIGHTS), _config(folder)["name"])
+        return Prior(load(_checked(folder)), sha256_of(folder / WEIGHTS), _config(folder)["name"])
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
 
@@ -167,12 +186,13 @@ def prior_finder(tokenizer: Path | None = None) -> Callable[[str, str], Prior]:
 def _load(folder: Path, kind: str, build: Callable[[], Any]) -> Any:
     """The model that `build` makes of the folder's configuration, with the folder's weights, frozen."""
     import torch
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     try:
         model = build()
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        model.load_state_dict(load(_checked(folder)))
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise UsageError(f"{folder} does not hold a {kind} of this version: {str(error).splitlines()[0]}") from None
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
