@@ -1,22 +1,116 @@
-"""`latcomp check`: every checksum, bound and count of a .lat file, without torch."""
+"""`latcomp check`: every checksum, bound and count of a .lat file, and its repair, without torch."""
 
 from __future__ import annotations
 
-from latcomp.cli.common import Json, LatInput, MaxPixels, Quiet, limits_of, note, open_lat, print_json
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latcomp.cli.common import (
+    STANDARD,
+    Force,
+    Json,
+    LatInput,
+    MaxPixels,
+    Quiet,
+    check_paths,
+    note,
+    open_lat,
+    output_place,
+    print_json,
+)
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
 from latcomp.errors import DamagedFileError
 
+if TYPE_CHECKING:
+    from latcomp.container import Limits, Repair
 
-def check(source: LatInput, max_pixels: MaxPixels = None, quiet: Quiet = False, json: Json = False) -> None:
-    """Verify a .lat file."""
+LOST_SHOWN = 10  # more ranges of lost frames are only counted
+
+
+def check(
+    source: LatInput,
+    repair: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.lat", show_default=False,
+            help="Write what is intact to a new file, - for standard output: all groups before a damage and from the next segment on.",
+        ),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    max_pixels: MaxPixels = None,
+    max_frames: MaxFrames = None,
+    max_lost_frames: MaxLostFrames = None,
+    max_tokens: MaxTokens = None,
+    max_bytes: MaxBytes = None,
+) -> None:  # fmt: skip
+    """Verify a .lat file, and with --repair save what is intact.
+
+    The exit code is 0 for an intact file and 4 for a damaged one, also when it was repaired.
+    """
     from latcomp.container import check as check_file
     from latcomp.tokenizer.registry import prior_finder
 
-    with open_lat(source) as file:
-        problems = [str(problem) for problem in check_file(file, limits_of(max_pixels), prior_finder())]
+    limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
+    done: Repair | None = None
+    if repair is not None:
+        done = _repaired(source, repair, limits, force, json)
+        problems = [str(problem) for problem in done.problems]
+    else:
+        with open_lat(source) as file:
+            problems = [str(problem) for problem in check_file(file, limits, prior_finder())]
     if json:
-        print_json({"ok": not problems, "problems": problems})
+        print_json({"ok": not problems, "problems": problems, **({} if done is None else {"repaired": _figures(done)})})
+    if done is not None and not quiet:
+        _tell_lost(done)
+    name = "standard input" if str(source) == STANDARD else str(source)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise DamagedFileError(f"{source} is damaged: {problems[0]}{more}")
+        saved = "" if done is None else f"; what is intact was written to {_place(repair)}: {_saved(done)}"
+        raise DamagedFileError(f"{name} is damaged: {problems[0]}{more}{saved}")
     if not quiet:
-        note(f"{source}: no problem found")
+        note(f"{name}: no problem found" + ("" if done is None else f"; {_place(repair)} is a copy: {_saved(done)}"))
+
+
+def _place(target: Path | None) -> str:
+    return "standard output" if str(target) == STANDARD else str(target)
+
+
+def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: bool) -> Repair:
+    """The repair of a file, written to a path or to standard output; the target is refused before anything is read."""
+    from latcomp.container import repair
+    from latcomp.files import output_file
+    from latcomp.tokenizer.registry import prior_finder
+
+    check_paths(source, target, force)
+    place = output_place(target, json_on_stdout=json)
+    with ExitStack() as stack:
+        file = stack.enter_context(open_lat(source))
+        if isinstance(place, Path):
+            place = stack.enter_context(stack.enter_context(output_file(place, force)).open("wb"))
+        done = repair(file, place, limits, prior_finder())
+        place.flush()
+    return done
+
+
+def _figures(done: Repair) -> dict[str, Any]:
+    """The object `repaired` of --json."""
+    names = ("segments", "groups", "frames", "frames_lost", "audio_packets", "bytes_total")
+    return {**{name: getattr(done, name) for name in names}, "lost": [asdict(lost) for lost in done.lost]}
+
+
+def _saved(done: Repair) -> str:
+    return f"{done.frames} frames, {done.frames_lost} are lost"
+
+
+def _tell_lost(done: Repair) -> None:
+    for lost in done.lost[:LOST_SHOWN]:
+        last = lost.first_frame + lost.frames - 1
+        note(f"lost: frames {lost.first_frame} to {last} ({lost.start_seconds:.3f} s to {lost.end_seconds:.3f} s)")
+    if len(done.lost) > LOST_SHOWN:
+        note(f"lost: {len(done.lost) - LOST_SHOWN} more ranges")

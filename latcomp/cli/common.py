@@ -23,8 +23,6 @@ from latcomp.files import same_file
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from latcomp.container import Limits
-
 STANDARD = "-"  # standard input or output, wherever a path stands
 
 
@@ -181,13 +179,6 @@ def open_seekable_lat(path: Path) -> Iterator[BinaryIO]:
             shutil.copyfileobj(file, copy)
             copy.seek(0)
             yield copy
-
-
-def limits_of(max_pixels: int | None) -> Limits:
-    """The limits of a reader, the one on pixels replaced when given."""
-    from latcomp.container import Limits
-
-    return Limits() if max_pixels is None else Limits(max_pixels=max_pixels)
 
 
 def note(text: str) -> None:

@@ -22,13 +22,13 @@ from latcomp.cli.common import (
     TokenizerFolder,
     finite_between,
     input_file,
-    limits_of,
     note,
     notes,
     open_seekable_lat,
     print_json,
 )
 from latcomp.cli.compare_outputs import Pictures, check_outputs, open_pictures
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
 from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError, UsageError
 
@@ -78,6 +78,10 @@ def compare(
     json: Json = False,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
+    max_frames: MaxFrames = None,
+    max_lost_frames: MaxLostFrames = None,
+    max_tokens: MaxTokens = None,
+    max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
 ) -> None:
     """Measure a video or .lat file against the original: PSNR, SSIM, MS-SSIM, bits per pixel."""
@@ -91,12 +95,12 @@ def compare(
             from latcomp.codec import decode_frames
             from latcomp.container import scan
 
-            limits = limits_of(max_pixels)
+            limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
             summary = scan(file, limits)
             size_bytes = summary.bytes_total - summary.bytes_audio
             file.seek(0)
             settings: dict[str, Any] = {"fill": fill, "device": device, "tokenizer": tokenizer}
-            frames = decode_frames(file, max_pixels=limits.max_pixels, **settings)
+            frames = decode_frames(file, limits=limits, **settings)
         else:
             size_bytes = _video_bytes(file, str(test))
             file.seek(0)

@@ -29,6 +29,7 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.direction import refuse_wrong_way_to_decode
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
 from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError
 
@@ -72,12 +73,16 @@ def decode(
     json: Json = False,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
+    max_frames: MaxFrames = None,
+    max_lost_frames: MaxLostFrames = None,
+    max_tokens: MaxTokens = None,
+    max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
 ) -> None:
     """Decode a .lat file into a video."""
     settings: dict[str, Any] = {
         "fill": fill, "start_seconds": start, "duration_seconds": duration, "codec": codec, "crf": crf, "format": format,
-        "audio": not no_audio, "tokenizer": tokenizer, "max_pixels": max_pixels, "device": device, "force": force,
+        "audio": not no_audio, "tokenizer": tokenizer, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
     refuse_wrong_way_to_decode(source, target)
@@ -89,7 +94,8 @@ def decode(
     with progress_bar("decoding", quiet) as progress:
         from latcomp.codec import decode as decode_video
 
-        result = decode_video(lat, video, progress=progress, **settings)
+        limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
+        result = decode_video(lat, video, limits=limits, progress=progress, **settings)
     notes(result.notes, quiet)
     if not (quiet or result.damage):
         note(

@@ -22,13 +22,13 @@ from latcomp.cli.common import (
     TokenizerFolder,
     check_paths,
     error_console,
-    limits_of,
     note,
     open_lat,
     open_seekable_lat,
     output_place,
     print_json,
 )
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import same_file
 
@@ -68,17 +68,22 @@ def stats(
     quiet: Quiet = False,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
+    max_frames: MaxFrames = None,
+    max_lost_frames: MaxLostFrames = None,
+    max_tokens: MaxTokens = None,
+    max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
 ) -> None:  # fmt: skip
     """Show what a .lat file holds and costs."""
     _check_options(source, json, as_csv, plot, html, video, force)
+    limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
     from latcomp.container import scan
     from latcomp.report.series import group_rows
     from latcomp.report.stats import stats_dict
 
     page_damage: list[str] = []
     with (open_lat if html is None else open_seekable_lat)(source) as file:
-        summary = scan(file, limits_of(max_pixels))
+        summary = scan(file, limits)
         figures, rows = stats_dict(summary), group_rows(summary)
         name = "standard input" if str(source) == STANDARD else source.name
         if plot is not None:
@@ -89,7 +94,7 @@ def stats(
             from latcomp.cli.stats_html import write_page
 
             told = write_page(
-                file, figures, rows, name, html, video=video, tokenizer=tokenizer, max_pixels=max_pixels, device=device, force=force,
+                file, figures, rows, name, html, video=video, tokenizer=tokenizer, limits=limits, device=device, force=force,
                 quiet=quiet,
             )  # fmt: skip
             page_damage = told.damage

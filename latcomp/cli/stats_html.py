@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from latcomp.cli.common import error_console, input_file, limits_of, output_place
+from latcomp.cli.common import error_console, input_file, output_place
 from latcomp.container import Group, Header, Limits, Reader
 from latcomp.errors import UsageError
 from latcomp.files import output_file
@@ -33,14 +33,13 @@ class PageTold:
 
 def write_page(
     file: BinaryIO, figures: dict[str, Any], rows: Sequence[GroupRow], name: str, target: Path, *, video: Path | None,
-    tokenizer: Path | None, max_pixels: int | None, device: str, force: bool, quiet: bool,
+    tokenizer: Path | None, limits: Limits, device: str, force: bool, quiet: bool,
 ) -> PageTold:  # fmt: skip
     """Write the page of a .lat file to a path, or to standard output for `-`.
 
     file: seekable, read from its beginning; figures and rows: of its scan. Raises as `decode` does, and with a video as `encode` does of
     its input; `UsageError` when the video has frames of another size than the file; `OutputError` when the target cannot be written.
     """
-    limits = limits_of(max_pixels)
     file.seek(0)
     reader = Reader(file, limits, prior_finder(tokenizer))
     pictures = _decoded(reader.header, device, tokenizer) if video is None else _of_video(video, reader.header, limits)

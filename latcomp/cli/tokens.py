@@ -12,12 +12,14 @@ from latcomp.cli.common import (
     Fill,
     Force,
     LatInput,
+    MaxPixels,
     Quiet,
     TokenizerFolder,
     check_paths,
     note,
     open_seekable_lat,
 )
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
 from latcomp.errors import DamagedFileError, UsageError
 
 FORMATS = (".npz", ".safetensors")
@@ -30,6 +32,11 @@ def tokens(
     force: Force = False,
     quiet: Quiet = False,
     device: Device = "auto",
+    max_pixels: MaxPixels = None,
+    max_frames: MaxFrames = None,
+    max_lost_frames: MaxLostFrames = None,
+    max_tokens: MaxTokens = None,
+    max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
 ) -> None:
     """Write kept tokens, keep mask and dense latents as arrays.
@@ -49,12 +56,13 @@ def tokens(
     from latcomp.files import output_file
     from latcomp.tokenizer.registry import prior_finder
 
+    limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
     with open_seekable_lat(source) as file:
         # with a group missing, mask and latents would no longer tell which frame they belong to
-        for problem in check(file, find_prior=prior_finder(tokenizer)):
+        for problem in check(file, limits, prior_finder(tokenizer)):
             raise DamagedFileError(f"{source} is damaged: {problem}")
         file.seek(0)
-        with open_lat(file, fill=fill, device=device, tokenizer=tokenizer) as lat:
+        with open_lat(file, fill=fill, device=device, limits=limits, tokenizer=tokenizer) as lat:
             header, mask = lat.header, lat.mask
             latents = lat.latents().cpu().numpy()
     # filling never alters a kept token, so the dense latents hold them all

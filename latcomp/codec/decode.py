@@ -227,13 +227,14 @@ def _moved(packet: AudioPacket, seconds: Fraction, info: VideoInfo) -> AudioPack
 
 def decode_frames(
     source: str | Path | BinaryIO, *, fill: str = "auto", device: str = "auto", start_seconds: float | None = None,
-    duration_seconds: float | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, tokenizer: Path | None = None,
+    duration_seconds: float | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, limits: Limits | None = None,
+    tokenizer: Path | None = None,
 ) -> Iterator[Frame]:  # fmt: skip
     """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage."""
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
-        reader = Reader(file, Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
+        reader = Reader(file, limits or Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
         stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), window)
         for item in stream:
             if isinstance(item, Frame):
@@ -260,9 +261,12 @@ def decode(
     source: str | Path | BinaryIO, target: str | Path | BinaryIO, *, fill: str = "auto", start_seconds: float | None = None,
     duration_seconds: float | None = None, codec: str | None = None, crf: int | None = None, format: str | None = None,
     audio: bool = True, device: str = "auto", force: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS,
+    limits: Limits | None = None,
     tokenizer: Path | None = None, progress: ProgressCallback | None = None,
 ) -> DecodeResult:  # fmt: skip
     """Decode a .lat file into a video file or stream.
+
+    limits: what the file may claim; those of `Limits` and `max_pixels` unless given.
 
     Damaged segments are skipped: their frames are the last good frame held, and `damage` of the result says what happened. Raises
     `DamagedFileError` when nothing could be decoded, `UnsupportedFileError` when a model is not at hand, `OutputError` when the format
@@ -271,7 +275,8 @@ def decode(
     began = time.monotonic()
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
-        reader = Reader(stack.enter_context(open_source(source)), Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
+        file = stack.enter_context(open_source(source))
+        reader = Reader(file, limits or Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
         container = format or _format_of(target)
         notes = check_output(container, codec, info, crf=crf, audio=audio)

@@ -23,9 +23,9 @@ class LatFile:
 
     def __init__(
         self, source: str | Path | BinaryIO, fill: str = "auto", device: str = "auto", tokenizer: Path | None = None,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
+        max_pixels: int = DEFAULT_MAX_PIXELS, limits: Limits | None = None,
     ) -> None:  # fmt: skip
-        """source: a path or a seekable binary file object; fill, device, max_pixels: as for `decode`.
+        """source: a path or a seekable binary file object; fill, device, max_pixels, limits: as for `decode`.
 
         Raises `DamagedFileError` when the source cannot be read or is not a .lat file.
         """
@@ -34,7 +34,7 @@ class LatFile:
             self._file: BinaryIO = Path(source).open("rb") if isinstance(source, str | Path) else source
         except OSError as error:
             raise DamagedFileError(f"{source} cannot be read: {error.strerror or error}") from None
-        self._limits = Limits(max_pixels=max_pixels)
+        self._limits = limits or Limits(max_pixels=max_pixels)
         self._fill, self._device, self._tokenizer = fill, device, tokenizer
         self.header: Header = Reader(self._file, self._limits).header
         """The file's header."""
