@@ -50,7 +50,11 @@ def rd(
         str, typer.Option("-Q", "--quality", callback=quality_list, metavar="Q,Q,...", help="Qualities of latcomp.")
     ] = "1,3,5,7,9",
     codecs: Annotated[
-        str, typer.Option(metavar="NAME,...", help="What to measure.")
+        str,
+        typer.Option(
+            metavar="NAME,...", show_default=False,
+            help="What to measure, of latcomp, x264, x265, svtav1, raw-fp16, int8-zstd; all of them unless given.",
+        ),
     ] = "latcomp,x264,x265,svtav1,raw-fp16,int8-zstd",
     square: Square = None,
     at: Annotated[

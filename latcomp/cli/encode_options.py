@@ -37,8 +37,8 @@ Threshold = Annotated[
     float | None,
     typer.Option(
         callback=finite_between(0), metavar="T", rich_help_panel=QUALITY,
-        help="Keep a token when its temporal L1 difference exceeds this, whatever the quality. 0.002 to 0.06 are usual; latcomp stats shows "
-        "what a quality took. 0 keeps all that change at all.",
+        help="Keep a token when its temporal L1 difference exceeds this, whatever the quality. 0.002 to 0.06 are usual; latcomp stats "
+        "shows what a quality took. 0 keeps all that change at all.",
     ),
 ]  # fmt: skip
 Keep = Annotated[

@@ -38,13 +38,21 @@ class Entry:
     place: str
     """module:name of a function, or of the typer app of a group of commands."""
     panel: str | None = None
+    examples: str | None = None
+    """Lines to copy, under the help of the command."""
 
 
 # in the order of the help
 COMMANDS = {
-    "encode": Entry("encode:encode"),
-    "decode": Entry("decode:decode"),
-    "batch": Entry("batch:batch"),
+    "encode": Entry(
+        "encode:encode", None,
+        "latcomp encode clip.mp4 clip.lat -Q 6\n\nffmpeg -i in.mov -f matroska - | latcomp encode - clip.lat --target-bpp 0.08",
+    ),
+    "decode": Entry(
+        "decode:decode", None,
+        "latcomp decode clip.lat back.mp4\n\nlatcomp decode clip.lat - | ffplay -",
+    ),
+    "batch": Entry("batch:batch", None, "latcomp batch videos/ lats/ --jobs 4 --json > done.jsonl"),
     "stats": Entry("stats:stats", FILES),
     "check": Entry("check:check", FILES),
     "compare": Entry("compare:compare", FILES),
@@ -53,7 +61,7 @@ COMMANDS = {
     "bench": Entry("bench:app", MODELS),
     "train": Entry("train:app", MODELS),
     "completion": Entry("completion:completion", MODELS),
-}
+}  # fmt: skip
 
 
 def make_app(only: str | None = None) -> typer.Typer:
@@ -76,7 +84,7 @@ def make_app(only: str | None = None) -> typer.Typer:
                     command.cls = Command
                 app.add_typer(found, name=name, cls=Group, rich_help_panel=entry.panel)
             else:
-                app.command(name, cls=Command, rich_help_panel=entry.panel)(found)
+                app.command(name, cls=Command, rich_help_panel=entry.panel, epilog=entry.examples and f"For example:\n\n{entry.examples}")(found)
     return app
 
 

@@ -21,11 +21,24 @@ def long_clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPath
     return make_video(tmp_path_factory.mktemp("long") / "long.mp4", frames=500, width=320, height=240)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_leaves_nothing(number: int, code: int, long_clip: Path, tmp_path: Path) -> None:
-    target = tmp_path / "out.lat"
+@pytest.fixture(scope="module")
+def long_file(long_clip: Path) -> Path:
+    """A part of the clip as a .lat file that takes a while to decode."""
+    path = long_clip.with_suffix(".lat")
+    subprocess.run([*COMMAND, "encode", str(long_clip), str(path), "-q", "--duration", "8"], check=True, timeout=120)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [("encode", signal.SIGINT, 130), ("encode", signal.SIGTERM, 143), ("decode", signal.SIGINT, 130)],
+)
+def test_an_interrupted_run_leaves_nothing(
+    command: str, number: int, code: int, long_clip: Path, long_file: Path, tmp_path: Path
+) -> None:
+    source, target = {"encode": (long_clip, "out.lat"), "decode": (long_file, "out.mkv")}[command]
     process = subprocess.Popen(
-        [*COMMAND, "encode", str(long_clip), str(target)], stderr=subprocess.PIPE, text=True
+        [*COMMAND, command, str(source), str(tmp_path / target)], stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.iterdir()) and process.poll() is None and time.monotonic() < deadline:
