@@ -84,7 +84,8 @@ def make_app(only: str | None = None) -> typer.Typer:
                     command.cls = Command
                 app.add_typer(found, name=name, cls=Group, rich_help_panel=entry.panel)
             else:
-                app.command(name, cls=Command, rich_help_panel=entry.panel, epilog=entry.examples and f"For example:\n\n{entry.examples}")(found)
+                below = entry.examples and f"For example:\n\n{entry.examples}"
+                app.command(name, cls=Command, rich_help_panel=entry.panel, epilog=below)(found)
     return app
 
 
