@@ -18,8 +18,11 @@ import pytest
 import torch
 
 from latcomp.codec import decode_frames
+from latcomp.codec.groups import LatentStream
 from latcomp.container import Group, Reader
+from latcomp.tokenizer import registry
 from latcomp.tokenizer.registry import prior_finder
+from latcomp.video import Frame
 from tests.video.make import write
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +110,19 @@ def test_frames_differ_by_rounding_alone(made: dict[str, Made], name: str) -> No
     for left, right in ((one.bf16, other.bf16), (one.fp32, other.bf16)):
         difference = np.abs(left - right)
         assert difference.max() <= BF16_MOST and difference.mean() < 0.5
+
+
+def test_a_gpu_would_encode_in_full_fp32() -> None:
+    """TF32, on by default, would round what goes into every convolution to ten bits: tokens would flip by the hundred."""
+    tokenizer = registry.load_tokenizer(registry.find_tokenizer(None))
+    seen: list[tuple[bool, bool]] = []
+    flags = torch.backends.cudnn
+    tokenizer.encoder.register_forward_pre_hook(lambda *_: seen.append((flags.allow_tf32, flags.deterministic)))
+    before = flags.allow_tf32, flags.deterministic
+    frames = (Frame(np.zeros((16, 16, 3), np.uint8), index) for index in range(8))
+    assert len(list(LatentStream(tokenizer, torch.device("cpu"), 32).run(frames))) == 1
+    assert seen == [(False, True)]
+    assert (flags.allow_tf32, flags.deterministic) == before
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
