@@ -13,12 +13,12 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from latcomp.errors import DamagedFileError
+from latcomp.video import adts
 from latcomp.video.info import AudioInfo, AudioPacket
 from latcomp.video.streams import time_base_of
 
 # A cluster of unknown size at time 0: FFmpeg's demuxer reads on until it has seen one.
 _EMPTY_CLUSTER = bytes.fromhex("1F43B675" "01FFFFFFFFFFFFFF" "E78100")
-_CODEC_PRIVATE = bytes.fromhex("63A2")  # Matroska's element for a codec's parameters
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no random ids, so that equal input gives an equal file
 
@@ -27,8 +27,11 @@ class AudioNotPortableError(Exception):
     """No container at hand can describe this audio stream; its message says which codec it is."""
 
 
-def describe(stream: AudioStream) -> AudioInfo:
-    """Return what is needed to write `stream` again elsewhere; AudioNotPortableError when nothing can hold it."""
+def describe(stream: AudioStream, first_packet: bytes = b"") -> AudioInfo:
+    """Return what is needed to write `stream` again elsewhere; AudioNotPortableError when nothing can hold it.
+
+    `first_packet` is needed where the stream has no parameters of its own because each packet begins with them (ADTS).
+    """
     context = stream.codec_context
     if context is None:
         raise AudioNotPortableError("an audio stream of an unknown codec")
@@ -39,7 +42,7 @@ def describe(stream: AudioStream) -> AudioInfo:
         layout=context.layout.name,
         time_base=time_base_of(stream),
         language=stream.language if stream.language not in (None, "und") else None,
-        setup=_setup(stream),
+        setup=_setup(stream, adts.parameters(first_packet) if _codec_name(stream) == "aac" else None),
     )
 
 
@@ -55,10 +58,6 @@ def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
     if layout is not None and layout != stream.codec_context.layout.name:
         with contextlib.suppress(ValueError):  # an unusual one has a name that only describes it
             stream.codec_context.layout = layout  # the setup of PCM holds only the count
-    if info.codec == "aac" and _CODEC_PRIVATE not in info.setup:
-        # Each packet has its own head (ADTS). The parameters that the template's reader made up would be in the way of those
-        # which muxers take from the first packet.
-        stream.codec_context.extradata = None
     stream.time_base = info.time_base
     if info.language is not None:
         stream.metadata["language"] = info.language
@@ -69,7 +68,7 @@ def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream, earl
     """Return `packet` as a PyAV packet of `stream`, its times less `earlier_seconds`."""
     units = round(earlier_seconds / info.time_base)
     pts = None if packet.pts is None else packet.pts - units
-    copy = av.Packet(packet.data)
+    copy = av.Packet(adts.without_head(packet.data) if info.codec == "aac" else packet.data)
     copy.stream = stream
     copy.time_base = info.time_base
     copy.pts = pts
@@ -89,13 +88,15 @@ def _codec_name(stream: AudioStream) -> str:
     return str(stream.codec_context.codec.canonical_name)
 
 
-def _setup(stream: AudioStream) -> bytes:
+def _setup(stream: AudioStream, parameters: bytes | None) -> bytes:
     for format_name, tail in (("matroska", _EMPTY_CLUSTER), ("wav", b"")):
         sink = io.BytesIO()
         try:
             container = av.open(sink, "w", format=format_name)
             container.flags |= _BITEXACT
-            container.add_stream_from_template(stream)
+            copy = container.add_stream_from_template(stream)
+            if parameters is not None and not copy.codec_context.extradata:
+                copy.codec_context.extradata = parameters
             container.start_encoding()
             setup = sink.getvalue() + tail  # before close(), which would append a trailer
             container.close()

@@ -94,7 +94,7 @@ CODECS = {
             holds_color=True,
         ),
         # RGB: the pixels come back unchanged
-        Codec("ffv1", "bgr0", "bgr0", options={"level": "3", "slicecrc": "1"}, holds_pixel_shape=True),
+        Codec("ffv1", "bgr0", "bgr0", options={"level": "3", "slicecrc": "1"}),
         Codec("rawvideo", "yuv420p", "yuv444p"),
     )
 }

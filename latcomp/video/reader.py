@@ -96,6 +96,7 @@ class VideoReader:
         self._audio: list[AudioInfo] = []
         self._audio_index: dict[int, int] = {}  # index of a stream in the file -> index in info.audio
         self._audio_done: set[int] = set()
+        self._audio_begun: dict[int, bytes] = {}  # index of a stream in the file -> its first packet
         self._video_done = False
         self._decoded = 0
         self._last_pts: int | None = None
@@ -265,6 +266,8 @@ class VideoReader:
                     return
                 if packet.stream.index != video:
                     if packet.size > 0:
+                        if packet.stream.index not in self._audio_begun:
+                            self._audio_begun[packet.stream.index] = bytes(packet)
                         yield packet
                 elif not self._video_done:
                     yield from self._decode_packet(packet)
@@ -380,11 +383,17 @@ class VideoReader:
             sample_aspect_ratio=self._stream.sample_aspect_ratio or Fraction(1),
             rotation_degrees=180 if frame.rotation == -180 else int(frame.rotation),
             color=resolve_tags(tags, frame.height, rgb=is_rgb(frame.format)),
-            audio=tuple(self._audio),
+            audio=tuple(self._described_audio()),
             frames_estimate=frames,
             duration_seconds=None if duration is None else float(duration),
             notes=tuple(self.notes),
         )
+
+    def _described_audio(self) -> Iterator[AudioInfo]:
+        """Yield what is known of each audio stream by now: for some, the first packet tells more than the file's head."""
+        for stream in self._opened.streams.audio:
+            if stream.index in self._audio_index:
+                yield audio_copy.describe(stream, self._audio_begun.get(stream.index, b""))
 
     def _note_once(self, note: str) -> None:
         if note not in self.notes:

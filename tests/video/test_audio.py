@@ -1,5 +1,6 @@
 """Protects the copying of audio: packets come out byte for byte, at their times, in every container that can hold them."""
 
+import io
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +9,7 @@ import av
 import pytest
 
 from latcomp.errors import DamagedFileError, OutputError
-from latcomp.video import AudioInfo, ColorTags, VideoInfo, check_output, open_video
+from latcomp.video import AudioInfo, ColorTags, VideoInfo, adts, check_output, open_video
 
 from . import make
 
@@ -70,10 +71,40 @@ def test_packets_survive_without_their_file(tmp_path: Path, target: str, kind: s
     assert abs(samples(out) - samples(source)) <= 2048  # it can be decoded, to its end
 
 
-def test_adts_audio_of_a_transport_stream_becomes_playable_in_mp4(tmp_path: Path) -> None:
-    source = make_source(tmp_path, "aac-mpegts")
-    make.copy(source, tmp_path / "out.mp4", info=through_json(make.read(source)[0].info))
-    assert abs(samples(tmp_path / "out.mp4") - samples(source)) <= 2048
+@pytest.mark.parametrize("name", ["mp4", "mov", "mkv", "avi", "pipe.mkv"])
+def test_adts_audio_of_a_transport_stream_becomes_playable(tmp_path: Path, name: str) -> None:
+    """Its packets begin with the codec's parameters, which other containers want once and before them."""
+    source, path = make_source(tmp_path, "aac-mpegts"), tmp_path / f"out.{name}"
+    sink = io.BytesIO()
+    sink.seekable = lambda: False  # type: ignore[method-assign]
+    make.copy(source, sink if name.startswith("pipe") else path, info=through_json(make.read(source)[0].info))
+    if name.startswith("pipe"):
+        path.write_bytes(sink.getvalue())
+    assert abs(samples(path) - samples(source)) <= 2048
+    with av.open(str(path)) as container:
+        assert len(container.streams.audio) == 1
+        assert container.streams.audio[0].codec_context.extradata[:2] == bytes.fromhex("1190")  # AAC-LC, 48 kHz, stereo
+
+
+@pytest.mark.parametrize("rate", [8000, 24000, 44100, 48000])
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+def test_the_parameters_in_adts_are_those_the_encoder_gives(tmp_path: Path, rate: int, layout: str) -> None:
+    path = tmp_path / "a.aac"
+    with av.open(str(path), "w", format="adts") as container:
+        stream = container.add_stream("aac", rate=rate, layout=layout)
+        frame = av.AudioFrame(format="fltp", layout=layout, samples=4096)
+        frame.sample_rate, frame.pts = rate, 0
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        expected = bytes(stream.codec_context.extradata)
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux() if packet.size]
+    assert {adts.parameters(packet) for packet in packets} == {expected[:2]}
+    assert all(len(packet) - len(adts.without_head(packet)) == 7 for packet in packets)
+    assert adts.parameters(packets[0][7:] or b"") is None
+    assert adts.without_head(packets[0][:-1]) == packets[0][:-1]  # no whole frame: not ours to cut
 
 
 @pytest.mark.parametrize(("target", "kind"), REFUSED)
