@@ -1,6 +1,5 @@
 """Yields the frames of a video as RGB with exact timestamps, and its audio packets untouched, in the order of the file."""
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,11 +10,11 @@ from typing import BinaryIO
 import av
 from av.container import InputContainer
 
-from latcomp.errors import LimitError, NotAVideoError, UsageError
-from latcomp.video import audio as audio_copy
+from latcomp.errors import LimitError, NotAVideoError
 from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.deinterlace import Deinterlacer
-from latcomp.video.info import AudioInfo, AudioPacket, Frame, VideoInfo
+from latcomp.video.info import AudioPacket, Frame, VideoInfo
+from latcomp.video.part import Part
 from latcomp.video.source import Source
 from latcomp.video.streams import (
     average_rate,
@@ -27,6 +26,7 @@ from latcomp.video.streams import (
     reason_of,
     time_base_of,
 )
+from latcomp.video.tracks import AudioTracks
 
 DEFAULT_MAX_PIXELS = 8192 * 8192
 
@@ -37,8 +37,6 @@ _FALLBACK_RATE = Fraction(25)
 _AUDIO_LAG_SECONDS = 5
 # How far before the start of a stretch reading begins for the audio that is ahead of the video in the file.
 _AUDIO_LEAD_SECONDS = 1
-# 10/24 as a float is not the time of frame 10: a frame this near to a bound is taken to lie on it.
-_TOLERANCE_SECONDS = Fraction(1, 1_000_000)
 
 
 def open_video(
@@ -78,25 +76,17 @@ class VideoReader:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         deinterlace: bool | None = False,
     ) -> None:
-        if start_seconds is not None and not 0 <= start_seconds < math.inf:
-            raise UsageError(f"--start must be 0 or more seconds, not {start_seconds}")
-        if duration_seconds is not None and not 0 < duration_seconds < math.inf:
-            raise UsageError(f"--duration must be more than 0 seconds, not {duration_seconds}")
         self.frames_read = 0
         """Frames yielded so far."""
         self.notes: list[str] = []
         """What was converted, dropped or mended: those of `info`, and more while reading."""
-        self._start = _decimal(start_seconds or 0)
-        self._end = None if duration_seconds is None else self._start + _decimal(duration_seconds)
+        self._part = Part.of(start_seconds, duration_seconds)
         self._want_audio = audio
         self._max_pixels = max_pixels
         self._deinterlace = deinterlace
         self._deinterlacer = Deinterlacer() if deinterlace else None
         self._interlaced = False  # whether a frame was met that is
-        self._audio: list[AudioInfo] = []
-        self._audio_index: dict[int, int] = {}  # index of a stream in the file -> index in info.audio
-        self._audio_done: set[int] = set()
-        self._audio_begun: dict[int, bytes] = {}  # index of a stream in the file -> its first packet
+        self._audio = AudioTracks()
         self._video_done = False
         self._decoded = 0
         self._last_pts: int | None = None
@@ -146,10 +136,10 @@ class VideoReader:
         context = self._stream.codec_context
         self._check_size(context.width, context.height)
         if self._want_audio:
-            self._describe_audio()
+            self.notes.extend(self._audio.open(self._opened))
         self.notes.extend(left_out(self._opened, self._stream))
         self._origin: int | None = None  # pts that counts as time 0 of a stretch: the first frame says it
-        if self._start > 0 and self._source.seekable:
+        if self._part.start > 0 and self._source.seekable:
             self._seek()
 
     def _open_container(self) -> None:
@@ -176,16 +166,6 @@ class VideoReader:
                 f"{self._max_pixels}; --max-pixels raises it"
             )
 
-    def _describe_audio(self) -> None:
-        for stream in self._opened.streams.audio:
-            try:
-                info = audio_copy.describe(stream)
-            except audio_copy.AudioNotPortableError as error:
-                self.notes.append(f"{error} is dropped: no container can carry it on")
-                continue
-            self._audio_index[stream.index] = len(self._audio)
-            self._audio.append(info)
-
     def _seek(self) -> None:
         """Jump to the last key frame at or before the start; begin at the beginning where that cannot be trusted."""
         landed = None
@@ -193,7 +173,7 @@ class VideoReader:
             # what the file declares as its start may be that of its audio
             self._origin = next((f.pts for f in self._opened.decode(self._stream) if f.pts is not None), None)
             lead = _AUDIO_LEAD_SECONDS if self._audio else 0
-            target = (self._origin or 0) + int(max(self._start - lead, Fraction(0)) / self._time_base)
+            target = (self._origin or 0) + int(max(self._part.start - lead, Fraction(0)) / self._time_base)
             self._opened.seek(target, stream=self._stream)
             landed = next((f.pts for f in self._opened.decode(self._stream) if f.pts is not None), None)
             self._opened.seek(target, stream=self._stream)
@@ -211,36 +191,39 @@ class VideoReader:
             raise NotAVideoError(f"{self._source.label}: is closed already")
         return self._container
 
+    @property
+    def _origin_seconds(self) -> Fraction:
+        return (self._origin or 0) * self._time_base
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def _iterate(self) -> Iterator[Frame | AudioPacket]:
         """Yield what the caller gets: the wanted stretch, frames as RGB, times mended and moved."""
         to_rgb: ToRgb | None = None
         shift = Fraction(0)  # seconds taken off every time
-        part = self._start > 0 or self._end is not None
         waiting: list[av.Packet] = []  # audio of a stretch whose first frame, and so whose shift, is still to come
         for item in self._decode():
             if isinstance(item, av.Packet):
-                if self._origin is not None and not self._is_wanted_audio(item):
+                if self._origin is not None and not self._audio.is_wanted(item, self._part, self._origin_seconds):
                     continue
-                if to_rgb is None and part:
+                if to_rgb is None and not self._part.whole:
                     waiting.append(item)
                 else:
-                    yield self._audio_packet(item, shift)
+                    yield self._audio.copy(item, shift)
                 continue
             pts = self._mended_pts(item)
             if self._origin is None:
                 self._origin = pts
             seconds = (pts - self._origin) * self._time_base
-            if seconds < self._start - _TOLERANCE_SECONDS:
+            if self._part.is_before(seconds):
                 continue
-            if self._end is not None and seconds >= self._end - _TOLERANCE_SECONDS:
+            if self._part.is_past(seconds):
                 self._video_done = True
                 continue
             if to_rgb is None:
                 self.info = self._describe(item)
                 to_rgb = ToRgb(self.info.width, self.info.height, self.info.color)
-                if self._start > 0:
+                if self._part.start > 0:
                     shift = Fraction(pts * self._time_base)
             elif (item.width, item.height) != (self.info.width, self.info.height):
                 self._note_once("the frame size changes on the way; all frames are scaled to the first one's")
@@ -250,8 +233,9 @@ class VideoReader:
             self.frames_read += 1
             yield Frame(to_rgb(item), pts - int(shift / self._time_base))
             for packet in waiting:
-                if self._is_wanted_audio(packet):  # those before the first frame of all could not be judged
-                    yield self._audio_packet(packet, shift)
+                # those before the first frame of all could not be judged
+                if self._audio.is_wanted(packet, self._part, self._origin_seconds):
+                    yield self._audio.copy(packet, shift)
             waiting.clear()
         if to_rgb is None:
             raise NotAVideoError(self._nothing_found())
@@ -259,15 +243,14 @@ class VideoReader:
     def _decode(self) -> Iterator[av.VideoFrame | av.Packet]:
         """Yield decoded frames and packets of audio as the file has them; NotAVideoError where it is damaged."""
         video = self._stream.index
-        streams = [s for s in self._opened.streams if s.index == video or s.index in self._audio_index]
+        streams = [s for s in self._opened.streams if s.index == video or s.index in self._audio]
         try:
             for packet in self._opened.demux(streams):
                 if self._is_past_end(packet):
                     return
                 if packet.stream.index != video:
                     if packet.size > 0:
-                        if packet.stream.index not in self._audio_begun:
-                            self._audio_begun[packet.stream.index] = bytes(packet)
+                        self._audio.met(packet)
                         yield packet
                 elif not self._video_done:
                     yield from self._decode_packet(packet)
@@ -317,37 +300,14 @@ class VideoReader:
 
     def _is_past_end(self, packet: av.Packet) -> bool:
         """Tell whether nothing after `packet` is wanted any more."""
-        if not self._video_done or self._end is None:
+        if not self._video_done:
             return False
-        if len(self._audio_done) == len(self._audio):
+        if self._audio.done:
             return True
         if packet.dts is None:
             return False
-        seconds = packet.dts * Fraction(packet.time_base or 0) - (self._origin or 0) * self._time_base
-        return seconds > self._end + _AUDIO_LAG_SECONDS
-
-    def _is_wanted_audio(self, packet: av.Packet) -> bool:
-        if self._start == 0 and self._end is None:
-            return True
-        if packet.pts is None:
-            return False
-        seconds = packet.pts * Fraction(packet.time_base or 0) - (self._origin or 0) * self._time_base
-        if self._end is not None and seconds >= self._end - _TOLERANCE_SECONDS:
-            self._audio_done.add(packet.stream.index)
-            return False
-        return self._start == 0 or seconds >= self._start - _TOLERANCE_SECONDS
-
-    def _audio_packet(self, packet: av.Packet, shift: Fraction) -> AudioPacket:
-        stream = self._audio_index[packet.stream.index]
-        units = round(shift / self._audio[stream].time_base)
-        return AudioPacket(
-            stream=stream,
-            pts=None if packet.pts is None else packet.pts - units,
-            dts=None if packet.dts is None else packet.dts - units,
-            duration=packet.duration or 0,
-            is_keyframe=packet.is_keyframe,
-            data=bytes(packet),
-        )
+        seconds = packet.dts * Fraction(packet.time_base or 0) - self._origin_seconds
+        return self._part.is_past(seconds - _AUDIO_LAG_SECONDS)
 
     # -- describing ---------------------------------------------------------------------------------------------------
 
@@ -367,11 +327,7 @@ class VideoReader:
             self.notes.append("a player mirrors this video; only its rotation is kept")
         rate = average_rate(self._stream)
         whole = duration_of(self._opened, self._stream)
-        duration = whole
-        if self._end is not None or self._start > 0:
-            left = None if whole is None else max(Fraction(0), whole - self._start)
-            wanted = None if self._end is None else self._end - self._start
-            duration = min((d for d in (left, wanted) if d is not None), default=None)
+        duration = self._part.duration_within(whole)
         frames = self._stream.frames if duration == whole and self._stream.frames > 0 else None
         if frames is None and duration is not None and rate is not None:
             frames = max(1, round(duration * rate))
@@ -383,17 +339,11 @@ class VideoReader:
             sample_aspect_ratio=self._stream.sample_aspect_ratio or Fraction(1),
             rotation_degrees=180 if frame.rotation == -180 else int(frame.rotation),
             color=resolve_tags(tags, frame.height, rgb=is_rgb(frame.format)),
-            audio=tuple(self._described_audio()),
+            audio=self._audio.describe(self._opened),
             frames_estimate=frames,
             duration_seconds=None if duration is None else float(duration),
             notes=tuple(self.notes),
         )
-
-    def _described_audio(self) -> Iterator[AudioInfo]:
-        """Yield what is known of each audio stream by now: for some, the first packet tells more than the file's head."""
-        for stream in self._opened.streams.audio:
-            if stream.index in self._audio_index:
-                yield audio_copy.describe(stream, self._audio_begun.get(stream.index, b""))
 
     def _note_once(self, note: str) -> None:
         if note not in self.notes:
@@ -406,10 +356,4 @@ class VideoReader:
     def _nothing_found(self) -> str:
         if self._decoded == 0:
             return f"{self._source.label}: has a video stream but no frame that can be decoded"
-        end = "the end" if self._end is None else f"{float(self._end):g} s"
-        return f"{self._source.label}: has no frame between {float(self._start):g} s and {end}"
-
-
-def _decimal(seconds: float) -> Fraction:
-    """Return what a person means by a float: 0.2 is a fifth, not the binary number nearest to it."""
-    return Fraction(repr(float(seconds)))
+        return f"{self._source.label}: has no frame {self._part}"

@@ -1,0 +1,82 @@
+"""The audio of a video being read: which streams can be carried on, and which of their packets a part of the video takes along."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+
+from latcomp.video import audio as audio_copy
+from latcomp.video.info import AudioInfo, AudioPacket
+from latcomp.video.part import Part
+
+
+class AudioTracks:
+    """The audio streams that are read from one file, counted in the order in which it has them."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}  # index of a stream in the file -> its number here
+        self._time_bases: list[Fraction] = []
+        self._begun: dict[int, bytes] = {}  # index of a stream in the file -> its first packet
+        self._done: set[int] = set()  # streams that have come to the end of the part
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __contains__(self, index: int) -> bool:
+        """Tell whether the stream of this index in the file is one of them."""
+        return index in self._numbers
+
+    @property
+    def done(self) -> bool:
+        """True when every stream has come to the end of the part."""
+        return len(self._done) == len(self._numbers)
+
+    def open(self, container: InputContainer) -> Iterator[str]:
+        """Take up the audio streams of a file; yield a line for each that no container could hold again."""
+        for stream in container.streams.audio:
+            try:
+                info = audio_copy.describe(stream)
+            except audio_copy.AudioNotPortableError as error:
+                yield f"{error} is dropped: no container can carry it on"
+                continue
+            self._numbers[stream.index] = len(self._numbers)
+            self._time_bases.append(info.time_base)
+
+    def describe(self, container: InputContainer) -> tuple[AudioInfo, ...]:
+        """Return what is known of each stream by now: for some, the first packet tells more than the file's head."""
+        return tuple(
+            audio_copy.describe(stream, self._begun.get(stream.index, b""))
+            for stream in container.streams.audio
+            if stream.index in self._numbers
+        )
+
+    def met(self, packet: av.Packet) -> None:
+        """Take note of a packet that was read, wanted or not."""
+        if packet.stream.index not in self._begun:
+            self._begun[packet.stream.index] = bytes(packet)
+
+    def is_wanted(self, packet: av.Packet, part: Part, origin_seconds: Fraction) -> bool:
+        """Tell whether a packet begins within the part, counted from the time of the video's first frame."""
+        if part.whole:
+            return True
+        if packet.pts is None:
+            return False
+        seconds = packet.pts * Fraction(packet.time_base or 0) - origin_seconds
+        if part.is_past(seconds):
+            self._done.add(packet.stream.index)
+            return False
+        return not part.is_before(seconds)
+
+    def copy(self, packet: av.Packet, earlier_seconds: Fraction) -> AudioPacket:
+        """Return a packet of the file, its times less `earlier_seconds`."""
+        number = self._numbers[packet.stream.index]
+        units = round(earlier_seconds / self._time_bases[number])
+        return AudioPacket(
+            stream=number,
+            pts=None if packet.pts is None else packet.pts - units,
+            dts=None if packet.dts is None else packet.dts - units,
+            duration=packet.duration or 0,
+            is_keyframe=packet.is_keyframe,
+            data=bytes(packet),
+        )
