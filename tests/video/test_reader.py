@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -92,6 +93,35 @@ def test_interlaced_video_is_noted(tmp_path: Path) -> None:
     reader, frames, _ = make.read(tmp_path / "a.mp4")
     assert len(frames) == 3
     assert any("interlaced" in note for note in reader.info.notes)
+
+
+def test_streams_that_are_left_out_are_counted_in_one_line(tmp_path: Path) -> None:
+    """Subtitles, attachments and a second video do not come through, and whoever has them is told so."""
+    make.write(tmp_path / "a.mkv", make.pictures(2), audio="aac")
+    with av.open(str(tmp_path / "a.mkv")) as plain, av.open(str(tmp_path / "b.mkv"), "w") as full:
+        copies = {stream.index: full.add_stream_from_template(stream) for stream in plain.streams}
+        full.add_stream_from_template(plain.streams.video[0])
+        full.add_attachment("a.txt", "text/plain", b"hello")
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream.index]
+                full.mux(packet)
+    reader, frames, packets = make.read(tmp_path / "b.mkv")
+    assert reader.info.notes == ("left out: 1 further video stream, 1 attachment stream",)
+    assert len(frames) == 2 and packets
+    assert make.read(tmp_path / "a.mkv")[0].notes == []
+
+
+@pytest.mark.parametrize(("mirrored", "notes"), [(True, 1), (False, 0)])
+def test_a_mirrored_picture_is_noted(tmp_path: Path, mirrored: bool, notes: int) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width = stream.height = 64
+        stream.set_display_rotation(90, hflip=mirrored)
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(stream.encode(None))
+    assert sum("mirrors" in note for note in make.read(tmp_path / "a.mp4")[0].notes) == notes
 
 
 STRETCHES = [(0, 0.2), (0.2, 0.2), (1.0, 1.0), (1.98, None), (0.44, 0.04), (10 / 25, 10 / 25), (0.41, 100)]

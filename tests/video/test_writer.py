@@ -137,6 +137,53 @@ def test_a_format_without_times_says_when_it_loses_some(tmp_path: Path, name: st
     assert "25 a second" in uneven.notes[0]
 
 
+def test_avi_keeps_gaps_so_that_sound_stays_with_the_picture(tmp_path: Path) -> None:
+    """Frames come at the nearest place of the grid, and the places between stay empty: a pause is as long as it was."""
+    steps = [0, 1, 2, 10, 11, 12]
+    writer = write(tmp_path / "a.avi", make.pictures(6), [1000 + 512 * step for step in steps])
+    reader, frames, _ = make.read(tmp_path / "a.avi")
+    times = make.seconds(reader, frames)
+    assert [time - times[0] for time in times] == [Fraction(step, 25) for step in steps]
+    assert writer.notes == []
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(6 * 12800, 8020 + 512)], ids=["nominal", "mean"])
+def test_the_last_frame_of_a_variable_rate_is_not_stretched(tmp_path: Path, rate: Fraction) -> None:
+    """The frame before it may have been on screen for long; the rate tells better, be it the true mean or a mere word."""
+    pts = [0, 512, 600, 3000, 3100, 8020]
+    write(tmp_path / "a.mp4", make.pictures(6), pts, plain_info(average_rate=rate))
+    last = make.read(tmp_path / "a.mp4")[0].info.duration_seconds - 8020 / 12800
+    assert last == pytest.approx(0.04, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rotation", "shape", "notes"),
+    [
+        ("mp4", None, 90, Fraction(4, 3), 0),
+        ("mkv", None, 90, Fraction(4, 3), 0),
+        ("webm", None, 90, Fraction(1), 0),
+        ("webm", None, 0, Fraction(4, 3), 1),
+        ("mkv", "ffv1", 0, Fraction(4, 3), 1),
+        ("mov", "mpeg4", 0, Fraction(4, 3), 0),
+        ("avi", None, 90, Fraction(4, 3), 1),
+        ("y4m", None, 90, Fraction(4, 3), 2),
+    ],
+)
+def test_what_an_output_cannot_say_is_noted_before_the_work(
+    name: str, codec: str | None, rotation: int, shape: Fraction, notes: int
+) -> None:
+    """And nothing is noted that it can say: the file shows it."""
+    said = check_output(name, codec, plain_info(rotation_degrees=rotation, sample_aspect_ratio=shape))
+    assert len(said) == notes
+    out = io.BytesIO()
+    with open_writer(out, plain_info(rotation_degrees=rotation, sample_aspect_ratio=shape), format=name, codec=codec) as writer:
+        for index, picture in enumerate(make.pictures(2)):
+            writer.write_frame(picture, 512 * index)
+    out.seek(0)
+    info = make.read(out)[0].info
+    assert (info.rotation_degrees != rotation) + (info.sample_aspect_ratio != shape) == len(said)
+
+
 def test_frames_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with open_writer(tmp_path / "out.mp4", plain_info()) as writer:
         writer.write_frame(make.pictures(1)[0], 10)
