@@ -157,7 +157,7 @@ def _encode(stream: Stream, lat: Path, settings: list[str], watch: OnFrames | No
                 pipe.write(picture)
                 meter.count()
     except BrokenPipeError:
-        process.wait()  # it has failed: its exit code and its message say more
+        pass  # it has failed: its exit code and its message, which come below, say more
     return meter.passage()
 
 
@@ -171,10 +171,10 @@ def _decode(stream: Stream, lat: Path, settings: list[str], watch: OnFrames | No
         pipe.readline()
         while len(pipe.read(size)) == size:
             meter.count()
-    if meter.frames != stream.frames and process.poll() in (None, 0):
-        process.wait()
+    passage = meter.passage()
+    if meter.frames != stream.frames:
         raise LatcompError(f"{stream.frames} frames were encoded and {meter.frames} decoded")
-    return meter.passage()
+    return passage
 
 
 class _Meter:

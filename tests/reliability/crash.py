@@ -273,7 +273,10 @@ def main(trials: int, seed: int, show: Callable[[str], None]) -> Report:
     with tempfile.TemporaryDirectory(prefix="latcomp-crash-") as home:
         bench = Bench(Path(home))
         for number, fault in enumerate(plan(trials, seed)):
+            known = len(bench.report.broken)
             bench.trial(fault)
+            for text in bench.report.broken[known:]:
+                show(text)
             if (number + 1) % 25 == 0:
                 show(f"{number + 1} of {trials}, {len(bench.report.broken)} broken promises")
         return bench.report
