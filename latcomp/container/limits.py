@@ -9,8 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """What a reader accepts; a file that claims more is refused with `LimitError`. Every bound can be raised by the caller.
 
-    With these, reading a file of n bytes takes at most about 30 n bytes, and for the group that is being read 300 bytes a position and
-    latent frame and 40 bytes a number (position x channel): see section 10 of FORMAT.md.
+    The memory that a reader takes follows from these and from the length of the file: see section 10 of FORMAT.md.
     """
 
     max_pixels: int = 8192 * 4320
