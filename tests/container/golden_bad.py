@@ -1,0 +1,138 @@
+"""Small damaged and hostile files with the exit code of `latcomp check` for each, made by `python -m tests.container.golden_bad`.
+
+Files that are there are never replaced: a reader of today must refuse what an earlier one refused, with the same code.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import zstandard
+
+from latcomp.cli import exit_codes as codes
+from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD, MAGIC, PRELUDE
+from latcomp.container.header import pack_header
+from tests.container.make import groups, prior, sized, under, written
+from tests.fuzz.seal import front_of, sealed, split_chunks, split_front
+
+FOLDER = Path(__file__).parent / "golden" / "bad"
+MANIFEST = FOLDER / "manifest.json"
+
+OF = sized(2, 3, 2, group_latent_frames=2)
+GOOD = written(OF, groups(OF, 4, last_frames=3))
+FRONT, REST = split_front(GOOD)
+CHUNKS = split_chunks(REST)
+GROUPS_AT = [place for place, (kind, _) in enumerate(CHUNKS) if kind == b"GRUP"]
+
+
+def joined(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """A file of these chunks, each with a right CRC-32."""
+    return FRONT + b"".join(sealed(*chunk) for chunk in chunks)
+
+
+def with_chunk(place: int, payload: bytes, kind: bytes | None = None) -> bytes:
+    """The file with another payload of one chunk."""
+    return joined([*CHUNKS[:place], (kind or CHUNKS[place][0], payload), *CHUNKS[place + 1 :]])
+
+
+def with_head(which: int, **changes: int) -> bytes:
+    """The file with other numbers in a group's head."""
+    payload = CHUNKS[GROUPS_AT[which]][1]
+    head = {**GROUP_HEAD.unpack(payload), **changes}
+    return with_chunk(GROUPS_AT[which], GROUP_HEAD.pack(**head) + payload[GROUP_HEAD.size :])
+
+
+def with_header(**changes: object) -> bytes:
+    """A file whose header has other members."""
+    return front_of(json.dumps({**OF.to_dict(), **changes}).encode()) + REST
+
+
+def with_tokens(frame: bytes) -> bytes:
+    """The file whose first group has these bytes as its tokens, in layout 0, with every position kept."""
+    payload = CHUNKS[GROUPS_AT[0]][1]
+    head = GROUP_HEAD.unpack(payload)
+    times = payload[GROUP_HEAD.size : GROUP_HEAD.size + head["times_bytes"]]
+    changes = {"mask_coding": 0, "mask_bytes": 0, "token_layout": 0, "tokens_kept": 12}
+    return with_chunk(GROUPS_AT[0], GROUP_HEAD.pack(**{**head, **changes}) + times + frame)
+
+
+def bad() -> Iterator[tuple[str, int, bytes]]:
+    """(name, exit code, bytes) of every file."""
+    first = len(FRONT) + sum(len(payload) + 12 for _, payload in CHUNKS[: GROUPS_AT[0]])
+    end = dict(END.unpack(CHUNKS[-1][1]))
+    tokenizer = dict(OF.tokenizer)
+    yield "empty", codes.DAMAGED, b""
+    yield "text", codes.DAMAGED, b"not a .lat file\n"
+    yield "only-magic", codes.DAMAGED, MAGIC
+    yield "line-ends-changed", codes.DAMAGED, GOOD.replace(b"\r\n", b"\n", 1)
+    yield "version-2", codes.UNSUPPORTED, MAGIC + struct.pack("<H", 2) + GOOD[10:]
+    yield "header-cut", codes.DAMAGED, GOOD[: len(FRONT) // 2]
+    yield "header-bit", codes.DAMAGED, GOOD[:40] + bytes([GOOD[40] ^ 4]) + GOOD[41:]
+    yield "header-4-gigabytes", codes.LIMIT, PRELUDE.pack(magic=MAGIC, version=1, header_bytes=2**32 - 1) + bytes(20)
+    yield "header-no-json", codes.DAMAGED, front_of(b"{width: 8") + REST
+    yield "header-no-object", codes.DAMAGED, front_of(b"[1, 2]") + REST
+    yield "header-deep", codes.DAMAGED, front_of(b"[" * 5000) + REST
+    yield "header-nan", codes.DAMAGED, front_of(b'{"width": NaN}') + REST
+    yield "header-negative-width", codes.DAMAGED, with_header(width=-8)
+    yield "header-unknown-coding", codes.UNSUPPORTED, with_header(coding="wavelets")
+    yield "header-300-streams", codes.DAMAGED, with_header(audio=[{}] * 300)
+    yield "huge-frame", codes.LIMIT, with_header(width=1 << 20, height=1 << 20)
+    yield "huge-grid", codes.LIMIT, with_header(width=8000, height=4000, tokenizer={**tokenizer, "spatial": 1})
+    yield "huge-tokens", codes.LIMIT, with_header(width=8000, height=2000, tokenizer={**tokenizer, "channels": 65536})
+    yield "unknown-prior", codes.UNSUPPORTED, pack_header(under(OF, prior(2))) + REST
+    yield "cut-in-a-group", codes.DAMAGED, GOOD[: first + 50]
+    yield "no-end", codes.DAMAGED, joined(CHUNKS[:-1])
+    yield "bytes-behind", codes.DAMAGED, GOOD + b"more"
+    yield "group-bit", codes.DAMAGED, GOOD[: first + 60] + bytes([GOOD[first + 60] ^ 1]) + GOOD[first + 61 :]
+    yield "chunk-type-lost", codes.DAMAGED, GOOD[:first] + b"\0\0\0\0" + GOOD[first + 4 :]
+    yield "chunk-length-4-gigabytes", codes.DAMAGED, GOOD[: first + 4] + b"\xff" * 4 + GOOD[first + 8 :]
+    yield "group-missing", codes.DAMAGED, joined(CHUNKS[: GROUPS_AT[1]] + CHUNKS[GROUPS_AT[1] + 1 :])
+    yield "group-twice", codes.DAMAGED, joined([*CHUNKS[: GROUPS_AT[1]], CHUNKS[GROUPS_AT[0]], *CHUNKS[GROUPS_AT[1] :]])
+    yield "groups-swapped", codes.DAMAGED, joined([CHUNKS[place] for place in (2, 3, 0, 1, *range(4, len(CHUNKS)))])
+    yield "unknown-critical-chunk", codes.UNSUPPORTED, joined([(b"NEWS", b"x"), *CHUNKS])
+    yield "unknown-mask-coding", codes.UNSUPPORTED, with_head(0, mask_coding=9)
+    yield "unknown-layout", codes.UNSUPPORTED, with_head(0, token_layout=9)
+    yield "unknown-flag", codes.UNSUPPORTED, with_head(0, flags=128)
+    yield "no-key-group-first", codes.DAMAGED, with_head(0, flags=0)
+    yield "too-many-tokens", codes.DAMAGED, with_head(0, tokens_kept=2**32 - 1)
+    yield "one-token-less", codes.DAMAGED, with_head(1, tokens_kept=GROUP_HEAD.unpack(CHUNKS[GROUPS_AT[1]][1])["tokens_kept"] - 1)
+    yield "mask-longer-than-payload", codes.DAMAGED, with_head(0, mask_bytes=2**32 - 1)
+    yield "frames-65535", codes.DAMAGED, with_head(0, frames=65535)
+    yield "frame-number-4-billion", codes.LIMIT, with_head(3, first_frame=2**32 - 9)
+    yield "many-frames-lost", codes.LIMIT, with_head(3, index=2**24, first_frame=2**26)
+    yield "token-bomb", codes.DAMAGED, with_tokens(zstandard.ZstdCompressor(level=19).compress(bytes(64 << 20)))
+    yield "token-frame-cut", codes.DAMAGED, with_tokens(zstandard.compress(bytes(24))[:-2])
+    yield "token-bytes-behind", codes.DAMAGED, with_tokens(zstandard.compress(bytes(24)) + b"x")
+    yield "index-billion", codes.DAMAGED, with_chunk(len(CHUNKS) - 2, INDEX_HEAD.pack(segments=10**9) + CHUNKS[-2][1][4:])
+    yield "index-of-another-file", codes.DAMAGED, with_chunk(len(CHUNKS) - 2, CHUNKS[-2][1][:4] + zstandard.compress(bytes(48)))
+    yield "end-of-more-groups", codes.DAMAGED, with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "groups": 5, "frames": end["frames"] + 4}))
+    yield "end-of-4-billion-frames", codes.LIMIT, with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "frames": 2**32 - 1}))
+    yield "audio-billion-packets", codes.DAMAGED, with_chunk(0, struct.pack("<BI", 0, 10**9) + bytes(20), b"AUDI")
+    yield "audio-stream-9", codes.DAMAGED, with_chunk(0, struct.pack("<BI", 9, 0), b"AUDI")
+    yield "unknown-optional-chunk", codes.DONE, GOOD[: len(FRONT)] + sealed(b"note", b"hello") + audio_only()
+
+
+def audio_only() -> bytes:
+    """What may follow a header when there are no groups: an empty index and the end marker that fits it."""
+    of = written(OF, [], sound=False)[len(FRONT) :]
+    end = END.unpack(split_chunks(of)[-1][1])
+    size = len(sealed(b"note", b"hello"))
+    return sealed(*split_chunks(of)[0]) + sealed(b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + size}))
+
+
+def main() -> None:
+    """Write what is missing, and the manifest of all."""
+    FOLDER.mkdir(exist_ok=True)
+    expected = json.loads(MANIFEST.read_text(encoding="utf-8")) if MANIFEST.exists() else {}
+    for name, code, data in bad():
+        if name not in expected:
+            expected[name] = code
+            (FOLDER / f"{name}.lat").write_bytes(data)
+    MANIFEST.write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
