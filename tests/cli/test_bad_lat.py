@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -159,3 +161,90 @@ def test_what_a_damaged_file_still_holds_is_written(long_lat: Path, latcomp: Lat
     assert "was written" in ran.lines[-1]
     assert 0 < json.loads(ran.out)["frames"] < 100
     assert target.stat().st_size > 0
+
+
+def damaged_copy(lat: Path, folder: Path) -> Path:
+    """The file with a bit turned over in the middle."""
+    data = bytearray(lat.read_bytes())
+    data[len(data) // 2] ^= 1
+    source = folder / "damaged.lat"
+    source.write_bytes(data)
+    return source
+
+
+def test_repair_saves_what_is_intact(long_lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """The new file is valid, the message says what is lost, and the exit code tells that the source was damaged."""
+    source, target = damaged_copy(long_lat, tmp_path), tmp_path / "repaired.lat"
+    ran = latcomp("check", source, "--repair", target, "--json")
+    assert ran.code == 4
+    told = json.loads(ran.out)
+    saved = told["repaired"]
+    assert told["ok"] is False and told["problems"]
+    assert 0 < saved["frames"] < 100 and saved["frames"] + saved["frames_lost"] == 100
+    assert sum(lost["frames"] for lost in saved["lost"]) == saved["frames_lost"]
+    assert ran.lines[0].startswith("latcomp: lost: frames ")
+    assert f"{saved['frames']} frames, {saved['frames_lost']} are lost" in ran.lines[-1]
+    assert saved["bytes_total"] == target.stat().st_size
+    assert latcomp("check", target).code == 0
+    decoded = latcomp("decode", target, tmp_path / "out.mkv", "--json")
+    assert decoded.code == 0 and json.loads(decoded.out)["frames"] == saved["frames"]
+    quiet = latcomp("check", source, "--repair", target, "-f", "-q")
+    assert quiet.code == 4 and len(quiet.lines) == 1
+
+
+def test_repair_copies_an_intact_file(lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """Nothing is lost, so nothing is said to be, and the exit code is 0."""
+    target = tmp_path / "copy.lat"
+    ran = latcomp("check", lat, "--repair", target)
+    assert ran.code == 0 and ran.out == b"" and "is a copy" in ran.err
+    assert target.read_bytes() == lat.read_bytes()
+
+
+def test_repair_keeps_the_rules_of_outputs(long_lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """No overwriting without --force, not onto the source, no temporary file and no output when nothing is left."""
+    source, target = damaged_copy(long_lat, tmp_path), tmp_path / "repaired.lat"
+    target.write_bytes(b"mine")
+    assert_refused(latcomp("check", source, "--repair", target), 6)
+    assert target.read_bytes() == b"mine"
+    assert_refused(latcomp("check", source, "--repair", source, "-f"), 2)
+    assert_refused(latcomp("check", source, "--repair", "-", "--json"), 2)
+    assert_refused(latcomp("check", source, "--repair", tmp_path / "no" / "where.lat"), 6)
+    source.write_bytes(long_lat.read_bytes()[:1200])
+    ran = latcomp("check", source, "--repair", target, "-f")
+    assert_refused(ran, 4)
+    assert "nothing can be repaired" in ran.err and target.read_bytes() == b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"damaged.lat", "repaired.lat"}
+
+
+def test_repair_in_a_pipe_and_without_torch(long_lat: Path, shell: Latcomp, latcomp: Latcomp, tmp_path: Path) -> None:
+    """From standard input to standard output, the same bytes as into a file."""
+    source, target = damaged_copy(long_lat, tmp_path), tmp_path / "repaired.lat"
+    latcomp("check", source, "--repair", target)
+    ran = shell("check", "-", "--repair", "-", stdin=source.read_bytes())
+    assert ran.code == 4 and ran.out == target.read_bytes()
+    script = (
+        "import sys\nfrom latcomp.cli.main import run\n"
+        "try:\n    run(sys.argv[1:])\nfinally:\n    print(sorted({'torch', 'av'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, "check", str(source), "--repair", str(target), "-f", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 4 and done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--max-pixels", "--max-frames", "--max-tokens", "--max-bytes"])
+@pytest.mark.parametrize("command", READERS)
+def test_every_limit_has_its_flag(command: str, flag: str, lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """A limit that is set too low ends with code 7 and names the very flag, in every command that reads the file."""
+    outputs = {"decode": [tmp_path / "out.mp4"], "tokens": [tmp_path / "out.npz"]}
+    ran = latcomp(command, lat, *outputs.get(command, []), flag, 1)
+    assert_refused(ran, 7)
+    assert f"raise with {flag}" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_lost_frames_have_a_flag(long_lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    source = damaged_copy(long_lat, tmp_path)
+    ran = latcomp("check", source, "--max-lost-frames", 1)
+    assert_refused(ran, 7)
+    assert "raise with --max-lost-frames" in ran.err
+    assert latcomp("check", source, "--max-lost-frames", 100).code == 4
