@@ -18,6 +18,7 @@ from latcomp.video.part import Part
 from latcomp.video.source import Source
 from latcomp.video.streams import (
     average_rate,
+    counts_late,
     duration_of,
     first_moving,
     is_mirrored,
@@ -157,6 +158,7 @@ class VideoReader:
         if self._stream.codec_context is None:
             raise NotAVideoError(f"{label}: its video codec is not known to this FFmpeg")
         self._time_base = time_base_of(self._stream)
+        self._counts_late = counts_late(container, self._stream)
         self._stream.thread_type = "AUTO"  # frames in parallel; PyAV's default decodes slices only
 
     def _check_size(self, width: int, height: int) -> None:
@@ -171,11 +173,11 @@ class VideoReader:
         landed = None
         try:
             # what the file declares as its start may be that of its audio
-            self._origin = next((f.pts for f in self._opened.decode(self._stream) if f.pts is not None), None)
+            self._origin = self._first_pts()
             lead = _AUDIO_LEAD_SECONDS if self._audio else 0
             target = (self._origin or 0) + int(max(self._part.start - lead, Fraction(0)) / self._time_base)
             self._opened.seek(target, stream=self._stream)
-            landed = next((f.pts for f in self._opened.decode(self._stream) if f.pts is not None), None)
+            landed = self._first_pts()
             self._opened.seek(target, stream=self._stream)
         except av.FFmpegError:
             landed = None  # no index, or damage on the way
@@ -265,7 +267,7 @@ class VideoReader:
 
     def _decode_packet(self, packet: av.Packet) -> list[av.VideoFrame]:
         try:
-            frames = packet.decode()
+            frames = self._frames_of(packet)
         except av.FFmpegError as error:
             if self._decoded == 0:  # a recording joined in the middle begins with packets that refer to nothing
                 self._note_once("packets before the first whole frame were left out")
@@ -273,6 +275,19 @@ class VideoReader:
             raise NotAVideoError(self._damage(reason_of(error))) from error
         self._decoded += len(frames)
         return self._progressive(frames)
+
+    def _frames_of(self, packet: av.Packet) -> list[av.VideoFrame]:
+        """Return what the decoder has ready when it is given `packet`, each frame with its own time; av.FFmpegError for damage."""
+        frames = packet.decode()
+        if self._counts_late and not self._stream.codec_context.has_b_frames:
+            for frame in frames:
+                frame.pts = frame.dts
+        return frames
+
+    def _first_pts(self) -> int | None:
+        """Return the pts of the next frame that has one, None at the end."""
+        packets = self._opened.demux(self._stream)
+        return next((frame.pts for packet in packets for frame in self._frames_of(packet) if frame.pts is not None), None)
 
     def _progressive(self, frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
         """Return `frames`, or what the deinterlacer has ready when it was given them."""

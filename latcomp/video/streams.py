@@ -69,6 +69,14 @@ def average_rate(stream: VideoStream) -> Fraction | None:
     return Fraction(rate) if rate else None
 
 
+def counts_late(container: InputContainer, stream: VideoStream) -> bool:
+    """Tell whether FFmpeg gives each frame the time of the next one unless frames are stored in another order than shown.
+
+    avi has no presentation times; for the codecs that may store frames in another order FFmpeg assumes that they do.
+    """
+    return container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc", "vvc")
+
+
 def duration_of(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Return the duration in seconds that the file declares, or None."""
     if stream.duration is not None and stream.duration > 0:
