@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from torch import Tensor
 from latcomp.codec.groups import frames_a_piece, to_frames
 from latcomp.codec.settings import (
     DEFAULT_MAX_PIXELS,
+    TOLERANCE_SECONDS,
     Progress,
     ProgressCallback,
     TimeWindow,
@@ -25,6 +26,7 @@ from latcomp.codec.settings import (
     pick_device,
     source_name,
 )
+from latcomp.codec.shift import moved_to_zero
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, Header, Limits, LostGroups, Reader
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import output_file
@@ -55,6 +57,17 @@ class DecodeResult:
     """What was damaged in the file, one line each; empty for an intact one."""
 
 
+@dataclass(frozen=True)
+class _Unseen:
+    """The end of a group that was filled and not decoded: latents (1, C, T, h, w), octaves (1, T, h, w), step scale."""
+
+    latents: Tensor
+    octaves: Tensor
+    scale: float
+    last_frames: int
+    """Frames that its last latent frame stands for."""
+
+
 class Decoder:
     """Loaded models for one kind of file; turns groups into frames."""
 
@@ -78,6 +91,9 @@ class Decoder:
         step = np.array(self.tokenizer.config.channel_step, np.float32)
         self.step = step
         self._state: StreamState | None = None
+        # each block looks one latent frame back; one more, and what comes out at the end is right too
+        self._reach = self.tokenizer.config.decoder_blocks + 1
+        self._unseen: list[_Unseen] = []
 
     def latents(self, group: Group) -> Tensor:
         """Filled latents (1, C, T, h, w) of the next group, on the device."""
@@ -89,6 +105,7 @@ class Decoder:
             self.holding.reset()
             self.filler.reset()
             self._state = None
+            self._unseen.clear()
         scale = self.filler.step_scale = adjusted(self.header.step_scale, group.step_adjust)
         quantiser = Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale, units=self.header.units)
         tokens = quantiser.dequantise(group.tokens.T).T
@@ -101,21 +118,53 @@ class Decoder:
         """The group's frames, (H, W, 3) uint8 RGB, as many as it has times."""
         with memory_errors(self.device):
             latents, octaves = self._filled(group)
-            # exact latents need none of the smoothing that coarse steps ask for
-            scale = EXACT_SCALE if self.header.coding == "lossless" else self.filler.step_scale
+            self.last_skipped()
             left = len(group.pts)
             height, width = self.header.height, self.header.width
-            steps = latents.shape[2]
-            piece = frames_a_piece(latents.shape[3] * SPATIAL, latents.shape[4] * SPATIAL, steps * TEMPORAL) // TEMPORAL
-            for start in range(0, steps, piece):
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                    pixels, self._state = self.tokenizer.decode(
-                        latents[:, :, start : start + piece], self._state, scale, octaves[:, start : start + piece]
-                    )
+            for pixels in self._decoded(latents, octaves, self._scale()):
                 for frame in to_frames(pixels, height, width):
                     if left > 0:
                         left -= 1
                         yield frame
+
+    @torch.inference_mode()
+    def skip(self, group: Group) -> None:
+        """Take in a group whose frames are not wanted: filled, which is quick, and decoded later as far as what follows depends on it."""
+        with memory_errors(self.device):
+            latents, octaves = self._filled(group)
+        last = len(group.pts) - TEMPORAL * (latents.shape[2] - 1)
+        self._unseen.append(_Unseen(latents[:, :, -self._reach :].clone(), octaves[:, -self._reach :], self._scale(), last))
+        while sum(part.latents.shape[2] for part in self._unseen[1:]) >= self._reach:
+            del self._unseen[0]
+
+    @torch.inference_mode()
+    def last_skipped(self) -> np.ndarray | None:
+        """The last frame (H, W, 3) of the groups that were skipped last, which are caught up with; None when there are none."""
+        found = None
+        with memory_errors(self.device):
+            for part in self._unseen:
+                for pixels in self._decoded(part.latents, part.octaves, part.scale):
+                    found = pixels
+            if found is not None:
+                frames = to_frames(found[:, :, -TEMPORAL:], self.header.height, self.header.width)
+                found = frames[self._unseen[-1].last_frames - 1]
+        self._unseen.clear()
+        return found
+
+    def _scale(self) -> float:
+        """The step scale that the tokenizer's decoder is told; exact latents need none of the smoothing that coarse steps ask for."""
+        return EXACT_SCALE if self.header.coding == "lossless" else self.filler.step_scale
+
+    def _decoded(self, latents: Tensor, octaves: Tensor, scale: float) -> Iterator[Tensor]:
+        """Pixels (1, 3, t, H, W) of the stream's next latents (1, C, T, h, w), piece by piece."""
+        steps = latents.shape[2]
+        piece = frames_a_piece(latents.shape[3] * SPATIAL, latents.shape[4] * SPATIAL, steps * TEMPORAL) // TEMPORAL
+        for start in range(0, steps, piece):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                pixels, self._state = self.tokenizer.decode(
+                    latents[:, :, start : start + piece], self._state, scale, octaves[:, start : start + piece]
+                )
+            yield pixels
 
 
 @dataclass
@@ -159,6 +208,10 @@ class DecodeStream:
                 self.groups += 1
                 self.tokens_total += item.mask.size
                 self.tokens_kept += len(item.tokens)
+                if int(item.pts[-1]) * unit - self._origin < self.window.start - TOLERANCE_SECONDS:
+                    self._last = None
+                    self.decoder.skip(item)
+                    continue
                 for pixels, pts in zip(self.decoder.frames(item), item.pts.tolist(), strict=True):
                     self._last = pixels
                     if self._holds(pts * unit):
@@ -179,7 +232,7 @@ class DecodeStream:
 
     def _held(self, lost: LostGroups, unit: Fraction) -> Iterator[Frame]:
         """The last good frame, once for every lost frame in the chosen time; grey where none came before."""
-        last = self._last
+        last = self._last = self._last if self._last is not None else self.decoder.last_skipped()
         if last is None:
             header = self.reader.header
             last = np.full((header.height, header.width, 3), 128, np.uint8)
@@ -197,32 +250,6 @@ def seek_to(reader: Reader, window: TimeWindow) -> int | None:
     if window.start > 0:
         reader.seek_seconds(float(window.start + first * Fraction(*reader.header.time_base)))
     return first
-
-
-def moved_to_zero(items: Iterable[Frame | AudioPacket], info: VideoInfo) -> Iterator[Frame | AudioPacket]:
-    """The same frames and packets, timed so that the first frame is at zero; audio moves by the same amount.
-
-    Packets that come before the first frame wait for it.
-    """
-    first: int | None = None
-    waiting: list[AudioPacket] = []
-    for item in items:
-        if isinstance(item, Frame):
-            if first is None:
-                first = item.pts
-                yield from (_moved(packet, first * info.time_base, info) for packet in waiting)
-            yield Frame(item.pixels, item.pts - first)
-        elif first is None:
-            waiting.append(item)
-        else:
-            yield _moved(item, first * info.time_base, info)
-
-
-def _moved(packet: AudioPacket, seconds: Fraction, info: VideoInfo) -> AudioPacket:
-    shift = round(seconds / info.audio[packet.stream].time_base)
-    pts = None if packet.pts is None else packet.pts - shift
-    dts = None if packet.dts is None else packet.dts - shift
-    return replace(packet, pts=pts, dts=dts)
 
 
 def decode_frames(
