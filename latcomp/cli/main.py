@@ -113,7 +113,13 @@ class _Signalled(SystemExit):
     """A signal that asks the process to end, turned into an exception so that temporary files are removed on the way out."""
 
 
+_signals: list[int] = []  # that came in; libraries written in C and Rust turn what a handler raises into errors of their own
+
+
 def _end_by_signal(number: int, frame: FrameType | None) -> NoReturn:
+    _signals.append(number)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise _Signalled(codes.SIGNALLED + number)
 
 
@@ -124,6 +130,9 @@ def run(arguments: list[str] | None = None) -> NoReturn:
         # a signal that was ignored from the start (nohup) stays ignored
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end_by_signal)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_by_signal)
+    _signals.clear()
     join_equal_signs(os.environ)
     word = first_word(arguments)
     try:
@@ -132,7 +141,7 @@ def run(arguments: list[str] | None = None) -> NoReturn:
         if sys.stdout is not None:
             sys.stdout.flush()
     except Exception as error:
-        code = _report(error)
+        code = codes.SIGNALLED + _signals[0] if _signals else _report(error)
     except KeyboardInterrupt:
         code = codes.INTERRUPTED
     except SystemExit as ended:

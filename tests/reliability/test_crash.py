@@ -74,3 +74,24 @@ def test_a_batch_that_is_killed_leaves_no_worker_and_goes_on_where_it_was(tmp_pa
     skipped = {Path(one["target"]).name for one in map(json.loads, again.stdout.splitlines()) if one["status"] == "skipped"}
     assert skipped == early
     assert sorted(path.name for path in target.iterdir()) == ["a.lat", "b.lat", "c.lat"]
+
+
+SWALLOWS = """
+import os, signal, sys, time
+from latcomp.cli import main
+def app(*arguments, **settings):
+    try:
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(10)
+    except BaseException:
+        raise ValueError("a library's own words for it") from None
+main.make_app = lambda word: app
+main.run([])
+"""
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "latcomp: interrupted\n")])
+def test_a_signal_that_a_library_turns_into_an_error_is_still_a_signal(number: int, code: int, said: str) -> None:
+    """As extensions in C and Rust do with what a handler raises below them."""
+    done = subprocess.run([sys.executable, "-c", SWALLOWS, str(int(number))], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
