@@ -13,23 +13,36 @@ from latcomp.cli.common import error_console
 if TYPE_CHECKING:
     from latcomp.codec import Progress
 
+BURST_SECONDS = 0.25  # reports closer than this come from one piece of work
+
 
 class Pace:
-    """Speed and time left, from how many frames were done when; the time before the first report, spent on loading, does not count."""
+    """Speed and time left, from how many frames were done when.
+
+    The time before the first report, spent on loading, does not count, nor do the frames that came in one burst with it: they were worked
+    out before.
+    """
 
     def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, int] | None = None  # when the first burst began, frames at its end
         self._last: tuple[float, int] | None = None
+        self._in_first_burst = True
 
     def add(self, frames: int, seconds: float) -> None:
         """So many frames were done at this time of a clock."""
-        self._first = self._first or (seconds, frames)
+        if self._first is None or self._last is None:
+            self._first = (seconds, frames)
+        elif self._in_first_burst:
+            paused, long = seconds - self._last[0] >= BURST_SECONDS, seconds - self._first[0] >= 4 * BURST_SECONDS
+            if not paused:  # a long one is no burst but a fast machine: it is counted from here
+                self._first = (seconds if long else self._first[0], frames)
+            self._in_first_burst = not (paused or long)
         self._last = (seconds, frames)
 
     @property
     def frames_per_second(self) -> float | None:
-        """Frames a second since the first report; None before there is a second one."""
-        if self._first is None or self._last is None or self._last[0] <= self._first[0]:
+        """Frames a second since the first burst of reports; None before there is another."""
+        if self._first is None or self._last is None or self._in_first_burst or self._last[0] <= self._first[0]:
             return None
         return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
 

@@ -27,6 +27,25 @@ def test_pace_leaves_the_loading_out() -> None:
     assert pace.seconds_left(50) == 0
 
 
+def test_a_burst_is_no_speed() -> None:
+    """A decoder works on 32 frames for two seconds and then reports them at once: that is 16 a second, not hundreds."""
+    pace = Pace()
+    for frames in range(4, 33, 4):
+        pace.add(frames, 20 + frames / 1000)
+        assert pace.frames_per_second is None
+    for frames in range(36, 65, 4):
+        pace.add(frames, 22 + frames / 1000)
+    assert pace.frames_per_second == pytest.approx(16, rel=0.1)
+
+
+def test_a_fast_machine_has_a_speed_too() -> None:
+    """Reports that never pause are no burst for ever."""
+    pace = Pace()
+    for step in range(1, 301):
+        pace.add(4 * step, step / 100)
+    assert pace.frames_per_second == pytest.approx(400, rel=0.05)
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "0:00"), (7, "0:07"), (754, "12:34"), (3723, "1:02:03"), (59.6, "1:00")])
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
