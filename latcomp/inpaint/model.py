@@ -8,6 +8,7 @@ matrix product. The correction starts at zero: an untrained LIT is hold.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 WINDOW = 8  # positions a side
 CONTEXT = 2  # latent frames of C_fill
 GROUP = 8  # latent frames the temporal positions are made for
+PART_POSITIONS = 2**17  # that go through a branch of a layer at once: a group of 480p and a little more
+PART_SERIES = 2**14  # along time: the small products of bf16 take 10 kB each
 EXTRA = 6  # inputs beside latents: mask, age, time to the next keep, is there one, step, is it context
 
 
@@ -149,9 +152,22 @@ class LitLayer(nn.Module):
         """(B, T, h, w, W) from the same."""
         flat = rearrange(x, "b t h w c -> (b t) c h w")
         x = x + rearrange(self.local(flat), "(b t) c h w -> b t h w c", b=x.shape[0])
-        x = x + self.space(self.norm_space(x))
-        x = x + self.time(self.norm_time(x))
-        return x + self.project(F.silu(self.expand(self.norm_mlp(x))))
+        frames, height, width = x.shape[1:4]
+        x = _in_parts(x, 1, PART_POSITIONS // (height * width), lambda part: self.space(self.norm_space(part)))
+        x = _in_parts(x, 2, PART_SERIES // width, lambda part: self.time(self.norm_time(part)))
+        mlp = PART_POSITIONS // (frames * width)
+        return _in_parts(x, 2, mlp, lambda part: self.project(F.silu(self.expand(self.norm_mlp(part)))))
+
+
+def _in_parts(x: Tensor, dim: int, slices: int, branch: Callable[[Tensor], Tensor]) -> Tensor:
+    """x + branch(x) of features (B, T, h, w, W), where the branch takes at most so many slices along `dim` at a time.
+
+    A branch holds many times what it is given, and all at once of a large picture that would be gigabytes; of each slice it gives the same
+    whatever stands beside it.
+    """
+    if torch.is_grad_enabled() or slices >= x.shape[dim]:
+        return x + branch(x)
+    return torch.cat([part + branch(part) for part in x.split(max(1, slices), dim)], dim)
 
 
 class Lit(nn.Module):
