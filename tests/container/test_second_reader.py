@@ -96,7 +96,7 @@ def test_every_coding_without_a_prior() -> None:
 
 @pytest.mark.parametrize("coding", ["context", "zstd"])
 def test_a_file_of_the_models_that_are_shipped(coding: str, make_video: MakeVideo, tmp_path: Path) -> None:
-    """96 channels under the real prior, from a video to the tokens, read in plain Python."""
+    """All channels under the real prior, from a video to the tokens, read in plain Python."""
     folder = find_prior(find_tokenizer(None))
     if folder is None:
         pytest.skip("the default tokenizer has no prior")
