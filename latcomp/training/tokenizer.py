@@ -57,6 +57,7 @@ class Recipe:
 
 PRESETS: dict[str, Recipe] = {
     "default": Recipe(),
+    "wide": Recipe(config=TokenizerConfig(channels=160), learning_rate=1.2e-3, adam_learning_rate=7e-4),
     "depthwise": Recipe(
         config=TokenizerConfig(
             block="depthwise", encoder_width=192, encoder_blocks=8, decoder_width=256, decoder_blocks=9, kernel=3
