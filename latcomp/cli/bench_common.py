@@ -28,7 +28,7 @@ JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="OUT.json", help="Write the figures to this file, - for standard output.")
 ]
 PlotFile = Annotated[
-    Path | None, typer.Option("--plot", callback=_plot_file, metavar="OUT.png", help="Plot the means over the clips.")
+    Path | None, typer.Option("--plot", callback=_plot_file, metavar="OUT.png", help="Plot what was measured.")
 ]
 TokenizerName = Annotated[
     str | None, typer.Option("--tokenizer", metavar="NAME|PATH", help="A tokenizer at hand (see latcomp models) or its folder.")

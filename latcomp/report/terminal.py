@@ -67,10 +67,15 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("audio", share("bytes_audio")),
         ("the rest", f"{bytes_text(figures['bytes_header'] + figures['bytes_other'])}"),
         ("raw latents", f"{figures['ratio_to_raw_latents']:.1f} times larger (fp16)"),
-        ("structure", f"{figures['segments']} segments, {len(figures['groups'])} groups, "
+        ("structure", f"{counted(figures['segments'], 'segment')}, {counted(len(figures['groups']), 'group')}, "
                       f"{sum(group['fill'] == 'lit' for group in figures['groups'])} filled by the LIT"),
     ]  # fmt: skip
     return rows
+
+
+def counted(number: int, what: str) -> str:
+    """'1 segment', '2 segments'."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def print_stats(figures: dict[str, Any], console: Console, groups: bool = False) -> None:

@@ -97,3 +97,11 @@ def test_nothing_unpickles_or_runs_what_it_reads(path: Path) -> None:
             if called == "torch.load":
                 assert arguments.get("weights_only") == "True", f"line {node.lineno}"
             assert not called.startswith(("torch.jit.load", "torch.hub", "torch.package")), f"line {node.lineno}"
+
+
+def test_every_shipped_model_is_listed_with_its_hash() -> None:
+    """A damaged default model must not encode: it would write files that nobody else can read."""
+    folder = registry.weights_folder()
+    listed = dict(reversed(line.split(maxsplit=1)) for line in (folder / registry.SUMS).read_text().splitlines())
+    there = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*/model.safetensors")}
+    assert listed == there
