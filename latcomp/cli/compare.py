@@ -46,6 +46,9 @@ def compare(
         Path, typer.Argument(metavar="TEST", help="A video or a .lat file, or - for standard input.")
     ],
     fill: Fill = "auto",
+    deinterlace: Annotated[
+        bool, typer.Option("--deinterlace", help="Make one whole frame of each interlaced one of REF, as encode --deinterlace does.")
+    ] = False,
     video: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +108,7 @@ def compare(
             size_bytes = _video_bytes(file, str(test))
             file.seek(0)
             frames = _video_frames(file, max_pixels)
-        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet)
+        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet, deinterlace)
     if plot is not None:
         from latcomp.bench.compare_plot import save_comparison_plot
 
@@ -120,7 +123,8 @@ def compare(
 
 
 def _measure(
-    original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, pictures: Pictures, quiet: bool
+    original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, pictures: Pictures, quiet: bool,
+    deinterlace: bool,
 ) -> tuple[dict[str, Any], list[float]]:
     """(figures of `compare --json`, time of each frame in seconds); writes the pictures on the way.
 
@@ -133,7 +137,8 @@ def _measure(
     counts = [0, 0]
     seconds: list[float] = []
     with ExitStack() as stack:
-        reader = stack.enter_context(open_video(original, audio=False, max_pixels=max_pixels or DEFAULT_MAX_PIXELS))
+        bound = max_pixels or DEFAULT_MAX_PIXELS
+        reader = stack.enter_context(open_video(original, audio=False, max_pixels=bound, deinterlace=deinterlace))
         shown = open_pictures(pictures, reader.info, stack)
         progress = stack.enter_context(progress_bar("comparing", quiet))
         comparison = VideoComparison(reader.info.color.matrix)

@@ -6,6 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from tests.video.make import write
+
 from .conftest import Latcomp, assert_refused
 
 KEYS = {
@@ -57,3 +61,19 @@ def test_people_read_it_on_standard_error(clip: Path, lat: Path, latcomp: Latcom
     ran = latcomp("compare", clip, lat)
     assert (ran.code, ran.out) == (0, b"")
     assert "PSNR" in ran.err and "bpp" in ran.err
+
+
+def test_an_interlaced_original_is_compared_as_it_was_encoded(latcomp: Latcomp, tmp_path: Path) -> None:
+    """Woven lines against whole frames would count the weave as loss."""
+    frames = []
+    for number in range(8):
+        still, moved = (np.full((48, 64, 3), 40, np.uint8) for _ in range(2))
+        still[8:40, 4 + 5 * number : 14 + 5 * number] = 220
+        moved[8:40, 7 + 5 * number : 17 + 5 * number] = 220
+        still[1::2] = moved[1::2]
+        frames.append(still)
+    source, file = tmp_path / "fields.mp4", tmp_path / "fields.lat"
+    write(source, frames, options={"crf": "4", "x264-params": "tff=1"}, interlaced=True)
+    assert latcomp("encode", source, file, "--deinterlace", "-Q", "8").code == 0
+    woven, whole = (json.loads(latcomp("compare", source, file, "--json", *flag).out) for flag in ((), ("--deinterlace",)))
+    assert whole["psnr_y"] > woven["psnr_y"] + 3
