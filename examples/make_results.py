@@ -97,7 +97,7 @@ def plot_maps(clips: list[Encoded], out: Path) -> None:
     for axis in axes.flat:
         axis.axis("off")
     for axis, clip in zip(axes.flat, clips, strict=False):
-        axis.imshow(clip.often, cmap="inferno", vmin=0, vmax=1)
+        axis.imshow(clip.often, cmap="inferno", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(f"{clip.name}: {clip.keep_ratio:.0%} kept", fontsize=8)
     figure.tight_layout()
     scale = plt.cm.ScalarMappable(plt.Normalize(0, 1), "inferno")
