@@ -296,8 +296,8 @@ def decode(
     limits: what the file may claim; those of `Limits` and `max_pixels` unless given.
 
     Damaged segments are skipped: their frames are the last good frame held, and `damage` of the result says what happened. Raises
-    `DamagedFileError` when nothing could be decoded, `UnsupportedFileError` when a model is not at hand, `OutputError` when the format
-    cannot hold the streams (before anything is decoded).
+    `DamagedFileError` when nothing could be decoded, `UsageError` when the chosen time holds no frame, `UnsupportedFileError` when a model
+    is not at hand, `OutputError` when the format cannot hold the streams (before anything is decoded).
     """
     began = time.monotonic()
     window = TimeWindow.of(start_seconds, duration_seconds)
@@ -324,8 +324,9 @@ def decode(
             if progress is not None and frames % TEMPORAL == 0:
                 progress(Progress(frames, reader.frames_total, stream.tokens_total, stream.tokens_kept))
         if frames == 0 or stream.groups == 0:
-            reason = reader.damage[0] if reader.damage else "no frame lies in the chosen time"
-            raise DamagedFileError(f"nothing of {source_name(source)} could be decoded: {reason}")
+            if not reader.damage:
+                raise UsageError(f"{source_name(source)}: no frame lies in the time that --start and --duration choose")
+            raise DamagedFileError(f"nothing of {source_name(source)} could be decoded: {reader.damage[0]}")
         writer.close()
         notes = tuple(writer.notes)
     seconds = time.monotonic() - began

@@ -173,3 +173,10 @@ def test_stats_and_check_read_a_pipe(lat: Path, shell: Latcomp) -> None:
     assert piped.code == 0, piped.err
     assert json.loads(piped.out) == json.loads(shell("stats", lat, "--json").out)
     assert shell("check", "-", stdin=lat.read_bytes()).code == 0
+
+
+def test_a_time_behind_the_end_is_a_matter_of_usage(lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """The file is not damaged, and nothing is left under the output's name."""
+    ran = latcomp("decode", lat, tmp_path / "part.mp4", "--start", "100")
+    assert ran.code == 2 and "--start" in ran.err
+    assert not list(tmp_path.iterdir())
