@@ -61,7 +61,7 @@ def by_threshold(segment: Segment, codec: AllocatorCodec, threshold: float) -> A
 
     Source: arXiv 2606.06158, abstract: temporal L1 difference of the latents, one fixed threshold, a binary keep mask. How many tokens
     that keeps follows from the clip. The default qualities of `encode` keep a few more tokens, whose values become finer; those are
-    left out here, so that the threshold of a budget keeps the budget's tokens and the few above it that the budget takes back. Where
+    left out here, so that the threshold of a budget keeps the budget's tokens but for the few that the budget adds or takes back. Where
     less changes than a budget would keep, even threshold 0 keeps fewer.
     """
     adjust = codec.adjust(segment)

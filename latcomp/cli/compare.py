@@ -32,7 +32,7 @@ from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, li
 from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError, UsageError
 
-SHOWN = "What is shown"
+SHOWN = "What is compared and shown"
 
 if TYPE_CHECKING:
     from latcomp.video import Frame
@@ -47,7 +47,10 @@ def compare(
     ],
     fill: Fill = "auto",
     deinterlace: Annotated[
-        bool, typer.Option("--deinterlace", help="Make one whole frame of each interlaced one of REF, as encode --deinterlace does.")
+        bool,
+        typer.Option(
+            "--deinterlace", rich_help_panel=SHOWN, help="Make one whole frame of each interlaced one of REF, as encode --deinterlace does."
+        ),
     ] = False,
     video: Annotated[
         Path | None,

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from latcomp.container.format import CHUNK_HEAD, CHUNK_TYPES, CRC
 from latcomp.container.limits import Limits
-from latcomp.errors import LatcompError, LimitError
+from latcomp.errors import DamagedFileError, LimitError
 
 CHUNK_OVERHEAD = CHUNK_HEAD.size + CRC.size
 READ_BYTES = 1 << 16
@@ -33,7 +33,7 @@ class Chunk:
         return len(self.payload) + CHUNK_OVERHEAD
 
 
-class BadChunk(LatcompError):
+class BadChunk(DamagedFileError):
     """The bytes at `offset` are not an intact chunk."""
 
     def __init__(self, offset: int, message: str) -> None:
@@ -41,7 +41,7 @@ class BadChunk(LatcompError):
         self.offset = offset
 
 
-class SearchEnded(LatcompError):
+class SearchEnded(DamagedFileError):
     """The search for the next intact chunk was given up."""
 
 

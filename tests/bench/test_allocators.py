@@ -87,11 +87,11 @@ def test_the_budget_gives_the_very_file_of_encode(codec: AllocatorCodec, clip: B
 
 
 def test_the_threshold_of_a_budget_keeps_what_the_budget_keeps(codec: AllocatorCodec, segment: Segment) -> None:
-    """One pass at a fixed threshold is the same selection: all of the budget's tokens, and few more."""
+    """One pass at a fixed threshold is the same selection but for the few tokens that the budget adds or takes back."""
     budget = by_budget(segment, codec, 0.2)
     assert budget.threshold
     fixed = by_threshold(segment, codec, budget.threshold)
-    assert budget.tokens <= fixed.tokens < 1.2 * budget.tokens
+    assert 0.9 * budget.tokens < fixed.tokens < 1.1 * budget.tokens
     both = np.mean([np.mean(more & less) for more, less in zip(fixed.masks, budget.masks, strict=True)])
     assert both > 0.9 * np.mean([mask.mean() for mask in budget.masks])
     assert (budget.decodes, fixed.decodes) == (0, 0)
