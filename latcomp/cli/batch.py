@@ -10,7 +10,7 @@ import typer
 from latcomp.cli.batch_display import Board, print_summary
 from latcomp.cli.choices import ENGINES, completes, one_of
 from latcomp.cli.commands import OUTPUT
-from latcomp.cli.common import Device, MaxPixels, NoAudio, Quiet, note, notes, print_json
+from latcomp.cli.common import Device, NoAudio, Quiet, note, notes, print_json
 from latcomp.cli.encode_options import (
     Coding,
     Deinterlace,
@@ -25,6 +25,7 @@ from latcomp.cli.encode_options import (
     chosen_settings,
 )
 from latcomp.cli.exit_codes import exit_code
+from latcomp.cli.limits import MaxPixels
 
 WHERE = "How many at a time, and where"
 

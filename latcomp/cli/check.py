@@ -14,7 +14,6 @@ from latcomp.cli.common import (
     Force,
     Json,
     LatInput,
-    MaxPixels,
     Quiet,
     check_paths,
     note,
@@ -22,7 +21,7 @@ from latcomp.cli.common import (
     output_place,
     print_json,
 )
-from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.errors import DamagedFileError
 
 if TYPE_CHECKING:

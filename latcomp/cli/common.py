@@ -97,14 +97,6 @@ TokenizerFolder = Annotated[
         help="Folder of the tokenizer, for a file that was encoded with one that is not shipped.",
     ),
 ]  # fmt: skip
-MaxPixels = Annotated[
-    int | None,
-    typer.Option(
-        min=1, metavar="N", rich_help_panel=DEVICE, show_default=False,
-        help="Largest frame to accept, as width times height; 35389440 (8192 x 4320) unless given.",
-    ),
-]  # fmt: skip
-
 
 def input_file(path: Path) -> Path | BinaryIO:
     """The path itself, or standard input for `-`. Raises `UsageError` when standard input is a terminal."""

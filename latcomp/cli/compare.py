@@ -17,7 +17,6 @@ from latcomp.cli.common import (
     Fill,
     Force,
     Json,
-    MaxPixels,
     Quiet,
     TokenizerFolder,
     finite_between,
@@ -28,7 +27,7 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.compare_outputs import Pictures, check_outputs, open_pictures
-from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError, UsageError
 

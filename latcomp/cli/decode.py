@@ -16,7 +16,6 @@ from latcomp.cli.common import (
     Force,
     Json,
     LatInput,
-    MaxPixels,
     NoAudio,
     Quiet,
     Start,
@@ -29,7 +28,7 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.direction import refuse_wrong_way_to_decode
-from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError
 

@@ -12,7 +12,6 @@ from latcomp.cli.common import (
     Duration,
     Force,
     Json,
-    MaxPixels,
     NoAudio,
     Quiet,
     Start,
@@ -37,6 +36,7 @@ from latcomp.cli.encode_options import (
     TokenizerChoice,
     chosen_settings,
 )
+from latcomp.cli.limits import MaxPixels
 from latcomp.cli.progress import progress_bar
 
 

@@ -11,34 +11,22 @@ from latcomp.cli.commands import DEVICE
 if TYPE_CHECKING:
     from latcomp.container import Limits
 
-MaxFrames = Annotated[
-    int | None,
-    typer.Option(
-        min=1, metavar="N", rich_help_panel=DEVICE, show_default=False,
-        help="Most frames of a .lat file; 100000000 unless given.",
-    ),
-]  # fmt: skip
-MaxLostFrames = Annotated[
-    int | None,
-    typer.Option(
-        min=0, metavar="N", rich_help_panel=DEVICE, show_default=False,
-        help="Most frames that damage may have taken from it; 262144 unless given.",
-    ),
-]  # fmt: skip
-MaxTokens = Annotated[
-    int | None,
-    typer.Option(
-        min=1, metavar="N", rich_help_panel=DEVICE, show_default=False,
-        help="Most tokens of a group, as positions times latent frames; 8388608 unless given.",
-    ),
-]  # fmt: skip
+
+def _most(least: int, help: str) -> Any:
+    """An option that takes a whole number from `least` on, among those of the device and the limits."""
+    return typer.Option(min=least, metavar="N", rich_help_panel=DEVICE, show_default=False, help=help)
+
+
+MaxPixels = Annotated[
+    int | None, _most(1, "Largest frame to accept, as width times height; 35389440 (8192 x 4320) unless given.")
+]
+MaxFrames = Annotated[int | None, _most(1, "Most frames of a .lat file; 100000000 unless given.")]
+MaxLostFrames = Annotated[int | None, _most(0, "Most frames that damage may have taken from it; 262144 unless given.")]
+MaxTokens = Annotated[int | None, _most(1, "Most tokens of a group, as positions times latent frames; 8388608 unless given.")]
 MaxBytes = Annotated[
     int | None,
-    typer.Option(
-        min=1, metavar="N", rich_help_panel=DEVICE, show_default=False,
-        help="Most bytes that a group's tokens, a chunk or the header may take in memory; 2147483648, 268435456 and 1048576 unless given.",
-    ),
-]  # fmt: skip
+    _most(1, "Most bytes that a group's tokens, a chunk or the header may take in memory; 2147483648, 268435456 and 1048576 unless given."),
+]
 
 
 def limits_from(

@@ -17,7 +17,6 @@ from latcomp.cli.common import (
     Force,
     Json,
     LatInput,
-    MaxPixels,
     Quiet,
     TokenizerFolder,
     check_paths,
@@ -28,7 +27,7 @@ from latcomp.cli.common import (
     output_place,
     print_json,
 )
-from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import same_file
 

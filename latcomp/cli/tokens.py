@@ -12,14 +12,13 @@ from latcomp.cli.common import (
     Fill,
     Force,
     LatInput,
-    MaxPixels,
     Quiet,
     TokenizerFolder,
     check_paths,
     note,
     open_seekable_lat,
 )
-from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxTokens, limits_from
+from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.errors import DamagedFileError, UsageError
 
 FORMATS = (".npz", ".safetensors")
