@@ -18,8 +18,9 @@ from latcomp.batch.plan import Task
 from latcomp.batch.settings import BatchSettings
 from latcomp.batch.standing import Standing, State, look_at
 from latcomp.codec.encode import Encoder
-from latcomp.codec.settings import DEFAULT_MAX_PIXELS, EncodeSettings, Progress, memory_errors
+from latcomp.codec.settings import DEFAULT_MAX_PIXELS, EncodeSettings, Progress
 from latcomp.container import Limits
+from latcomp.devices import memory_errors
 from latcomp.errors import LatcompError, OutputError
 from latcomp.files import output_file
 from latcomp.report.stats import stats_dict

@@ -22,8 +22,9 @@ from torch import Tensor
 from latcomp.bench.rd_source import read_clip
 from latcomp.codec.encode import Encoder
 from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames, to_pixels
-from latcomp.codec.settings import GROUP_LATENT_FRAMES, EncodeSettings, decodes_in_bf16
+from latcomp.codec.settings import GROUP_LATENT_FRAMES, EncodeSettings
 from latcomp.container import Header, Writer
+from latcomp.devices import decodes_in_bf16
 from latcomp.errors import NotAVideoError
 from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
 from latcomp.selection import Wishes, adjusted

@@ -14,8 +14,9 @@ from torch import Tensor
 from latcomp.bench.rd_source import SourceClip
 from latcomp.codec.decode import EXACT_SCALE
 from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames
-from latcomp.codec.settings import GROUP_LATENT_FRAMES, decodes_in_bf16, pick_device
+from latcomp.codec.settings import GROUP_LATENT_FRAMES
 from latcomp.container.zstd import LEVEL, compress, decompress
+from latcomp.devices import decodes_in_bf16, pick_device
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import StreamState

@@ -21,13 +21,11 @@ from latcomp.codec.settings import (
     Progress,
     ProgressCallback,
     TimeWindow,
-    decodes_in_bf16,
-    memory_errors,
-    pick_device,
     source_name,
 )
 from latcomp.codec.shift import moved_to_zero
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, Header, Limits, LostGroups, Reader
+from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import output_file
 from latcomp.inpaint.fill import Filler, HoldState

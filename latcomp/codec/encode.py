@@ -25,11 +25,10 @@ from latcomp.codec.settings import (
     EncodeSettings,
     Progress,
     ProgressCallback,
-    memory_errors,
-    pick_device,
 )
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer
+from latcomp.devices import memory_errors, pick_device
 from latcomp.files import output_file
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer import registry

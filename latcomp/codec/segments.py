@@ -8,19 +8,12 @@ import numpy as np
 import torch
 
 from latcomp.codec.groups import EncodedGroup
-from latcomp.codec.settings import (
-    DROPPED_CHANGES,
-    HYSTERESIS,
-    PRIOR_UNITS,
-    ROUNDING,
-    EncodeSettings,
-    decodes_in_bf16,
-    memory_errors,
-)
+from latcomp.codec.settings import EncodeSettings
 from latcomp.container import Group
 from latcomp.container.prior import Prior
 from latcomp.container.rounding import PriorRounding
 from latcomp.container.steps import log_step_of
+from latcomp.devices import decodes_in_bf16, memory_errors
 from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
 from latcomp.inpaint.model import Lit
 from latcomp.selection import (
@@ -36,6 +29,7 @@ from latcomp.selection import (
     step_adjust,
 )
 from latcomp.selection.quantiser import Identity
+from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS, ROUNDING
 from latcomp.tokenizer.config import TokenizerConfig
 
 

@@ -1,31 +1,21 @@
-"""Settings of an encoding, checked once, and what both directions share: devices, progress, limits."""
+"""Settings of an encoding, checked once, and what both directions share: progress, limits, a window of time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from latcomp.errors import DeviceError, UsageError
+from latcomp.errors import UsageError
 from latcomp.selection.complexity import adjusted
 from latcomp.selection.quantiser import QUALITY_MAX, step_scale_of
-
-if TYPE_CHECKING:
-    import torch
+from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, ROUNDING_WORTH
 
 DEFAULT_QUALITY = 5.0
 DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
-DROPPED_CHANGES = 1.44  # whole steps, summed over channels, that a dropped token may be off by default, chosen on training clips
-ERROR_WORTH = 3.0  # bits that a squared error of one step squared is worth a latent frame, chosen on training clips
-HYSTERESIS = 0.15  # share of a step a value must move beyond rounding before its symbol changes, chosen on training clips
-ROUNDING = 0.5  # values further than this from zero or an integer round up: a dead zone, chosen on training clips
-ROUNDING_WORTH = 20.0  # the same, for rounding by rate and distortion, chosen on training clips; 0 rounds plainly
 GROUP_LATENT_FRAMES = 8
-PRIOR_UNITS = 4  # units a step where a prior codes the tokens: steps can be halved twice
 SEGMENT_GROUPS = 8
 SEGMENT_BYTES = 2**29  # of latents and frames that a search for a target may hold: larger pictures have shorter segments
 PSNR_MOST = 60.0  # dB; more than this no tokenizer gives
@@ -108,43 +98,6 @@ class EncodeSettings:
         if self.threshold is not None:
             return self.threshold
         return 0.0 if self.lossless else DROPPED_CHANGES / channels * adjusted(self.step_scale, adjust)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device for 'auto', 'cpu', 'cuda' or 'cuda:N'. Raises `UsageError` for other names, `DeviceError` when it is not there."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"--device {name!r} is unknown: choose auto, cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name!r} is not supported: choose auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise DeviceError(f"device {name} is not available here: use --device cpu or auto")
-    return device
-
-
-def decodes_in_bf16(device: torch.device) -> bool:
-    """True where bf16 convolutions are faster than fp32: CUDA with bf16, and CPUs with AVX512-bf16 or AMX."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported())
-
-
-@contextmanager
-def memory_errors(device: torch.device) -> Iterator[None]:
-    """Turn an out-of-memory failure into a `DeviceError` that says what to lower."""
-    import torch
-
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError):
-        raise DeviceError(f"out of memory on {device}: use --device cpu, or scale the video down first") from None
 
 
 # 10/24 as a float is not the time of frame 10: a time this near to a bound is taken to lie on it.

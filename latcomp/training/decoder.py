@@ -14,20 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.codec.settings import (
+from latcomp.container.prior import Prior
+from latcomp.container.rounding import PriorRounding
+from latcomp.container.steps import log_step_of
+from latcomp.devices import pick_device
+from latcomp.inpaint.model import GROUP
+from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
+from latcomp.selection.recipe import (
     DROPPED_CHANGES,
     ERROR_WORTH,
     HYSTERESIS,
     PRIOR_UNITS,
     ROUNDING,
     ROUNDING_WORTH,
-    pick_device,
 )
-from latcomp.container.prior import Prior
-from latcomp.container.rounding import PriorRounding
-from latcomp.container.steps import log_step_of
-from latcomp.inpaint.model import GROUP
-from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.tokenizer.registry import (

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.codec.settings import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS, pick_device
+from latcomp.devices import pick_device
 from latcomp.inpaint.fill import ages_of
 from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_pixel
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
+from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS
 from latcomp.training.latents import FrozenLatents
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.run import TrainingRun

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latcomp.codec.settings import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS, pick_device
 from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
 from latcomp.container.kinds import KINDS, KindField
 from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
@@ -27,9 +26,11 @@ from latcomp.container.prior import (
 )
 from latcomp.container.steps import log_step_of
 from latcomp.container.tables import whole_frequencies
+from latcomp.devices import pick_device
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_ahead, select_group
+from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS
 from latcomp.training.latents import FrozenLatents
 from latcomp.training.mask_net import MaskNet
 from latcomp.training.optim import Muon, split_parameters

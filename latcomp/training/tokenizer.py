@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.codec.settings import pick_device
+from latcomp.devices import pick_device
 from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.model import Tokenizer, macs_per_pixel
 from latcomp.training.components import colour_transform, start_from_components

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = {"torch", "av", "constriction", "matplotlib"}
 
@@ -36,3 +37,19 @@ def test_the_range_coder_only_under_a_prior() -> None:
     assert loaded(USE + coded) == ["constriction"]
     opened = "import sys; del sys.modules['constriction']; reader_under(data, by); scan(io.BytesIO(data))"
     assert loaded(USE + coded + "; " + opened) == []
+
+
+def test_only_video_and_what_calls_it_needs_the_video_library() -> None:
+    """Every module of the other rooms can be imported where PyAV is missing: a training on decoded clips needs none."""
+    import latcomp
+
+    package = Path(latcomp.__file__).parent
+    calls_video = {"video", "codec", "batch", "bench"}
+    names = [
+        ".".join(["latcomp", *path.relative_to(package).with_suffix("").parts]).removesuffix(".__init__")
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).parts[0] not in calls_video and path.name != "__main__.py"
+    ]
+    assert len(names) > 90
+    code = f"import sys; sys.modules['av'] = None\nfrom importlib import import_module\nfor name in {names!r}: import_module(name)"
+    subprocess.run([sys.executable, "-c", code], check=True)
