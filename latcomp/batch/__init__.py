@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from latcomp.batch.engines import ENGINES, run_batch
 from latcomp.batch.events import DONE, FAILED, SKIPPED, Event, Outcome, Step, Watch
-from latcomp.batch.plan import VIDEO_SUFFIXES, Plan, Task, make_plan
+from latcomp.batch.plan import Plan, Task, make_plan
 from latcomp.batch.settings import BatchSettings
 
 __all__ = [
-    "DONE", "ENGINES", "FAILED", "SKIPPED", "VIDEO_SUFFIXES", "BatchSettings", "Event", "Outcome", "Plan", "Step", "Task", "Watch",
+    "DONE", "ENGINES", "FAILED", "SKIPPED", "BatchSettings", "Event", "Outcome", "Plan", "Step", "Task", "Watch",
     "make_plan", "run_batch",
 ]  # fmt: skip

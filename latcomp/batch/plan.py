@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from latcomp.errors import LatcompError, NotAVideoError, OutputError, UsageError
+from latcomp.suffixes import LAT, PICTURE_SUFFIXES, PREVIEW_SUFFIXES, VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = frozenset({
-    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m1v", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-})  # fmt: skip
-"""Names that end in one of these, in any case, are taken for videos."""
-SUFFIX = ".lat"
+_KINDS = {"picture": PICTURE_SUFFIXES, "low-resolution preview": PREVIEW_SUFFIXES}
+_SUFFIXES_SHOWN = 5
 
 _Identity = tuple[int, int]  # device and inode: one folder has one, by whatever names it is reached
 
@@ -55,12 +53,12 @@ def make_plan(source: Path, target: Path, keep_suffix: bool = False) -> Plan:
     places = sorted(walk.videos(), key=lambda place: place.parts)
     tasks = []
     for index, place in enumerate(places):
-        name = place.name + SUFFIX if keep_suffix else place.stem + SUFFIX
+        name = place.name + LAT if keep_suffix else place.stem + LAT
         tasks.append(Task(index, str(place), source / place, target / place.with_name(name)))
     if not tasks and not walk.unreadable:
         raise NotAVideoError(f"no video was found in {source}: {walk.what_was_found()}")
     _refuse_collisions(tasks)
-    return Plan(tuple(tasks), tuple(walk.unreadable), tuple(walk.notes))
+    return Plan(tuple(tasks), tuple(walk.unreadable), (*walk.notes, *walk.left_out()))
 
 
 def _check_folders(source: Path, target: Path) -> None:
@@ -81,7 +79,7 @@ def _refuse_collisions(tasks: list[Task]) -> None:
         more = f" (and {len(clashes) - 1} more such pairs)" if len(clashes) > 1 else ""
         raise UsageError(
             f"{one.name} and {other.name} would both become {one.target}{more}: rename one, or give --keep-suffix, which makes "
-            f"{Path(one.name).name}{SUFFIX} and {Path(other.name).name}{SUFFIX} of them"
+            f"{Path(one.name).name}{LAT} and {Path(other.name).name}{LAT} of them"
         )
 
 
@@ -93,8 +91,7 @@ class _Walk:
         self.notes: list[str] = []
         self._source = source
         self._seen: set[_Identity] = set()
-        self._others = 0
-        self._lats = 0
+        self._others: Counter[str] = Counter()  # files that are not taken for videos, by suffix in lower case
         self._target = _identity(target) if target.is_dir() else None
 
     def videos(self) -> Iterator[Path]:
@@ -106,11 +103,22 @@ class _Walk:
 
     def what_was_found(self) -> str:
         """In words, what a folder without videos has."""
-        if self._lats:
-            return f"it has {self._lats} .lat file{'s' if self._lats > 1 else ''}, which latcomp decode turns back into videos"
-        if self._others:
-            return f"none of its {self._others} file{'s' if self._others > 1 else ''} is named like one (.mp4, .mkv, .mov, ...)"
+        if lats := self._others[LAT]:
+            return f"it has {lats} .lat file{'s' if lats > 1 else ''}, which latcomp decode turns back into videos"
+        if others := self._others.total():
+            return f"none of its {others} file{'s' if others > 1 else ''} is named like one (.mp4, .mkv, .mov, ...)"
         return "it has no files" if not self.notes else self.notes[0]
+
+    def left_out(self) -> Iterator[str]:
+        """A line that counts the files which were not taken for videos, where there are any but .lat files."""
+        kinds: dict[str, Counter[str]] = {}
+        for suffix, count in self._others.items():
+            if suffix != LAT:
+                kind = next((word for word, suffixes in _KINDS.items() if suffix in suffixes), "other file")
+                kinds.setdefault(kind, Counter())[suffix] += count
+        if kinds:
+            parts = [_counted(kind, kinds[kind]) for kind in (*_KINDS, "other file") if kind in kinds]
+            yield f"left out, as not named like videos: {', '.join(parts)}"
 
     def _below(self, place: Path, links: list[Path]) -> Iterator[Path]:
         waiting = [place]
@@ -138,14 +146,29 @@ class _Walk:
                     (links if entry.is_symlink() else waiting).append(folder / entry.name)
                 elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES and (entry.is_symlink() or entry.is_file()):
                     yield folder / entry.name
-                else:
-                    self._others += 1
-                    self._lats += entry.name.lower().endswith(SUFFIX)
+                elif _is_file(entry):
+                    self._others[Path(entry.name).suffix.lower()] += 1
+
+
+def _counted(kind: str, suffixes: Counter[str]) -> str:
+    """Such as `3 pictures (.png, .webp)`."""
+    count = suffixes.total()
+    names = sorted(filter(None, suffixes))
+    shown = ", ".join(names[:_SUFFIXES_SHOWN]) + (", ..." if len(names) > _SUFFIXES_SHOWN else "")
+    return f"{count} {kind}{'' if count == 1 else 's'}{f' ({shown})' if shown else ''}"
 
 
 def _identity(folder: Path) -> _Identity:
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file or links to one."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

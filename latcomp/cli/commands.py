@@ -10,7 +10,8 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from latcomp.cli.choices import did_you_mean
-from latcomp.cli.direction import VIDEO_SUFFIXES, is_lat
+from latcomp.cli.direction import is_lat
+from latcomp.suffixes import INPUT_SUFFIXES
 
 QUALITY = "Quality"
 PART = "Part of the video"
@@ -67,7 +68,7 @@ def _meant(word: str, args: list[str], path: str, known: list[str], *, top: bool
         return f"No such command 'help'; did you mean {' '.join([path, *args[1:2], '--help'])}?"
     if top and is_lat(Path(word)):
         return f"{word} is no command; did you mean latcomp decode {shlex.join(args)} or latcomp stats {shlex.quote(word)}?"
-    if top and Path(word).suffix.lower() in VIDEO_SUFFIXES:
+    if top and Path(word).suffix.lower() in INPUT_SUFFIXES:
         return f"{word} is no command; did you mean latcomp encode {shlex.join(args)}?"
     return f"No such command {word!r}{did_you_mean(word, known) or ': choose ' + ', '.join(known)}"
 

@@ -6,11 +6,7 @@ import shlex
 from pathlib import Path
 
 from latcomp.errors import UsageError
-
-LAT = ".lat"
-VIDEO_SUFFIXES = {
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".y4m", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".3gp", ".ogv", ".mxf",
-}  # fmt: skip
+from latcomp.suffixes import INPUT_SUFFIXES, LAT, PICTURE_SUFFIXES
 
 
 def refuse_wrong_way_to_encode(source: Path, target: Path) -> None:
@@ -19,9 +15,10 @@ def refuse_wrong_way_to_encode(source: Path, target: Path) -> None:
         if target.is_file() and not source.exists():
             raise UsageError(f"input and output are swapped; did you mean {_command('encode', target, source)}?")
         raise UsageError(f"{source} is a .lat file already; did you mean {_command('decode', source, target)}?")
-    if target.suffix.lower() in VIDEO_SUFFIXES:
+    if (suffix := target.suffix.lower()) in INPUT_SUFFIXES:
         better = _command("encode", source, target.with_suffix(LAT))
-        raise UsageError(f"encode writes .lat files, and {target} is the name of a video; did you mean {better}?")
+        kind = "picture" if suffix in PICTURE_SUFFIXES else "video"
+        raise UsageError(f"encode writes .lat files, and {target} is the name of a {kind}; did you mean {better}?")
 
 
 def refuse_wrong_way_to_decode(source: Path, target: Path) -> None:

@@ -31,6 +31,23 @@ def test_the_tree_is_mirrored_in_the_order_of_names(tmp_path: Path) -> None:
     assert names(source, tmp_path / "dst") == [("a/b/d.e.webm", "a/b/d.e.lat"), ("a/c.mkv", "a/c.lat"), ("b.MP4", "b.lat")]
 
 
+@pytest.mark.parametrize("name", ["a.insv", "b.dav", "c.h264", "d.mjpeg", "e.apng", "f.MTS", "g.hevc"])
+def test_what_cameras_and_tools_call_their_videos_is_taken(tmp_path: Path, name: str) -> None:
+    assert [made for made, _ in names(tree(tmp_path / "src", name), tmp_path / "dst")] == [name]
+
+
+def test_files_that_are_passed_over_are_counted_in_one_line(tmp_path: Path) -> None:
+    """Pictures and cameras' low-resolution copies are not what a folder is encoded for, but nothing is passed over in silence."""
+    source = tree(tmp_path / "src", "a.mp4", "a.lrv", "b.PNG", "c/d.webp", "notes.txt", "README", "old.lat", ".hidden.txt")
+    plan = make_plan(source, tmp_path / "dst")
+    assert [task.name for task in plan.tasks] == ["a.mp4"]
+    (note,) = plan.notes
+    assert note == (
+        "left out, as not named like videos: 2 pictures (.png, .webp), 1 low-resolution preview (.lrv), 2 other files (.txt)"
+    )
+    assert make_plan(tree(tmp_path / "other", "a.mp4", "a.lat"), tmp_path / "dst").notes == ()
+
+
 def test_two_sources_of_one_target_are_refused_and_told_apart_with_keep_suffix(tmp_path: Path) -> None:
     source = tree(tmp_path / "src", "day/a.mp4", "day/a.mkv", "b.mp4")
     with pytest.raises(UsageError, match=r"day/a\.mkv and day/a\.mp4 would both become .*day/a\.lat.*--keep-suffix"):

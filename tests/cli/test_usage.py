@@ -99,3 +99,17 @@ def test_a_traceback_is_shown_when_asked_for(
     assert ran.code == 4
     assert "Traceback" in ran.err
     assert ran.lines[-1].startswith("latcomp: error: ")
+
+
+def test_a_second_video_is_never_taken_for_the_output(latcomp: Latcomp, tmp_path: Path) -> None:
+    """`latcomp encode -f *.MTS` names two videos of a camera: neither may be overwritten, whatever a video or picture is called."""
+    from latcomp.suffixes import INPUT_SUFFIXES
+
+    (tmp_path / "A.MTS").write_bytes(b"kept as it is")
+    for suffix in INPUT_SUFFIXES:
+        second = tmp_path / f"B{suffix.upper()}"
+        second.write_bytes(b"kept as well")
+        ran = latcomp("encode", "-f", "-q", tmp_path / "A.MTS", second)
+        assert_refused(ran, 2)
+        assert "did you mean" in ran.err
+        assert second.read_bytes() == b"kept as well"
