@@ -22,3 +22,5 @@ class BatchSettings:
     """Replace intact .lat files that were made with other settings."""
     deinterlace: bool | None = None
     """Make progressive frames of interlaced ones (True) or keep them woven (False); None refuses interlaced videos."""
+    video_track: int | None = None
+    """Which video track of each file, from 0; None takes the one that ffmpeg takes."""

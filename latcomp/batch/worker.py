@@ -68,7 +68,8 @@ class Worker:
     ) -> tuple[str, dict[str, Any], tuple[str, ...]]:
         """(status, figures, notes) of a file that went well."""
         with open_video(
-            task.source, audio=self.settings.audio, max_pixels=self._max_pixels, deinterlace=self.settings.deinterlace
+            task.source, audio=self.settings.audio, max_pixels=self._max_pixels, deinterlace=self.settings.deinterlace,
+            video_track=self.settings.video_track,
         ) as reader:
             expected = self.encoder.header(reader)
             limits = Limits(max_pixels=self._max_pixels)

@@ -17,9 +17,10 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from latcomp.errors import LimitError, NotAVideoError, UsageError
 from latcomp.video import ColorTags, open_video
+from latcomp.video.choice import choose_video
 from latcomp.video.color import SCALER_MATRIX, ToRgb, is_rgb
 from latcomp.video.info import RANGE_FULL
-from latcomp.video.streams import first_moving, reason_of
+from latcomp.video.streams import reason_of
 
 PIXELS_MOST = 2**29  # pixels of all frames of a clip; they take 4.5 bytes each, 2.4 GB
 SQUARE_LEAST = 16  # pixels a side
@@ -75,7 +76,7 @@ def read_clip(path: Path, folder: Path, square: int | None = None) -> SourceClip
     rate = info.average_rate or _FALLBACK_RATE
     try:
         with av.open(f"file:{path}", "r") as container:
-            stream = first_moving(container, str(path))
+            stream = choose_video(container, str(path))
             stream.thread_type = "AUTO"
             for frame in container.decode(stream):
                 planes.append(shape(frame))
@@ -104,7 +105,7 @@ class LikeFile:
     def __init__(self, path: Path, width: int, height: int, color: ColorTags) -> None:
         self._convert = ToRgb(width, height, color)
         with av.open(f"file:{path}", "r") as container:
-            self._frame = next(container.decode(first_moving(container, str(path))))
+            self._frame = next(container.decode(choose_video(container, str(path))))
 
     def __call__(self, planes: Planes) -> np.ndarray:
         """(H, W, 3) uint8 RGB of the planes of a frame."""

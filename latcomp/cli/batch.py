@@ -22,6 +22,7 @@ from latcomp.cli.encode_options import (
     TargetBpp,
     Threshold,
     TokenizerChoice,
+    VideoTrack,
     chosen_settings,
 )
 from latcomp.cli.exit_codes import exit_code
@@ -61,6 +62,7 @@ def batch(
     tokenizer: TokenizerChoice = None,
     no_audio: NoAudio = False,
     deinterlace: Deinterlace = None,
+    video_track: VideoTrack = None,
     keep_suffix: Annotated[
         bool,
         typer.Option(
@@ -108,7 +110,7 @@ def batch(
 
         for folder, error in plan.unreadable:
             watch(Outcome(Task(-1, str(folder), folder, target), FAILED, error))
-        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace)
+        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace, video_track)
         run_batch(plan.tasks, chosen, jobs, engine, watch)
     if not quiet:
         print_summary(outcomes, board.seconds)

@@ -51,6 +51,13 @@ def compare(
             "--deinterlace", rich_help_panel=SHOWN, help="Make one whole frame of each interlaced one of REF, as encode --deinterlace does."
         ),
     ] = False,
+    video_track: Annotated[
+        int | None,
+        typer.Option(
+            "--video-track", min=0, metavar="N", rich_help_panel=SHOWN,
+            help="Which video track of REF, from 0; unless given, as ffmpeg chooses.",
+        ),
+    ] = None,
     video: Annotated[
         Path | None,
         typer.Option(
@@ -110,7 +117,7 @@ def compare(
             size_bytes = _video_bytes(file, str(test))
             file.seek(0)
             frames = _video_frames(file, max_pixels)
-        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet, deinterlace)
+        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet, deinterlace, video_track)
     if plot is not None:
         from latcomp.bench.compare_plot import save_comparison_plot
 
@@ -126,7 +133,7 @@ def compare(
 
 def _measure(
     original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, pictures: Pictures, quiet: bool,
-    deinterlace: bool,
+    deinterlace: bool, video_track: int | None,
 ) -> tuple[dict[str, Any], list[float]]:
     """(figures of `compare --json`, time of each frame in seconds); writes the pictures on the way.
 
@@ -140,7 +147,9 @@ def _measure(
     seconds: list[float] = []
     with ExitStack() as stack:
         bound = max_pixels or DEFAULT_MAX_PIXELS
-        reader = stack.enter_context(open_video(original, audio=False, max_pixels=bound, deinterlace=deinterlace))
+        reader = stack.enter_context(
+            open_video(original, audio=False, max_pixels=bound, deinterlace=deinterlace, video_track=video_track)
+        )
         shown = open_pictures(pictures, reader.info, stack)
         progress = stack.enter_context(progress_bar("comparing", quiet))
         comparison = VideoComparison(reader.info.color.matrix)
@@ -211,10 +220,11 @@ def _video_bytes(file: BinaryIO, label: str) -> int:
     import av
 
     from latcomp.errors import NotAVideoError
-    from latcomp.video.streams import first_moving, reason_of
+    from latcomp.video.choice import choose_video
+    from latcomp.video.streams import reason_of
 
     try:
         with av.open(file, "r") as container:
-            return sum(packet.size for packet in container.demux(first_moving(container, label)))
+            return sum(packet.size for packet in container.demux(choose_video(container, label)))
     except (av.FFmpegError, ValueError) as error:
         raise NotAVideoError(f"{label}: cannot be read as video: {reason_of(error)}") from None

@@ -34,6 +34,7 @@ from latcomp.cli.encode_options import (
     TargetBpp,
     Threshold,
     TokenizerChoice,
+    VideoTrack,
     chosen_settings,
 )
 from latcomp.cli.limits import MaxPixels
@@ -56,6 +57,7 @@ def encode(
     duration: Duration = None,
     no_audio: NoAudio = False,
     deinterlace: Deinterlace = None,
+    video_track: VideoTrack = None,
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -69,7 +71,7 @@ def encode(
             reference=reference, coding=coding,
         ),
         "tokenizer": tokenizer, "start_seconds": start, "duration_seconds": duration, "audio": not no_audio,
-        "deinterlace": deinterlace, "max_pixels": max_pixels, "device": device, "force": force,
+        "deinterlace": deinterlace, "video_track": video_track, "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
     refuse_wrong_way_to_encode(source, target)

@@ -80,6 +80,14 @@ Deinterlace = Annotated[
     ),
 ]  # fmt: skip
 
+VideoTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--video-track", min=0, metavar="N", rich_help_panel=PART,
+        help="Which video track, from 0; unless given, as ffmpeg chooses: the default one, else the largest, never a cover picture.",
+    ),
+]  # fmt: skip
+
 
 def chosen_settings(
     *, quality: float | None, threshold: float | None, keep: float | None, target_bpp: float | None, min_psnr: float | None,

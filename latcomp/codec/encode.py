@@ -212,7 +212,8 @@ def _audio_chunks(
 def encode(
     source: str | Path | BinaryIO, target: Target, *, tokenizer: str | Path | None = None, start_seconds: float | None = None,
     duration_seconds: float | None = None, audio: bool = True, device: str = "auto", force: bool = False,
-    max_pixels: int = DEFAULT_MAX_PIXELS, deinterlace: bool | None = None, progress: ProgressCallback | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS, deinterlace: bool | None = None, video_track: int | None = None,
+    progress: ProgressCallback | None = None,
     **settings: Any,
 ) -> EncodeResult:  # fmt: skip
     """Encode a video into a .lat file.
@@ -220,7 +221,8 @@ def encode(
     source, target: paths or binary file objects; the target is written forward only. settings: fields of `EncodeSettings`
     (quality, threshold, keep, target_bpp, min_psnr, reference, coding, lossless). A target path appears only when it is complete; an
     existing one is refused unless `force`. deinterlace: whether each interlaced frame becomes a progressive one (True) or keeps the lines
-    of its fields woven (False); None refuses interlaced video. Raises the named errors of `latcomp.errors`.
+    of its fields woven (False); None refuses interlaced video. video_track: which of the source's video tracks, from 0; None takes the one
+    that ffmpeg takes. Raises the named errors of `latcomp.errors`.
     """
     chosen = EncodeSettings(**settings)
     began = time.monotonic()
@@ -228,7 +230,7 @@ def encode(
         reader = stack.enter_context(
             open_video(
                 source, start_seconds=start_seconds, duration_seconds=duration_seconds, audio=audio, max_pixels=max_pixels,
-                deinterlace=deinterlace,
+                deinterlace=deinterlace, video_track=video_track,
             )
         )
         encoder = Encoder(chosen, tokenizer, device)

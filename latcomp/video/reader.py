@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 
 from latcomp.errors import LimitError, NotAVideoError
+from latcomp.video.choice import choose_video
 from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.deinterlace import Deinterlacer
 from latcomp.video.info import AudioPacket, Frame, VideoInfo
@@ -20,7 +21,6 @@ from latcomp.video.streams import (
     average_rate,
     counts_late,
     duration_of,
-    first_moving,
     is_mirrored,
     left_out,
     notes_on,
@@ -48,18 +48,20 @@ def open_video(
     audio: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     deinterlace: bool | None = False,
+    video_track: int | None = None,
 ) -> "VideoReader":
     """Return a reader of `source`, its first frame already decoded: what opens can be read.
 
     `start_seconds` and `duration_seconds` select the frames with start <= t < start + duration, t counted from the first
     frame; a stretch that does not begin at 0 is moved so that its first frame has time 0, audio with it. Without a start
     all times stay as they are in the file. `deinterlace`: True makes one progressive frame of each interlaced one, False
-    keeps their lines woven, None refuses a video whose first frame is interlaced.
+    keeps their lines woven, None refuses a video whose first frame is interlaced. `video_track`: which of the file's video
+    tracks, from 0; None takes the one that ffmpeg takes.
 
     Raises NotAVideoError (missing, no video, no frames, damaged, interlaced), LimitError (more than `max_pixels` pixels a
-    frame), UsageError (a negative start, a duration that is not positive).
+    frame), UsageError (a negative start, a duration that is not positive, no such track).
     """
-    return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace)
+    return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace, video_track)
 
 
 class VideoReader:
@@ -76,6 +78,7 @@ class VideoReader:
         audio: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         deinterlace: bool | None = False,
+        video_track: int | None = None,
     ) -> None:
         self.frames_read = 0
         """Frames yielded so far."""
@@ -84,6 +87,7 @@ class VideoReader:
         self._part = Part.of(start_seconds, duration_seconds)
         self._want_audio = audio
         self._max_pixels = max_pixels
+        self._track = video_track
         self._deinterlace = deinterlace
         self._deinterlacer = Deinterlacer() if deinterlace else None
         self._interlaced = False  # whether a frame was met that is
@@ -154,7 +158,7 @@ class VideoReader:
         self._container = container
         if container.format.name in _NOT_VIDEO:
             raise NotAVideoError(f"{label}: is not a video (it reads as {container.format.long_name})")
-        self._stream = first_moving(container, label)
+        self._stream = choose_video(container, label, self._track)
         if self._stream.codec_context is None:
             raise NotAVideoError(f"{label}: its video codec is not known to this FFmpeg")
         self._time_base = time_base_of(self._stream)

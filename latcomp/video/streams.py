@@ -17,6 +17,7 @@ from latcomp.errors import NotAVideoError
 from latcomp.video.color import MATRIX_RGB, SCALER_MATRIX, default_matrix
 from latcomp.video.info import UNSPECIFIED, ColorTags
 
+_FURTHER = "further video"
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
@@ -27,16 +28,6 @@ def time_base_of(stream: VideoStream | AudioStream) -> Fraction:
     return Fraction(stream.time_base)
 
 
-def first_moving(container: InputContainer, label: str) -> VideoStream:
-    """Return the first video stream that is not the cover picture of an audio file."""
-    if not container.streams.video:
-        raise NotAVideoError(f"{label}: has {'only audio' if container.streams.audio else 'no video stream'}")
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise NotAVideoError(f"{label}: has only audio (the picture in it is its cover)")
-
-
 def left_out(container: InputContainer, video: VideoStream) -> Iterator[str]:
     """Yield one line that counts the streams which are not read: all but `video` and audio; nothing when there are none."""
     counts = Counter(
@@ -44,12 +35,13 @@ def left_out(container: InputContainer, video: VideoStream) -> Iterator[str]:
     )
     if counts:
         parts = [f"{count} {kind} stream{'' if count == 1 else 's'}" for kind, count in counts.items()]
-        yield f"left out: {', '.join(parts)}"
+        choice = "; --video-track chooses another track" if counts[_FURTHER] else ""
+        yield f"left out: {', '.join(parts)}{choice}"
 
 
 def _kind_of(stream: Stream) -> str:
     if stream.type == "video":
-        return "cover picture" if stream.disposition & Disposition.attached_pic else "further video"
+        return "cover picture" if stream.disposition & Disposition.attached_pic else _FURTHER
     return str(stream.type)  # subtitle, data, attachment
 
 

@@ -107,7 +107,7 @@ def test_streams_that_are_left_out_are_counted_in_one_line(tmp_path: Path) -> No
                 packet.stream = copies[packet.stream.index]
                 full.mux(packet)
     reader, frames, packets = make.read(tmp_path / "b.mkv")
-    assert reader.info.notes == ("left out: 1 further video stream, 1 attachment stream",)
+    assert reader.info.notes == ("left out: 1 further video stream, 1 attachment stream; --video-track chooses another track",)
     assert len(frames) == 2 and packets
     assert make.read(tmp_path / "a.mkv")[0].notes == []
 
