@@ -110,6 +110,22 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return list(value)
 
 
+def _streams(value: Any) -> list[dict[str, Any]]:
+    """Audio streams. Their members are the video side's business; those that count or measure must do so for every reader."""
+    streams = _objects(value)
+    for number, stream in enumerate(streams):
+        for name, check in _STREAM_NUMBERS.items():
+            if name in stream:
+                try:
+                    check(stream[name])
+                except _Misfit as error:
+                    raise _Misfit(f"{name} of stream {number}: {error}") from None
+    return streams
+
+
+_STREAM_NUMBERS = {"time_base": _rational(1), "sample_rate": _whole(0, NUMBER_MAX), "channels": _whole(0, NUMBER_MAX)}
+
+
 def _or_null(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
@@ -145,7 +161,7 @@ HEADER_FIELDS = (
         _record(**dict.fromkeys(("primaries", "transfer", "matrix", "range"), _whole(0, 2**15))),
         "colour tags in FFmpeg's numbering: primaries, transfer, matrix, range",
     ),
-    HeaderField("audio", "[object, ...]", _objects, "one object an audio stream (at most 256), made and understood by the video side"),
+    HeaderField("audio", "[object, ...]", _streams, "one object an audio stream (at most 256), made and understood by the video side"),
     HeaderField(
         "tokenizer", "object",
         _record(

@@ -11,13 +11,13 @@ import numpy as np
 
 from latcomp.container.audio import AudioChunk
 from latcomp.container.chunks import ByteSource, Chunk
+from latcomp.container.clock import spread
 from latcomp.container.group import Group, GroupHead, unpack_group
 from latcomp.container.header import Header
 from latcomp.container.index import EndMarker, IndexEntry, entry_of_frame, entry_of_pts, load_index
 from latcomp.container.limits import Limits
 from latcomp.container.prior import Prior
 from latcomp.container.segment import SegmentState
-from latcomp.container.times import PTS_MAX, PTS_MIN
 from latcomp.container.walk import Problem, Walk, read_front
 from latcomp.errors import DamagedFileError, UsageError
 
@@ -165,26 +165,16 @@ class Reader:
         if until_pts is not None:
             places.append(frames)
             times.append(until_pts)
-        step = self._frame_step()
+        clock = self._walk.clock
         if not places:
             places, times = [0], [0]
         if places[0] > 0:
-            times.insert(0, times[0] - round(step * places[0]))
+            times.insert(0, clock.before(times[0], places[0]))
             places.insert(0, 0)
         if places[-1] < frames - 1:
-            times.append(times[-1] + round(step * (frames - 1 - places[-1])))
+            times.append(clock.after(times[-1], frames - 1 - places[-1]))
             places.append(frames - 1)
-        base = times[0]  # floats hold the differences exactly, whatever the times themselves are
-        spread = np.interp(np.arange(frames), places, [time - base for time in times])
-        found = [min(max(base + round(offset), PTS_MIN), PTS_MAX) for offset in spread.tolist()]
-        return np.array(found, np.int64)
-
-    def _frame_step(self) -> float:
-        """Usual time between frames, in time base units."""
-        rate, (numerator, denominator) = self.header.average_rate, self.header.time_base
-        if rate is None or rate[0] == 0:
-            return max(denominator / (25 * numerator), 1.0)  # any guess will do where the source had no rate
-        return rate[1] * denominator / (rate[0] * numerator)
+        return spread(places, times)[1 if places[0] < 0 else 0 :][:frames]
 
 
 def _can_seek(fo: BinaryIO) -> bool:

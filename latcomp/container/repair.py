@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+import numpy as np
+
 from latcomp.container.audio import AudioChunk
 from latcomp.container.chunks import Chunk
 from latcomp.container.format import GROUP_HEAD
 from latcomp.container.group import Group
 from latcomp.container.limits import Limits
 from latcomp.container.reader import FindPrior, LostGroups, Reader
+from latcomp.container.times import decode_times, encode_times
 from latcomp.container.walk import Problem
 from latcomp.container.writer import ChunkWriter
 from latcomp.errors import DamagedFileError
@@ -53,9 +56,10 @@ class Repair:
 def repair(fo: BinaryIO, out: BinaryIO, limits: Limits | None = None, find_prior: FindPrior | None = None) -> Repair:
     """What became of a file whose intact part was written to `out` as a new file, front to back, so that both may be pipes.
 
-    A group is copied when it decodes: when it is intact and so are all before it in its segment. Groups keep their times and get new
-    numbers, so lost frames leave a gap in time. Audio packets are copied where their chunk is intact; chunks of types that are not known
-    are left out. Memory is that of a reader. Raises `DamagedFileError` when no header or no group is left, and what `Reader` raises.
+    A group is copied when it decodes: when it is intact and so are all before it in its segment. Groups get new numbers and keep their
+    times, so lost frames leave a gap in time; times that make no sense are replaced as a reader replaces them. Audio packets are copied
+    where their chunk is intact; chunks of types that are not known are left out. Memory is that of a reader. Raises `DamagedFileError`
+    when no header or no group is left, and what `Reader` raises.
     """
     reader = Reader(fo, limits, find_prior)
     done, writer = Repair(), ChunkWriter(out, reader.front)
@@ -67,7 +71,7 @@ def repair(fo: BinaryIO, out: BinaryIO, limits: Limits | None = None, find_prior
         elif isinstance(item, AudioChunk) and chunk is not None:
             writer.put_audio(chunk.payload, len(item.packets))
         elif isinstance(item, Group) and chunk is not None:
-            writer.put_group(_numbered(chunk, writer.groups, writer.frames), item.key, int(item.pts[0]), len(item.pts))
+            writer.put_group(_placed(chunk, writer.groups, writer.frames, item.pts), item.key, int(item.pts[0]), len(item.pts))
     done.problems = list(reader.damage)
     if not writer.groups:
         raise DamagedFileError(f"nothing can be repaired: {done.problems[0] if done.problems else 'the file holds no frames'}")
@@ -77,7 +81,12 @@ def repair(fo: BinaryIO, out: BinaryIO, limits: Limits | None = None, find_prior
     return done
 
 
-def _numbered(chunk: Chunk, index: int, first_frame: int) -> bytes:
-    """The payload of a group with another place in its file."""
+def _placed(chunk: Chunk, index: int, first_frame: int, pts: np.ndarray) -> bytes:
+    """The payload of a group with another place in its file, and with these times where its own made no sense."""
     head = GROUP_HEAD.unpack(chunk.payload)
-    return GROUP_HEAD.pack(**{**head, "index": index, "first_frame": first_frame}) + chunk.payload[GROUP_HEAD.size :]
+    behind = GROUP_HEAD.size + head["times_bytes"]
+    times, first = chunk.payload[GROUP_HEAD.size : behind], int(pts[0])
+    if first != head["first_pts"] or not np.array_equal(decode_times(times, len(pts), first), pts):
+        times = encode_times(pts.tolist())
+    numbers = {**head, "index": index, "first_frame": first_frame, "first_pts": first, "times_bytes": len(times)}
+    return GROUP_HEAD.pack(**numbers) + times + chunk.payload[behind:]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from latcomp.container.audio import AudioChunk, unpack_audio
 from latcomp.container.chunks import BadChunk, ByteSource, Chunk, ChunkReader, SearchEnded
+from latcomp.container.clock import FrameClock
 from latcomp.container.format import AUDIO_CHUNK, CHUNK_TYPES, GROUP_CHUNK, INDEX_CHUNK, PRELUDE
 from latcomp.container.group import GroupHead, place_of, unpack_head
 from latcomp.container.header import Header, header_length, unpack_header
@@ -55,6 +56,7 @@ class Walk:
         self.limits = replace(limits, max_chunk_bytes=min(limits.max_chunk_bytes, longest))
         self.source, self.header = source, header
         self._chunks = ChunkReader(source, self.limits)
+        self.clock = FrameClock(header)
         self.problems: list[Problem] = []
         self._more_problems = self._lost_frames = 0
         self.next_group = self.next_frame = self.audio_packets = 0
@@ -69,6 +71,7 @@ class Walk:
         self.source, self._chunks = source, ChunkReader(source, self.limits)
         self.next_group, self.next_frame = entry.group, entry.first_frame
         self.end, self.from_start = None, False
+        self.clock.reset()
 
     def note(self, offset: int, message: str) -> None:
         """Note a problem; above the limit only their number, in the last one."""
@@ -155,6 +158,10 @@ class Walk:
             self.lose(frames, f"before group {head.index}")
             which = f"group {self.next_group} is" if ahead == 1 else f"groups {self.next_group} to {head.index - 1} are"
             self.note(chunk.offset, f"{which} missing ({frames} frames)")
+        times, wrong = self.clock.follow(head.first_frame, head.pts)
+        if wrong is not None:  # its frames are good, only when to show them is not known
+            self.note(chunk.offset, f"group {index} has times that make no sense: {wrong}")
+            head = replace(head, pts=times)
         if head.key:
             self.segments.append(IndexEntry(head.index, head.first_frame, int(head.pts[0]), self._behind_group))
         self._behind_group = chunk.offset + chunk.size

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from latcomp.container.audio import PACKETS_MAX, AudioChunk, pack_audio
 from latcomp.container.chunks import pack_chunk
+from latcomp.container.clock import FrameClock
 from latcomp.container.format import AUDIO_CHUNK, END_CHUNK, GROUP_CHUNK, INDEX_CHUNK
 from latcomp.container.group import Group, pack_group
 from latcomp.container.header import Header, check_header_limits, pack_header
@@ -85,6 +86,7 @@ class Writer:
         self._state: SegmentState | None = None
         front = pack_header(header)
         self._out = ChunkWriter(fo, front)
+        self._clock = FrameClock(header)
         self._summary = FileSummary(header, bytes_header=len(front))
         self._closed = False
 
@@ -101,6 +103,9 @@ class Writer:
         elif self._state is None:
             raise UsageError("the first group of a file must be a key group")
         payload, head = pack_group(group, self.header, self._state)
+        wrong = self._clock.follow(group.first_frame, head.pts)[1]
+        if wrong is not None:
+            raise UsageError(f"group {group.index} has times that make no sense: {wrong}")
         self._out.put_group(payload, group.key, int(group.pts[0]), head.frames)
         self._summary.add_group(head, len(payload))
         return GroupSizes(head.bytes_mask, head.bytes_tokens, self._summary.groups[-1].bytes)

@@ -100,7 +100,7 @@ class VideoInfo:
                 color=ColorTags(*(int(color[k]) for k in ("primaries", "transfer", "matrix", "range"))),
                 audio=tuple(_audio_from_json(stream) for stream in fields["audio"]),
             )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise DamagedFileError(f"the header's description of the video makes no sense: {error!r}") from error
         if info.width < 1 or info.height < 1:
             raise DamagedFileError(f"the header declares a video of {info.width}x{info.height} pixels")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, Reader, Writer, check
+from latcomp.container.clock import SECONDS_MAX
 from latcomp.container.times import decode_times, encode_times
 from latcomp.errors import LimitError, UsageError
 from tests.container.make import audio, groups, header, same_group, sized, written
@@ -26,7 +27,7 @@ def any_groups(draw: st.DrawFn, lossless: bool = False):
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     reach = draw(st.sampled_from([0, 1, 3, 9, 70, 300, 2**15 - 1]))
     density = draw(st.sampled_from([0.0, 0.02, 0.3, 0.9, 1.0]))
-    made, first = [], 0
+    made, first, time = [], 0, draw(st.integers(-SECONDS_MAX * 12800, SECONDS_MAX * 12800 - 2**47))
     for index in range(draw(st.integers(1, 3))):
         steps = draw(st.integers(1, 8))
         frames = 4 * (steps - 1) + draw(st.integers(1, 4))
@@ -40,7 +41,9 @@ def any_groups(draw: st.DrawFn, lossless: bool = False):
             tokens = np.clip(rng.laplace(size=shape) * reach / 3, -(2**15), 2**15 - 1).astype(np.int32)
             if reach > 300 and tokens.size:
                 tokens.flat[0], tokens.flat[-1] = -(2**15), 2**15 - 1
-        pts = np.array(draw(st.lists(INT64, min_size=frames, max_size=frames)), np.int64)
+        steps_between = draw(st.lists(st.integers(1, 2**40), min_size=frames, max_size=frames))
+        pts = time + np.cumsum(np.array(steps_between, np.int64))
+        time = int(pts[-1])
         made.append(Group(index, key, first, pts, mask, tokens, draw(st.sampled_from(["lit", "hold"]))))
         first += frames
     return of, made
