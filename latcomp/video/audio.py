@@ -5,21 +5,25 @@ one: a Matroska header (WAV for what Matroska has no name for) with this stream 
 """
 
 import contextlib
+import functools
 import io
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any, BinaryIO, cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from latcomp.errors import DamagedFileError
-from latcomp.video import adts
+from latcomp.video import acm, adts
 from latcomp.video.info import AudioInfo, AudioPacket
 from latcomp.video.streams import time_base_of
 
 # A cluster of unknown size at time 0: FFmpeg's demuxer reads on until it has seen one.
 _EMPTY_CLUSTER = bytes.fromhex("1F43B675" "01FFFFFFFFFFFFFF" "E78100")
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_HOLDERS = {"mkv": "matroska", "mov": "mov", "avi": "avi"}  # formats that hold what another one does not, and FFmpeg's names of them
 _BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no random ids, so that equal input gives an equal file
 
 
@@ -35,7 +39,7 @@ def describe(stream: AudioStream, first_packet: bytes = b"") -> AudioInfo:
     context = stream.codec_context
     if context is None:
         raise AudioNotPortableError("an audio stream of an unknown codec")
-    return AudioInfo(
+    info = AudioInfo(
         codec=_codec_name(stream),
         sample_rate=context.sample_rate,
         channels=context.layout.nb_channels,
@@ -44,6 +48,9 @@ def describe(stream: AudioStream, first_packet: bytes = b"") -> AudioInfo:
         language=stream.language if stream.language not in (None, "und") else None,
         setup=_setup(stream, adts.parameters(first_packet) if _codec_name(stream) == "aac" else None),
     )
+    if not is_portable(info):
+        raise AudioNotPortableError(f"{info.codec} audio")
+    return info
 
 
 def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
@@ -52,7 +59,8 @@ def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
     Raises ValueError when the format does not know the codec (some formats say so only when their header is written),
     DamagedFileError when the parameters cannot be read.
     """
-    with _open_setup(info.setup) as template_file:
+    setup = acm.stand_in(info.setup) if needs_stand_in(info, container.format.name) else info.setup
+    with _open_setup(setup) as template_file:
         stream = container.add_stream_from_template(template_file.streams.audio[0])
     layout = _named_layout(info)
     if layout is not None and layout != stream.codec_context.layout.name:
@@ -62,6 +70,48 @@ def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
     if info.language is not None:
         stream.metadata["language"] = info.language
     return stream
+
+
+def needs_stand_in(info: AudioInfo, muxer: str) -> bool:
+    """Tell whether a stream is written under the name of another codec, which `acm.NamedTarget` puts right."""
+    return muxer == "matroska" and acm.is_wave(info.setup)
+
+
+def named_target(file: BinaryIO, streams: Sequence[AudioInfo], muxer: str) -> acm.NamedTarget | None:
+    """Return what a file with these streams must be written through; None where none of them needs a stand-in."""
+    stand_ins = [needs_stand_in(info, muxer) for info in streams]
+    if not any(stand_ins):
+        return None
+    return acm.NamedTarget(file, [by for by, info in zip(stand_ins, streams, strict=True) if by or info.codec == acm.STAND_IN_CODEC])
+
+
+def is_portable(info: AudioInfo) -> bool:
+    """Tell whether any format can hold a stream. DamagedFileError as for `add_stream`."""
+    return any(_comes_back(info, muxer) for muxer in _HOLDERS.values())
+
+
+def formats_for(streams: Sequence[AudioInfo]) -> list[str]:
+    """Return the names of formats that can hold all of these streams, the one that takes most first."""
+    return [name for name, muxer in _HOLDERS.items() if all(_comes_back(info, muxer) for info in streams)]
+
+
+@functools.lru_cache(maxsize=256)
+def _comes_back(info: AudioInfo, muxer: str) -> bool:
+    """Tell whether what is written to a format is read from it as the same codec."""
+    sink = io.BytesIO()
+    target = named_target(sink, [info], muxer)
+    try:
+        container = av.open(cast(Any, target or sink), "w", format=muxer)
+        with contextlib.closing(container):
+            stream = add_stream(container, info)
+            container.start_encoding()
+            head = sink.getvalue() + (_EMPTY_CLUSTER if muxer == "matroska" else b"")
+        if muxer != "matroska":  # its head alone is no file yet
+            return _codec_name(stream) == info.codec
+        with av.open(io.BytesIO(head), "r", format=muxer) as check:
+            return [_codec_name(stream) for stream in check.streams.audio] == [info.codec]
+    except (ValueError, av.FFmpegError):
+        return False
 
 
 def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream, earlier_seconds: Fraction | int = 0) -> av.Packet:

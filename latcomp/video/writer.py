@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from latcomp.errors import LatcompError, OutputError, UsageError
 from latcomp.video import audio as audio_copy
+from latcomp.video.acm import NamedTarget
 from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
 from latcomp.video.formats import Codec, Format, check_crf, choose_codec, choose_format
 from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
@@ -94,7 +95,14 @@ class VideoWriter:
         if copies and not self._format.holds_audio:
             self.notes.append(f"{self._format.name} holds no audio: it is left out")
             copies = ()
+        held = [number for number, stream in enumerate(copies) if audio_copy.is_portable(stream)]
+        self.notes.extend(
+            f"the {stream.codec} audio is left out: no format can hold it" for n, stream in enumerate(copies) if n not in held
+        )
+        self._places = {number: place for place, number in enumerate(held)}  # stream of the source -> stream of the output
+        copies = tuple(copies[number] for number in held)
         self.notes.extend(_lost(info, self._format, self._codec))
+        self._files = contextlib.ExitStack()  # those opened here
         self._early: list[AudioPacket] = []  # audio that came before the first frame, where that one's time counts
         self._open(target, crf, copies)
 
@@ -133,10 +141,12 @@ class VideoWriter:
         """Copy one packet to the stream it names; nothing is written where the output has no audio."""
         if not 0 <= packet.stream < len(self.info.audio):
             raise UsageError(f"there is no audio stream {packet.stream}")
-        if self._audio and self._times.shift is None:
+        if packet.stream not in self._places:
+            return
+        if self._times.shift is None:
             self._early.append(packet)
-        elif self._audio:
-            stream = self._audio[packet.stream]
+        else:
+            stream = self._audio[self._places[packet.stream]]
             self._mux([audio_copy.to_av_packet(packet, self.info.audio[packet.stream], stream, self._times.shift or 0)])
 
     def close(self) -> None:
@@ -172,16 +182,21 @@ class VideoWriter:
 
     def _open(self, target: str | Path | BinaryIO, crf: int | None, copies: tuple[Any, ...]) -> None:
         place: Any = f"file:{target}" if isinstance(target, str | Path) else target
+        options = self._container_options(target)
         try:
-            self._container = av.open(
-                place, "w", format=self._format.muxer, container_options=self._container_options(target)
-            )
-        except (av.FFmpegError, ValueError) as error:
+            if audio_copy.named_target(io.BytesIO(), copies, self._format.muxer) is not None:
+                file = self._files.enter_context(Path(target).open("wb")) if isinstance(target, str | Path) else target
+                place = audio_copy.named_target(file, copies, self._format.muxer)
+                options["write_crc32"] = "0"  # it would be that of the bytes before their names are put right
+            self._container = av.open(place, "w", format=self._format.muxer, container_options=options)
+        except (av.FFmpegError, OSError, ValueError) as error:
             raise OutputError(f"{self._label}: cannot be written: {reason_of(error)}") from error
         try:
             self._video = self._add_video(self._container, crf)
             self._audio = [self._add_audio(self._container, stream) for stream in copies]
             self._container.start_encoding()
+            if isinstance(place, NamedTarget) and not place.named:
+                raise ValueError("its audio tracks could not be named")
         except BrokenPipeError:
             raise
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -267,7 +282,9 @@ class VideoWriter:
                 pass
             else:
                 codecs = " and ".join(dict.fromkeys(stream.codec for stream in copies))
-                return f"{self._format.name} cannot hold the {codecs} audio of this file; mkv can, and --no-audio leaves it out"
+                others = [name for name in audio_copy.formats_for(copies) if name != self._format.name][:1]
+                way = f"{others[0]} can, and --no-audio leaves it out" if others else "--no-audio leaves it out"
+                return f"{self._format.name} cannot hold the {codecs} audio of this file; {way}"
         size = f"{self.info.width}x{self.info.height}"
         return f"{self._format.name} cannot hold this video as {self._codec.name} of {size} pixels: {reason_of(error)}"
 
@@ -299,7 +316,8 @@ class VideoWriter:
 
     def _release(self) -> None:
         try:
-            self._container.close()
+            with self._files:
+                self._container.close()
         except BrokenPipeError:
             raise
         except (av.FFmpegError, OSError) as error:

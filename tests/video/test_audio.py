@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import av
 import pytest
 
 from latcomp.errors import DamagedFileError, OutputError
-from latcomp.video import AudioInfo, ColorTags, VideoInfo, adts, check_output, open_video
+from latcomp.video import AudioInfo, ColorTags, VideoInfo, adts, check_output, open_video, open_writer
 
 from . import make
 
@@ -23,23 +24,30 @@ SOURCES = {
     "pcm_s16be": ("in.mov", "pcm_s16be", 48000),
     "pcm_s24le": ("in.mkv", "pcm_s24le", 48000),
     "pcm_mulaw": ("in.mov", "pcm_mulaw", 8000),
+    "mp2": ("in.mkv", "mp2", 48000),
+    "pcm_alaw": ("in.mov", "pcm_alaw", 8000),
+    "adpcm_ima_wav": ("in.avi", "adpcm_ima_wav", 44100),
     "aac-mpegts": ("in.ts", "aac", 48000),
+    "aac_latm": ("in.latm.ts", "aac", 48000),
 }
+NAMED_BY_WAV = ("pcm_alaw", "pcm_mulaw", "adpcm_ima_wav", "aac_latm")  # Matroska holds them with WAV's description
 HOLDS = {
-    "mkv": {"aac", "opus", "flac", "mp3", "ac3", "pcm_s16le", "pcm_s16be", "pcm_s24le"},
+    "mkv": {"aac", "opus", "flac", "mp3", "ac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", *NAMED_BY_WAV},
     "mp4": {"aac", "opus", "flac", "mp3", "ac3", "pcm_s16le", "pcm_s24le"},
-    "mov": {"aac", "mp3", "ac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_mulaw"},
+    "mov": {"aac", "mp3", "ac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_mulaw", "pcm_alaw"},
     "webm": {"opus"},
 }
 
 
-REFUSED = [("mp4", "pcm_mulaw"), ("mov", "opus"), ("mov", "flac"), ("webm", "aac"), ("mkv", "pcm_mulaw")]
+REFUSED = [("mp4", "pcm_mulaw"), ("mov", "opus"), ("mov", "flac"), ("webm", "aac"), ("mov", "adpcm_ima_wav")]
 
 
 def make_source(folder: Path, kind: str) -> Path:
     name, codec, rate = SOURCES[kind]
     format = "mpegts" if name.endswith(".ts") else None
-    make.write(folder / name, make.pictures(50), audio=codec, audio_rate=rate, format=format)
+    options = {"mpegts_flags": "latm"} if kind == "aac_latm" else None
+    settings = {"time_base": Fraction(1, 25), "options": {"bf": "0"}} if name.endswith(".avi") else {}
+    make.write(folder / name, make.pictures(50), audio=codec, audio_rate=rate, format=format, container_options=options, **settings)
     return folder / name
 
 
@@ -69,6 +77,48 @@ def test_packets_survive_without_their_file(tmp_path: Path, target: str, kind: s
     first_after = packets_after[0].pts * after_audio.time_base - frames_after[0].pts * after.info.time_base
     assert abs(first - first_after) <= Fraction(1, 500)  # sound and picture stay together
     assert abs(samples(out) - samples(source)) <= 2048  # it can be decoded, to its end
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_tracks_with_wavs_description_stand_beside_others(tmp_path: Path, piped: bool) -> None:
+    """The name that Matroska's writer is given for them is that of a real codec, whose own tracks keep it."""
+    kinds = ["mp2", "pcm_alaw", "mp2", "adpcm_ima_wav"]
+    read = [make.read(make_source(tmp_path, kind)) for kind in kinds]
+    info = replace(read[0][0].info, audio=tuple(reader.info.audio[0] for reader, _, _ in read))
+    path, sink = tmp_path / "out.mkv", io.BytesIO()
+    if piped:
+        sink.seekable = lambda: False  # type: ignore[method-assign]
+    with open_writer(sink if piped else path, through_json(info)) as writer:
+        for frame in read[0][1]:
+            writer.write_frame(frame.pixels, frame.pts)
+        for number, (_, _, packets) in enumerate(read):
+            for packet in packets:
+                writer.write_audio(replace(packet, stream=number))
+    if piped:
+        path.write_bytes(sink.getvalue())
+    after, _, packets_after = make.read(path)
+    assert [stream.codec for stream in after.info.audio] == kinds
+    for number, (_, _, packets) in enumerate(read):
+        assert b"".join(p.data for p in packets_after if p.stream == number) == b"".join(p.data for p in packets)
+    with av.open(str(path)) as container:  # they can be decoded
+        assert all(next(iter(container.decode(stream))).samples for stream in container.streams.audio)
+
+
+def test_audio_that_no_format_holds_is_left_out_with_a_note(tmp_path: Path) -> None:
+    """A .lat of another build of FFmpeg may have such audio: its frames and the rest of its audio still come out."""
+    reader, frames, packets = make.read(make_source(tmp_path, "aac"))
+    known = reader.info.audio[0]
+    info = replace(reader.info, audio=(replace(known, codec="of tomorrow"), known))
+    with open_writer(tmp_path / "out.mp4", through_json(info)) as writer:
+        for frame in frames:
+            writer.write_frame(frame.pixels, frame.pts)
+        for packet in packets:
+            writer.write_audio(packet)
+            writer.write_audio(replace(packet, stream=1))
+    assert writer.notes == ["the of tomorrow audio is left out: no format can hold it"]
+    after, _, packets_after = make.read(tmp_path / "out.mp4")
+    assert len(after.info.audio) == 1
+    assert [p.data for p in packets_after] == [p.data for p in packets]
 
 
 @pytest.mark.parametrize("name", ["mp4", "mov", "mkv", "avi", "pipe.mkv"])
