@@ -31,10 +31,11 @@ from latcomp.files import output_file
 from latcomp.inpaint.fill import Filler, HoldState
 from latcomp.selection import Quantiser, adjusted
 from latcomp.selection.quantiser import Identity
+from latcomp.stages import stage
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import StreamState
-from latcomp.video import AudioPacket, Frame, VideoInfo, check_output, open_writer
+from latcomp.video import AudioPacket, Frame, VideoInfo, VideoWriter, check_output, open_writer
 
 FILLS = ("auto", "lit", "hold")
 EXACT_SCALE = 0.2  # the finest step scale the tokenizer was trained with
@@ -106,10 +107,11 @@ class Decoder:
             self._unseen.clear()
         scale = self.filler.step_scale = adjusted(self.header.step_scale, group.step_adjust)
         quantiser = Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale, units=self.header.units)
-        tokens = quantiser.dequantise(group.tokens.T).T
-        held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask, group.octaves)
-        filled = self.filler.fill(held, group.fill if self.fill == "auto" else self.fill)
-        return filled, torch.from_numpy(held.octaves).to(self.device).unsqueeze(0)
+        with stage("lit"):
+            tokens = quantiser.dequantise(group.tokens.T).T
+            held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask, group.octaves)
+            filled = self.filler.fill(held, group.fill if self.fill == "auto" else self.fill)
+            return filled, torch.from_numpy(held.octaves).to(self.device).unsqueeze(0)
 
     @torch.inference_mode()
     def frames(self, group: Group) -> Iterator[np.ndarray]:
@@ -120,7 +122,9 @@ class Decoder:
             left = len(group.pts)
             height, width = self.header.height, self.header.width
             for pixels in self._decoded(latents, octaves, self._scale()):
-                for frame in to_frames(pixels, height, width):
+                with stage("tokenizer"):
+                    made = to_frames(pixels, height, width)
+                for frame in made:
                     if left > 0:
                         left -= 1
                         yield frame
@@ -144,7 +148,8 @@ class Decoder:
                 for pixels in self._decoded(part.latents, part.octaves, part.scale):
                     found = pixels
             if found is not None:
-                frames = to_frames(found[:, :, -TEMPORAL:], self.header.height, self.header.width)
+                with stage("tokenizer"):
+                    frames = to_frames(found[:, :, -TEMPORAL:], self.header.height, self.header.width)
                 found = frames[self._unseen[-1].last_frames - 1]
         self._unseen.clear()
         return found
@@ -158,7 +163,7 @@ class Decoder:
         steps = latents.shape[2]
         piece = frames_a_piece(latents.shape[3] * SPATIAL, latents.shape[4] * SPATIAL, steps * TEMPORAL) // TEMPORAL
         for start in range(0, steps, piece):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            with stage("tokenizer"), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 pixels, self._state = self.tokenizer.decode(
                     latents[:, :, start : start + piece], self._state, scale, octaves[:, start : start + piece]
                 )
@@ -311,21 +316,13 @@ def decode(
             place = stack.enter_context(output_file(Path(target), force))
         writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio))
         stream = DecodeStream(reader, decoder, window)
-        frames = 0
-        for item in moved_to_zero(stream, info) if window.start else stream:
-            if isinstance(item, AudioPacket):
-                if audio:
-                    writer.write_audio(item)
-                continue
-            writer.write_frame(item.pixels, item.pts)
-            frames += 1
-            if progress is not None and frames % TEMPORAL == 0:
-                progress(Progress(frames, reader.frames_total, stream.tokens_total, stream.tokens_kept))
+        frames = write_stream(stream, writer, audio, progress)
         if frames == 0 or stream.groups == 0:
             if not reader.damage:
                 raise UsageError(f"{source_name(source)}: no frame lies in the time that --start and --duration choose")
             raise DamagedFileError(f"nothing of {source_name(source)} could be decoded: {reader.damage[0]}")
-        writer.close()
+        with stage("writing"):
+            writer.close()
         notes = tuple(writer.notes)
     seconds = time.monotonic() - began
     header = reader.header
@@ -333,6 +330,23 @@ def decode(
     return DecodeResult(
         frames, header.width, header.height, seconds, frames / max(seconds, 1e-9), str(decoder.device), notes, damage
     )
+
+
+def write_stream(stream: DecodeStream, writer: VideoWriter, audio: bool = True, progress: ProgressCallback | None = None) -> int:
+    """Write all that a stream gives; gives the number of its frames. The writer stays open."""
+    frames = 0
+    for item in moved_to_zero(stream, stream.info) if stream.window.start else stream:
+        if isinstance(item, AudioPacket):
+            if audio:
+                with stage("writing"):
+                    writer.write_audio(item)
+            continue
+        with stage("writing"):
+            writer.write_frame(item.pixels, item.pts)
+        frames += 1
+        if progress is not None and frames % TEMPORAL == 0:
+            progress(Progress(frames, stream.reader.frames_total, stream.tokens_total, stream.tokens_kept))
+    return frames
 
 
 def _format_of(target: str | Path | BinaryIO) -> str | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latcomp.codec.settings import SEGMENT_GROUPS
 from latcomp.selection.scenes import SceneCuts
+from latcomp.stages import stage
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import StreamState, Tokenizer
 from latcomp.video import AudioPacket, Frame
@@ -146,12 +147,15 @@ class LatentStream:
 
     def _encode(self, frames: list[Frame]) -> Iterator[EncodedGroup]:
         """The groups that are complete with some more frames."""
-        latents = self._latents([frame.pixels for frame in frames])
+        with stage("tokenizer"):
+            latents = self._latents([frame.pixels for frame in frames])
         for t in range(latents.shape[1]):
             part = frames[t * TEMPORAL : (t + 1) * TEMPORAL]
             pixels = [frame.pixels for frame in part] if self.keep_pixels else []
             here = latents[:, t]
-            yield from self._grouping.put(_LatentFrame(here, [frame.pts for frame in part], pixels, self._cuts.jumps(here)))
+            with stage("selection"):
+                jump = self._cuts.jumps(here)
+            yield from self._grouping.put(_LatentFrame(here, [frame.pts for frame in part], pixels, jump))
 
     @torch.inference_mode()
     def _latents(self, frames: list[np.ndarray]) -> np.ndarray:

@@ -30,6 +30,7 @@ from latcomp.selection import (
 )
 from latcomp.selection.quantiser import Identity
 from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS, ROUNDING
+from latcomp.stages import stage
 from latcomp.tokenizer.config import TokenizerConfig
 
 
@@ -54,7 +55,8 @@ class SegmentCoder:
 
     def adjustment(self, first: EncodedGroup) -> int:
         """The adjustment by content of the segment that begins with this group."""
-        return 0 if self.settings.lossless else step_adjust(first.latents, self.step, self.settings.quality)
+        with stage("selection"):
+            return 0 if self.settings.lossless else step_adjust(first.latents, self.step, self.settings.quality)
 
     def begin(self, grid: tuple[int, ...], adjust: int) -> SegmentSelection:
         """The selection of a segment by the threshold, group after group."""
@@ -68,7 +70,8 @@ class SegmentCoder:
         latents = [group.latents for group in segment]
         wishes = [self.wishes(group, adjust, refine=False) for group in latents]
         there = [wish for wish in wishes if wish is not None]
-        chosen, threshold = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), there or None)
+        with stage("selection"):
+            chosen, threshold = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), there or None)
         if selection.rounding is None:
             return chosen
         # the masks stand; only values move
@@ -88,8 +91,9 @@ class SegmentCoder:
         worth = self.settings.error_worth
         if worth == 0:
             return None
-        ahead = look_ahead(latents, quantiser, DROPPED_CHANGES)
-        return Wishes(ahead.target, ahead.octaves(quantiser, worth), ahead.whole[0] if refine else None, ahead.run)
+        with stage("selection"):
+            ahead = look_ahead(latents, quantiser, DROPPED_CHANGES)
+            return Wishes(ahead.target, ahead.octaves(quantiser, worth), ahead.whole[0] if refine else None, ahead.run)
 
     def rounding(self, grid: tuple[int, ...], adjust: int) -> PriorRounding | None:
         """The rounding of a segment's tokens by what they cost; None without a prior."""
@@ -108,9 +112,11 @@ class SegmentCoder:
 
         fill: False leaves that choice at hold, for a count of bytes.
         """
-        by = self._fill(item, selection, adjust) if fill else "hold"
-        tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
-        octaves = selection.octaves[selection.mask] if self.prior else None
+        with stage("lit"):
+            by = self._fill(item, selection, adjust) if fill else "hold"
+        with stage("selection"):
+            tokens = np.ascontiguousarray(selection.symbols.transpose(1, 2, 3, 0)[selection.mask])
+            octaves = selection.octaves[selection.mask] if self.prior else None
         return Group(item.index, item.key, item.first_frame, item.pts, selection.mask, tokens, by, adjust, octaves)
 
     def _fill(self, item: EncodedGroup, selection: Selection, adjust: int) -> str:
@@ -140,7 +146,8 @@ class SegmentSelection:
 
     def under(self, latents: np.ndarray, threshold: float, wishes: Wishes | None, mask: np.ndarray | None) -> Selection:
         """The same by another threshold, or under a mask (T, h, w) that was decided before."""
-        found, self._cache = select_group(
-            latents, self._cache, threshold, self.coder.rule, self.coder.quantiser(self.adjust), wishes, mask, self.rounding
-        )
+        with stage("selection"):
+            found, self._cache = select_group(
+                latents, self._cache, threshold, self.coder.rule, self.coder.quantiser(self.adjust), wishes, mask, self.rounding
+            )
         return found

@@ -7,6 +7,7 @@ and its eight neighbours, the last kept values, the change before, and what of t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -282,6 +283,21 @@ class Prior:
                 ]
             )
         return found
+
+
+def macs(arrays: Mapping[str, np.ndarray]) -> tuple[float, float]:
+    """Multiply-adds of the network in one latent frame, (for each position, for each kept token), counted from the shapes.
+
+    arrays: as `Prior` takes them. A position is looked at for its neighbours and for its mask bit, whether it is kept or not.
+    """
+    size = {name: float(array.size) for name, array in arrays.items()}
+    mask = size["mask_near"] + size["mask_own"] + size["mask_facts"]
+    mask += (size["mask_beside"] + size["mask_down"] + size["mask_leave"]) / PHASES  # a position is in one of the phases
+    token = size["near"] + size["own"] + size["facts"] + 9 * arrays["beside0"].shape[1]  # before pass 0 all places around tell the same
+    for number in range(PASSES):
+        token += size[f"down{number}"] + size[f"leave{number}"] / PASSES  # each pass codes a part of the channels
+        token += size[f"known{number}"] + size[f"beside{number}"] if number else 0
+    return size["embed"] + size["spread"] + mask, token
 
 
 def parameters_of(sums: np.ndarray, kept: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ from latcomp.container.prior import Prior
 from latcomp.container.segment import SegmentState
 from latcomp.container.walk import Problem, Walk, read_front
 from latcomp.errors import DamagedFileError, UsageError
+from latcomp.stages import stage, staged
 
 FindPrior = Callable[[str, str], Prior]
 """The prior of a name and a SHA-256; raises `UnsupportedFileError` when it is not at hand."""
@@ -52,7 +53,8 @@ class Reader:
         self._seekable = _can_seek(fo)
         source = ByteSource(fo)
         self.header: Header
-        self.header, self.front = read_front(source, self.limits)  # front: all bytes before the first chunk
+        with stage("reading"):
+            self.header, self.front = read_front(source, self.limits)  # front: all bytes before the first chunk
         self._walk = Walk(source, self.header, self.limits)
         self._find_prior = find_prior
         self._prior: Prior | None = None
@@ -109,7 +111,7 @@ class Reader:
 
     def with_chunks(self) -> Iterator[tuple[Group | AudioChunk | LostGroups, Chunk | None]]:
         """The same items, each with the chunk it came in; None for lost groups."""
-        for chunk, content in self._walk:
+        for chunk, content in staged("reading", self._walk):
             if isinstance(content, AudioChunk):
                 yield content, chunk
             elif isinstance(content, GroupHead):
@@ -139,7 +141,8 @@ class Reader:
             self._state = None
         if self._state is not None:
             try:
-                return unpack_group(chunk.payload, head, self.header, self._state)
+                with stage("token_coding"):
+                    return unpack_group(chunk.payload, head, self.header, self._state)
             except DamagedFileError as error:
                 self._walk.note(chunk.offset, str(error))
                 self._state = None

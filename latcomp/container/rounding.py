@@ -10,6 +10,7 @@ import numpy as np
 from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
 from latcomp.container.prior import Prior
 from latcomp.container.tables import PRECISION
+from latcomp.stages import stage
 
 ESCAPE_BITS = 18.0
 
@@ -32,6 +33,12 @@ class PriorRounding:
         mask: (P,) bool; symbols: (n, C) as they were rounded plainly; octaves: (n,); wanted: (n, C) float32 the latents in units; frames:
         (n,) latent frames each token will stand for.
         """
+        with stage("token_coding"):
+            return self._rounded(mask, symbols, octaves, wanted, frames)
+
+    def _rounded(
+        self, mask: np.ndarray, symbols: np.ndarray, octaves: np.ndarray, wanted: np.ndarray, frames: np.ndarray
+    ) -> np.ndarray:
         places = np.flatnonzero(mask)
         if not len(places):
             self.state.move_on(places, symbols, octaves)

@@ -19,6 +19,7 @@ from latcomp.container.prior import Prior
 from latcomp.container.segment import SegmentState
 from latcomp.container.summary import FileSummary
 from latcomp.errors import UsageError
+from latcomp.stages import stage
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ class ChunkWriter:
 
     def _put(self, data: bytes) -> int:
         view = memoryview(data)
-        while view:  # a raw pipe may take less than it is given
-            taken = self._fo.write(view)
-            view = view[len(view) if taken is None else taken :]
+        with stage("writing"):
+            while view:  # a raw pipe may take less than it is given
+                taken = self._fo.write(view)
+                view = view[len(view) if taken is None else taken :]
         self.offset += len(data)
         return len(data)
 
@@ -102,7 +104,8 @@ class Writer:
             self._state = SegmentState(self.header, self._prior, self._coding)
         elif self._state is None:
             raise UsageError("the first group of a file must be a key group")
-        payload, head = pack_group(group, self.header, self._state)
+        with stage("token_coding"):
+            payload, head = pack_group(group, self.header, self._state)
         wrong = self._clock.follow(group.first_frame, head.pts)[1]
         if wrong is not None:
             raise UsageError(f"group {group.index} has times that make no sense: {wrong}")
@@ -137,7 +140,8 @@ class Writer:
     def segment_bytes(groups: Sequence[Group], header: Header, prior: Prior | None, coding: str) -> int:
         """Bytes that the group chunks of one segment will take, found by coding them."""
         state = SegmentState(header, prior, coding)
-        return sum(len(pack_chunk(GROUP_CHUNK, pack_group(group, header, state)[0])) for group in groups)
+        with stage("token_coding"):
+            return sum(len(pack_chunk(GROUP_CHUNK, pack_group(group, header, state)[0])) for group in groups)
 
     def _require_open(self) -> None:
         if self._closed:

@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 
 from latcomp.errors import LimitError, NotAVideoError
+from latcomp.stages import stage, staged
 from latcomp.video.choice import choose_video
 from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.deinterlace import Deinterlacer
@@ -61,7 +62,8 @@ def open_video(
     Raises NotAVideoError (missing, no video, no frames, damaged, interlaced), LimitError (more than `max_pixels` pixels a
     frame), UsageError (a negative start, a duration that is not positive, no such track).
     """
-    return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace, video_track)
+    with stage("reading"):
+        return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace, video_track)
 
 
 class VideoReader:
@@ -114,7 +116,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame | AudioPacket]:
         while self._ahead:
             yield self._ahead.popleft()
-        yield from self._items
+        yield from staged("reading", self._items)
 
     def __enter__(self) -> "VideoReader":
         return self

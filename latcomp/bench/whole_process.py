@@ -1,0 +1,61 @@
+"""A latcomp command as a process of its own: how long it takes from start to end, and the most memory it held."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+
+from latcomp.errors import LatcompError
+
+# A process starts with its parent's peak of memory as its own, so one that is small starts it and looks at it.
+_LAUNCHER = """
+import json, os, sys, time
+began = time.perf_counter()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+took = time.perf_counter() - began
+print(json.dumps([os.waitstatus_to_exitcode(status), took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(frozen=True)
+class WholeRun:
+    """What one command took, start-up and all."""
+
+    seconds: float
+    cpu_seconds: float
+    """Processor time of all its threads."""
+    peak_bytes: int
+    """The most memory it ever held (ru_maxrss)."""
+
+
+def run_whole(*arguments: str) -> WholeRun:
+    """Run `python -m latcomp` with these arguments. Raises `LatcompError` with what it said when it fails."""
+    command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, sys.executable, "-m", "latcomp", *arguments]
+    # in a session of its own, so that both processes can be ended at once
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        out, said = process.communicate()
+    except BaseException:
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if process.returncode:
+        raise LatcompError(f"latcomp {arguments[0]} could not be started: {_words(said) or 'no reason given'}")
+    code, seconds, cpu_seconds, peak = json.loads(out.splitlines()[-1])  # behind what the command itself printed
+    if code:
+        raise LatcompError(_words(said) or f"latcomp {arguments[0]} ended with {code}")
+    return WholeRun(seconds, cpu_seconds, peak * _RSS_UNIT)
+
+
+def _words(said: bytes) -> str:
+    return said.decode(errors="replace").strip()

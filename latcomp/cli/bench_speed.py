@@ -1,0 +1,100 @@
+"""`latcomp bench speed`: frames a second, where the time goes, memory and multiply-adds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from latcomp.cli.bench_common import (
+    Clips,
+    JsonFile,
+    PlotFile,
+    TokenizerName,
+    check_outputs,
+    checked,
+    finish,
+    measure_each,
+    plain_table,
+    show,
+)
+from latcomp.cli.common import Device, Force, Quiet, finite_between, note
+
+
+def speed(
+    clips: Clips,
+    quality: Annotated[
+        float, typer.Option("-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality to encode with.")
+    ] = 5.0,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Runs of each kind; minimum, median and maximum are told.")] = 3,
+    frames: Annotated[
+        int | None, typer.Option(min=1, metavar="N", show_default=False, help="At most so many frames of each clip (default: all).")
+    ] = None,
+    tokenizer: TokenizerName = None,
+    device: Device = "auto",
+    json: JsonFile = None,
+    plot: PlotFile = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Frames a second of encode and decode, where the time goes, memory, and multiply-adds a pixel.
+
+    Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its start-up. Shares of stages
+    come from a run of their own and are shares of the stages' seconds added up: stages overlap in threads, so the sum may be more than
+    the time that went by, which is told beside it.
+    """
+    from latcomp.bench.bdrate import need_report_extra
+
+    need_report_extra(*(["matplotlib"] if plot else []))
+    check_outputs(checked(clips), force, json, plot)
+
+    from latcomp.bench.speed import SpeedBench, SpeedSettings
+
+    bench = SpeedBench(SpeedSettings(quality, repeats, frames, tokenizer, device))
+    measure_each(clips, bench.run, quiet)
+    figures = bench.figures()
+    if plot is not None:
+        from latcomp.bench.speed_plot import save_plot
+
+        save_plot(figures, plot)
+    if not quiet:
+        _show(figures)
+    finish(figures, json)
+
+
+def _show(figures: dict[str, Any]) -> None:
+    from latcomp.bench.speed import DIRECTIONS
+    from latcomp.bench.speed_plot import words
+    from latcomp.stages import STAGES
+
+    threads, repeats = figures["threads"], figures["repeats"]
+    on = figures["device_name"] or f"{figures['device']}, {threads} thread{'' if threads == 1 else 's'}"
+    speeds = plain_table(
+        "clip", "", "in one process", "whole process", "peak MB", *(["device MB"] if figures["device_name"] else []),
+        title=f"frames a second: median (minimum to maximum) of {repeats} run{'' if repeats == 1 else 's'} on {on}",
+    )  # fmt: skip
+    rows = [(clip, name) for clip in figures["clips"] for name in DIRECTIONS]
+    met = [name for name in STAGES if any(name in clip[way]["stages"]["seconds"] for clip, way in rows)]
+    shares = plain_table(
+        "clip", "", *map(words, met), "ms a frame", "wall ms", title="shares of the stages' seconds, and milliseconds a frame"
+    )
+    for clip, name in rows:
+        one = clip[name]
+        memory = [one["whole_process"]["peak_bytes"]] + [one["device_peak_bytes"]] * (figures["device_name"] is not None)
+        texts = [_spread(one[kind]["frames_per_second"]) for kind in ("in_process", "whole_process")]
+        label = f"{clip['clip']} ({clip['frames']} frames of {clip['width']}x{clip['height']})"
+        speeds.add_row(label, name, *texts, *(f"{held / 1e6:.0f}" for held in memory))
+        stages = one["stages"]
+        parts = [f"{100 * stages['shares'][stage]:.1f} %" if stage in stages["shares"] else "" for stage in met]
+        times = [1e3 * seconds / clip["frames"] for seconds in (sum(stages["seconds"].values()), stages["wall_seconds"])]
+        shares.add_row(clip["clip"], name, *parts, *(f"{value:.2f}" for value in times))
+    show(speeds)
+    show(shares)
+    costs = figures["macs_per_pixel"]
+    names = {"tokenizer_encoder": "tokenizer's encoder", "tokenizer_decoder": "its decoder", "lit": "LIT", "prior": "prior, if all is kept"}
+    told = [f"{label} {costs[key] / 1e3:.2f}" for key, label in names.items() if costs[key] is not None]
+    note(f"thousand multiply-adds a pixel: {', '.join(told)}")
+
+
+def _spread(values: dict[str, float]) -> str:
+    return f"{values['median']:.1f} ({values['minimum']:.1f} to {values['maximum']:.1f})"
