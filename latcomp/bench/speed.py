@@ -170,8 +170,8 @@ class SpeedBench:
         return _Runs(warm, [run_whole(*command) for _ in range(self.settings.repeats)], staged, clock, peak)
 
     def _encode(self, clip: Path, duration: float | None, lat: Path) -> FileSummary:
-        seen = {"duration_seconds": duration, "max_pixels": DEFAULT_MAX_PIXELS}
-        with open_video(clip, deinterlace=None, **seen) as reader, lat.open("wb") as file, memory_errors(self.device):
+        opened = open_video(clip, duration_seconds=duration, max_pixels=DEFAULT_MAX_PIXELS, deinterlace=None)
+        with opened as reader, lat.open("wb") as file, memory_errors(self.device):
             return self.encoder.run(reader, file)
 
     def _decode(self, lat: Path, decoder: Decoder, out: Path) -> None:
