@@ -246,11 +246,9 @@ class DecodeStream:
 
 
 def seek_to(reader: Reader, window: TimeWindow) -> int | None:
-    """The presentation time of the file's first frame, as its index says it, None without one; `reader` goes on at the window's start."""
-    if not reader.index:
-        return None
-    first = reader.index[0].first_pts
-    if window.start > 0:
+    """The presentation time of the file's first frame, None where it is not known yet; `reader` goes on at the window's start."""
+    first = reader.first_pts
+    if first is not None and window.start > 0:
         reader.seek_seconds(float(window.start + first * Fraction(*reader.header.time_base)))
     return first
 

@@ -13,6 +13,7 @@ import numpy as np
 from latcomp.codec.decode import Decoder, seek_to
 from latcomp.codec.settings import DEFAULT_MAX_PIXELS, TimeWindow
 from latcomp.container import Group, Header, Limits, Reader, scan
+from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer import registry
@@ -97,8 +98,11 @@ class LatFile:
 
     @property
     def mask(self) -> np.ndarray:
-        """Keep mask of the whole file, `(T, H/8, W/8)` booleans."""
-        return np.concatenate([group.mask for group in self])
+        """Keep mask of the whole file, `(T, H/8, W/8)` booleans. Raises `DamagedFileError` when it holds no frames."""
+        masks = [group.mask for group in self]
+        if not masks:
+            raise DamagedFileError(NO_FRAMES)
+        return np.concatenate(masks)
 
 
 def open_lat(source: str | Path | BinaryIO, **settings: Any) -> LatFile:

@@ -153,8 +153,10 @@ HEADER_FIELDS = (
     HeaderField("width", "integer", _whole(1, SIDE_MAX), "frame width in pixels, as stored (before rotation)"),
     HeaderField("height", "integer", _whole(1, SIDE_MAX), "frame height in pixels"),
     HeaderField("time_base", "[integer, integer]", _rational(1), "seconds of one pts unit: numerator, denominator"),
-    HeaderField("average_rate", "[integer, integer] or null", _or_null(_rational(0)), "frames a second as the source declared"),
-    HeaderField("sample_aspect_ratio", "[integer, integer]", _rational(0), "width over height of one pixel; [0, 1] or [1, 1]: square"),
+    HeaderField(
+        "average_rate", "[integer, integer] or null", _or_null(_rational(0)), "frames a second as the source declared; 0: not known"
+    ),
+    HeaderField("sample_aspect_ratio", "[integer, integer]", _rational(0), "width over height of one pixel; a width of 0: square"),
     HeaderField("rotation", "integer", _whole(-360, 360), "degrees by which a player turns the picture"),
     HeaderField(
         "color", "object",

@@ -14,11 +14,12 @@ from latcomp.container.chunks import ByteSource, Chunk
 from latcomp.container.clock import spread
 from latcomp.container.group import Group, GroupHead, unpack_group
 from latcomp.container.header import Header
+from latcomp.container.hint import claims_at, group_from, starts, true_segments
 from latcomp.container.index import EndMarker, IndexEntry, entry_of_frame, entry_of_pts, load_index
 from latcomp.container.limits import Limits
 from latcomp.container.prior import Prior
 from latcomp.container.segment import SegmentState
-from latcomp.container.walk import Problem, Walk, read_front
+from latcomp.container.walk import INDEX_LIES, Problem, Walk, read_front
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.stages import stage, staged
 
@@ -87,9 +88,25 @@ class Reader:
             return self._walk.end.frames
         return None if self.index is None or self._index is None else self._index[0].frames
 
+    @property
+    def first_pts(self) -> int | None:
+        """Time of the file's first frame: as its group says it, else as the index does; None when neither can be read, or for a pipe."""
+        if not self._seekable:
+            return None
+        hinted = self.index[0].first_pts if self.index and self.index[0].first_frame == 0 else None
+        place = self._fo.tell()
+        # two that agree need no checksum, which would take reading the whole group
+        if hinted is None or claims_at(self._fo, len(self.front)) != (0, 0, hinted):
+            head = group_from(self._fo, len(self.front), self.header, self._walk.limits)
+            if head is not None and head.first_frame == 0:
+                hinted = int(head.pts[0])
+        self._fo.seek(place)
+        bound = self._walk.clock.bound
+        return None if hinted is None else max(min(hinted, bound), -bound)
+
     def seek_segment(self, frame: int) -> IndexEntry | None:
         """Go on at the segment that holds `frame`. Gives None, and reading goes on where it was, without an index."""
-        return self._seek(entry_of_frame(self.index, frame)) if self.index else None
+        return self._seek(lambda entries: entry_of_frame(entries, frame))
 
     def seek_seconds(self, seconds: float) -> IndexEntry | None:
         """Go on at the segment that holds a presentation time. Gives None, and reading goes on where it was, without an index."""
@@ -97,9 +114,21 @@ class Reader:
             raise UsageError(f"{seconds} is not a time")
         numerator, denominator = self.header.time_base
         pts = math.floor(seconds * denominator / numerator)
-        return self._seek(entry_of_pts(self.index, pts)) if self.index else None
+        return self._seek(lambda entries: entry_of_pts(entries, pts))
 
-    def _seek(self, entry: IndexEntry) -> IndexEntry:
+    def _seek(self, find: Callable[[tuple[IndexEntry, ...]], IndexEntry]) -> IndexEntry | None:
+        """Go on at the segment that `find` chooses: from the index, or from the file itself where the index contradicts it."""
+        if not self.index:
+            return None
+        place, entry = self._fo.tell(), find(self.index)
+        if not starts(group_from(self._fo, entry.offset, self.header, self._walk.limits), entry):
+            segments = true_segments(self._fo, len(self.front), self.header, self.limits, self.index)
+            if segments is not None:
+                self._walk.note(entry.offset, INDEX_LIES)
+                if not segments:
+                    self._fo.seek(place)
+                    return None
+                entry = find(segments)
         self._fo.seek(entry.offset)
         self._walk.seek(ByteSource(self._fo, entry.offset), entry)
         self._state, self._next_frame, self._last_pts, self._skipped = None, entry.first_frame, None, []

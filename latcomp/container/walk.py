@@ -16,6 +16,8 @@ from latcomp.container.limits import Limits
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 
 AUDIO_BYTES_MAX = 64 << 20
+INDEX_LIES = "the index does not fit the file"
+NO_FRAMES = "the file holds no frames"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Walk:
     problems: what was wrong so far; damage never ends the walk, only the end of the bytes or the end marker does.
     """
 
-    def __init__(self, source: ByteSource, header: Header, limits: Limits) -> None:
+    def __init__(self, source: ByteSource, header: Header, limits: Limits, compare_index: bool = True) -> None:
+        """compare_index: whether an index that does not fit the file is a problem."""
         rows, columns = header.grid
         symbols = header.group_latent_frames * rows * columns * header.channels
         # no honest chunk is longer, so a damaged length is seen at once and not only after buffering what it claims
@@ -58,6 +61,8 @@ class Walk:
         self._chunks = ChunkReader(source, self.limits)
         self.clock = FrameClock(header)
         self.problems: list[Problem] = []
+        self._compare_index = compare_index
+        self._index_offset: int | None = None
         self._more_problems = self._lost_frames = 0
         self.next_group = self.next_frame = self.audio_packets = 0
         self.segments: list[IndexEntry] = []
@@ -133,9 +138,10 @@ class Walk:
             self.audio_packets += len(audio.packets)
             return audio
         if chunk.type == INDEX_CHUNK:
+            self._index_offset = chunk.offset
             entries = unpack_index(chunk.payload, chunk.offset)
-            if self.from_start and not self.problems and list(entries) != self.segments:
-                raise DamagedFileError("the index does not fit the file")
+            if self._compare_index and self.from_start and not self.problems and list(entries) != self.segments:
+                raise DamagedFileError(INDEX_LIES)
             return entries
         end = unpack_end(chunk.payload, self.limits)
         self._check_end(chunk, end)
@@ -178,5 +184,11 @@ class Walk:
         self.lose(frames, "at the end")
         if ahead:
             self.note(chunk.offset, f"the last {ahead} groups are missing ({frames} frames)")
-        if self.from_start and not self.problems and end.audio_packets != self.audio_packets:
+        if not self.from_start or self.problems:
+            return
+        if end.audio_packets != self.audio_packets:
             self.note(chunk.offset, f"the end marker claims {end.audio_packets} audio packets, {self.audio_packets} came")
+        elif end.groups == 0:
+            self.note(chunk.offset, NO_FRAMES)
+        elif self._compare_index and end.index_offset != self._index_offset:
+            self.note(chunk.offset, f"the end marker claims an index at byte {end.index_offset}, it is not there")

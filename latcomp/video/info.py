@@ -94,8 +94,8 @@ class VideoInfo:
                 width=int(fields["width"]),
                 height=int(fields["height"]),
                 time_base=_positive(fields["time_base"]),
-                average_rate=None if rate is None else _positive(rate),
-                sample_aspect_ratio=_positive(fields["sample_aspect_ratio"]),
+                average_rate=None if rate is None or rate[0] == 0 else _positive(rate),  # a rate of 0 is not known
+                sample_aspect_ratio=_square_if_unsaid(fields["sample_aspect_ratio"]),
                 rotation_degrees=int(fields["rotation"]),
                 color=ColorTags(*(int(color[k]) for k in ("primaries", "transfer", "matrix", "range"))),
                 audio=tuple(_audio_from_json(stream) for stream in fields["audio"]),
@@ -138,6 +138,11 @@ class AudioPacket:
 
 def _pair(value: Fraction) -> list[int]:
     return [value.numerator, value.denominator]
+
+
+def _square_if_unsaid(pair: Any) -> Fraction:
+    """A sample aspect ratio; FFmpeg's word for one that is not said is a numerator of 0."""
+    return Fraction(1) if pair[0] == 0 else _positive(pair)
 
 
 def _positive(pair: Any) -> Fraction:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from latcomp.container import VERSION, Reader, Writer
+from latcomp import open as latcomp_open
+from latcomp.container import VERSION, AudioChunk, Reader, Writer
 from latcomp.container.format import CHUNK_HEAD, GROUP_CHUNK, GROUP_HEAD, PRELUDE
+from latcomp.errors import DamagedFileError
 
 from .conftest import Latcomp, Ran, assert_refused
 
@@ -113,7 +115,32 @@ def test_an_absurd_size_exits_7_and_names_the_flag(
     assert "--max-pixels" in ran.err
     assert [path.name for path in tmp_path.iterdir()] == ["huge.lat"]
     if command == "check":
-        assert latcomp("check", source, "--max-pixels", 8192 * 5200).code == 0
+        lifted = latcomp("check", source, "--max-pixels", 8192 * 5200)
+        assert lifted.code == 4 and "holds no frames" in lifted.err  # that is all that is wrong with it then
+
+
+@pytest.mark.parametrize("command", [*READERS, "repair"])
+@pytest.mark.parametrize("sound", [False, True], ids=["empty", "only-audio"])
+def test_a_file_without_frames_is_damaged(command: str, sound: bool, lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """One line that says so, code 4, from every command; the figures that there are come as well."""
+    source = tmp_path / "empty.lat"
+    with lat.open("rb") as file, source.open("wb") as out:
+        reader = Reader(file)
+        with Writer(out, reader.header) as writer:
+            for item in reader if sound else ():
+                if isinstance(item, AudioChunk):
+                    writer.write_audio(item)
+    if command == "stats":
+        ran = latcomp(command, source, "--json")
+        assert ran.code == 4 and len(ran.lines) == 1 and json.loads(ran.out)["damage"] == ["the file holds no frames"]
+    else:
+        options = ("check", source, "--repair", tmp_path / "repaired.lat") if command == "repair" else None
+        ran = latcomp(*options) if options else call(latcomp, command, source, tmp_path)
+        assert_refused(ran, 4)
+    assert "holds no frames" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.lat"]
+    with latcomp_open(source) as opened, pytest.raises(DamagedFileError, match="holds no frames"):
+        _ = opened.mask
 
 
 def test_every_flipped_byte_is_found(lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:

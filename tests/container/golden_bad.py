@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import zstandard
@@ -15,6 +16,7 @@ import zstandard
 from latcomp.cli import exit_codes as codes
 from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD, MAGIC, PRELUDE
 from latcomp.container.header import pack_header
+from latcomp.container.index import pack_index, unpack_index
 from tests.container.make import groups, prior, sized, under, written
 from tests.fuzz.seal import front_of, sealed, split_chunks, split_front
 
@@ -112,7 +114,20 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
     yield "end-of-4-billion-frames", codes.LIMIT, with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "frames": 2**32 - 1}))
     yield "audio-billion-packets", codes.DAMAGED, with_chunk(0, struct.pack("<BI", 0, 10**9) + bytes(20), b"AUDI")
     yield "audio-stream-9", codes.DAMAGED, with_chunk(0, struct.pack("<BI", 9, 0), b"AUDI")
-    yield "unknown-optional-chunk", codes.DONE, GOOD[: len(FRONT)] + sealed(b"note", b"hello") + audio_only()
+    # refused since files without frames are
+    yield "unknown-optional-chunk", codes.DAMAGED, GOOD[: len(FRONT)] + sealed(b"note", b"hello") + audio_only()
+    yield "optional-chunk-beside-groups", codes.DONE, with_note()
+    yield "no-frames", codes.DAMAGED, written(OF, [], sound=False)
+    yield "index-elsewhere", codes.DAMAGED, with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "index_offset": end["index_offset"] - 5}))
+
+
+def with_note() -> bytes:
+    """The whole file with a chunk of a type that may be skipped in front of its groups, which index and end marker allow for."""
+    size = len(sealed(b"note", b"hello"))
+    entries = [replace(entry, offset=entry.offset + size * (entry.group > 0)) for entry in unpack_index(CHUNKS[-2][1], len(GOOD))]
+    end = END.unpack(CHUNKS[-1][1])
+    last = [(b"INDX", pack_index(entries)), (b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + size}))]
+    return joined([(b"note", b"hello"), *CHUNKS[:-2], *last])
 
 
 def audio_only() -> bytes:

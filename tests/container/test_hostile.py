@@ -252,9 +252,10 @@ def test_ids_of_a_later_version(change: dict[str, int]) -> None:
 
 def test_unknown_chunks() -> None:
     """An unknown optional chunk is stepped over, an unknown critical one makes the file unsupported."""
-    rest = b"".join(CHUNKS[2:])
-    optional = FRONT + CHUNKS[0] + CHUNKS[1] + chunk(b"note", b"hello")
-    reader = Reader(io.BytesIO(optional + rest))
+    note = chunk(b"note", b"hello")
+    end = END.unpack(CHUNKS[3], 8)
+    rest = CHUNKS[2] + chunk(b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + len(note)}))
+    reader = Reader(io.BytesIO(FRONT + CHUNKS[0] + CHUNKS[1] + note + rest))
     assert len(list(reader)) == 2
     assert [str(problem) for problem in reader.damage] == []
     with pytest.raises(UnsupportedFileError, match="NOTE"):

@@ -44,7 +44,9 @@ def test_the_keys_are_those_of_the_header() -> None:
         {"time_base": [1, 0]},
         {"time_base": [-1, 25]},
         {"time_base": None},
-        {"average_rate": [0, 1]},
+        {"average_rate": [-1, 1]},
+        {"sample_aspect_ratio": [-1, 1]},
+        {"sample_aspect_ratio": 0},
         {"color": {"matrix": 1}},
         {"audio": [{"codec": "aac"}]},
         {"audio": 7},
@@ -53,3 +55,9 @@ def test_the_keys_are_those_of_the_header() -> None:
 def test_fields_that_make_no_sense_are_a_damaged_file(changes: dict[str, Any]) -> None:
     with pytest.raises(DamagedFileError):
         VideoInfo.from_header_fields(fields(**changes))
+
+
+def test_what_the_header_may_leave_unsaid() -> None:
+    """FFmpeg's zeros: pixels are square then, and the rate is not known. The container allows both."""
+    info = VideoInfo.from_header_fields(fields(sample_aspect_ratio=[0, 7], average_rate=[0, 1]))
+    assert info.sample_aspect_ratio == 1 and info.average_rate is None
