@@ -12,6 +12,8 @@ from latcomp.container.header import Header
 SECONDS_MAX = 2**33
 """A time is at most so many seconds from 0, some 270 years: nanoseconds, in which some formats count, still fit into 64 bits."""
 UNITS_MAX = 2**62 - 1  # differences fit into 64 bits, too
+RATE_LIES = 256
+"""A header's rate that differs by more than this factor from that of the frames is not believed: formats hold no frames of 68 years."""
 _FALLBACK_RATE = 25
 
 
@@ -23,7 +25,7 @@ class FrameClock:
         self.bound = min(UNITS_MAX, SECONDS_MAX * denominator // numerator)
         """The largest time, and less than nothing the smallest, in units."""
         self.step = _usual_step(header)
-        """Units between two frames, as far as the header says it; at least 1."""
+        """Units between two frames, as far as the header says it and no group tells quite otherwise; at least 1."""
         self._last: tuple[int, int] | None = None  # number and time of the last frame
 
     def reset(self) -> None:
@@ -38,6 +40,10 @@ class FrameClock:
         wrong = self._fault(first_frame, pts)
         if wrong is not None:
             pts = self._mended(first_frame, pts)
+        elif len(pts) > 1:
+            seen = max(1, (int(pts[-1]) - int(pts[0])) // (len(pts) - 1))
+            if max(seen, self.step) > RATE_LIES * min(seen, self.step):
+                self.step = seen
         self._last = first_frame + len(pts) - 1, int(pts[-1])
         return pts, wrong
 

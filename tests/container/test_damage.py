@@ -197,3 +197,13 @@ def test_group_payloads_made_up(data: st.DataObject) -> None:
             assert isinstance(item, Group | AudioChunk | LostGroups)
     except LatcompError:
         pass
+
+
+def test_a_rate_that_lies_gives_lost_frames_times_like_those_behind_them() -> None:
+    """One frame in 68 years, says the header: the groups that are there know better."""
+    of = header(time_base=(1, 2**31 - 1), average_rate=(1, 2**31 - 1))
+    front, parts = chunks(written(of, groups(of, 4), sound=False))
+    reader = Reader(io.BytesIO(front + b"".join(parts[2:])))
+    lost = next(item for item in reader if isinstance(item, LostGroups))
+    assert lost.pts.tolist() == [512 * frame for frame in range(64)]
+    assert reader.damage and check(io.BytesIO(front + b"".join(parts[2:])))
