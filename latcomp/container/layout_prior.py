@@ -286,6 +286,7 @@ def decode_prior(
         places = np.flatnonzero(frame)
         values, finer = np.zeros((0, prior.channels), np.int32), np.zeros(0, np.uint8)
         if len(places):
+            coder.require(len(places) * prior.least_bits_of_token)  # before anything is made for them
             kinds = KindField(state.hood, frame, state.octaves, state.before, state.first).decode(coder, prior.kind_tables)
             finer = np.where(kinds == 0, state.octaves[places], kinds - 1).astype(np.uint8)
             if finer.max() > units.bit_length() - 1:

@@ -93,8 +93,9 @@ def decode_along(
     for frame in mask:
         frame[:] = True
         if not state.first:
-            field = MaskField(prior, state, log_step)
             try:
+                coder.require(len(frame) * prior.least_bits_of_position)
+                field = MaskField(prior, state, log_step)
                 for places, classes in field.steps():
                     field.put(places, coder.take(classes, prior.mask_tables).astype(bool))
             except DamagedFileError as error:

@@ -256,6 +256,16 @@ class Prior:
         return Tables(np.split(self.arrays["table_values"], np.cumsum(sizes)[:-1]))
 
     @cached_property
+    def least_bits_of_token(self) -> float:
+        """Bits that a token's kind and values take at least."""
+        return float(self.kind_tables.least_bits.min() + self.channels * self.value_tables.least_bits.min())
+
+    @cached_property
+    def least_bits_of_position(self) -> float:
+        """Bits that a position of a keep mask takes at least."""
+        return float(self.mask_tables.least_bits.min())
+
+    @cached_property
     def kind_tables(self) -> Tables:
         """Tables of kinds, by context."""
         return Tables(list(self.arrays["table_kinds"]))

@@ -17,6 +17,7 @@ from latcomp.container.header import Header
 from latcomp.container.hint import claims_at, group_from, starts, true_segments
 from latcomp.container.index import EndMarker, IndexEntry, entry_of_frame, entry_of_pts, load_index
 from latcomp.container.limits import Limits
+from latcomp.container.need import check_bytes
 from latcomp.container.prior import Prior
 from latcomp.container.segment import SegmentState
 from latcomp.container.walk import INDEX_LIES, Problem, Walk, read_front
@@ -163,6 +164,14 @@ class Reader:
             wanted = self.header.prior
             if wanted is not None and self._prior is None and self._find_prior is not None:
                 self._prior = self._find_prior(wanted["name"], wanted["sha256"])
+        try:
+            check_bytes(head, self.header, self._prior, head.key)
+        except DamagedFileError as error:
+            self._walk.note(chunk.offset, str(error))
+            self._state = None
+            self._lose(head)
+            return None
+        if head.key:
             self._state = SegmentState(self.header, self._prior)
         elif self._state is None or head.first_frame != self._next_frame:
             if not self.damage:
@@ -175,9 +184,13 @@ class Reader:
             except DamagedFileError as error:
                 self._walk.note(chunk.offset, str(error))
                 self._state = None
+        self._lose(head)
+        return None
+
+    def _lose(self, head: GroupHead) -> None:
+        """Count a group that cannot be decoded, and remember what can be read of it."""
         self._walk.lose(head.frames, f"up to group {head.index}")
         self._skipped.append(head)
-        return None
 
     def _lost(self, until_frame: int, until_pts: int | None) -> Iterator[LostGroups]:
         frames = until_frame - self._next_frame

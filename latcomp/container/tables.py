@@ -6,6 +6,7 @@ probabilities; with f - 1 for every frequency f, summing up to 2**24 minus the n
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -38,6 +39,8 @@ class Tables:
             if len(one) < 2 or int(one.sum(dtype=np.int64)) != TOTAL or int(one.min()) < 1:
                 raise DamagedFileError("a coding table does not add up")
         self.frequencies = frequencies
+        self.least_bits = np.array([PRECISION - np.log2(float(one.max())) for one in frequencies])
+        """float64 (contexts,): bits that the likeliest symbol of each table takes."""
 
     def __len__(self) -> int:
         return len(self.frequencies)
@@ -90,6 +93,18 @@ class TableDecoder:
             raise DamagedFileError("coded values are not whole words")
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, WORD).astype(np.uint32))
         self._untouched = len(data) > 0
+        # what is coded takes at most 32 bits a word; one more as sums of logarithms are rounded
+        self._bits_left = 8.0 * len(data) + 1
+
+    def require(self, bits: float) -> None:
+        """Raise `DamagedFileError` unless the data can hold what takes at least so many bits more: missing words would read as zeros,
+        without end."""
+        if bits > self._bits_left:
+            raise DamagedFileError("coded values are cut off")
+
+    def _spend(self, bits: float) -> None:
+        self.require(bits)
+        self._bits_left -= bits
 
     def take(self, contexts: np.ndarray, tables: Tables) -> np.ndarray:
         """(n,) int32 symbols under contexts (n,) uint8. Raises `DamagedFileError` when the data cannot hold them."""
@@ -98,6 +113,7 @@ class TableDecoder:
         ordered = np.empty(len(contexts), np.int32)
         start = 0
         for context, end in ends:
+            self._spend((end - start) * tables.least_bits[context])
             ordered[start:end] = self._decode(tables.model(context), end - start)
             start = end
         found[order] = ordered
@@ -107,6 +123,7 @@ class TableDecoder:
         """(count,) int32 values from 0 to `size` - 1."""
         import constriction
 
+        self._spend(count * math.log2(size))
         return self._decode(constriction.stream.model.Uniform(size), count) if count else np.zeros(0, np.int32)
 
     def _decode(self, model: Any, count: int) -> np.ndarray:

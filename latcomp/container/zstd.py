@@ -9,6 +9,8 @@ from latcomp.errors import DamagedFileError
 
 LEVEL = 19
 QUICK_LEVEL = 3
+EXPANSION_MAX = 32768
+"""Bytes that come of one byte at most: a block of four bytes may repeat a byte 131072 times, and none says more with less."""
 
 
 def compress(data: bytes | bytearray | memoryview, level: int = LEVEL) -> bytes:
@@ -70,6 +72,8 @@ def decompress(frame: bytes | memoryview, most: int, what: str, exactly: int | N
     if size > most or (exactly is not None and size != exactly):
         expected = f"at most {most}" if exactly is None else f"exactly {exactly}"
         raise DamagedFileError(f"{what}: the zstd frame declares {size} bytes, {expected} belong there")
+    if size > EXPANSION_MAX * len(frame):
+        raise DamagedFileError(f"{what}: a zstd frame of {len(frame)} bytes cannot hold the {size} that it declares")
     if found.dict_id:
         raise DamagedFileError(f"{what}: the zstd frame needs a dictionary")
     if found.window_size > max(WINDOW_BYTES_MAX, 1024):

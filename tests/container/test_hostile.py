@@ -17,11 +17,12 @@ import zstandard
 
 from latcomp.container import Group, Limits, Reader, check, scan
 from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD
+from latcomp.container.header import pack_header
 from latcomp.container.masks import MASK_CLASSES
 from latcomp.container.varint import pack_signed, put_unsigned
 from latcomp.container.zstd import decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
-from tests.container.make import groups, header, sized, written
+from tests.container.make import groups, header, prior, sized, under, written
 from tests.container.test_damage import chunks
 from tests.container.test_header import changed, raw_file
 
@@ -159,6 +160,44 @@ def test_mask_bombs(frame: bytes, coding: int) -> None:
     """The same for masks."""
     with cheaply():
         assert "declares" in str(check(io.BytesIO(payload_of(frame, b"", coding, 0)))[0])
+
+
+@pytest.mark.parametrize(("mask", "tokens"), [(4, 3), (1, 3), (0, 3), (0, 4), (0, 5), (1, 4)])
+@pytest.mark.parametrize("size", [0, 8, 200])
+def test_claims_without_their_bytes_under_a_prior(mask: int, tokens: int, size: int) -> None:
+    """A group that claims 8K and all of its tokens, or its mask, in a few bytes is refused by what those need at least."""
+    by = prior(6)
+    of = under(sized(540, 1024, 6), by)
+    part = bomb(540 * 1024)[:size] if mask == 1 else bytes(size)
+    head = GROUP_HEAD.pack(
+        index=0, first_frame=0, first_pts=0, frames=32, latent_frames=8, flags=1, mask_coding=mask, token_layout=tokens,
+        tokens_kept=540 * 1024 * 8, times_bytes=1, mask_bytes=len(part) if mask else 0, step_adjust=0,
+    )  # fmt: skip
+    data = pack_header(of) + chunk(b"GRUP", head + pack_signed([31]) + part * bool(mask) + bytes(size))
+    with cheaply():
+        assert "cannot hold its" in str(check(io.BytesIO(data), find_prior=lambda name, sha256: by)[0])
+
+
+@pytest.mark.parametrize("layout", [0, 1, 16, 17])
+def test_claims_without_their_bytes(layout: int) -> None:
+    """The same without a prior; what repeats, as in layout 2, may take no bytes."""
+    of = sized(540, 1024, 6, coding="lossless" if layout > 9 else "int")
+    head = GROUP_HEAD.pack(
+        index=0, first_frame=0, first_pts=0, frames=32, latent_frames=8, flags=1, mask_coding=0, token_layout=layout,
+        tokens_kept=540 * 1024 * 8, times_bytes=1, mask_bytes=0, step_adjust=0,
+    )  # fmt: skip
+    with cheaply():
+        assert "cannot hold its" in str(check(io.BytesIO(pack_header(of) + chunk(b"GRUP", head + pack_signed([31]) + bytes(100))))[0])
+
+
+def test_a_zstd_frame_of_next_to_nothing() -> None:
+    """A frame may not declare more than any zstd frame of its length can hold."""
+    frame = b"\x28\xb5\x2f\xfd\xe0" + struct.pack("<Q", 1 << 20) + b"\x01\x00\x00"
+    with cheaply(), pytest.raises(DamagedFileError, match="cannot hold"):
+        decompress(frame, 1 << 26, "test")
+    longest = bomb(1 << 26)
+    assert len(longest) * 32768 > 1 << 26
+    assert decompress(longest, 1 << 26, "test") == bytes(1 << 26)
 
 
 def test_streams_that_claim_too_much() -> None:

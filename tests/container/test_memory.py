@@ -85,6 +85,19 @@ def test_a_group_of_few_bytes(coding: str, latent_frames: int, tmp_path: Path) -
     assert tokens.nbytes < found < bound(of, len(data))  # it was decoded at all
 
 
+@pytest.mark.parametrize("words", [0, 100])
+def test_a_large_group_without_its_bytes(words: int, tmp_path: Path) -> None:
+    """A key group of 8K that claims all its tokens and has next to no words for them under the prior: nothing is made for it."""
+    known = prior(12)
+    of = under(sized(540, 1024, 12, group_latent_frames=1), known)
+    head = GROUP_HEAD.pack(
+        index=0, first_frame=0, first_pts=0, frames=1, latent_frames=1, flags=1, mask_coding=0, token_layout=3, tokens_kept=540 * 1024,
+        times_bytes=0, mask_bytes=0, step_adjust=0,
+    )  # fmt: skip
+    data = pack_header(of) + sealed(b"GRUP", head + bytes(4 * words))
+    assert peak_bytes(tmp_path / "group.lat", data, of.channels) < IN_ANY_CASE + A_BYTE * len(data)
+
+
 @pytest.mark.parametrize("what", ["check", "scan"])
 def test_many_small_parts(what: str, tmp_path: Path) -> None:
     """8,000 segments of one token each, behind them half as many damaged chunks, and an index that claims a million."""

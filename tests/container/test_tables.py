@@ -114,6 +114,26 @@ def test_any_calls(data: st.DataObject) -> None:
         longer.check_end()
 
 
+@pytest.mark.parametrize("count", [1, 7, 700, 70_000])
+def test_words_hold_what_they_can_and_no_more(count: int) -> None:
+    """The likeliest symbols, which take least, are read from their own words; fewer words than they need at least are damage at once, as
+    missing ones would read as zeros without end."""
+    tables = prior().mask_tables
+    contexts = np.random.default_rng(count).integers(0, len(tables), count).astype(np.uint8)
+    symbols = np.array([tables.frequencies[context].argmax() for context in contexts], np.int32)
+    coder = TableEncoder()
+    coder.put(symbols, contexts, tables)
+    packed = coder.finish()
+    assert TableDecoder(packed).take(contexts, tables).tolist() == symbols.tolist()
+    needed = tables.least_bits[contexts].sum()
+    assert needed <= 8 * len(packed) <= needed + 2 * 32 + 1
+    for words in range(int(needed // 32)):
+        with pytest.raises(DamagedFileError, match="cut off"):
+            TableDecoder(packed[: 4 * words]).take(contexts, tables)
+    with pytest.raises(DamagedFileError, match="cut off"):
+        TableDecoder(packed).take_wide(8 * len(packed), 1 << 18)
+
+
 def test_hostile_words() -> None:
     """No words whatever make the decoder raise anything but a named error (not even one that is no `Exception`), or give other symbols
     than the tables have."""
