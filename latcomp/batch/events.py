@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latcomp.batch.plan import Task
 from latcomp.errors import LatcompError
+
+if TYPE_CHECKING:
+    from latcomp.video import Damage
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 
@@ -37,6 +40,8 @@ class Outcome:
     """From opening the source to the file under its name."""
     notes: tuple[str, ...] = ()
     """What was converted, left out or replaced, one line each."""
+    damage: tuple[Damage, ...] = ()
+    """What was damaged in the video and passed over."""
 
 
 Event = Step | Outcome

@@ -24,3 +24,5 @@ class BatchSettings:
     """Make progressive frames of interlaced ones (True) or keep them woven (False); None refuses interlaced videos."""
     video_track: int | None = None
     """Which video track of each file, from 0; None takes the one that ffmpeg takes."""
+    keep_going: bool = False
+    """Take what can be decoded of damaged videos, which are refused otherwise."""

@@ -25,7 +25,7 @@ from latcomp.errors import LatcompError, OutputError
 from latcomp.files import output_file
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer.registry import prior_finder
-from latcomp.video import VideoReader, open_video
+from latcomp.video import Damage, VideoReader, open_video
 
 OnFrames = Callable[[int, int | None], None]
 """Frames encoded so far, and of how many, None where the source does not say."""
@@ -56,8 +56,8 @@ class Worker:
         """Encode one file, or find that it is there already. What goes wrong with this file is in the outcome, not raised."""
         began = time.monotonic()
         try:
-            status, figures, notes = self._run(task, on_frames, on_temporary)
-            return Outcome(task, status, None, figures, time.monotonic() - began, notes)
+            status, figures, notes, damage = self._run(task, on_frames, on_temporary)
+            return Outcome(task, status, None, figures, time.monotonic() - began, notes, damage)
         except Exception as error:
             if os.environ.get("LATCOMP_DEBUG") == "1":
                 traceback.print_exception(error, file=sys.stderr)
@@ -65,22 +65,22 @@ class Worker:
 
     def _run(
         self, task: Task, on_frames: OnFrames | None, on_temporary: OnTemporary | None
-    ) -> tuple[str, dict[str, Any], tuple[str, ...]]:
-        """(status, figures, notes) of a file that went well."""
+    ) -> tuple[str, dict[str, Any], tuple[str, ...], tuple[Damage, ...]]:
+        """(status, figures, notes, damage of the video) of a file that went well."""
         with open_video(
             task.source, audio=self.settings.audio, max_pixels=self._max_pixels, deinterlace=self.settings.deinterlace,
-            video_track=self.settings.video_track,
+            video_track=self.settings.video_track, keep_going=self.settings.keep_going,
         ) as reader:
             expected = self.encoder.header(reader)
             limits = Limits(max_pixels=self._max_pixels)
             found = look_at(task.target, expected, task.source, limits, self._find_prior)
             if found.state is State.FITS and found.figures is not None:
-                return SKIPPED, found.figures, ()
+                return SKIPPED, found.figures, (), ()
             if found.state is State.OTHER and not self.settings.force:
                 raise OutputError(f"{task.target} exists and {found.reason}; --force replaces it")
             figures = self._encode(task, reader, found, on_frames, on_temporary)
             again = () if found.state is State.ABSENT else (f"{task.target} {found.reason}; it was made again",)
-            return DONE, figures, (*again, *reader.notes, *self.encoder.notes)
+            return DONE, figures, (*again, *reader.notes, *self.encoder.notes), reader.damage
 
     def _encode(
         self, task: Task, reader: VideoReader, found: Standing, on_frames: OnFrames | None, on_temporary: OnTemporary | None

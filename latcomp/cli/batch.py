@@ -15,6 +15,7 @@ from latcomp.cli.encode_options import (
     Coding,
     Deinterlace,
     Keep,
+    KeepGoing,
     Lossless,
     MinPsnr,
     Quality,
@@ -24,6 +25,7 @@ from latcomp.cli.encode_options import (
     TokenizerChoice,
     VideoTrack,
     chosen_settings,
+    damage_words,
 )
 from latcomp.cli.exit_codes import exit_code
 from latcomp.cli.limits import MaxPixels
@@ -63,6 +65,7 @@ def batch(
     no_audio: NoAudio = False,
     deinterlace: Deinterlace = None,
     video_track: VideoTrack = None,
+    keep_going: KeepGoing = False,
     keep_suffix: Annotated[
         bool,
         typer.Option(
@@ -110,7 +113,7 @@ def batch(
 
         for folder, error in plan.unreadable:
             watch(Outcome(Task(-1, str(folder), folder, target), FAILED, error))
-        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace, video_track)
+        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace, video_track, keep_going)
         run_batch(plan.tasks, chosen, jobs, engine, watch)
     if not quiet:
         print_summary(outcomes, board.seconds)
@@ -132,6 +135,8 @@ def _tell(outcome: Outcome, quiet: bool) -> None:
 
     for line in outcome.notes:
         note(f"note: {line}" if name in line or str(outcome.task.target) in line else f"note: {name}: {line}")
+    if outcome.damage:
+        note(damage_words(name, outcome.damage))
     figures = outcome.figures
     note(
         f"{outcome.task.target}: {figures['frames']} frames, {100 * figures['keep_ratio']:.1f} % of tokens kept, "
@@ -157,4 +162,5 @@ def _json_of(outcome: Outcome) -> dict[str, Any]:
         "keep_ratio": figures.get("keep_ratio"),
         "seconds": outcome.seconds,
         "notes": list(outcome.notes),
+        "damage": [each.to_json() for each in outcome.damage],
     }

@@ -58,6 +58,10 @@ def compare(
             help="Which video track of REF, from 0; unless given, as ffmpeg chooses.",
         ),
     ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", rich_help_panel=SHOWN, help="Read a damaged REF as encode --keep-going does."),
+    ] = False,
     video: Annotated[
         Path | None,
         typer.Option(
@@ -117,7 +121,7 @@ def compare(
             size_bytes = _video_bytes(file, str(test))
             file.seek(0)
             frames = _video_frames(file, max_pixels)
-        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet, deinterlace, video_track)
+        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet, deinterlace, video_track, keep_going)
     if plot is not None:
         from latcomp.bench.compare_plot import save_comparison_plot
 
@@ -133,7 +137,7 @@ def compare(
 
 def _measure(
     original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, pictures: Pictures, quiet: bool,
-    deinterlace: bool, video_track: int | None,
+    deinterlace: bool, video_track: int | None, keep_going: bool,
 ) -> tuple[dict[str, Any], list[float]]:
     """(figures of `compare --json`, time of each frame in seconds); writes the pictures on the way.
 
@@ -148,7 +152,9 @@ def _measure(
     with ExitStack() as stack:
         bound = max_pixels or DEFAULT_MAX_PIXELS
         reader = stack.enter_context(
-            open_video(original, audio=False, max_pixels=bound, deinterlace=deinterlace, video_track=video_track)
+            open_video(
+                original, audio=False, max_pixels=bound, deinterlace=deinterlace, video_track=video_track, keep_going=keep_going
+            )
         )
         shown = open_pictures(pictures, reader.info, stack)
         progress = stack.enter_context(progress_bar("comparing", quiet))

@@ -27,6 +27,7 @@ from latcomp.cli.encode_options import (
     Coding,
     Deinterlace,
     Keep,
+    KeepGoing,
     Lossless,
     MinPsnr,
     Quality,
@@ -36,6 +37,7 @@ from latcomp.cli.encode_options import (
     TokenizerChoice,
     VideoTrack,
     chosen_settings,
+    damage_words,
 )
 from latcomp.cli.limits import MaxPixels
 from latcomp.cli.progress import progress_bar
@@ -58,6 +60,7 @@ def encode(
     no_audio: NoAudio = False,
     deinterlace: Deinterlace = None,
     video_track: VideoTrack = None,
+    keep_going: KeepGoing = False,
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -71,7 +74,8 @@ def encode(
             reference=reference, coding=coding,
         ),
         "tokenizer": tokenizer, "start_seconds": start, "duration_seconds": duration, "audio": not no_audio,
-        "deinterlace": deinterlace, "video_track": video_track, "max_pixels": max_pixels, "device": device, "force": force,
+        "deinterlace": deinterlace, "video_track": video_track, "keep_going": keep_going,
+        "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
     refuse_wrong_way_to_encode(source, target)
@@ -85,6 +89,8 @@ def encode(
 
         result = encode_video(video, lat, progress=progress, **settings)
     notes(result.notes, quiet)
+    if result.damage and not quiet:
+        note(damage_words(str(source), result.damage))
     if not quiet:
         from latcomp.report.terminal import bytes_text
 
@@ -100,5 +106,6 @@ def encode(
                 "encode_seconds": result.encode_seconds,
                 "frames_per_second": result.frames_per_second,
                 "device": result.device,
+                "damage": [each.to_json() for each in result.damage],
             }
         )

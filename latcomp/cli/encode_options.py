@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +11,9 @@ from latcomp.cli.choices import CODINGS, REFERENCES, completes, one_of, tokenize
 from latcomp.cli.commands import PART, QUALITY
 from latcomp.cli.common import finite_between
 from latcomp.errors import UsageError
+
+if TYPE_CHECKING:
+    from latcomp.video import Damage
 
 Quality = Annotated[
     float | None,
@@ -88,6 +92,14 @@ VideoTrack = Annotated[
     ),
 ]  # fmt: skip
 
+KeepGoing = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going", rich_help_panel=PART,
+        help="Take what can be decoded of a damaged video, which is refused otherwise; frames that cannot be are the one before, held.",
+    ),
+]  # fmt: skip
+
 
 def chosen_settings(
     *, quality: float | None, threshold: float | None, keep: float | None, target_bpp: float | None, min_psnr: float | None,
@@ -107,3 +119,9 @@ def chosen_settings(
         "min_psnr": min_psnr, "reference": reference, "lossless": lossless,
     }  # fmt: skip
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def damage_words(name: str, damage: Sequence[Damage]) -> str:
+    """A line on a source that was damaged and encoded all the same."""
+    more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
+    return f"{name} is damaged: {damage[0]}{more}; what could be decoded was encoded"

@@ -33,7 +33,7 @@ from latcomp.files import output_file
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.video import AudioPacket, VideoReader, open_video
+from latcomp.video import AudioPacket, Damage, VideoReader, open_video
 
 Target = str | Path | BinaryIO
 
@@ -49,6 +49,8 @@ class EncodeResult:
     device: str
     notes: tuple[str, ...]
     """What was converted or left out, one line each."""
+    damage: tuple[Damage, ...] = ()
+    """What was damaged in the source and passed over; empty for an intact one."""
 
 
 class Encoder:
@@ -213,7 +215,7 @@ def encode(
     source: str | Path | BinaryIO, target: Target, *, tokenizer: str | Path | None = None, start_seconds: float | None = None,
     duration_seconds: float | None = None, audio: bool = True, device: str = "auto", force: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS, deinterlace: bool | None = None, video_track: int | None = None,
-    progress: ProgressCallback | None = None,
+    keep_going: bool = False, progress: ProgressCallback | None = None,
     **settings: Any,
 ) -> EncodeResult:  # fmt: skip
     """Encode a video into a .lat file.
@@ -222,7 +224,8 @@ def encode(
     (quality, threshold, keep, target_bpp, min_psnr, reference, coding, lossless). A target path appears only when it is complete; an
     existing one is refused unless `force`. deinterlace: whether each interlaced frame becomes a progressive one (True) or keeps the lines
     of its fields woven (False); None refuses interlaced video. video_track: which of the source's video tracks, from 0; None takes the one
-    that ffmpeg takes. Raises the named errors of `latcomp.errors`.
+    that ffmpeg takes. keep_going: encode what can be decoded of a damaged source; frames that cannot be are the one before, held, and
+    `damage` of the result tells which. Raises the named errors of `latcomp.errors`.
     """
     chosen = EncodeSettings(**settings)
     began = time.monotonic()
@@ -230,7 +233,7 @@ def encode(
         reader = stack.enter_context(
             open_video(
                 source, start_seconds=start_seconds, duration_seconds=duration_seconds, audio=audio, max_pixels=max_pixels,
-                deinterlace=deinterlace, video_track=video_track,
+                deinterlace=deinterlace, video_track=video_track, keep_going=keep_going,
             )
         )
         encoder = Encoder(chosen, tokenizer, device)
@@ -250,4 +253,4 @@ def encode(
         notes = (*reader.notes, *encoder.notes)
     seconds = time.monotonic() - began
     stats = stats_dict(summary)
-    return EncodeResult(stats, seconds, stats["frames"] / max(seconds, 1e-9), str(encoder.device), notes)
+    return EncodeResult(stats, seconds, stats["frames"] / max(seconds, 1e-9), str(encoder.device), notes, reader.damage)

@@ -1,6 +1,7 @@
 """Pixels: videos read as RGB frames with their timestamps and audio packets, and written again. No torch."""
 
 from latcomp.video.info import AudioInfo, AudioPacket, ColorTags, Frame, VideoInfo
+from latcomp.video.losses import Damage
 from latcomp.video.reader import DEFAULT_MAX_PIXELS, VideoReader, open_video
 from latcomp.video.writer import VideoWriter, check_output, format_of_path, open_writer
 
@@ -9,6 +10,7 @@ __all__ = [
     "AudioInfo",
     "AudioPacket",
     "ColorTags",
+    "Damage",
     "Frame",
     "VideoInfo",
     "VideoReader",

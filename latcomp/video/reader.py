@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 import av
+import numpy as np
 from av.container import InputContainer
 
 from latcomp.errors import LimitError, NotAVideoError
@@ -16,6 +17,7 @@ from latcomp.video.choice import choose_video
 from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.deinterlace import Deinterlacer
 from latcomp.video.info import AudioPacket, Frame, VideoInfo
+from latcomp.video.losses import CUT_OFF, MARKED, Damage, DamageLog, Holes, Losses, Lost, judged
 from latcomp.video.part import Part
 from latcomp.video.source import Source
 from latcomp.video.streams import (
@@ -37,6 +39,7 @@ _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}
 _FALLBACK_RATE = Fraction(25)
 # How far past the end of a wanted stretch packets are read for the audio that lags behind the video.
 _AUDIO_LAG_SECONDS = 5
+_READ_ATTEMPTS = 10  # one after the other that fail before a file counts as unreadable from there on
 # How far before the start of a stretch reading begins for the audio that is ahead of the video in the file.
 _AUDIO_LEAD_SECONDS = 1
 
@@ -50,6 +53,7 @@ def open_video(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     deinterlace: bool | None = False,
     video_track: int | None = None,
+    keep_going: bool = False,
 ) -> "VideoReader":
     """Return a reader of `source`, its first frame already decoded: what opens can be read.
 
@@ -57,19 +61,21 @@ def open_video(
     frame; a stretch that does not begin at 0 is moved so that its first frame has time 0, audio with it. Without a start
     all times stay as they are in the file. `deinterlace`: True makes one progressive frame of each interlaced one, False
     keeps their lines woven, None refuses a video whose first frame is interlaced. `video_track`: which of the file's video
-    tracks, from 0; None takes the one that ffmpeg takes.
+    tracks, from 0; None takes the one that ffmpeg takes. `keep_going`: whether damage in the stretch is passed over; what
+    cannot be decoded is then the frame before, held, and `damage` of the reader says what happened.
 
     Raises NotAVideoError (missing, no video, no frames, damaged, interlaced), LimitError (more than `max_pixels` pixels a
     frame), UsageError (a negative start, a duration that is not positive, no such track).
     """
     with stage("reading"):
-        return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace, video_track)
+        return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace, video_track, keep_going)
 
 
 class VideoReader:
     """Iterates over a video once, as Frame and AudioPacket; a context manager. Made by `open_video`.
 
-    Frames come with strictly increasing pts. Damage raises NotAVideoError after all frames before it were yielded.
+    Frames come with strictly increasing pts. Damage raises NotAVideoError after all frames before it were yielded, unless the
+    reader was told to keep going.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class VideoReader:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         deinterlace: bool | None = False,
         video_track: int | None = None,
+        keep_going: bool = False,
     ) -> None:
         self.frames_read = 0
         """Frames yielded so far."""
@@ -94,6 +101,12 @@ class VideoReader:
         self._deinterlacer = Deinterlacer() if deinterlace else None
         self._interlaced = False  # whether a frame was met that is
         self._audio = AudioTracks()
+        self._keep_going = keep_going
+        self._log = DamageLog()
+        self._last_seconds = Fraction(0)  # time of the last frame, counted from the first one
+        self._missing: str | None = None  # what is not there where no frame was found
+        self._unreadable = False  # True when reading was given up
+        self._fed = self._keys = self._before_key = self._failed = 0  # packets: all, key ones, those before the first one, bad ones
         self._video_done = False
         self._decoded = 0
         self._last_pts: int | None = None
@@ -112,6 +125,11 @@ class VideoReader:
             raise
 
     info: VideoInfo
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """What was met so far and passed over, in order."""
+        return tuple(self._log.entries)
 
     def __iter__(self) -> Iterator[Frame | AudioPacket]:
         while self._ahead:
@@ -165,6 +183,8 @@ class VideoReader:
             raise NotAVideoError(f"{label}: its video codec is not known to this FFmpeg")
         self._time_base = time_base_of(self._stream)
         self._counts_late = counts_late(container, self._stream)
+        self._losses = Losses(self._time_base, average_rate(self._stream))
+        self._holes = Holes(container)
         self._stream.thread_type = "AUTO"  # frames in parallel; PyAV's default decodes slices only
 
     def _check_size(self, width: int, height: int) -> None:
@@ -209,6 +229,8 @@ class VideoReader:
         """Yield what the caller gets: the wanted stretch, frames as RGB, times mended and moved."""
         to_rgb: ToRgb | None = None
         shift = Fraction(0)  # seconds taken off every time
+        pixels: np.ndarray | None = None  # of the frame before
+        before: av.VideoFrame | None = None  # the last one before the stretch
         waiting: list[av.Packet] = []  # audio of a stretch whose first frame, and so whose shift, is still to come
         for item in self._decode():
             if isinstance(item, av.Packet):
@@ -219,15 +241,29 @@ class VideoReader:
                 else:
                     yield self._audio.copy(item, shift)
                 continue
+            happened = self._losses.at(item.pts)
             pts = self._mended_pts(item)
             if self._origin is None:
                 self._origin = pts
             seconds = (pts - self._origin) * self._time_base
             if self._part.is_before(seconds):
+                before = item if isinstance(item, av.VideoFrame) else before
                 continue
             if self._part.is_past(seconds):
                 self._video_done = True
                 continue
+            if happened is not None:
+                self._met_damage(happened[0], seconds, frames=happened[1], held=isinstance(item, Lost))
+            self._last_seconds = seconds
+            if isinstance(item, Lost):
+                if pixels is None and before is not None:
+                    item, before = before, None
+                elif pixels is not None:
+                    self.frames_read += 1
+                    yield Frame(pixels, pts - int(shift / self._time_base))
+                    continue
+                else:
+                    continue
             if to_rgb is None:
                 self.info = self._describe(item)
                 to_rgb = ToRgb(self.info.width, self.info.height, self.info.color)
@@ -239,7 +275,8 @@ class VideoReader:
                 self._interlaced = True
                 self._note_once("some frames are interlaced; they are kept woven as they are, unless --deinterlace is given")
             self.frames_read += 1
-            yield Frame(to_rgb(item), pts - int(shift / self._time_base))
+            pixels = to_rgb(item)
+            yield Frame(pixels, pts - int(shift / self._time_base))
             for packet in waiting:
                 # those before the first frame of all could not be judged
                 if self._audio.is_wanted(packet, self._part, self._origin_seconds):
@@ -248,39 +285,85 @@ class VideoReader:
         if to_rgb is None:
             raise NotAVideoError(self._nothing_found())
 
-    def _decode(self) -> Iterator[av.VideoFrame | av.Packet]:
-        """Yield decoded frames and packets of audio as the file has them; NotAVideoError where it is damaged."""
-        video = self._stream.index
-        streams = [s for s in self._opened.streams if s.index == video or s.index in self._audio]
-        try:
-            for packet in self._opened.demux(streams):
-                if self._is_past_end(packet):
-                    return
-                if packet.stream.index != video:
-                    if packet.size > 0:
-                        self._audio.met(packet)
-                        yield packet
-                elif not self._video_done:
-                    yield from self._decode_packet(packet)
-            yield from self._rest()
-        except av.FFmpegError as error:
-            yield from self._progressive(self._stream.decode(None))  # frames that were whole, still inside the decoder
-            yield from self._rest()
-            raise NotAVideoError(self._damage(reason_of(error))) from error
-        declared = self._stream.frames
-        if self._source.cut_off and not self._video_done and (declared == 0 or self._decoded < declared):
-            raise NotAVideoError(self._damage("its end is missing"))
+    def _decode(self) -> Iterator[av.VideoFrame | Lost | av.Packet]:
+        """Yield decoded frames, those that are lost, and packets of audio, as the file has them."""
+        for packet, incomplete in judged(self._packets(), self._stream.index):
+            if self._is_past_end(packet):
+                return
+            if packet.stream.index != self._stream.index:
+                if packet.size > 0:
+                    self._audio.met(packet)
+                    yield packet
+            elif not self._video_done:
+                yield from self._decode_packet(packet, incomplete)
+        if self._unreadable:
+            yield from self._shown(self._stream.decode(None))  # frames that were whole, still inside the decoder
+        lost = self._losses.rest()
+        yield from self._rest()
+        yield from lost
+        reason = CUT_OFF if self._is_cut() else self._losses.untold
+        if reason is not None and not self._video_done:
+            self._met_damage(reason, self._last_seconds, frames=0)
 
-    def _decode_packet(self, packet: av.Packet) -> list[av.VideoFrame]:
+    def _packets(self) -> Iterator[av.Packet]:
+        """Yield the packets of video and audio; what cannot be read is passed over, and taken down as damage."""
+        video, failures = self._stream.index, 0
+        streams = [s for s in self._opened.streams if self._holes.watched or s.index == video or s.index in self._audio]
+        while failures < _READ_ATTEMPTS:
+            try:
+                for packet in self._opened.demux(streams):
+                    failures = 0
+                    if packet.size > 0 and self._holes.found_before(packet):
+                        self._losses.skipped()
+                    if packet.stream.index == video or packet.stream.index in self._audio:
+                        yield packet
+                return
+            except av.FFmpegError as error:
+                failures += 1
+                self._losses.failed(reason_of(error))
+        self._unreadable = True
+
+    def _decode_packet(self, packet: av.Packet, incomplete: bool) -> Iterator[av.VideoFrame | Lost]:
+        if packet.size == 0:
+            if self._is_cut():  # what comes now was still inside the decoder, and may have gaps
+                self._losses.failed(CUT_OFF)
+        else:
+            self._fed += 1
+            self._keys += packet.is_keyframe
+            self._before_key += self._keys == 0
+            if not packet.is_discard:
+                self._losses.entering(packet.dts if self._counts_late else packet.pts)
+            if incomplete:
+                self._losses.failed(CUT_OFF if self._source.cut_off else MARKED)
         try:
             frames = self._frames_of(packet)
         except av.FFmpegError as error:
-            if self._decoded == 0:  # a recording joined in the middle begins with packets that refer to nothing
+            self._failed += 1
+            if self._decoded == 0 and self._failed <= self._before_key:
+                # a recording joined in the middle begins with packets that refer to nothing
                 self._note_once("packets before the first whole frame were left out")
-                return []
-            raise NotAVideoError(self._damage(reason_of(error))) from error
-        self._decoded += len(frames)
-        return self._progressive(frames)
+            else:
+                self._losses.failed(reason_of(error))
+            return
+        yield from self._shown(frames)
+
+    def _is_cut(self) -> bool:
+        """Tell, when all was read, whether frames are missing because the source ends too early."""
+        declared = self._stream.frames
+        return self._source.cut_off and (declared == 0 or self._fed < declared)
+
+    def _shown(self, frames: list[av.VideoFrame]) -> Iterator[av.VideoFrame | Lost]:
+        """Yield frames as the decoder gives them, each behind those that are lost before it."""
+        for frame in frames:
+            if frame.is_corrupt and self._decoded == 0 and self._before_key:
+                self._note_once("packets before the first whole frame were left out")
+                continue
+            self._decoded += 1
+            lost = self._losses.leaving(frame.pts, key=bool(frame.key_frame), whole=not frame.is_corrupt)
+            if lost:
+                yield from self._rest()
+                yield from lost
+            yield from self._progressive([frame])
 
     def _frames_of(self, packet: av.Packet) -> list[av.VideoFrame]:
         """Return what the decoder has ready when it is given `packet`, each frame with its own time; av.FFmpegError for damage."""
@@ -307,7 +390,7 @@ class VideoReader:
         """Return the frames that the deinterlacer still holds."""
         return [] if self._deinterlacer is None else self._deinterlacer.flush()
 
-    def _mended_pts(self, frame: av.VideoFrame) -> int:
+    def _mended_pts(self, frame: av.VideoFrame | Lost) -> int:
         """Return the pts of `frame`, or the least that makes sense where it is missing or does not increase."""
         pts, last = frame.pts, self._last_pts
         if pts is None:
@@ -370,11 +453,20 @@ class VideoReader:
         if note not in self.notes:
             self.notes.append(note)
 
-    def _damage(self, reason: str) -> str:
-        frames = f"{self.frames_read} frame{'' if self.frames_read == 1 else 's'}"
-        return f"{self._source.label}: is damaged or cut off after {frames}: {reason}"
+    def _met_damage(self, reason: str, seconds: Fraction, *, frames: int = 1, held: bool = False) -> None:
+        """Take down that the next frame, or what is missing before it (`frames` 0), is damaged; NotAVideoError unless told to go on."""
+        if frames == 0 and self.frames_read == 0:
+            self._missing = reason  # there may be nothing to go on with
+        elif not self._keep_going:
+            read = f"{self.frames_read} frame{'' if self.frames_read == 1 else 's'} ({float(seconds):.2f} s)"
+            raise NotAVideoError(
+                f"{self._source.label}: is damaged or cut off after {read}: {reason}; --keep-going writes what can be decoded"
+            )
+        else:
+            self._log.add(self.frames_read, seconds, reason, frames=frames, held=held)
 
     def _nothing_found(self) -> str:
+        missing = f" ({self._missing})" if self._missing is not None else ""
         if self._decoded == 0:
-            return f"{self._source.label}: has a video stream but no frame that can be decoded"
-        return f"{self._source.label}: has no frame {self._part}"
+            return f"{self._source.label}: has a video stream but no frame that can be decoded{missing}"
+        return f"{self._source.label}: has no frame {self._part}{missing}"

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp.errors import NotAVideoError
+from latcomp.video import endings
 
 _PEEK_BYTES = 16  # the longest head of an mp4 box
-_BEGINNING_BYTES = 256  # holds the EBML header and the head of the segment
+_BEGINNING_BYTES = 512  # holds the EBML header and the head of the segment, and three packets of a transport stream
 _MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 _EBML_MAGIC = b"\x1aE\xdf\xa3"
 _SEGMENT_ID = b"\x18S\x80g"
@@ -112,6 +113,7 @@ class _Replayed(io.RawIOBase):
         self._position = 0
         self._replay = True  # while False, nothing more is kept
         self._structure = _Structure(b"")
+        self._ending: endings.Ending | None = None
         self._ended = False
 
     def peek(self, size: int) -> bytes:
@@ -132,7 +134,9 @@ class _Replayed(io.RawIOBase):
     def rewind(self) -> None:
         """Go back to the start; from here on every byte is handed out once."""
         self._position = 0
-        self._structure = _Structure(self.peek(_BEGINNING_BYTES))
+        beginning = self.peek(_BEGINNING_BYTES)
+        self._structure = _Structure(beginning)
+        self._ending = endings.Ending.of(beginning)
         self._replay = False
 
     def readable(self) -> bool:
@@ -144,7 +148,7 @@ class _Replayed(io.RawIOBase):
     @property
     def cut_off(self) -> bool:
         """True when the stream has ended before its structure did."""
-        return self._ended and self._structure.unfinished
+        return self._ended and (self._structure.unfinished or (self._ending is not None and self._ending.unfinished))
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, fewer only at the end or where the seen part ends."""
@@ -159,6 +163,8 @@ class _Replayed(io.RawIOBase):
         else:
             chunk = self._file.read(size) or b""
         self._structure.feed(chunk)
+        if self._ending is not None:
+            self._ending.feed(chunk)
         self._ended = self._ended or not chunk
         return chunk
 
@@ -248,7 +254,7 @@ def _is_cut_off(file: BinaryIO) -> bool:
         if head.startswith(_EBML_MAGIC):
             end = _segment_end(read_at, start)
             return end is not None and end > length
-        return False
+        return endings.is_cut_off(read_at, start, length)
     finally:
         file.seek(start)
 
