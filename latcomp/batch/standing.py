@@ -80,6 +80,11 @@ def look_at(target: Path, expected: Header, source: Path, limits: Limits, find_p
 def differences(found: Header, expected: Header) -> list[str]:
     """In words, what two headers do not share; who wrote the file and how it is cut into groups does not count."""
     before, after = found.to_dict(), expected.to_dict()
+    for name in _MODELS:
+        one, other = before[name], after[name]
+        if one is not None and other is not None and None in (one.get("fingerprint"), other.get("fingerprint")):
+            # a file of before there were fingerprints
+            before[name], after[name] = ({key: record[key] for key in record if key != "fingerprint"} for record in (one, other))
     unequal = {name for name, wanted in after.items() if name not in _NOT_SETTINGS and before[name] != wanted}
     words = []
     for name, wanted in after.items():
@@ -97,7 +102,7 @@ def differences(found: Header, expected: Header) -> list[str]:
 
 
 def _model(record: dict[str, Any] | None) -> str:
-    return "none" if record is None else f"{record['name']} ({record['sha256'][:8]})"
+    return "none" if record is None else f"{record['name']} ({record.get('fingerprint', record['sha256'])[:8]})"
 
 
 def _plain(value: Any) -> str:

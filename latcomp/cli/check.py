@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from latcomp.cli.common import (
     Json,
     LatInput,
     Quiet,
+    TokenizerFolder,
     check_paths,
     note,
     open_lat,
@@ -47,22 +49,24 @@ def check(
     max_lost_frames: MaxLostFrames = None,
     max_tokens: MaxTokens = None,
     max_bytes: MaxBytes = None,
+    tokenizer: TokenizerFolder = None,
 ) -> None:  # fmt: skip
     """Verify a .lat file, and with --repair save what is intact.
 
     The exit code is 0 for an intact file and 4 for a damaged one, also when it was repaired.
     """
     from latcomp.container import check as check_file
-    from latcomp.tokenizer.registry import prior_finder
+    from latcomp.tokenizer.registry import faults_of, prior_finder
 
     limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
     done: Repair | None = None
     if repair is not None:
-        done = _repaired(source, repair, limits, force, json)
+        done = _repaired(source, repair, limits, force, json, tokenizer)
         problems = [str(problem) for problem in done.problems]
     else:
         with open_lat(source) as file:
-            problems = [str(problem) for problem in check_file(file, limits, prior_finder())]
+            found = check_file(file, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer))
+        problems = [str(problem) for problem in found]
     if json:
         print_json({"ok": not problems, "problems": problems, **({} if done is None else {"repaired": _figures(done)})})
     if done is not None and not quiet:
@@ -80,11 +84,11 @@ def _place(target: Path | None) -> str:
     return "standard output" if str(target) == STANDARD else str(target)
 
 
-def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: bool) -> Repair:
+def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: bool, tokenizer: Path | None) -> Repair:
     """The repair of a file, written to a path or to standard output; the target is refused before anything is read."""
     from latcomp.container import repair
     from latcomp.files import output_file
-    from latcomp.tokenizer.registry import prior_finder
+    from latcomp.tokenizer.registry import faults_of, prior_finder
 
     check_paths(source, target, force)
     place = output_place(target, json_on_stdout=json)
@@ -92,7 +96,7 @@ def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: boo
         file = stack.enter_context(open_lat(source))
         if isinstance(place, Path):
             place = stack.enter_context(stack.enter_context(output_file(place, force)).open("wb"))
-        done = repair(file, place, limits, prior_finder())
+        done = repair(file, place, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer))
         place.flush()
     return done
 

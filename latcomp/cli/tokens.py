@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,12 +54,12 @@ def tokens(
     from latcomp.codec import open_lat
     from latcomp.container import check
     from latcomp.files import output_file
-    from latcomp.tokenizer.registry import prior_finder
+    from latcomp.tokenizer.registry import faults_of, prior_finder
 
     limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
     with open_seekable_lat(source) as file:
         # with a group missing, mask and latents would no longer tell which frame they belong to
-        for problem in check(file, limits, prior_finder(tokenizer)):
+        for problem in check(file, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer)):
             raise DamagedFileError(f"{source} is damaged: {problem}")
         file.seek(0)
         with open_lat(file, fill=fill, device=device, limits=limits, tokenizer=tokenizer) as lat:

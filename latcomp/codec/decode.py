@@ -74,13 +74,12 @@ class Decoder:
         if fill not in FILLS:
             raise UsageError(f"--fill {fill!r} is unknown: choose {', '.join(FILLS)}")
         self.header, self.fill, self.device = header, fill, pick_device(device)
-        named = header.tokenizer
-        folder = registry.find_by_hash(named["sha256"], named["name"], "tokenizer", tokenizer)
+        folder = registry.find_model(header.tokenizer, "tokenizer", tokenizer)
+        registry.check_header(header, folder)
         self.tokenizer = registry.load_tokenizer(folder).to(self.device)
         lit = None
         if header.lit is not None and fill != "hold":
-            beside = folder / "lit"
-            found = registry.find_by_hash(header.lit["sha256"], header.lit["name"], "LIT", beside)
+            found = registry.find_model(header.lit, "lit", folder / "lit")
             lit = registry.load_lit(found).to(self.device)
         if fill == "lit" and lit is None:
             raise UsageError("--fill lit: the file was written without a LIT; use --fill auto or hold")

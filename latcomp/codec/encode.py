@@ -61,13 +61,15 @@ class Encoder:
         self.device = pick_device(device)
         folder = registry.find_tokenizer(tokenizer)
         self.folder = folder
-        self.tokenizer_sha256 = registry.sha256_of(folder / registry.WEIGHTS)
         self.tokenizer = registry.load_tokenizer(folder).to(self.device)
         lit_folder = registry.find_lit(folder)
         self.lit = registry.load_lit(lit_folder).to(self.device) if lit_folder else None
-        self.lit_sha256 = registry.sha256_of(lit_folder / registry.WEIGHTS) if lit_folder else ""
         prior_folder = registry.find_prior(folder)
         self.prior = registry.load_prior(prior_folder) if prior_folder and not settings.lossless else None
+        records = registry.model_record
+        self._tokenizer_record = records(folder, self.tokenizer.config.name)
+        self._lit_record = records(lit_folder, self.lit.config.name) if lit_folder and self.lit else None
+        self._prior_record = records(prior_folder, self.prior.name) if prior_folder and self.prior else None
         self.coder = SegmentCoder(settings, self.tokenizer.config, self.prior, self.lit, self.device)
         self.notes: list[str] = []
         """What could not be done as asked in the last run, one line each."""
@@ -88,11 +90,8 @@ class Encoder:
         by_threshold = settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),
-            tokenizer={
-                "name": config.name, "sha256": self.tokenizer_sha256, "channels": config.channels,
-                "spatial": SPATIAL, "temporal": TEMPORAL,
-            },
-            lit={"name": self.lit.config.name, "sha256": self.lit_sha256} if self.lit else None,
+            tokenizer={**self._tokenizer_record, "channels": config.channels, "spatial": SPATIAL, "temporal": TEMPORAL},
+            lit=self._lit_record,
             quality=None if settings.lossless or settings.searches else settings.quality,
             step_scale=1.0 if settings.lossless else settings.step_scale,
             coding="lossless" if settings.lossless else "int",
@@ -102,7 +101,7 @@ class Encoder:
             group_latent_frames=GROUP_LATENT_FRAMES,
             segment_groups=self.segment_groups(reader),
             created_by=f"latcomp {__version__}",
-            prior={"name": self.prior.name, "sha256": self.prior.sha256} if self.prior else None,
+            prior=self._prior_record,
             units=self.coder.units,
             target_bpp=settings.target_bpp,
             min_psnr=settings.min_psnr,

@@ -87,11 +87,22 @@ def _sha256(value: Any) -> str:
 
 
 def _record(**members: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    return _members(members, ())
+
+
+def _model(**members: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    """What names a model, and more members; files of before there were fingerprints have none."""
+    return _members({"name": _text, "sha256": _sha256, "fingerprint": _sha256, **members}, ("fingerprint",))
+
+
+def _members(members: dict[str, Callable[[Any], Any]], maybe: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
     def check(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _Misfit(f"{value!r:.60} is not an object")
         for name, member in members.items():
             if name not in value:
+                if name in maybe:
+                    continue
                 raise _Misfit(f"{name} is missing")
             try:
                 member(value[name])
@@ -166,15 +177,15 @@ HEADER_FIELDS = (
     HeaderField("audio", "[object, ...]", _streams, "one object an audio stream (at most 256), made and understood by the video side"),
     HeaderField(
         "tokenizer", "object",
-        _record(
-            name=_text, sha256=_sha256, channels=_whole(1, 2**16), spatial=_whole(1, 256), temporal=_whole(1, 256)
-        ),
-        "the tokenizer: name, sha256 of its weights, channels, pixels a position (spatial), frames a latent frame (temporal)",
+        _model(channels=_whole(1, 2**16), spatial=_whole(1, 256), temporal=_whole(1, 256)),
+        "the tokenizer: name, sha256 of its weights, fingerprint, channels, pixels a position (spatial), frames a latent frame (temporal)",
     ),
-    HeaderField("lit", "object or null", _or_null(_record(name=_text, sha256=_sha256)), "the LIT: name, sha256 of its weights"),
     HeaderField(
-        "prior", "object or null", _or_null(_record(name=_text, sha256=_sha256)),
-        "the prior that tokens and masks are coded under: name, sha256 of its weights; missing: null", None,
+        "lit", "object or null", _or_null(_model()), "the LIT: name, sha256 of its weights, fingerprint"
+    ),
+    HeaderField(
+        "prior", "object or null", _or_null(_model()),
+        "the prior that tokens and masks are coded under: name, sha256 of its weights, fingerprint; missing: null", None,
     ),
     HeaderField("units", "integer", _units, "whole units of a symbol that make a step: 1, 2 or 4; missing: 1", 1),
     HeaderField("quality", "number or null", _or_null(_number(-1000, 1000)), "the quality that was asked for"),

@@ -162,9 +162,12 @@ def _ready(name: str, whole: np.ndarray) -> np.ndarray:
 class Prior:
     """The network's weights and the coding tables; made once a model and shared by all segments."""
 
-    def __init__(self, arrays: dict[str, np.ndarray], sha256: str, name: str) -> None:
-        """arrays: the int8, int32 and uint32 tensors of `weights/prior-*/model.safetensors`; see FORMAT.md for their shapes."""
-        self.sha256, self.name = sha256, name
+    def __init__(self, arrays: dict[str, np.ndarray], sha256: str, name: str, fingerprint: str | None = None) -> None:
+        """arrays: the int8, int32 and uint32 tensors of `weights/prior-*/model.safetensors`; see FORMAT.md for their shapes.
+
+        fingerprint: over weights and configuration; None where there is no configuration to compare.
+        """
+        self.sha256, self.name, self.fingerprint = sha256, name, fingerprint
         self.arrays = arrays
         self.weights = {key: _ready(key, value) for key, value in arrays.items() if not key.startswith("table")}
         self.channels = int(self.weights["own"].shape[0])

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from latcomp.container.audio import AudioChunk
+from latcomp.container.check import FaultsOf
 from latcomp.container.chunks import Chunk
 from latcomp.container.format import GROUP_HEAD
 from latcomp.container.group import Group
@@ -53,7 +54,9 @@ class Repair:
         return sum(lost.frames for lost in self.lost)
 
 
-def repair(fo: BinaryIO, out: BinaryIO, limits: Limits | None = None, find_prior: FindPrior | None = None) -> Repair:
+def repair(
+    fo: BinaryIO, out: BinaryIO, limits: Limits | None = None, find_prior: FindPrior | None = None, faults_of: FaultsOf | None = None
+) -> Repair:
     """What became of a file whose intact part was written to `out` as a new file, front to back, so that both may be pipes.
 
     A group is copied when it decodes: when it is intact and so are all before it in its segment. Groups get new numbers and keep their
@@ -62,6 +65,8 @@ def repair(fo: BinaryIO, out: BinaryIO, limits: Limits | None = None, find_prior
     when no header or no group is left, and what `Reader` raises.
     """
     reader = Reader(fo, limits, find_prior)
+    for fault in () if faults_of is None else faults_of(reader.header):
+        raise DamagedFileError(f"nothing can be repaired: {fault}")  # the header is copied
     done, writer = Repair(), ChunkWriter(out, reader.front)
     unit = reader.header.time_base[0] / reader.header.time_base[1]
     for item, chunk in reader.with_chunks():

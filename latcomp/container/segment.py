@@ -29,6 +29,8 @@ class SegmentState:
             raise UsageError(f"coding {coding!r} is unknown: choose {' or '.join(CODINGS)}")
         if header.prior is not None and (prior is None or prior.sha256 != header.prior["sha256"]):
             raise UnsupportedFileError(f"the prior {header.prior['name']!r} is needed to read masks and tokens")
+        if header.prior is not None and prior is not None and prior.fingerprint != header.prior.get("fingerprint", prior.fingerprint):
+            raise UnsupportedFileError(f"the prior {header.prior['name']!r} is at hand with another configuration than the file's")
         rows, columns = header.grid
         self.channels = header.channels
         self.lossless = header.coding == "lossless"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latcomp.errors import UnsupportedFileError, UsageError
+from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
+from latcomp.tokenizer.identity import fingerprint, header_faults
 
 if TYPE_CHECKING:
+    from latcomp.container.header import Header
     from latcomp.container.prior import Prior
     from latcomp.inpaint.model import Lit
     from latcomp.tokenizer.model import Tokenizer
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_TOKENIZER = "cv8x8x4"
 DEFAULT_LIT = "lit-cv8x8x4"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-SUMS = "SHA256SUMS"  # beside the shipped models, as `sha256sum */model.safetensors` writes it; what it lists must be so
+KINDS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
+"""Kinds of models, and how messages call them."""
+SUMS = "SHA256SUMS"  # beside the shipped models, as `sha256sum */config.json */model.safetensors` writes it; what it lists must be so
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class ModelCard:
     """'tokenizer', 'lit' or 'prior'."""
     path: str
     sha256: str
-    """Of the weights file; a .lat names its models by it."""
+    """Of the weights file."""
+    fingerprint: str
+    """SHA-256 over weights and configuration; a .lat names its models by it."""
     bytes: int
     parameters: int
     encoder_kmac_per_pixel: float | None
@@ -60,22 +66,42 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _listed(path: Path, found: str) -> bool:
+    """Whether a file of a shipped model has the SHA-256 that the shipped list asks for; any file that it does not list has."""
+    folder, listed = path.parent, weights_folder() / SUMS
+    if folder.resolve().parent != weights_folder().resolve() or not listed.is_file():
+        return True
+    lines = (line.split(maxsplit=1) for line in listed.read_text(encoding="utf-8").splitlines())
+    wanted = {words[0].lower() for words in lines if len(words) == 2 and words[1].lstrip("*./ ") == f"{folder.name}/{path.name}"}
+    return wanted <= {found}
+
+
 def _checked(folder: Path) -> bytes:
-    """The weights of a folder, which are safetensors of the SHA-256 that `sha256_of` gave and that the shipped list asks for.
+    """The weights of a folder, which are safetensors of the SHA-256 that `sha256_of` gave; they and the configuration are those that the
+    shipped list asks for.
 
     Raises `UnsupportedFileError` when they are not: damaged, or replaced while this process runs.
     """
-    path = folder / WEIGHTS
-    data = path.read_bytes()
+    _refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
+    weights = (folder / WEIGHTS).read_bytes()
+    _refuse_other(folder / WEIGHTS, weights)
+    return weights
+
+
+def _refuse_other(path: Path, data: bytes) -> None:
+    """Raise `UnsupportedFileError` when the bytes of a model's file are not those that were looked at first, or that the list asks for."""
     found = hashlib.sha256(data).hexdigest()
-    listed = weights_folder() / SUMS
-    wanted = {sha256_of(path)}
-    if folder.resolve().parent == weights_folder().resolve() and listed.is_file():
-        lines = (line.split(maxsplit=1) for line in listed.read_text(encoding="utf-8").splitlines())
-        wanted |= {words[0].lower() for words in lines if len(words) == 2 and words[1].lstrip("*./ ") == f"{folder.name}/{WEIGHTS}"}
-    if wanted != {found}:
-        raise UnsupportedFileError(f"{path} is damaged, or was replaced: its SHA-256 is {found[:12]}…; install latcomp again or start anew")
-    return data
+    if sha256_of(path) != found or not _listed(path, found):
+        raise UnsupportedFileError(
+            f"{path} is damaged, or was replaced: its SHA-256 is {found[:12]}…; install latcomp again or start anew"
+        )
+
+
+@lru_cache(maxsize=32)
+def fingerprint_of(folder: Path) -> str:
+    """SHA-256 over weights and configuration of a model's folder, in hexadecimal."""
+    sha256_of(folder / CONFIG)  # what is loaded must be what was looked at first
+    return fingerprint(_config(folder), sha256_of(folder / WEIGHTS))
 
 
 def _folders() -> list[Path]:
@@ -100,18 +126,60 @@ def find_tokenizer(name_or_path: str | Path | None) -> Path:
     raise UsageError(f"tokenizer {wanted!r} is not at hand: choose {names or 'a folder with config.json and model.safetensors'}")
 
 
-def find_by_hash(sha256: str, name: str, kind: str, beside: Path | None = None) -> Path:
-    """The folder of the model with this hash, among the shipped ones and `beside`.
+def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None) -> Path:
+    """The folder of the model that a header's record names (name, sha256 and, from files that know it, fingerprint), among the shipped ones
+    and `beside`. kind: 'tokenizer', 'lit' or 'prior'.
 
-    Raises `UnsupportedFileError` naming the missing model.
+    Raises `UnsupportedFileError` naming the missing model, or the folder whose weights are right and whose configuration is not.
     """
-    for folder in [*([beside] if beside else []), *_folders()]:
-        if (folder / WEIGHTS).is_file() and sha256_of(folder / WEIGHTS) == sha256:
+    word, wanted, changed = KINDS[kind], record.get("fingerprint"), None
+    for folder in _with_weights(record["sha256"], kind, beside):
+        if wanted is None or fingerprint_of(folder) == wanted:
             return folder
+        changed = changed or folder
+    if changed is not None:
+        raise UnsupportedFileError(
+            f"this file needs the {word} {record['name']!r} of fingerprint {str(wanted)[:12]}…; {changed} has its weights and another "
+            f"configuration (fingerprint {fingerprint_of(changed)[:12]}…): give the {CONFIG} that the file was written with"
+        )
     raise UnsupportedFileError(
-        f"this file needs the {kind} {name!r} (sha256 {sha256[:12]}…), which is not at hand: install the latcomp version that wrote "
-        f"the file, or put the model's folder into {weights_folder()}"
+        f"this file needs the {word} {record['name']!r} (sha256 {record['sha256'][:12]}…), which is not at hand: install the latcomp "
+        f"version that wrote the file, or put the model's folder into {weights_folder()}"
     )
+
+
+def _with_weights(sha256: str, kind: str, beside: Path | None) -> Iterator[Path]:
+    """The folders of a kind of model, `beside` before the shipped ones, whose weights have this SHA-256."""
+    for folder in [*([beside] if beside else []), *_folders()]:
+        if _holds(folder, kind) and sha256_of(folder / WEIGHTS) == sha256:
+            yield folder
+
+
+def model_record(folder: Path, name: str) -> dict[str, Any]:
+    """What a header says of a model: name, sha256 of its weights, fingerprint."""
+    return {"name": name, "sha256": sha256_of(folder / WEIGHTS), "fingerprint": fingerprint_of(folder)}
+
+
+def faults_of(header: Header, tokenizer: Path | None = None) -> list[str]:
+    """What a header says of its models that is not so of those at hand, one line each; needs no torch.
+
+    tokenizer: folder to look into first. Raises `UnsupportedFileError` for a model whose weights are at hand with another configuration.
+    """
+    members = {kind: getattr(header, kind) for kind in KINDS}
+    configs = {}
+    for kind, record in members.items():
+        beside = None if tokenizer is None else tokenizer if kind == "tokenizer" else tokenizer / kind
+        if record is not None and any(_with_weights(record["sha256"], kind, beside)):
+            folder = find_model(record, kind, beside)
+            _refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
+            configs[kind] = _config(folder)
+    return list(header_faults(members, configs))
+
+
+def check_header(header: Header, tokenizer: Path | None = None) -> None:
+    """Raise `DamagedFileError` when a header contradicts the models it names, and what `faults_of` raises."""
+    for fault in faults_of(header, tokenizer):
+        raise DamagedFileError(f"the header does not fit its models: {fault}")
 
 
 def find_lit(tokenizer: Path) -> Path | None:
@@ -134,6 +202,16 @@ def _made_for(tokenizer: Path, kind: str) -> Path | None:
 
 def _config(folder: Path) -> dict[str, Any]:
     return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+
+
+def _holds(folder: Path, kind: str) -> bool:
+    """Whether a folder holds a model of this kind."""
+    if not ((folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()):
+        return False
+    try:
+        return _kind(folder) == kind
+    except (OSError, ValueError):
+        return False
 
 
 def _kind(folder: Path) -> str:
@@ -168,7 +246,7 @@ def load_prior(folder: Path) -> Prior:
     from latcomp.container.prior import Prior
 
     try:
-        return Prior(load(_checked(folder)), sha256_of(folder / WEIGHTS), _config(folder)["name"])
+        return Prior(load(_checked(folder)), sha256_of(folder / WEIGHTS), _config(folder)["name"], fingerprint_of(folder))
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
 
@@ -178,7 +256,7 @@ def prior_finder(tokenizer: Path | None = None) -> Callable[[str, str], Prior]:
 
     def find(name: str, sha256: str) -> Prior:
         beside = None if tokenizer is None else tokenizer / "prior"
-        return load_prior(find_by_hash(sha256, name, "prior", beside))
+        return load_prior(find_model({"name": name, "sha256": sha256}, "prior", beside))
 
     return find
 
@@ -220,7 +298,10 @@ def _card(folder: Path) -> ModelCard:
         config = TokenizerConfig.load(folder / CONFIG)
         encoder, decoder = (m / 1000 for m in macs_per_pixel(config))
     path = folder / WEIGHTS
-    return ModelCard(name, kind, str(folder), sha256_of(path), path.stat().st_size, parameters, encoder, decoder, trained_in_words(folder))
+    return ModelCard(
+        name, kind, str(folder), sha256_of(path), fingerprint_of(folder), path.stat().st_size, parameters, encoder, decoder,
+        trained_in_words(folder),
+    )  # fmt: skip
 
 
 def trained_in_words(folder: Path) -> str:

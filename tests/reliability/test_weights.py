@@ -18,14 +18,17 @@ UNPICKLING = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "
 RUNNING = {"eval", "exec", "compile", "__import__"}
 
 
+def hashed(folder: Path) -> list[Path]:
+    """The files that make a model what it is: weights and configurations."""
+    return sorted([*folder.glob("*/model.safetensors"), *folder.glob("*/config.json")])
+
+
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the shipped models, with a list of their hashes, in place of them."""
     folder = tmp_path / "weights"
     shutil.copytree(registry.weights_folder(), folder)
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in folder.glob("*/model.safetensors")
-    ]
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in hashed(folder)]
     (folder / registry.SUMS).write_text("".join(sorted(lines)))
     monkeypatch.setattr(registry, "weights_folder", lambda: folder)
     return folder
@@ -60,6 +63,21 @@ def test_a_changed_weight_is_refused(shipped: Path, kind: str) -> None:
     flip(folder / registry.WEIGHTS)
     load = {"tokenizer": registry.load_tokenizer, "lit": registry.load_lit, "prior": registry.load_prior}[kind]
     with pytest.raises(UnsupportedFileError, match="SHA-256"):
+        load(folder)
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "lit", "prior"])
+def test_a_changed_configuration_is_refused(shipped: Path, kind: str) -> None:
+    """The same weights under another configuration are another model."""
+    card = next(card for card in registry.list_models() if card.kind == kind)
+    folder = shipped / "again"
+    Path(card.path).rename(folder)
+    lines = (shipped / registry.SUMS).read_text()
+    (shipped / registry.SUMS).write_text(lines.replace(f"{Path(card.path).name}/", "again/"))
+    config = folder / registry.CONFIG
+    config.write_text(config.read_text().replace('"channels": 96', '"channels": 96 '))
+    load = {"tokenizer": registry.load_tokenizer, "lit": registry.load_lit, "prior": registry.load_prior}[kind]
+    with pytest.raises(UnsupportedFileError, match="is damaged, or was replaced"):
         load(folder)
 
 
@@ -103,5 +121,5 @@ def test_every_shipped_model_is_listed_with_its_hash() -> None:
     """A damaged default model must not encode: it would write files that nobody else can read."""
     folder = registry.weights_folder()
     listed = dict(reversed(line.split(maxsplit=1)) for line in (folder / registry.SUMS).read_text().splitlines())
-    there = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*/model.safetensors")}
+    there = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in hashed(folder)}
     assert listed == there
