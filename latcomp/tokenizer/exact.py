@@ -6,6 +6,7 @@ now and then. Here every sample and every half of the output channels is a call 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,16 @@ def _pool() -> ThreadPoolExecutor:
     started.wait()
     torch.set_num_threads(count)  # what `begin` said was also for threads that start later
     return pool
+
+
+def _forget_threads() -> None:
+    """In a child that was forked off: it has the pool, and OpenMP's, but none of their threads, and would wait for them for ever."""
+    if _pool.cache_info().currsize:
+        _pool.cache_clear()
+        torch.set_num_threads(1)
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 class Conv2d(nn.Conv2d):

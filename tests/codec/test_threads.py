@@ -49,6 +49,32 @@ def test_the_size_of_the_pieces_does_not_show_in_a_file(video: Path, tmp_path: P
     assert found[0] == found[1]
 
 
+FORKED = """
+import io, os, signal, sys
+from latcomp.codec import decode_frames, encode
+
+def both():
+    out = io.BytesIO()
+    encode(sys.argv[1], out, device="cpu")
+    return out.getvalue(), [frame.pixels.tobytes() for frame in decode_frames(io.BytesIO(out.getvalue()), device="cpu")]
+
+before = both()
+child = os.fork()
+if child == 0:
+    signal.alarm(150)
+    os._exit(0 if both() == before else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_forked_child_encodes_and_decodes_as_its_parent_did(video: Path, threads: str) -> None:
+    """A child has none of its parent's threads: waiting for them would never end."""
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)}
+    assert subprocess.run([sys.executable, "-c", FORKED, str(video)], env=environment, timeout=300).returncode == 0
+
+
 def test_exact_convolutions_are_convolutions() -> None:
     layer = Conv2d(24, 18, 3, padding=1)
     x = torch.randn(3, 24, 9, 7)
