@@ -27,6 +27,7 @@ BITS_AN_OCTAVE = 1.1  # a guess: halving the steps makes files so many octaves l
 DECIBELS_AN_OCTAVE = 2.6  # a guess: and the picture so many dB better
 RATE_CLOSE = 0.006  # share of the budget within which a search stops
 DECIBELS_CLOSE = 0.05
+SECANT_PROBES = 10  # after so many a search halves what is left
 CARRY_MOST = 0.5  # share of a segment's budget by which what earlier ones left over may change it
 
 
@@ -59,7 +60,8 @@ def search(probe: Callable[[int], float], goal: float, guess: int, slope: float,
         if fine in found and coarse in found and found[fine] > found[coarse]:
             slope = max((found[fine] - found[coarse]) / (coarse - fine), 1e-9)
         at += round((figure - goal) / slope)
-        at = min(max(at, fine + 1), coarse - 1)
+        # a figure that hardly moves with the steps, as where symbols are clipped, leads the secant along one by one
+        at = min(max(at, fine + 1), coarse - 1) if len(found) < SECANT_PROBES else (fine + coarse) // 2
     if fine < FINEST:
         return FINEST
     if coarse > COARSEST or least:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from latcomp.codec import decode_frames, encode, open_lat
 from latcomp.codec import groups as groups_module
 from latcomp.codec.settings import EncodeSettings
-from latcomp.codec.targets import COARSEST, FINEST, search, segment_groups_for
+from latcomp.codec.targets import COARSEST, FINEST, SECANT_PROBES, search, segment_groups_for
 from latcomp.errors import UsageError
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.video import Frame, open_video
@@ -146,6 +146,20 @@ def test_the_search_ends_at_the_coarsest_adjustment_that_reaches_the_goal(
     assert len(set(probes)) == len(probes)
     nearest = search(plain, goal, guess, 0.03, 0.0, least=False)
     assert abs(plain(nearest) - goal) == pytest.approx(min(abs(plain(a) - goal) for a in range(FINEST, COARSEST + 1)))
+
+
+@pytest.mark.parametrize("least", [False, True])
+@pytest.mark.parametrize("edge", [-90, -3, 40, 79])
+def test_a_figure_that_hardly_moves_does_not_lead_the_search_along_one_by_one(edge: int, least: bool) -> None:
+    """Almost level but for one step down, as where most symbols are clipped: a secant would probe all of a hundred adjustments."""
+    probes: list[int] = []
+
+    def curve(adjust: int) -> float:
+        probes.append(adjust)
+        return (10.0 if adjust <= edge else -10.0) - 1e-6 * adjust
+
+    assert search(curve, 0.0, 0, 0.03, 0.006, least) in (edge, edge + (not least))
+    assert len(probes) <= SECANT_PROBES + 8
 
 
 def test_segments_of_large_pictures_are_shorter() -> None:
