@@ -13,9 +13,11 @@ from latcomp.errors import DamagedFileError
 WHAT = "tokens"
 
 
-def encode_kinds(tokens: np.ndarray, octaves: np.ndarray, mask: np.ndarray, state: PriorState, units: int) -> tuple[bytes, bytes]:
+def encode_kinds(
+    tokens: np.ndarray, octaves: np.ndarray, mask: np.ndarray, state: PriorState, units: int
+) -> tuple[bytes, bytes | None]:
     """Two zstd frames for tokens (N, C) with octaves (N,) at the kept positions of mask (T, P): values themselves, and changes of tokens
-    that go on from their last kept value; no bytes for no tokens. `state` moves on."""
+    that go on from their last kept value, None where a change passes 16 bits; no bytes for no tokens. `state` moves on."""
     kinds = np.empty(len(tokens), np.uint8)
     themselves, changed = np.empty_like(tokens), np.empty_like(tokens)
     row = 0
@@ -31,7 +33,9 @@ def encode_kinds(tokens: np.ndarray, octaves: np.ndarray, mask: np.ndarray, stat
         state.move_on(places, values, finer)
     if not len(tokens):
         return b"", b""
-    return tuple(compress(kinds.tobytes() + planes_of_symbols(planes)) for planes in (themselves, changed))  # type: ignore[return-value]
+    front = kinds.tobytes()
+    fits = changed.min() >= SYMBOL_MIN and changed.max() <= SYMBOL_MAX
+    return compress(front + planes_of_symbols(themselves)), compress(front + planes_of_symbols(changed)) if fits else None
 
 
 def decode_kinds(

@@ -101,6 +101,15 @@ class Part:
     shape: tuple[int, int]
 
 
+def _by_part(parts: list[Part], multiples: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
+    """Each part of a pass with its multiples (n, c) out of those of all (m,)."""
+    start = 0
+    for part in parts:
+        size = part.shape[0] * part.shape[1]
+        yield part, multiples[start : start + size].reshape(part.shape)
+        start += size
+
+
 class FrameCoder:
     """Goes through one latent frame's kept tokens in four passes."""
 
@@ -169,18 +178,24 @@ class FrameCoder:
         return (total * SHARE[count][:, None]) >> 5
 
     def put(self, parts: list[Part], multiples: np.ndarray) -> None:
-        """Take the whole multiples (m,) of a pass, in the order it gave its parts."""
-        start = 0
-        for part in parts:
-            size = part.shape[0] * part.shape[1]
-            steps = multiples[start : start + size].reshape(part.shape)
-            start += size
-            values = self.anchor[part.rows, part.channels] + (steps << (self.units_log2 - self.octaves[part.rows]))
+        """Take the whole multiples (m,) of a pass, in the order it gave its parts. Raises `DamagedFileError` for a value beyond 16 bits."""
+        for part, steps in _by_part(parts, multiples):
+            values = self._values(part, steps)
             if values.size and (values.min() < SYMBOL_MIN or values.max() > SYMBOL_MAX):
                 raise DamagedFileError("a symbol passes 16 bits")
             difference = values - self.own[part.rows, part.channels]
             self.known[self.places[part.rows], part.channels] = difference
             self.squashed[part.rows, part.channels] = squash(difference)
+
+    def fit(self, parts: list[Part], multiples: np.ndarray) -> np.ndarray:
+        """(m,) bool: which whole multiples of a pass give values of 16 bits."""
+        values = np.concatenate([self._values(part, steps).reshape(-1) for part, steps in _by_part(parts, multiples)])
+        return (values >= SYMBOL_MIN) & (values <= SYMBOL_MAX)
+
+    def _values(self, part: Part, steps: np.ndarray) -> np.ndarray:
+        """(n, c) values that whole multiples (n, c) of a part stand for."""
+        values: np.ndarray = self.anchor[part.rows, part.channels] + (steps << (self.units_log2 - self.octaves[part.rows]))
+        return values
 
     def multiples_of(self, parts: list[Part], values: np.ndarray) -> np.ndarray:
         """(m,) whole multiples of the pass's values; values: (n, C) all values of the latent frame's kept tokens."""

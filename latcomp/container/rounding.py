@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from latcomp.container.format import SYMBOL_MAX, SYMBOL_MIN
 from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
 from latcomp.container.prior import Prior
 from latcomp.container.tables import PRECISION
@@ -31,7 +32,7 @@ class PriorRounding:
         """(n, C) int32 symbols of a latent frame's kept tokens.
 
         mask: (P,) bool; symbols: (n, C) as they were rounded plainly; octaves: (n,); wanted: (n, C) float32 the latents in units; frames:
-        (n,) latent frames each token will stand for.
+        (n,) latent frames each token will stand for. None of them leaves what a symbol may be.
         """
         with stage("token_coding"):
             return self._rounded(mask, symbols, octaves, wanted, frames)
@@ -46,6 +47,7 @@ class PriorRounding:
         state = self.state
         kinds = kinds_of(symbols, octaves, state.kept[places], state.octaves[places], state.first, self.units)
         coder = FrameCoder(self.prior, state, mask, kinds, self.log_step, self.units.bit_length() - 1)
+        at_bound = symbols.min() < SYMBOL_MIN + self.units or symbols.max() > SYMBOL_MAX - self.units
         for parts, nearest, fraction, scale in coder.passes():
             plain = coder.multiples_of(parts, symbols)
             exact = np.concatenate([
@@ -59,6 +61,8 @@ class PriorRounding:
                 ).reshape(-1) for p in parts
             ])  # fmt: skip
             moved = plain + np.sign(nearest - plain)
+            if at_bound:  # the expected value may lie a step beyond what a symbol can be
+                moved = np.where(coder.fit(parts, moved), moved, plain)
             able = np.flatnonzero(moved != plain)
             harm = weight[able] * (np.square(exact[able] - moved[able]) - np.square(exact[able] - plain[able]))
             saved = self._bits(plain, nearest, fraction, scale, able) - self._bits(moved, nearest, fraction, scale, able)

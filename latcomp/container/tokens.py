@@ -61,7 +61,9 @@ def encode_tokens(
                 tokens, finer, flat, state.by_prior, state.prior, state.log_step(step_adjust), state.units
             )
         themselves, differences = encode_kinds(tokens, finer, flat, state.by_prior, state.units)
-        return min(((LAYOUT_KINDS, themselves), (LAYOUT_KIND_CHANGES, differences)), key=lambda found: len(found[1]))
+        if differences is not None and len(differences) < len(themselves):
+            return LAYOUT_KIND_CHANGES, differences
+        return LAYOUT_KINDS, themselves
     if not tokens.size:
         return LAYOUT_PLANES, b""
     model: Model | None

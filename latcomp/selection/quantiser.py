@@ -8,7 +8,7 @@ import numpy as np
 
 from latcomp.errors import UsageError
 
-SYMBOL_BOUND = 2**15 - 1  # largest magnitude a symbol may have in a file
+SYMBOL_MIN, SYMBOL_MAX = -(2**15), 2**15 - 1  # what a symbol may be in a file, as FORMAT.md says
 QUALITY_MAX = 10.0
 SCALE_AT_ZERO = 3.75  # step scale of quality 0
 QUALITY_OCTAVE = 2.5  # qualities over which the step halves
@@ -48,24 +48,31 @@ class Quantiser:
     def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
         """int32 symbols (C, ...), in units, of float32 latents (C, ...): multiples of the step halved `octaves` (...) times.
 
-        Clipped to the bound a file can hold.
+        Clipped to what a file can hold: a network may answer a picture it never saw the like of with latents of any size.
         """
         multiple = np.float32(self.units) if octaves is None else (self.units >> octaves.astype(np.int32)).astype(np.float32)
         scaled = np.abs(latents) / (self.width(latents.ndim) * multiple)
-        size = np.minimum(np.floor(scaled + np.float32(self.rounding)) * multiple, SYMBOL_BOUND // self.units * self.units)
+        size = np.minimum(np.floor(scaled + np.float32(self.rounding)) * multiple, SYMBOL_MAX // self.units * self.units)
         return np.where(latents < 0, -size, size).astype(np.int32)
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), symbols too, and equal to it within the hysteresis."""
+        """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), symbols too, and equal to it within the hysteresis.
+
+        Clipped to what a file can hold, by whole steps too.
+        """
         # in float32 throughout: numpy would take int32 x float32 to float64
         inverse = 1 / (self.width(latents.ndim) * np.float32(self.units))
         distance = latents * inverse
         distance -= kept.astype(np.float32) * np.float32(1 / self.units)
         steps = np.rint(distance)
         steps[np.abs(distance, out=distance) <= np.float32(0.5 + self.hysteresis)] = 0
-        found = kept + steps.astype(np.int32) * np.int32(self.units)
-        beyond = np.abs(found) > SYMBOL_BOUND
-        return np.where(beyond, kept, found) if beyond.any() else found
+        np.clip(steps, SYMBOL_MIN - SYMBOL_MAX, SYMBOL_MAX - SYMBOL_MIN, out=steps)  # so that they are whole numbers of 32 bits
+        whole = steps.astype(np.int32)
+        found = kept + whole * np.int32(self.units)
+        if found.size and (found.min() < SYMBOL_MIN or found.max() > SYMBOL_MAX):
+            whole = np.clip(whole, -((kept - SYMBOL_MIN) // self.units), (SYMBOL_MAX - kept) // self.units)
+            found = kept + whole * np.int32(self.units)
+        return found
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
         """float32 latents (C, ...) of int32 symbols (C, ...)."""

@@ -93,6 +93,20 @@ def test_any_mask_any_values_any_octaves(case, units: int, seed: int) -> None:
         assert_comes_back(of, made, by, coding)
 
 
+@pytest.mark.parametrize("units", [1, 2, 4])
+@pytest.mark.parametrize("coding", LAYOUTS)
+def test_steps_from_one_end_of_the_range_to_the_other(coding: str, units: int) -> None:
+    """A token may go on from the smallest symbol to the largest: with one unit a step the change passes 16 bits, its values do not."""
+    by = prior()
+    of = under(sized(5, 6, 6), by, units)
+    count = 5 * 6
+    ends = (SYMBOL_MIN, SYMBOL_MIN + (SYMBOL_MAX - SYMBOL_MIN) // units * units)
+    tokens = np.concatenate([np.full((count, 6), ends[t % 2], np.int32) for t in range(8)])
+    made = replace(groups(of, 1, dense=True)[0], tokens=tokens, octaves=np.zeros(len(tokens), np.uint8))
+    assert made.mask.shape == (8, 5, 6)
+    assert_comes_back(of, [made], by, coding)
+
+
 @pytest.mark.parametrize("coding", LAYOUTS)
 def test_lifelike_file(coding: str) -> None:
     """A file of several segments survives with tokens of both kinds and all octaves; it is found intact, and scanned without the prior."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from latcomp.container import SYMBOL_MAX, SYMBOL_MIN
 from latcomp.container.layout_prior import PriorState, decode_prior, encode_prior
 from latcomp.container.rounding import PriorRounding, code_lengths
 from tests.container.make import prior
@@ -57,3 +58,29 @@ def test_code_lengths_are_those_of_the_tables() -> None:
     lengths = code_lengths(prior())
     for row, table in zip(lengths, prior().value_tables.frequencies, strict=True):
         assert np.exp2(-row[: len(table) - 1].astype(float)).sum() == pytest.approx(1 - table[-1] / 2**24, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_value_is_moved_beyond_what_a_symbol_can_be(seed: int) -> None:
+    """Values at both ends, where the prior expects what lies a step further: they are rounded, written and read."""
+    rng = np.random.default_rng(seed)
+    rounding = PriorRounding(prior(), ROWS, COLUMNS, UNITS, 1e-9, 0)  # an error costs nothing: all that can move does
+    masks, tokens, finer, count = [], [], [], ROWS * COLUMNS
+    kept, held = np.zeros((count, prior().channels), np.int32), np.zeros(count, np.uint8)
+    for t in range(6):
+        mask = np.ones(count, bool) if t == 0 else rng.random(count) < 0.7
+        octaves = rng.integers(0, 3, count).astype(np.uint8)
+        step = (UNITS >> octaves.astype(int))[:, None]
+        plain = rng.choice(np.array([SYMBOL_MIN, SYMBOL_MAX // UNITS * UNITS, SYMBOL_MAX]), kept.shape) // step * step
+        if t % 2:  # goes on from the last kept values, by whole steps, to either end
+            octaves, plain = held, kept + np.where(plain > 0, (SYMBOL_MAX - kept) // UNITS, -((kept - SYMBOL_MIN) // UNITS)) * UNITS
+        ends = np.where(plain > 0, 40_000, -40_000).astype(np.float32)
+        values = rounding.rounded(mask, plain[mask].astype(np.int32), octaves[mask], ends[mask], np.ones(mask.sum(), np.float32))
+        assert values.min() >= SYMBOL_MIN and values.max() <= SYMBOL_MAX
+        kept[mask], held = values, np.where(mask, octaves, held)
+        masks.append(mask)
+        tokens.append(values)
+        finer.append(octaves[mask])
+    found, octaves, start = np.concatenate(tokens), np.concatenate(finer), (ROWS, COLUMNS, prior().channels)
+    data = encode_prior(found, octaves, np.stack(masks), PriorState.start(*start), prior(), 0, UNITS)
+    assert np.array_equal(decode_prior(data, np.stack(masks), PriorState.start(*start), prior(), 0, UNITS)[0], found)

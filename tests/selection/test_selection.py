@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latcomp import container
 from latcomp.errors import UsageError
+from latcomp.inpaint.fill import HoldState
 from latcomp.selection import Quantiser, SelectionRule, select_budget, select_group
 from latcomp.selection.budget import tokens_for
-from latcomp.selection.quantiser import step_scale_of
+from latcomp.selection.quantiser import SYMBOL_MAX, SYMBOL_MIN, step_scale_of
 
 C = 6
 RULE = SelectionRule(np.ones(C, np.float32))
@@ -141,3 +143,28 @@ def test_quality_halves_the_step_every_two_and_a_half() -> None:
     assert step_scale_of(10) == pytest.approx(step_scale_of(0) / 16)
     with pytest.raises(UsageError):
         step_scale_of(10.5)
+
+
+@given(st.integers(0, 50), st.sampled_from([1, 4]), st.sampled_from([0.01, 1.0, 3.75]), st.floats(-0.5, 1.5))
+@settings(max_examples=60, deadline=None)
+def test_latents_of_any_size_give_symbols_that_a_file_can_hold(seed: int, units: int, scale: float, spread: float) -> None:
+    """A latent beyond the bound is stored as near to it as whole steps come, and is not held where it was; what is held is what a reader
+    makes of the kept tokens."""
+    rng = np.random.default_rng(seed)
+    quantiser = Quantiser(np.ones(C, np.float32), scale, hysteresis=0.15, units=units)
+    sizes = np.array([0, 1, 0.5, 0.99, 1.01, 3, 1e6], np.float32)[rng.integers(0, 7, (C, 5, 3, 4))] * np.float32(spread)
+    latents = sizes * np.float32(scale * 2**15 / units) * rng.choice(np.array([-1, 1], np.float32), sizes.shape)
+    found, cache = select_group(latents, None, 0.0, RULE, quantiser)
+    again, _ = select_group(latents[:, ::-1], cache, 0.0, RULE, quantiser)
+    for selection, wanted in ((found, latents), (again, latents[:, ::-1])):
+        assert selection.symbols.min() >= SYMBOL_MIN and selection.symbols.max() <= SYMBOL_MAX
+        reachable = np.clip(wanted, quantiser.width(4) * (SYMBOL_MIN + units), quantiser.width(4) * (SYMBOL_MAX - units))
+        assert np.abs(quantiser.dequantise(selection.symbols) - reachable).max() <= scale * 2 + 1e-3
+    holding = HoldState()
+    for selection in (found, again):
+        tokens = quantiser.dequantise(selection.symbols.transpose(1, 2, 3, 0)[selection.mask].T).T
+        assert np.array_equal(holding.hold(tokens, selection.mask).held, selection.held)
+
+
+def test_a_symbol_may_be_what_the_format_allows() -> None:
+    assert (SYMBOL_MIN, SYMBOL_MAX) == (container.SYMBOL_MIN, container.SYMBOL_MAX)
