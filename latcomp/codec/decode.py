@@ -200,7 +200,9 @@ class DecodeStream:
                 yield from self._held(item, unit)
             elif isinstance(item, AudioChunk):
                 for packet in self._inside(item):
-                    yield AudioPacket(item.stream, packet.pts, packet.dts, packet.duration, bool(packet.flags & 1), packet.data)
+                    yield AudioPacket(
+                        item.stream, packet.pts, packet.dts, packet.duration, packet.is_keyframe, packet.data, packet.unheard_samples
+                    )
             elif isinstance(item, Group):
                 if not self._is_before_end(int(item.pts[0]) * unit):
                     behind += 1

@@ -27,7 +27,7 @@ from latcomp.codec.settings import (
     ProgressCallback,
 )
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
-from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer
+from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
 from latcomp.files import output_file
 from latcomp.report.stats import stats_dict
@@ -146,7 +146,7 @@ class Encoder:
         for item in stream.run(reader):
             if isinstance(item, AudioPacket):
                 packets.setdefault(item.stream, []).append(
-                    AudioPacketBytes(item.pts, item.dts, item.duration, int(item.is_keyframe), item.data)
+                    AudioPacketBytes(item.pts, item.dts, item.duration, audio_flags(item.is_keyframe, item.unheard_samples), item.data)
                 )
                 continue
             if whole is not None:

@@ -3,7 +3,7 @@
 Needs numpy and zstandard, and constriction where a prior is used: no torch, no video library.
 """
 
-from latcomp.container.audio import AudioChunk, AudioPacketBytes
+from latcomp.container.audio import AudioChunk, AudioPacketBytes, audio_flags
 from latcomp.container.check import check
 from latcomp.container.format import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION
 from latcomp.container.group import Group
@@ -39,6 +39,7 @@ __all__ = [
     "Reader",
     "Repair",
     "Writer",
+    "audio_flags",
     "check",
     "describe",
     "repair",

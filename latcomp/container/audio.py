@@ -12,6 +12,8 @@ from latcomp.errors import DamagedFileError, LatcompError, UsageError
 HAS_PTS, HAS_DTS = 1, 2
 WHAT = "audio chunk"
 PACKETS_MAX = 1 << 16  # of a chunk: a writer makes more chunks of more
+FLAG_KEY = 1
+UNHEARD_SHIFT, UNHEARD_MAX = 8, 2**32 - 1
 NUMBERS_BYTES_MIN = 4  # presence, duration, flags and size take at least a byte each
 
 
@@ -26,8 +28,18 @@ class AudioPacketBytes:
     duration: int
     """Length in the same unit; 0 when unknown."""
     flags: int
-    """1: key frame; other bits are kept as they come."""
+    """As `audio_flags` makes them; other bits are kept as they come."""
     data: bytes
+
+    @property
+    def is_keyframe(self) -> bool:
+        """Whether decoding can begin here."""
+        return bool(self.flags & FLAG_KEY)
+
+    @property
+    def unheard_samples(self) -> int:
+        """Samples at its end that a player throws away."""
+        return self.flags >> UNHEARD_SHIFT & UNHEARD_MAX
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,11 @@ class AudioChunk:
     stream: int
     """Place of the stream in the header's `audio`."""
     packets: tuple[AudioPacketBytes, ...]
+
+
+def audio_flags(is_keyframe: bool, unheard_samples: int = 0) -> int:
+    """The flags of a packet: whether decoding can begin with it, and the samples at its end that a player throws away."""
+    return (FLAG_KEY if is_keyframe else 0) | min(max(unheard_samples, 0), UNHEARD_MAX) << UNHEARD_SHIFT
 
 
 def _check_numbers(pts: int | None, dts: int | None, duration: int, flags: int, error: type[LatcompError]) -> None:

@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from latcomp.errors import DamagedFileError
-from latcomp.video import acm, adts
+from latcomp.video import acm, adts, paced, trims
 from latcomp.video.info import AudioInfo, AudioPacket
 from latcomp.video.streams import time_base_of
 
@@ -31,10 +31,11 @@ class AudioNotPortableError(Exception):
     """No container at hand can describe this audio stream; its message says which codec it is."""
 
 
-def describe(stream: AudioStream, first_packet: bytes = b"") -> AudioInfo:
+def describe(stream: AudioStream, first_packet: bytes = b"", delay_samples: int = 0) -> AudioInfo:
     """Return what is needed to write `stream` again elsewhere; AudioNotPortableError when nothing can hold it.
 
     `first_packet` is needed where the stream has no parameters of its own because each packet begins with them (ADTS).
+    `delay_samples` come before the first that is heard.
     """
     context = stream.codec_context
     if context is None:
@@ -46,7 +47,9 @@ def describe(stream: AudioStream, first_packet: bytes = b"") -> AudioInfo:
         layout=context.layout.name,
         time_base=time_base_of(stream),
         language=stream.language if stream.language not in (None, "und") else None,
-        setup=_setup(stream, adts.parameters(first_packet) if _codec_name(stream) == "aac" else None),
+        setup=trims.with_delay(
+            _setup(stream, adts.parameters(first_packet) if _codec_name(stream) == "aac" else None), delay_samples, context.sample_rate
+        ),
     )
     if not is_portable(info):
         raise AudioNotPortableError(f"{info.codec} audio")
@@ -59,9 +62,12 @@ def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
     Raises ValueError when the format does not know the codec (some formats say so only when their header is written),
     DamagedFileError when the parameters cannot be read.
     """
+    if container.format.name == "avi" and paced.varies(info.codec):
+        raise ValueError(f"packets of {info.codec} last differently long, and avi only counts them")
     setup = acm.stand_in(info.setup) if needs_stand_in(info, container.format.name) else info.setup
     with _open_setup(setup) as template_file:
-        stream = container.add_stream_from_template(template_file.streams.audio[0])
+        template = template_file.streams.audio[0]
+        stream = _paced_stream(container, template, info) or container.add_stream_from_template(template)
     layout = _named_layout(info)
     if layout is not None and layout != stream.codec_context.layout.name:
         with contextlib.suppress(ValueError):  # an unusual one has a name that only describes it
@@ -69,6 +75,21 @@ def add_stream(container: OutputContainer, info: AudioInfo) -> AudioStream:
     stream.time_base = info.time_base
     if info.language is not None:
         stream.metadata["language"] = info.language
+    return stream
+
+
+def _paced_stream(container: OutputContainer, template: AudioStream, info: AudioInfo) -> AudioStream | None:
+    """Return a new stream of an avi whose packets have their length; None where the parameters alone tell it."""
+    if container.format.name != "avi" or not paced.is_needed(info.codec):
+        return None
+    extradata = bytes(template.codec_context.extradata or b"")
+    silence = paced.silence(info.sample_rate, _named_layout(info) or info.layout, extradata)
+    if silence is None:
+        return None
+    with av.open(io.BytesIO(silence), "r") as file:
+        stream = container.add_stream_from_template(file.streams.audio[0])
+    if extradata:
+        stream.codec_context.extradata = extradata
     return stream
 
 
@@ -114,8 +135,13 @@ def _comes_back(info: AudioInfo, muxer: str) -> bool:
         return False
 
 
-def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream, earlier_seconds: Fraction | int = 0) -> av.Packet:
-    """Return `packet` as a PyAV packet of `stream`, its times less `earlier_seconds`."""
+def to_av_packet(
+    packet: AudioPacket, info: AudioInfo, stream: AudioStream, earlier_seconds: Fraction | int = 0, *, counts_unheard: bool = True
+) -> av.Packet:
+    """Return `packet` as a PyAV packet of `stream`, its times less `earlier_seconds`.
+
+    counts_unheard: whether the container says how many samples at its end are not to be heard; else the packet ends before them.
+    """
     units = round(earlier_seconds / info.time_base)
     pts = None if packet.pts is None else packet.pts - units
     copy = av.Packet(adts.without_head(packet.data) if info.codec == "aac" else packet.data)
@@ -125,6 +151,10 @@ def to_av_packet(packet: AudioPacket, info: AudioInfo, stream: AudioStream, earl
     copy.dts = pts if packet.dts is None else packet.dts - units
     copy.duration = packet.duration
     copy.is_keyframe = packet.is_keyframe
+    if packet.unheard_samples and counts_unheard:
+        trims.set_unheard_at_end(copy, packet.unheard_samples)
+    elif packet.unheard_samples and info.sample_rate > 0:
+        copy.duration = max(1, packet.duration - round(packet.unheard_samples / info.sample_rate / info.time_base))
     return copy
 
 

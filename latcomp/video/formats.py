@@ -26,6 +26,14 @@ class Format:
     """False: frames follow each other at a constant rate and have no timestamps of their own."""
     holds_gaps: bool = True
     """Whether a place in that constant rate may stay empty, so that the frames behind it come at their time."""
+    longest_step: int | None = None
+    """Units of time that may lie between two frames; None: any number."""
+    strict_times: bool = False
+    """Whether packets of a stream must come at different times, in the format's own unit."""
+    holds_delay: bool = True
+    """Whether it can say that audio begins with samples which are not to be heard: they come before time 0, or are counted."""
+    counts_unheard: bool = False
+    """Whether the samples at the end of an audio packet that are not to be heard are counted; else the packet is shorter."""
     holds_color: bool = True
     """False: the matrix is not written, so pixels must be converted with the one a reader assumes, unless the codec says it."""
     holds_pixel_shape: bool = False
@@ -33,14 +41,19 @@ class Format:
     holds_rotation: bool = True
 
 
+_MP4_STEP = 2**30  # FFmpeg reads a step of nearly 2**31 units as one of a single unit
+
 FORMATS = {
     f.name: f
     for f in (
-        Format("mp4", "mp4", "libx264", holds_pixel_shape=True),
-        Format("mov", "mov", "libx264", holds_pixel_shape=True),
-        Format("mkv", "matroska", "libx264"),
-        Format("webm", "webm", "libvpx-vp9"),
-        Format("avi", "avi", "libx264", exact_times=False, holds_color=False, holds_rotation=False),
+        Format("mp4", "mp4", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True),
+        Format("mov", "mov", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True),
+        Format("mkv", "matroska", "libx264", counts_unheard=True),
+        Format("webm", "webm", "libvpx-vp9", counts_unheard=True),
+        Format(
+            "avi", "avi", "libx264", exact_times=False, longest_step=60_000, strict_times=True, holds_delay=False,
+            holds_color=False, holds_rotation=False,
+        ),
         Format(
             "y4m", "yuv4mpegpipe", "rawvideo",
             holds_audio=False, exact_times=False, holds_gaps=False, holds_color=False, holds_rotation=False,

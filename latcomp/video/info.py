@@ -131,6 +131,8 @@ class AudioPacket:
     duration: int
     is_keyframe: bool
     data: bytes
+    unheard_samples: int = 0
+    """Samples at its end that a player throws away: a codec's last packet is filled up to its length."""
 
     def __repr__(self) -> str:
         return f"AudioPacket(stream={self.stream}, pts={self.pts}, {len(self.data)} bytes)"

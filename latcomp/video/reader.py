@@ -20,6 +20,7 @@ from latcomp.video.info import AudioPacket, Frame, VideoInfo
 from latcomp.video.losses import CUT_OFF, MARKED, Damage, DamageLog, Holes, Losses, Lost, judged
 from latcomp.video.part import Part
 from latcomp.video.source import Source
+from latcomp.video.source_times import SourceTimes
 from latcomp.video.streams import (
     average_rate,
     counts_late,
@@ -109,7 +110,6 @@ class VideoReader:
         self._fed = self._keys = self._before_key = self._failed = 0  # packets: all, key ones, those before the first one, bad ones
         self._video_done = False
         self._decoded = 0
-        self._last_pts: int | None = None
         self._ahead: deque[Frame | AudioPacket] = deque()
         self._container: InputContainer | None = None
         self._source = Source(source)
@@ -132,9 +132,14 @@ class VideoReader:
         return tuple(self._log.entries)
 
     def __iter__(self) -> Iterator[Frame | AudioPacket]:
-        while self._ahead:
-            yield self._ahead.popleft()
-        yield from staged("reading", self._items)
+        try:
+            while self._ahead:
+                yield self._ahead.popleft()
+            yield from staged("reading", self._items)
+        finally:
+            note = self._times.note()
+            if note is not None:
+                self._note_once(note)
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -183,6 +188,8 @@ class VideoReader:
             raise NotAVideoError(f"{label}: its video codec is not known to this FFmpeg")
         self._time_base = time_base_of(self._stream)
         self._counts_late = counts_late(container, self._stream)
+        usual_step = max(1, round(1 / (average_rate(self._stream) or _FALLBACK_RATE) / self._time_base))
+        self._times = SourceTimes(container, self._time_base, usual_step, counted=self._counts_late)
         self._losses = Losses(self._time_base, average_rate(self._stream))
         self._holes = Holes(container)
         self._stream.thread_type = "AUTO"  # frames in parallel; PyAV's default decodes slices only
@@ -231,18 +238,18 @@ class VideoReader:
         shift = Fraction(0)  # seconds taken off every time
         pixels: np.ndarray | None = None  # of the frame before
         before: av.VideoFrame | None = None  # the last one before the stretch
-        waiting: list[av.Packet] = []  # audio of a stretch whose first frame, and so whose shift, is still to come
+        waiting: list[av.Packet] = []  # audio that comes before the first frame, which says how all times are moved
         for item in self._decode():
             if isinstance(item, av.Packet):
                 if self._origin is not None and not self._audio.is_wanted(item, self._part, self._origin_seconds):
                     continue
-                if to_rgb is None and not self._part.whole:
+                if to_rgb is None:
                     waiting.append(item)
                 else:
-                    yield self._audio.copy(item, shift)
+                    yield self._copied(item, shift)
                 continue
             happened = self._losses.at(item.pts)
-            pts = self._mended_pts(item)
+            pts = self._times.frame(item.pts)
             if self._origin is None:
                 self._origin = pts
             seconds = (pts - self._origin) * self._time_base
@@ -269,21 +276,29 @@ class VideoReader:
                 to_rgb = ToRgb(self.info.width, self.info.height, self.info.color)
                 if self._part.start > 0:
                     shift = Fraction(pts * self._time_base)
+                else:
+                    self._times.begins(pts, self._audio.first_heard(self._opened))
+                    shift = -self._times.shift
             elif (item.width, item.height) != (self.info.width, self.info.height):
                 self._note_once("the frame size changes on the way; all frames are scaled to the first one's")
             if item.interlaced_frame and not self._interlaced:
                 self._interlaced = True
                 self._note_once("some frames are interlaced; they are kept woven as they are, unless --deinterlace is given")
-            self.frames_read += 1
-            pixels = to_rgb(item)
-            yield Frame(pixels, pts - int(shift / self._time_base))
             for packet in waiting:
                 # those before the first frame of all could not be judged
                 if self._audio.is_wanted(packet, self._part, self._origin_seconds):
-                    yield self._audio.copy(packet, shift)
+                    yield self._copied(packet, shift)
             waiting.clear()
+            self.frames_read += 1
+            pixels = to_rgb(item)
+            yield Frame(pixels, pts - int(shift / self._time_base))
         if to_rgb is None:
             raise NotAVideoError(self._nothing_found())
+
+    def _copied(self, packet: av.Packet, earlier_seconds: Fraction) -> AudioPacket:
+        """Return a packet of audio as it is handed on, its times in order."""
+        copy = self._audio.copy(packet, earlier_seconds)
+        return self._times.audio(copy.stream).next(copy)
 
     def _decode(self) -> Iterator[av.VideoFrame | Lost | av.Packet]:
         """Yield decoded frames, those that are lost, and packets of audio, as the file has them."""
@@ -316,6 +331,7 @@ class VideoReader:
                     if packet.size > 0 and self._holes.found_before(packet):
                         self._losses.skipped()
                     if packet.stream.index == video or packet.stream.index in self._audio:
+                        self._times.packet(packet)
                         yield packet
                 return
             except av.FFmpegError as error:
@@ -368,7 +384,7 @@ class VideoReader:
     def _frames_of(self, packet: av.Packet) -> list[av.VideoFrame]:
         """Return what the decoder has ready when it is given `packet`, each frame with its own time; av.FFmpegError for damage."""
         frames = packet.decode()
-        if self._counts_late and not self._stream.codec_context.has_b_frames:
+        if self._counts_late:
             for frame in frames:
                 frame.pts = frame.dts
         return frames
@@ -389,18 +405,6 @@ class VideoReader:
     def _rest(self) -> list[av.VideoFrame]:
         """Return the frames that the deinterlacer still holds."""
         return [] if self._deinterlacer is None else self._deinterlacer.flush()
-
-    def _mended_pts(self, frame: av.VideoFrame | Lost) -> int:
-        """Return the pts of `frame`, or the least that makes sense where it is missing or does not increase."""
-        pts, last = frame.pts, self._last_pts
-        if pts is None:
-            step = max(1, round(1 / (average_rate(self._stream) or _FALLBACK_RATE) / self._time_base))
-            pts = (self._origin or 0) if last is None else last + step
-        elif last is not None and pts <= last:
-            self._note_once("some timestamps do not increase; those frames follow the one before at once")
-            pts = last + 1
-        self._last_pts = pts
-        return pts
 
     def _is_past_end(self, packet: av.Packet) -> bool:
         """Tell whether nothing after `packet` is wanted any more."""
@@ -443,7 +447,7 @@ class VideoReader:
             sample_aspect_ratio=self._stream.sample_aspect_ratio or Fraction(1),
             rotation_degrees=180 if frame.rotation == -180 else int(frame.rotation),
             color=resolve_tags(tags, frame.height, rgb=is_rgb(frame.format)),
-            audio=self._audio.describe(self._opened),
+            audio=self._audio.describe(self._opened, self._part),
             frames_estimate=frames,
             duration_seconds=None if duration is None else float(duration),
             notes=tuple(self.notes),

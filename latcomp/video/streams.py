@@ -57,14 +57,17 @@ def is_mirrored(frame: av.VideoFrame) -> bool:
 
 def average_rate(stream: VideoStream) -> Fraction | None:
     """Return frames a second over the whole stream, or None where neither the file nor FFmpeg's guess says."""
-    rate = stream.average_rate or stream.guessed_rate
+    rate, guessed = stream.average_rate or stream.guessed_rate, stream.guessed_rate
+    if rate and guessed and stream.container.format.name == "avi" and abs(rate - 2 * guessed) < Fraction(1, 100):
+        rate = guessed  # H.264 copied to avi by FFmpeg: places for fields, every other one empty
     return Fraction(rate) if rate else None
 
 
 def counts_late(container: InputContainer, stream: VideoStream) -> bool:
-    """Tell whether FFmpeg gives each frame the time of the next one unless frames are stored in another order than shown.
+    """Tell whether FFmpeg's presentation times of frames are guesses, and their decoding times those they are shown at.
 
-    avi has no presentation times; for the codecs that may store frames in another order FFmpeg assumes that they do.
+    avi has no presentation times; for the codecs that may store frames in another order FFmpeg makes them up from what it
+    finds in a few frames.
     """
     return container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc", "vvc")
 

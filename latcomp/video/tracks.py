@@ -7,8 +7,10 @@ import av
 from av.container import InputContainer
 
 from latcomp.video import audio as audio_copy
+from latcomp.video import trims
 from latcomp.video.info import AudioInfo, AudioPacket
 from latcomp.video.part import Part
+from latcomp.video.streams import time_base_of
 
 
 class AudioTracks:
@@ -18,6 +20,7 @@ class AudioTracks:
         self._numbers: dict[int, int] = {}  # index of a stream in the file -> its number here
         self._time_bases: list[Fraction] = []
         self._begun: dict[int, bytes] = {}  # index of a stream in the file -> its first packet
+        self._delays: dict[int, int] = {}  # index of a stream in the file -> samples that a player throws away before the first it plays
         self._done: set[int] = set()  # streams that have come to the end of the part
 
     def __len__(self) -> int:
@@ -43,10 +46,10 @@ class AudioTracks:
             self._numbers[stream.index] = len(self._numbers)
             self._time_bases.append(info.time_base)
 
-    def describe(self, container: InputContainer) -> tuple[AudioInfo, ...]:
+    def describe(self, container: InputContainer, part: Part) -> tuple[AudioInfo, ...]:
         """Return what is known of each stream by now: for some, the first packet tells more than the file's head."""
         return tuple(
-            audio_copy.describe(stream, self._begun.get(stream.index, b""))
+            audio_copy.describe(stream, self._begun.get(stream.index, b""), 0 if part.start else self._delays.get(stream.index, 0))
             for stream in container.streams.audio
             if stream.index in self._numbers
         )
@@ -55,6 +58,16 @@ class AudioTracks:
         """Take note of a packet that was read, wanted or not."""
         if packet.stream.index not in self._begun:
             self._begun[packet.stream.index] = bytes(packet)
+            self._delays[packet.stream.index] = trims.unheard_at_start(packet)
+
+    def first_heard(self, container: InputContainer) -> Fraction | None:
+        """Return when the first sound is heard, in seconds, as FFmpeg has found it on opening; None where it has not."""
+        starts = [
+            stream.start_time * time_base_of(stream)
+            for stream in container.streams.audio
+            if stream.index in self._numbers and stream.start_time is not None
+        ]
+        return min(starts, default=None)
 
     def is_wanted(self, packet: av.Packet, part: Part, origin_seconds: Fraction) -> bool:
         """Tell whether a packet begins within the part, counted from the time of the video's first frame."""
@@ -79,4 +92,5 @@ class AudioTracks:
             duration=packet.duration or 0,
             is_keyframe=packet.is_keyframe,
             data=bytes(packet),
+            unheard_samples=trims.unheard_at_end(packet),
         )

@@ -22,11 +22,13 @@ from latcomp.video.acm import NamedTarget
 from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
 from latcomp.video.formats import Codec, Format, check_crf, choose_codec, choose_format
 from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
+from latcomp.video.packets import MuxedPackets, PacketTimes
 from latcomp.video.streams import reason_of
 from latcomp.video.times import OutputTimes
 
 _FALLBACK_RATE = Fraction(25)
 _LARGEST_TIMESCALE = 2**31
+_PRIMING_SECONDS = Fraction(1, 10)  # more than any codec begins with before there is something to hear
 
 
 def open_writer(
@@ -85,10 +87,14 @@ class VideoWriter:
         self._codec = choose_codec(codec, self._format)
         check_crf(self._codec, crf)
         self._rate = info.average_rate or _FALLBACK_RATE
-        self._times = OutputTimes(info.time_base, self._rate, exact=self._format.exact_times, gaps=self._format.holds_gaps)
+        self._times = OutputTimes(
+            info.time_base, self._rate, exact=self._format.exact_times, gaps=self._format.holds_gaps, longest=self._format.longest_step
+        )
+        self._audio_times = [PacketTimes() for _ in info.audio]
         self._pending_time = 0
         self._pending: av.VideoFrame | None = None  # held back until the next frame says how long it lasts
         self._durations: dict[int, int] = {}  # pts -> how long that frame is shown, for packets not yet out
+        self._repeats = 0  # frames written again because a gap was too long
         self._closed = False
         self._label = str(path) if path is not None else "the output"
         copies = info.audio if audio else ()
@@ -145,9 +151,17 @@ class VideoWriter:
             return
         if self._times.shift is None:
             self._early.append(packet)
-        else:
-            stream = self._audio[self._places[packet.stream]]
-            self._mux([audio_copy.to_av_packet(packet, self.info.audio[packet.stream], stream, self._times.shift or 0)])
+            return
+        info, place = self.info.audio[packet.stream], self._places[packet.stream]
+        packet = self._audio_times[packet.stream].next(packet)
+        copy = audio_copy.to_av_packet(
+            packet, info, self._audio[place], self._times.shift, counts_unheard=self._format.counts_unheard
+        )
+        if not self._format.holds_delay and copy.pts is not None and 2 * copy.pts + (copy.duration or 0) <= 0:
+            self._unheard[place] += (copy.duration or 0) * info.time_base
+            return  # not heard with any frame, and here it would make all that follows late
+        self._muxed[place].place(copy)
+        self._mux([copy])
 
     def close(self) -> None:
         """Write what is still held back and the end of the file."""
@@ -161,6 +175,14 @@ class VideoWriter:
             raise
         self._closed = True
         self._release()
+        mended = sum(times.mended for times in self._audio_times)
+        if mended:
+            self.notes.append(f"{mended} audio packet{'s come' if mended > 1 else ' comes'} no later than the one before: moved behind it")
+        before = max(self._unheard, default=Fraction(0))
+        if before > _PRIMING_SECONDS:
+            self.notes.append(f"{self._format.name} begins with the first frame: {float(before):.2f} s of audio before it are left out")
+        if self._repeats:
+            self.notes.append(f"{self._format.name} holds no gap as long as one here: a frame is repeated in it, {self._repeats} in all")
         if not self._times.regular:
             rate = f"{float(self._rate):.5g} a second"
             self.notes.append(
@@ -195,6 +217,11 @@ class VideoWriter:
             self._video = self._add_video(self._container, crf)
             self._audio = [self._add_audio(self._container, stream) for stream in copies]
             self._container.start_encoding()
+            self._muxed = [
+                MuxedPackets(Fraction(stream.time_base or info.time_base), self._format.strict_times)
+                for stream, info in zip(self._audio, copies, strict=True)
+            ]
+            self._unheard = [Fraction(0) for _ in copies]  # seconds of sound before the first frame that were left out
             if isinstance(place, NamedTarget) and not place.named:
                 raise ValueError("its audio tracks could not be named")
         except BrokenPipeError:
@@ -290,10 +317,15 @@ class VideoWriter:
 
     def _encode_pending(self, end: int) -> None:
         """Encode the frame held back, now that the time when it ends is known."""
-        if self._pending is not None:
-            self._durations[self._pending_time] = end - self._pending_time
+        if self._pending is None:
+            return
+        times = self._times.shown_from(self._pending_time, end)
+        self._repeats += len(times) - 1
+        for time, until in zip(times, [*times[1:], end], strict=True):
+            self._pending.pts = time
+            self._durations[time] = until - time
             self._encode(self._pending)
-            self._pending = None
+        self._pending = None
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         """Encode a frame, or what is left in the encoder (None), and write the packets that come out."""
