@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from latcomp.errors import OutputError
-from latcomp.files import output_file, same_file
+from latcomp.files import descriptor_of, is_stream, output_file, output_stream, output_target, same_file
 
 
 def test_the_file_appears_only_at_the_end(tmp_path: Path) -> None:
@@ -191,3 +191,108 @@ def test_names_as_long_as_they_may_be(tmp_path: Path, stem: str) -> None:
     with output_file(target) as temporary:
         temporary.write_bytes(b"new")
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+# -- pipes, devices, descriptors ------------------------------------------------------------------------------------------
+
+
+def test_descriptors_are_known_through_links(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        link = tmp_path / "out.lat"
+        link.symlink_to(f"/dev/fd/{writing}")
+        (tmp_path / "twice").symlink_to("out.lat")
+        assert descriptor_of(link) == descriptor_of(tmp_path / "twice") == writing
+        assert descriptor_of("/dev/stdout") == 1
+        assert descriptor_of(f"/proc/self/fd/{writing}") == writing
+        assert descriptor_of("/dev/null") is None and is_stream("/dev/null")
+        assert is_stream(link) and not is_stream(tmp_path) and not is_stream(tmp_path / "none")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("through", ["/dev/fd", "link", "fifo"])
+def test_a_pipe_is_written_as_it_is(through: str, tmp_path: Path) -> None:
+    """Nothing is put beside it, and a descriptor stays open for who opened it."""
+    reading, writing = os.pipe()
+    target = Path(f"/dev/fd/{writing}")
+    if through == "link":
+        (tmp_path / "out.mp4").symlink_to(target)
+        target = tmp_path / "out.mp4"
+    elif through == "fifo":
+        target = tmp_path / "out.mp4"
+        os.mkfifo(target)
+        os.close(reading)
+        reading = os.open(target, os.O_RDONLY | os.O_NONBLOCK)
+    before = sorted(tmp_path.iterdir())
+    with output_target(target) as place:
+        assert not isinstance(place, Path)
+        place.write(b"all of it")
+        place.flush()
+        assert sorted(tmp_path.iterdir()) == before
+    assert os.read(reading, 100) == b"all of it"
+    os.fstat(writing)
+    os.close(writing)
+    os.close(reading)
+
+
+def test_a_descriptor_of_a_file_is_written_where_it_stands(tmp_path: Path) -> None:
+    """As `{ echo head; latcomp ... /dev/stdout; } > file` means it: what stands there is neither refused nor cut."""
+    with (tmp_path / "out").open("wb") as file:
+        file.write(b"head ")
+        file.flush()
+        with output_stream(f"/dev/fd/{file.fileno()}") as out:
+            out.write(b"body ")
+        file.write(b"tail")
+    assert (tmp_path / "out").read_bytes() == b"head body tail"
+
+
+def test_a_descriptor_that_is_not_open_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="/dev/fd/987"), output_target("/dev/fd/987"):
+        pytest.fail("the block must not run")
+
+
+def test_a_closed_pipe_stays_a_closed_pipe() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with pytest.raises(BrokenPipeError), output_stream(f"/dev/fd/{writing}") as out:
+        out.write(b"x" * 100_000)
+    os.close(writing)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from latcomp.files import output_file, output_stream, spool
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+ways = {"file": output_file, "stream": output_stream}
+try:
+    if sys.argv[1] == "spool":
+        with spool() as out:
+            out.write(bytes(5000))
+            out.flush()
+    with ways[sys.argv[1]](sys.argv[2]) as out:
+        out.write_bytes(bytes(5000)) if isinstance(out, Path) else out.write(bytes(50_000))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "stream", "spool"])
+def test_a_full_disk_is_told_with_the_name_that_was_given(way: str, tmp_path: Path) -> None:
+    """Never with the hidden one beside it; a full folder of temporary files is named as that."""
+    target = tmp_path / "wanted.lat"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", FULL, way, str(target)], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.startswith(f"OutputError {tmp_path if way == 'spool' else target}")
+    assert "cannot be written: File too large" in done.stdout and ".part" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_others_name_the_output_too(tmp_path: Path) -> None:
+    """What FFmpeg says of the temporary file is said of the file."""
+    target = tmp_path / "wanted.mp4"
+    with pytest.raises(OutputError) as caught, output_file(target) as temporary:
+        raise OutputError(f"{temporary}: cannot be written: no space left on device")
+    assert str(caught.value) == f"{target}: cannot be written: no space left on device"

@@ -23,6 +23,7 @@ from latcomp.container import Limits
 from latcomp.devices import memory_errors
 from latcomp.errors import LatcompError, OutputError
 from latcomp.files import output_file
+from latcomp.printable import printable
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer.registry import prior_finder
 from latcomp.video import Damage, VideoReader, open_video
@@ -60,7 +61,7 @@ class Worker:
             return Outcome(task, status, None, figures, time.monotonic() - began, notes, damage)
         except Exception as error:
             if os.environ.get("LATCOMP_DEBUG") == "1":
-                traceback.print_exception(error, file=sys.stderr)
+                print("\n".join(map(printable, "".join(traceback.format_exception(error)).splitlines())), file=sys.stderr)
             return Outcome(task, FAILED, _named(error, task), None, time.monotonic() - began)
 
     def _run(

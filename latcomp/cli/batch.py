@@ -126,7 +126,7 @@ def _tell(outcome: Outcome, quiet: bool) -> None:
     """A line for people on a file that was encoded or failed, and its notes; those that were skipped only count in the summary."""
     name = outcome.task.name
     if outcome.error is not None:
-        text = " ".join(str(outcome.error).split())
+        text = str(outcome.error)
         note(f"error: {text}" if name in text else f"error: {name}: {text}")
         return
     if quiet or outcome.status == "skipped" or outcome.figures is None:
@@ -151,7 +151,7 @@ def _json_of(outcome: Outcome) -> dict[str, Any]:
         "source": str(outcome.task.source),
         "target": str(outcome.task.target),
         "status": outcome.status,
-        "error": None if outcome.error is None else " ".join(str(outcome.error).split()),
+        "error": None if outcome.error is None else str(outcome.error),
         "exit_code": 0 if outcome.error is None else exit_code(outcome.error),
         "bytes": figures.get("bytes_total"),
         "bpp": figures.get("bpp"),

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from latcomp.cli.common import error_console
+from latcomp.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -60,7 +61,8 @@ class Board:
         if self._bars is None:
             return
         if name not in self._rows:
-            short = name if len(name) <= _NAME_COLUMNS else "…" + name[1 - _NAME_COLUMNS :]
+            shown = printable(name)
+            short = shown if len(shown) <= _NAME_COLUMNS else "…" + shown[1 - _NAME_COLUMNS :]
             self._rows[name] = self._bars.add_task(short, total=None, count="")
         count = f"{frames} of {total} frames" if total else f"{frames} frames" if frames else ""
         self._bars.update(self._rows[name], completed=frames, total=total, count=count)

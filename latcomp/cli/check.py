@@ -14,7 +14,7 @@ from latcomp.cli.common import (
     STANDARD,
     Force,
     Json,
-    LatInput,
+    LatInputs,
     Quiet,
     TokenizerFolder,
     check_paths,
@@ -24,7 +24,8 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
-from latcomp.errors import DamagedFileError
+from latcomp.cli.several import each_file, shown_name
+from latcomp.errors import DamagedFileError, UsageError
 
 if TYPE_CHECKING:
     from latcomp.container import Limits, Repair
@@ -33,7 +34,7 @@ LOST_SHOWN = 10  # more ranges of lost frames are only counted
 
 
 def check(
-    source: LatInput,
+    sources: LatInputs,
     repair: Annotated[
         Path | None,
         typer.Option(
@@ -51,33 +52,47 @@ def check(
     max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
 ) -> None:  # fmt: skip
-    """Verify a .lat file, and with --repair save what is intact.
+    """Verify .lat files, and with --repair save what is intact of one.
 
-    The exit code is 0 for an intact file and 4 for a damaged one, also when it was repaired.
+    The exit code is 0 for an intact file and 4 for a damaged one, also when it was repaired. Of several files each is told by itself, as a
+    line, or with --json as an object a line with its path; the exit code is then that of the first one that failed.
     """
+    limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
+    if repair is not None and len(sources) > 1:
+        raise UsageError(f"--repair writes one file, and {len(sources)} are given: repair them one by one")
+
+    def tell(source: Path) -> DamagedFileError | None:
+        done: Repair | None = None
+        if repair is not None:
+            done = _repaired(source, repair, limits, force, json, tokenizer)
+            problems = [str(problem) for problem in done.problems]
+        else:
+            problems = _problems(source, limits, tokenizer)
+        if json:
+            path = {"path": str(source)} if len(sources) > 1 else {}
+            print_json({**path, "ok": not problems, "problems": problems, **({} if done is None else {"repaired": _figures(done)})})
+        if done is not None and not quiet:
+            _tell_lost(done)
+        name = shown_name(source)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            saved = "" if done is None else f"; what is intact was written to {_place(repair)}: {_saved(done)}"
+            return DamagedFileError(f"{name} is damaged: {problems[0]}{more}{saved}")
+        if not quiet:
+            note(f"{name}: no problem found" + ("" if done is None else f"; {_place(repair)} is a copy: {_saved(done)}"))
+        return None
+
+    each_file(sources, tell, json)
+
+
+def _problems(source: Path, limits: Limits, tokenizer: Path | None) -> list[str]:
+    """What is damaged in a file, one line each."""
     from latcomp.container import check as check_file
     from latcomp.tokenizer.registry import faults_of, prior_finder
 
-    limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
-    done: Repair | None = None
-    if repair is not None:
-        done = _repaired(source, repair, limits, force, json, tokenizer)
-        problems = [str(problem) for problem in done.problems]
-    else:
-        with open_lat(source) as file:
-            found = check_file(file, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer))
-        problems = [str(problem) for problem in found]
-    if json:
-        print_json({"ok": not problems, "problems": problems, **({} if done is None else {"repaired": _figures(done)})})
-    if done is not None and not quiet:
-        _tell_lost(done)
-    name = "standard input" if str(source) == STANDARD else str(source)
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        saved = "" if done is None else f"; what is intact was written to {_place(repair)}: {_saved(done)}"
-        raise DamagedFileError(f"{name} is damaged: {problems[0]}{more}{saved}")
-    if not quiet:
-        note(f"{name}: no problem found" + ("" if done is None else f"; {_place(repair)} is a copy: {_saved(done)}"))
+    with open_lat(source) as file:
+        found = check_file(file, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer))
+        return [str(problem) for problem in found]
 
 
 def _place(target: Path | None) -> str:
@@ -87,7 +102,7 @@ def _place(target: Path | None) -> str:
 def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: bool, tokenizer: Path | None) -> Repair:
     """The repair of a file, written to a path or to standard output; the target is refused before anything is read."""
     from latcomp.container import repair
-    from latcomp.files import output_file
+    from latcomp.files import output_stream
     from latcomp.tokenizer.registry import faults_of, prior_finder
 
     check_paths(source, target, force)
@@ -95,7 +110,7 @@ def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: boo
     with ExitStack() as stack:
         file = stack.enter_context(open_lat(source))
         if isinstance(place, Path):
-            place = stack.enter_context(stack.enter_context(output_file(place, force)).open("wb"))
+            place = stack.enter_context(output_stream(place, force))
         done = repair(file, place, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer))
         place.flush()
     return done

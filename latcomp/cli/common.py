@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import re
 import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
 from latcomp.cli.choices import DEVICES, FILLS, completes, did_you_mean, one_of
+from latcomp.cli.clock import WORDS, seconds_of
 from latcomp.cli.commands import DEVICE, OUTPUT, PART, QUALITY
+from latcomp.cli.direction import refuse_named_video
+from latcomp.cli.standard import STDERR, STDOUT, is_closed, refuse_terminal, standard_input, standard_output
+from latcomp.cli.standard import error_console as error_console
+from latcomp.cli.standard import note as note
+from latcomp.cli.standard import notes as notes
+from latcomp.cli.standard import print_json as print_json
 from latcomp.errors import DamagedFileError, OutputError, UsageError
-from latcomp.files import same_file
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from latcomp.files import descriptor_of, is_stream, same_file, spool
 
 STANDARD = "-"  # standard input or output, wherever a path stands
 
@@ -60,6 +63,9 @@ def _device_name(value: str) -> str:
 
 
 LatInput = Annotated[Path, typer.Argument(metavar="IN.lat", help="The .lat file, or - for standard input.")]
+LatInputs = Annotated[
+    list[Path], typer.Argument(metavar="IN.lat...", help="The .lat files, or - for standard input.", show_default=False)
+]
 Force = Annotated[bool, typer.Option("-f", "--force", rich_help_panel=OUTPUT, help="Replace an existing output.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print nothing but errors.")]
 Json = Annotated[
@@ -74,14 +80,18 @@ Device = Annotated[
 ]  # fmt: skip
 Start = Annotated[
     float | None,
-    typer.Option(callback=finite_between(0), metavar="S", rich_help_panel=PART, help="Begin at this time, in seconds."),
-]
+    typer.Option(
+        parser=seconds_of, callback=finite_between(0), metavar="TIME", rich_help_panel=PART,
+        help=f"Begin at this time: {WORDS}, from the first frame on.",
+    ),
+]  # fmt: skip
 Duration = Annotated[
     float | None,
     typer.Option(
-        callback=finite_between(0, open_low=True), metavar="S", rich_help_panel=PART, help="Stop after this many seconds."
+        parser=seconds_of, callback=finite_between(0, open_low=True), metavar="TIME", rich_help_panel=PART,
+        help="Stop after so long, written likewise.",
     ),
-]
+]  # fmt: skip
 NoAudio = Annotated[bool, typer.Option("--no-audio", rich_help_panel=PART, help="Leave the audio out.")]
 Fill = Annotated[
     str,
@@ -99,30 +109,36 @@ TokenizerFolder = Annotated[
 ]  # fmt: skip
 
 def input_file(path: Path) -> Path | BinaryIO:
-    """The path itself, or standard input for `-`. Raises `UsageError` when standard input is a terminal."""
-    if str(path) != STANDARD:
-        return path
-    if sys.stdin is None or sys.stdin.isatty():
-        raise UsageError("standard input is a terminal: give a file name, or pipe a file into the command")
-    return sys.stdin.buffer
+    """The path itself, or standard input for `-`. Raises `UsageError` when standard input is closed or a terminal."""
+    return standard_input() if str(path) == STANDARD else path
 
 
 def output_place(path: Path, *, json_on_stdout: bool = False) -> Path | BinaryIO:
     """The path itself, or standard output for `-`.
 
-    Raises `UsageError` when standard output is a terminal or already carries JSON, `OutputError` when it is closed.
+    Raises `UsageError` for a terminal and where JSON goes to the same place, `OutputError` for a standard stream that is closed.
     """
-    if str(path) != STANDARD:
-        return path
-    if json_on_stdout:
-        raise UsageError("--json and an output of - both want standard output: give the output a file name")
-    if sys.stdout is None or sys.stdout.closed:
-        raise OutputError("standard output is closed: give the output a file name")
-    if sys.stdout.isatty():
-        raise UsageError(
-            "binary data is not written to a terminal: give a file name, or redirect standard output"
-        )
-    return sys.stdout.buffer
+    number = STDOUT if str(path) == STANDARD else descriptor_of(path)
+    if json_on_stdout and (number == STDOUT or _is_standard_output(path)):
+        raise UsageError(f"--json and an output of {path} both want standard output: give the output a file name")
+    if str(path) == STANDARD:
+        return standard_output()
+    if number is not None and is_closed(number):
+        raise OutputError(f"{path}: standard {'error' if number == STDERR else 'output'} is closed: give the output a file name")
+    with suppress(OSError):
+        if stat.S_ISCHR(path.stat().st_mode):
+            with path.open("wb", buffering=0) as device:
+                refuse_terminal(device)
+    return path
+
+
+def _is_standard_output(path: Path) -> bool:
+    """Whether a pipe or terminal is the one that standard output goes to."""
+    try:
+        there, here = path.stat(), os.fstat(STDOUT)
+    except OSError:
+        return False
+    return stat.S_ISFIFO(there.st_mode) and os.path.samestat(there, here)
 
 
 def check_paths(source: Path, target: Path, force: bool) -> None:
@@ -131,6 +147,10 @@ def check_paths(source: Path, target: Path, force: bool) -> None:
     Raises `UsageError` for input == output and `OutputError` for the rest.
     """
     if str(target) == STANDARD:
+        return
+    if is_stream(target):
+        if str(source) != STANDARD and source.is_file() and same_file(source, target):  # a descriptor of the input itself
+            raise UsageError(f"{target} is both input and output: give the output another name")
         return
     if str(source) != STANDARD and same_file(source, target):
         raise UsageError(f"{target} is both input and output: give the output another name")
@@ -146,7 +166,7 @@ def check_paths(source: Path, target: Path, force: bool) -> None:
 def open_lat(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a .lat file, or standard input for `-`, as a binary file object.
 
-    Raises `DamagedFileError` when there is no such file or it cannot be read.
+    Raises `DamagedFileError` when there is no such file, when it cannot be read, or when it is a video.
     """
     source = input_file(path)
     if not isinstance(source, Path):
@@ -157,6 +177,7 @@ def open_lat(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
     with file:
+        refuse_named_video(path, file)
         yield file
 
 
@@ -167,41 +188,7 @@ def open_seekable_lat(path: Path) -> Iterator[BinaryIO]:
         if file.seekable():
             yield file
             return
-        with tempfile.TemporaryFile(prefix="latcomp-") as copy:
+        with spool() as copy:
             shutil.copyfileobj(file, copy)
             copy.seek(0)
             yield copy
-
-
-def note(text: str) -> None:
-    """One line for a person, on standard error."""
-    print(f"latcomp: {text}", file=sys.stderr, flush=True)
-
-
-def notes(lines: Iterable[str], quiet: bool) -> None:
-    """A line each on standard error for what was converted or dropped, unless quiet."""
-    for line in () if quiet else lines:
-        note(f"note: {line}")
-
-
-def print_json(data: Mapping[str, Any]) -> None:
-    """One JSON object on one line of standard output; numbers that JSON cannot hold (infinite, NaN) become null."""
-    sys.stdout.write(json.dumps(_finite(data), allow_nan=False) + "\n")
-    sys.stdout.flush()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def error_console() -> Console:
-    """A rich console on standard error."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)

@@ -30,6 +30,7 @@ from latcomp.cli.compare_outputs import Pictures, check_outputs, open_pictures
 from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError, UsageError
+from latcomp.printable import printable
 
 SHOWN = "What is compared and shown"
 
@@ -125,7 +126,7 @@ def compare(
     if plot is not None:
         from latcomp.bench.compare_plot import save_comparison_plot
 
-        save_comparison_plot(figures, seconds, f"{test.name} against {reference.name}", plot, force)
+        save_comparison_plot(figures, seconds, printable(f"{test.name} against {reference.name}"), plot, force)
     if not quiet:
         note(
             f"{test}: {figures['frames']} frames, PSNR {figures['psnr_y']:.2f} dB (Y) {figures['psnr_rgb']:.2f} dB (RGB), "

@@ -38,6 +38,7 @@ def check_outputs(
     reference: Path, test: Path, video: Path | None, mode: str | None, amplify: float | None, plot: Path | None, force: bool, json: bool
 ) -> Pictures:
     """The pictures that are asked for. Refuses, before any work, outputs that cannot or may not be written and settings without sense."""
+    from latcomp.files import is_stream
     from latcomp.video.compare import DEFAULT_AMPLIFY
     from latcomp.video.writer import format_of_path
 
@@ -52,7 +53,7 @@ def check_outputs(
     place = None
     if video is not None:
         place = output_place(video, json_on_stdout=json)
-        if isinstance(place, Path):
+        if isinstance(place, Path) and not is_stream(place):
             format_of_path(place)
     if plot is not None:
         from latcomp.bench.bdrate import need_report_extra
@@ -65,7 +66,7 @@ def check_outputs(
 
 def open_pictures(pictures: Pictures, info: VideoInfo, stack: ExitStack) -> ComparisonVideo | None:
     """What the pairs of frames go to, closed by `stack`; None when no video was asked for."""
-    from latcomp.files import output_file
+    from latcomp.files import is_stream, output_target
     from latcomp.video import format_of_path
     from latcomp.video.compare import ComparisonVideo
 
@@ -73,6 +74,6 @@ def open_pictures(pictures: Pictures, info: VideoInfo, stack: ExitStack) -> Comp
     if place is None:
         return None
     if isinstance(place, Path):
-        format = format_of_path(place)
-        place = stack.enter_context(output_file(place, pictures.force))
+        format = None if is_stream(place) else format_of_path(place)
+        place = stack.enter_context(output_target(place, pictures.force))
     return stack.enter_context(ComparisonVideo(place, info, pictures.mode, pictures.amplify, format))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
+from typing import BinaryIO
 
-from latcomp.errors import UsageError
+from latcomp.errors import DamagedFileError, UsageError
+from latcomp.printable import command_line
 from latcomp.suffixes import INPUT_SUFFIXES, LAT, PICTURE_SUFFIXES
 
 
@@ -30,10 +31,26 @@ def refuse_wrong_way_to_decode(source: Path, target: Path) -> None:
     raise UsageError(f"decode writes videos, and {target} is the name of a .lat file; did you mean {_command('encode', source, target)}?")
 
 
+def refuse_named_video(path: Path, file: BinaryIO) -> None:
+    """Raise `DamagedFileError` with what can be done, where a file read as a .lat file is a video by name and no .lat by its start."""
+    if path.suffix.lower() not in INPUT_SUFFIXES or not file.seekable():
+        return
+    from latcomp.container import MAGIC
+
+    start = file.read(len(MAGIC))
+    file.seek(0)
+    if start != MAGIC:
+        made = path.with_suffix(LAT)
+        raise DamagedFileError(
+            f"{path} is no .lat file, and has the name of a video: {_command('encode', path, made)} makes one of it, and "
+            f"{_command('compare', path, made)} measures that"
+        )
+
+
 def is_lat(path: Path) -> bool:
     """Whether the name says that this is a .lat file."""
     return path.suffix.lower() == LAT
 
 
 def _command(name: str, source: Path, target: Path) -> str:
-    return shlex.join(["latcomp", name, str(source), str(target)])
+    return command_line(["latcomp", name, source, target])

@@ -20,6 +20,16 @@ from latcomp.cli import exit_codes as codes
 from latcomp.cli.choices import did_you_mean
 from latcomp.cli.commands import Command, Group
 from latcomp.cli.completion import first_word, join_equal_signs
+from latcomp.cli.standard import (
+    CLOSED_OUTPUT,
+    STDOUT,
+    drop_output,
+    flush_output,
+    hold_closed_streams,
+    is_closed,
+    note,
+    say,
+)
 from latcomp.errors import LatcompError
 
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
@@ -133,13 +143,13 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end_by_signal)
     _signals.clear()
+    hold_closed_streams()
     join_equal_signs(os.environ)
     word = first_word(arguments)
     try:
         app = make_app(word if word in COMMANDS else None)
         code = app(arguments, prog_name="latcomp", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        flush_output()
     except Exception as error:
         code = codes.SIGNALLED + _signals[0] if _signals else _report(error)
     except KeyboardInterrupt:
@@ -149,40 +159,39 @@ def run(arguments: list[str] | None = None) -> NoReturn:
             raise
         code = _report(ended.__context__)  # Typer ends a closed pipe itself, with exit code 1
     if code == codes.INTERRUPTED:
-        _say("interrupted")
+        note("interrupted")
     sys.exit(code if isinstance(code, int) else codes.DONE)
 
 
 def _report(error: Exception) -> int:
     """The exit code of a failure, after its one line on standard error."""
     if os.environ.get(DEBUG) == "1":
-        traceback.print_exception(error)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            say(line)
     if isinstance(error, LatcompError):
-        _say(f"error: {error}")
+        note(f"error: {error}")
         return codes.exit_code(error)
     if isinstance(error, BrokenPipeError):
-        _drop_output()  # whoever read it has left and wants no more, not even a message
+        drop_output()  # whoever read it has left and wants no more, not even a message
         return codes.OUTPUT
     if hasattr(error, "format_message"):  # Typer's and Click's own errors: the command line was wrong
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "latcomp"
-        _say(f"error: {_usage_words(error)} (see {command} --help)")
+        note(f"error: {_usage_words(error)} (see {command} --help)")
         return codes.USAGE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        _say("error: out of memory: give --device cpu, or a smaller video")
+        note("error: out of memory: give --device cpu, or a smaller video")
         return codes.DEVICE
-    if isinstance(error, OSError) and error.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EROFS,
-        errno.EIO,
-    ):
-        _drop_output()
-        _say(f"error: the output cannot be written: {error.strerror}")
+    if isinstance(error, OSError) and error.errno == errno.EBADF and is_closed(STDOUT):
+        drop_output()  # what prints the help has no words of its own for it
+        note(f"error: {CLOSED_OUTPUT}")
+        return codes.OUTPUT
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+        drop_output()
+        note(f"error: the output cannot be written: {error.strerror}")
         return codes.OUTPUT
     lines = str(error).strip().splitlines()
-    _say(
+    note(
         f"error: unexpected {type(error).__name__}: {lines[0] if lines else 'no message'} (set {DEBUG}=1 for a traceback)"
     )
     return codes.UNEXPECTED
@@ -195,17 +204,4 @@ def _usage_words(error: Any) -> str:
     if option and context is not None and hasattr(error, "possibilities"):
         known = [name for one in context.command.get_params(context) for name in (*one.opts, *one.secondary_opts) if name.startswith("--")]
         return f"No such option {option}{did_you_mean(option, known)}"
-    return str(error.format_message())
-
-
-def _drop_output() -> None:
-    """Send what standard output still buffers nowhere: flushing it when the interpreter ends would fail once more."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(text: str) -> None:
-    """One line on standard error, which may itself be closed."""
-    line = " ".join(text.split())
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(f"latcomp: {line}", file=sys.stderr, flush=True)
+    return " ".join(str(error.format_message()).split())

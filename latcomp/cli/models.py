@@ -19,7 +19,9 @@ def models(json: Json = False) -> None:
         note("no model is at hand: the package was installed without its weights")
         return
     from rich.table import Table
+    from rich.text import Text
 
+    from latcomp.printable import printable
     from latcomp.report.terminal import bytes_text
 
     table = Table(box=None, pad_edge=False)
@@ -29,14 +31,14 @@ def models(json: Json = False) -> None:
         )
     for card in cards:
         table.add_row(
-            card.name, card.kind, card.sha256[:12], bytes_text(card.bytes), f"{card.parameters:,}",
+            Text(printable(card.name)), card.kind, card.sha256[:12], bytes_text(card.bytes), f"{card.parameters:,}",
             _cost(card.encoder_kmac_per_pixel), _cost(card.decoder_kmac_per_pixel),
         )  # fmt: skip
     console = error_console()
     console.print(table)
     console.print("encoder and decoder: thousand multiply-adds a pixel")
     for card in cards:
-        console.print(f"{card.name} was trained on {card.trained_on}", soft_wrap=True, markup=False)
+        console.print(Text(printable(f"{card.name} was trained on {card.trained_on}")), soft_wrap=True)
 
 
 def _cost(kmac_per_pixel: float | None) -> str:

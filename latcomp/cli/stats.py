@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +15,7 @@ from latcomp.cli.common import (
     Device,
     Force,
     Json,
-    LatInput,
+    LatInputs,
     Quiet,
     TokenizerFolder,
     check_paths,
@@ -28,17 +27,17 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
+from latcomp.cli.several import each_file, shown_name
+from latcomp.cli.standard import say, text_output
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import same_file
+from latcomp.printable import utf8
 
 SHOWN = "What is shown"
 
-if TYPE_CHECKING:
-    from latcomp.report.series import GroupRow
-
 
 def stats(
-    source: LatInput,
+    sources: LatInputs,
     groups: Annotated[bool, typer.Option("--groups", rich_help_panel=SHOWN, help="Also show a row for each group.")] = False,
     plot: Annotated[
         Path | None,
@@ -73,45 +72,62 @@ def stats(
     max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
 ) -> None:  # fmt: skip
-    """Show what a .lat file holds and costs."""
-    _check_options(source, json, as_csv, plot, html, video, force)
+    """Show what .lat files hold and cost.
+
+    Several files are a row each, with --groups a block each; with --json an object a line with its path, with --csv rows with the path in
+    front. One that fails does not stop the others; the exit code is then that of the first one that failed.
+    """
+    _check_options(sources, json, as_csv, plot, html, video, force)
     limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
-    from latcomp.container import scan
-    from latcomp.report.series import group_rows
-    from latcomp.report.stats import stats_dict
+    show = _Show(len(sources) > 1, json=json, as_csv=as_csv, groups=groups, quiet=quiet)
 
-    page_damage: list[str] = []
-    with (open_lat if html is None else open_seekable_lat)(source) as file:
-        summary = scan(file, limits)
-        figures, rows = stats_dict(summary), group_rows(summary)
-        name = "standard input" if str(source) == STANDARD else source.name
-        if plot is not None:
-            from latcomp.report.plot import save_plot
+    def tell(source: Path) -> DamagedFileError | None:
+        from latcomp.container import scan
+        from latcomp.report.series import group_rows
+        from latcomp.report.stats import stats_dict
 
-            save_plot(figures, rows, name, plot, force)
-        if html is not None:
-            from latcomp.cli.stats_html import write_page
+        page_damage: list[str] = []
+        with (open_lat if html is None else open_seekable_lat)(source) as file:
+            summary = scan(file, limits)
+            figures, rows = stats_dict(summary), group_rows(summary)
+            name = shown_name(source) if str(source) == STANDARD else source.name
+            if plot is not None:
+                from latcomp.report.plot import save_plot
 
-            told = write_page(
-                file, figures, rows, name, html, video=video, tokenizer=tokenizer, limits=limits, device=device, force=force,
-                quiet=quiet,
-            )  # fmt: skip
-            page_damage = told.damage
-    _show(figures, rows, json=json, as_csv=as_csv, groups=groups, quiet=quiet)
-    if not quiet:
-        if plot is not None:
-            note(f"{plot}: kept tokens and bytes of {len(rows)} groups")
-        if html is not None and str(html) != STANDARD:
-            note(f"{html}: {told.text}")
-    damage = [*figures["damage"], *page_damage]
-    if damage:
-        raise DamagedFileError(f"{source} is damaged: {damage[0]}; the figures are those of what could be read")
+                save_plot(figures, rows, name, plot, force)
+            if html is not None:
+                from latcomp.cli.stats_html import write_page
+
+                page = write_page(
+                    file, figures, rows, name, html, video=video, tokenizer=tokenizer, limits=limits, device=device, force=force,
+                    quiet=quiet,
+                )  # fmt: skip
+                page_damage = page.damage
+        show.file(source, figures)
+        if not quiet:
+            if plot is not None:
+                note(f"{plot}: kept tokens and bytes of {len(rows)} groups")
+            if html is not None and str(html) != STANDARD:
+                note(f"{html}: {page.text}")
+        damage = [*figures["damage"], *page_damage]
+        if damage:
+            return DamagedFileError(f"{shown_name(source)} is damaged: {damage[0]}; the figures are those of what could be read")
+        return None
+
+    try:
+        each_file(sources, tell, json)
+    finally:
+        show.end()
 
 
 def _check_options(
-    source: Path, json: bool, as_csv: bool, plot: Path | None, html: Path | None, video: Path | None, force: bool
+    sources: Sequence[Path], json: bool, as_csv: bool, plot: Path | None, html: Path | None, video: Path | None, force: bool
 ) -> None:
     """Refuse, before any work, options that exclude each other and outputs that cannot or may not be written."""
+    source = sources[0]
+    for option, output in (("--plot", plot), ("--html", html)):
+        if output is not None and len(sources) > 1:
+            raise UsageError(f"{option} shows one file, and {len(sources)} are given: give one")
     if json and as_csv:
         raise UsageError("--json and --csv exclude each other: give one")
     if video is not None and html is None:
@@ -137,23 +153,49 @@ def _check_options(
                 check_paths(video, output, force)
 
 
-def _show(figures: dict[str, Any], rows: Sequence[GroupRow], *, json: bool, as_csv: bool, groups: bool, quiet: bool) -> None:
-    """The figures in the form that was asked for."""
-    if json:
-        print_json(figures)
-    elif as_csv:
-        _print_csv(figures["groups"])
-    elif not quiet:
-        from latcomp.report.terminal import print_stats
+class _Show:
+    """The figures of one file or several, in the form that was asked for."""
 
-        print_stats(figures, error_console(), groups=groups)
+    def __init__(self, several: bool, *, json: bool, as_csv: bool, groups: bool, quiet: bool) -> None:
+        self._several, self._json, self._csv, self._groups, self._quiet = several, json, as_csv, groups, quiet
+        self._rows: list[tuple[str, dict[str, Any]]] = []
+        self._begun = False
+
+    def file(self, source: Path, figures: dict[str, Any]) -> None:
+        """Show the next file; rows of a table wait for its end."""
+        if self._json:
+            print_json({"path": str(source), **figures} if self._several else figures)
+        elif self._csv:
+            _print_csv(figures["groups"], utf8(str(source)) if self._several else None, names=not self._begun)
+        elif not self._quiet and self._several and not self._groups:
+            self._rows.append((shown_name(source), {name: value for name, value in figures.items() if name != "groups"}))
+        elif not self._quiet:
+            from latcomp.report.terminal import print_stats
+
+            if self._several:
+                if self._begun:
+                    say("")
+                say(f"{shown_name(source)}:")
+            print_stats(figures, error_console(), groups=self._groups)
+        self._begun = True
+
+    def end(self) -> None:
+        """Show the table, where there is one."""
+        if self._rows:
+            from latcomp.report.terminal import print_stats_of_several
+
+            print_stats_of_several(self._rows, error_console())
 
 
-def _print_csv(groups: Sequence[dict[str, Any]]) -> None:
-    """A line of names and a line a group, as `groups` of `--json` has them; true and false as there."""
+def _print_csv(groups: Sequence[dict[str, Any]], path: str | None, *, names: bool) -> None:
+    """A line a group, as `groups` of `--json` has them, true and false as there; a line of names before, and the path in front of each."""
     from latcomp.report.series import COLUMNS
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for group in groups:
-        writer.writerow(str(value).lower() if isinstance(value, bool) else value for value in map(group.__getitem__, COLUMNS))
+    front = [] if path is None else [path]
+    with text_output() as out:
+        writer = csv.writer(out, lineterminator="\n")
+        if names:
+            writer.writerow([*(["path"] if front else []), *COLUMNS])
+        for group in groups:
+            values = [str(value).lower() if isinstance(value, bool) else value for value in map(group.__getitem__, COLUMNS)]
+            writer.writerow([*front, *values])

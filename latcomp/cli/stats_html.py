@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ import numpy as np
 from latcomp.cli.common import error_console, input_file, output_place
 from latcomp.container import Group, Header, Limits, Reader
 from latcomp.errors import UsageError
-from latcomp.files import output_file
+from latcomp.files import output_stream
 from latcomp.report.collect import PicturesOf, collect
 from latcomp.report.html import page_html
 from latcomp.report.series import GroupRow
@@ -48,11 +48,9 @@ def write_page(
     label = "Frames decoded from the file" if video is None else f"Frames of {video.name}"
     page = page_html(figures, reader.header, rows, collected, name, label).encode("utf-8")
     place = output_place(target)
-    if isinstance(place, Path):
-        with output_file(place, force) as temporary:
-            temporary.write_bytes(page)
-    else:
-        place.write(page)
+    with output_stream(place, force) if isinstance(place, Path) else nullcontext(place) as out:
+        out.write(page)
+        out.flush()
     shown = len(collected.shelf.frames)
     return PageTold(f"{shown} of {figures['frames']} frames, {bytes_text(len(page))}", collected.damage)
 

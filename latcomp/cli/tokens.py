@@ -54,6 +54,7 @@ def tokens(
     from latcomp.codec import open_lat
     from latcomp.container import check
     from latcomp.files import output_file
+    from latcomp.printable import utf8
     from latcomp.tokenizer.registry import faults_of, prior_finder
 
     limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
@@ -74,7 +75,7 @@ def tokens(
         else:
             from safetensors.numpy import save
 
-            metadata = {"tokenizer": header.tokenizer["name"], "tokenizer_sha256": header.tokenizer["sha256"]}
+            metadata = {"tokenizer": utf8(header.tokenizer["name"]), "tokenizer_sha256": header.tokenizer["sha256"]}
             out.write(save(arrays, metadata=metadata))
     if not quiet:
         from latcomp.report.terminal import bytes_text

@@ -26,8 +26,8 @@ from latcomp.codec.settings import (
 from latcomp.codec.shift import moved_to_zero
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, Header, Limits, LostGroups, Reader
 from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
-from latcomp.errors import DamagedFileError, UsageError
-from latcomp.files import output_file
+from latcomp.errors import DamagedFileError, OutputError, UsageError
+from latcomp.files import is_stream, output_target
 from latcomp.inpaint.fill import Filler, HoldState
 from latcomp.selection import Quantiser, adjusted
 from latcomp.selection.quantiser import Identity
@@ -312,7 +312,7 @@ def decode(
         decoder = Decoder(reader.header, device, fill, tokenizer)
         place: str | Path | BinaryIO = target
         if isinstance(target, str | Path):
-            place = stack.enter_context(output_file(Path(target), force))
+            place = stack.enter_context(output_target(target, force))
         writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio))
         stream = DecodeStream(reader, decoder, window)
         frames = write_stream(stream, writer, audio, progress)
@@ -349,7 +349,14 @@ def write_stream(stream: DecodeStream, writer: VideoWriter, audio: bool = True, 
 
 
 def _format_of(target: str | Path | BinaryIO) -> str | None:
-    """The container format a path's suffix asks for; None for streams, where the codec decides."""
+    """The container format a path's suffix asks for; None for streams, where the codec decides; pipes may have any name."""
     from latcomp.video import format_of_path
 
-    return format_of_path(Path(target)) if isinstance(target, str | Path) else None
+    if not isinstance(target, str | Path):
+        return None
+    try:
+        return format_of_path(Path(target))
+    except OutputError:
+        if is_stream(target):
+            return None
+        raise

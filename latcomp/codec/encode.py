@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +28,7 @@ from latcomp.codec.settings import (
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
-from latcomp.files import output_file
+from latcomp.files import is_stream, output_stream, spool
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
@@ -236,19 +235,15 @@ def encode(
             )
         )
         encoder = Encoder(chosen, tokenizer, device)
-        if isinstance(target, str | Path):
-            path = stack.enter_context(output_file(Path(target), force))
-            file: BinaryIO = stack.enter_context(path.open("wb"))
-        elif chosen.min_psnr is not None:
-            # a target that turns out to be out of reach leaves nothing behind
-            file = stack.enter_context(tempfile.TemporaryFile())
-        else:
-            file = target
+        is_file = isinstance(target, str | Path) and not is_stream(target)
+        place = stack.enter_context(output_stream(target, force)) if isinstance(target, str | Path) else target
+        # a quality that turns out to be out of reach leaves nothing behind
+        file = place if is_file or chosen.min_psnr is None else stack.enter_context(spool())
         with memory_errors(encoder.device):
             summary = encoder.run(reader, file, progress)
-        if file is not target and not isinstance(target, str | Path):
+        if file is not place:
             file.seek(0)
-            shutil.copyfileobj(file, target)
+            shutil.copyfileobj(file, place)
         notes = (*reader.notes, *encoder.notes)
     seconds = time.monotonic() - began
     stats = stats_dict(summary)

@@ -16,6 +16,7 @@ from typing import Any
 
 from latcomp import __version__
 from latcomp.container import Header
+from latcomp.printable import printable
 from latcomp.report.collect import AGE_MOST, Collected
 from latcomp.report.pictures import BYTES_MOST, FRAMES_MOST, SIDE_MOST
 from latcomp.report.series import GroupRow, columns_of
@@ -36,19 +37,19 @@ def page_html(
     """
     damage = list(dict.fromkeys([*figures["damage"], *collected.damage]))
     parts = {
-        "title": html.escape(f"{name} - latcomp"),
-        "name": html.escape(name),
+        "title": _text(f"{name} - latcomp"),
+        "name": _text(name),
         "css": _read("report.css"),
         "js": "".join(_read(script) for script in SCRIPTS),
-        "damage": "".join(f'<p class="damage">Damaged: {html.escape(line)}</p>' for line in damage),
+        "damage": "".join(f'<p class="damage">Damaged: {_text(line)}</p>' for line in damage),
         "tiles": "".join(_tile(label, value, more) for label, value, more in _tiles(figures)),
         "summary": "".join(
-            f"<tr><th>{html.escape(label)}</th><td>{html.escape(value)}</td></tr>" for label, value in stats_rows(figures)
+            f"<tr><th>{_text(label)}</th><td>{_text(value)}</td></tr>" for label, value in stats_rows(figures)
         ),
-        "frames_note": html.escape(frames_note(figures["frames"], collected, pictures_from)),
+        "frames_note": _text(frames_note(figures["frames"], collected, pictures_from)),
         "groups": _groups_table(rows),
         "data": _json(_data(figures, header, rows, collected)),
-        "version": html.escape(__version__),
+        "version": _text(__version__),
     }
     # in one pass: what is put in is not looked through again
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("report.html"))
@@ -66,6 +67,11 @@ def frames_note(frames: int, collected: Collected, pictures_from: str) -> str:
         f"{pictures_from}: {which}, as JPEG of {width}x{height}. A page holds at most {FRAMES_MOST} frames of {SIDE_MOST} pixels on the "
         f"longer side and {BYTES_MOST / 1e6:.0f} MB of pictures and masks."
     )
+
+
+def _text(words: str) -> str:
+    """Words as HTML that shows them, whatever they are."""
+    return html.escape(printable(words))
 
 
 def _ordinal(number: int) -> str:
@@ -95,7 +101,7 @@ def _tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _tile(label: str, value: str, more: str) -> str:
     parts = (("label", label), ("value", value), ("more", more))
-    return "<div class=tile>" + "".join(f'<span class="{kind}">{html.escape(text)}</span>' for kind, text in parts) + "</div>"
+    return "<div class=tile>" + "".join(f'<span class="{kind}">{_text(text)}</span>' for kind, text in parts) + "</div>"
 
 
 def _groups_table(rows: Sequence[GroupRow]) -> str:
@@ -107,7 +113,7 @@ def _groups_table(rows: Sequence[GroupRow]) -> str:
             str(row.group), f"{row.start_seconds:.2f}", str(row.frames), f"{row.tokens_kept:,}",
             f"{row.tokens_kept / row.tokens_total:.1%}", f"{row.bytes:,}", bits, row.fill, "key" if row.key else "",
         )  # fmt: skip
-        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        lines.append("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>")
     if len(rows) > TABLE_MOST:
         lines.append(f"<tr><td colspan=9>and {len(rows) - TABLE_MOST} more: latcomp stats --csv lists all</td></tr>")
     return "".join(lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latcomp.errors import UsageError
 from latcomp.files import output_file
+from latcomp.printable import printable
 from latcomp.report.series import Column, GroupRow, columns_of
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def save_plot(figures: dict[str, Any], rows: Sequence[GroupRow], name: str, path
     above, below = figure.subplots(2, 1, sharex=True)
     _draw_kept(above, columns, figures["keep_ratio"])
     _draw_bytes(below, columns)
+    shown = _shortened(printable(name))
     figure.suptitle(
-        f"{_shortened(name)}: {figures['tokens_kept']} of {figures['tokens_total']} tokens kept, {figures['bpp']:.4f} bits a pixel",
+        f"{shown}: {figures['tokens_kept']} of {figures['tokens_total']} tokens kept, {figures['bpp']:.4f} bits a pixel",
         fontsize=11, parse_math=False,
     )  # fmt: skip
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else {}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
+
+from latcomp.printable import printable
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_COLUMNS = 60
@@ -36,7 +39,7 @@ def bytes_text(count: int) -> str:
 
 
 def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
-    """(name, value) in words of a file's figures."""
+    """(name, value) in words of a file's figures, fit to be shown: a header can name its models as it likes."""
     total = max(figures["bytes_total"], 1)
 
     def share(name: str) -> str:
@@ -70,7 +73,7 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("structure", f"{counted(figures['segments'], 'segment')}, {counted(len(figures['groups']), 'group')}, "
                       f"{sum(group['fill'] == 'lit' for group in figures['groups'])} filled by the LIT"),
     ]  # fmt: skip
-    return rows
+    return [(name, printable(value)) for name, value in rows]
 
 
 def counted(number: int, what: str) -> str:
@@ -89,10 +92,34 @@ def print_stats(figures: dict[str, Any], console: Console, groups: bool = False)
     if ratios:
         table.add_row("kept over time", Text(f"{sparkline(ratios)}  {min(ratios):.0%} to {max(ratios):.0%}"))
     parts: list[Table | Text] = [table]
-    parts += [Text(f"damage: {message}", style="red") for message in figures["damage"]]
+    parts += [Text(printable(f"damage: {message}"), style="red") for message in figures["damage"]]
     if groups:
         parts.append(_groups_table(figures["groups"]))
     console.print(Group(*parts))
+
+
+def print_stats_of_several(named: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """Print a row for each (file name, figures of `stats_dict`), and one for all of them."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("frames", "picture", "seconds", "bpp", "kept", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("file", overflow="fold")
+    for name, figures in named:
+        table.add_row(
+            str(figures["frames"]), f"{figures['width']}x{figures['height']}", f"{figures['duration_seconds']:.2f}",
+            f"{figures['bpp']:.4f}", f"{figures['keep_ratio']:.1%}", bytes_text(figures["bytes_total"]), Text(printable(name)),
+        )  # fmt: skip
+    if len(named) > 1:
+        every = [figures for _, figures in named]
+        pixels = sum(one["frames"] * one["width"] * one["height"] for one in every)
+        plain = sum(one["bytes_total"] - one["bytes_audio"] for one in every)
+        kept, total = (sum(one[key] for one in every) for key in ("tokens_kept", "tokens_total"))
+        table.add_row(
+            str(sum(one["frames"] for one in every)), "", f"{sum(one['duration_seconds'] for one in every):.2f}",
+            f"{8 * plain / max(pixels, 1):.4f}", f"{kept / max(total, 1):.1%}", bytes_text(sum(one["bytes_total"] for one in every)),
+            Text(f"all {len(every)} files"), style="bold",
+        )  # fmt: skip
+    console.print(table)
 
 
 def _groups_table(groups: list[dict[str, Any]]) -> Table:
