@@ -13,6 +13,7 @@ from latcomp.printable import printable
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_COLUMNS = 60
+NO_WIDTH = 10_000
 
 
 def sparkline(values: list[float], columns: int = SPARKLINE_COLUMNS, top: float = 1.0) -> str:
@@ -119,7 +120,8 @@ def print_stats_of_several(named: Sequence[tuple[str, dict[str, Any]]], console:
             f"{8 * plain / max(pixels, 1):.4f}", f"{kept / max(total, 1):.1%}", bytes_text(sum(one["bytes_total"] for one in every)),
             Text(f"all {len(every)} files"), style="bold",
         )  # fmt: skip
-    console.print(table)
+    # what is no terminal has no width: a name stays on its line
+    (console if console.is_terminal else Console(file=console.file, width=NO_WIDTH)).print(table)
 
 
 def _groups_table(groups: list[dict[str, Any]]) -> Table:
