@@ -163,10 +163,10 @@ def check_paths(source: Path, target: Path, force: bool) -> None:
 
 
 @contextmanager
-def open_lat(path: Path) -> Iterator[BinaryIO]:
+def open_lat(path: Path, *, or_video: bool = False) -> Iterator[BinaryIO]:
     """The bytes of a .lat file, or standard input for `-`, as a binary file object.
 
-    Raises `DamagedFileError` when there is no such file, when it cannot be read, or when it is a video.
+    Raises `DamagedFileError` when there is no such file, when it cannot be read, or when it is a video and `or_video` is not given.
     """
     source = input_file(path)
     if not isinstance(source, Path):
@@ -177,14 +177,15 @@ def open_lat(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
     with file:
-        refuse_named_video(path, file)
+        if not or_video:
+            refuse_named_video(path, file)
         yield file
 
 
 @contextmanager
-def open_seekable_lat(path: Path) -> Iterator[BinaryIO]:
+def open_seekable_lat(path: Path, *, or_video: bool = False) -> Iterator[BinaryIO]:
     """As `open_lat`, for readers that go back: standard input is copied to a temporary file first."""
-    with open_lat(path) as file:
+    with open_lat(path, or_video=or_video) as file:
         if file.seekable():
             yield file
             return

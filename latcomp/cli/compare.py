@@ -199,7 +199,7 @@ def _open_test(test: Path) -> Any:
 
     if str(test) != STANDARD and test.suffix.lower() != ".lat" and not test.is_file():
         raise NotAVideoError(f"{test}: {'is not a file' if test.exists() else 'no such file'}")
-    return open_seekable_lat(test)
+    return open_seekable_lat(test, or_video=True)
 
 
 def _is_lat(file: BinaryIO) -> bool:
