@@ -42,12 +42,23 @@ class MuxedPackets:
         self._last: int | None = None
 
     def place(self, packet: av.Packet) -> None:
-        """Move a packet that would come no later than the one before to a unit behind it."""
-        if not self._strict or packet.dts is None or packet.pts is None or not packet.time_base:
+        """Move a packet that would come no later than the one before to a unit behind it.
+
+        Where packets may share a time, those shorter than a unit do, or they would lag more and more.
+        """
+        if packet.dts is None or packet.pts is None or not packet.time_base:
             return
-        dts, pts = (round(time * Fraction(packet.time_base) / self._unit) for time in (packet.dts, packet.pts))
-        if self._last is not None and dts <= self._last:
+        ratio = Fraction(packet.time_base) / self._unit
+        dts, pts = _nearest(packet.dts * ratio), _nearest(packet.pts * ratio)
+        late = self._last is not None and dts <= self._last and (self._strict or (packet.duration or 0) * ratio >= 1)
+        if self._last is not None and late:
             dts = self._last + 1
-        packet.duration = round((packet.duration or 0) * Fraction(packet.time_base) / self._unit)
-        packet.dts, packet.pts, packet.time_base = dts, max(pts, dts), self._unit
         self._last = dts
+        if late or self._strict:
+            packet.duration = _nearest((packet.duration or 0) * ratio)
+            packet.dts, packet.pts, packet.time_base = dts, max(pts, dts), self._unit
+
+
+def _nearest(value: Fraction) -> int:
+    """The nearest whole number, of two the one further from 0, as FFmpeg rounds."""
+    return int(abs(value) + Fraction(1, 2)) * (1 if value >= 0 else -1)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from latcomp import open as latcomp_open
 from latcomp.container import VERSION, AudioChunk, Reader, Writer
 from latcomp.container.format import CHUNK_HEAD, GROUP_CHUNK, GROUP_HEAD, PRELUDE
 from latcomp.errors import DamagedFileError
+from latcomp.video import open_video
 
 from .conftest import Latcomp, Ran, assert_refused
 
@@ -152,6 +154,28 @@ def test_every_flipped_byte_is_found(lat: Path, latcomp: Latcomp, tmp_path: Path
         ran = latcomp("check", source)
         assert ran.code in (4, 5, 7), f"byte {place}"
         assert_refused(ran, ran.code)
+
+
+@pytest.mark.parametrize("first_pts", [0, -(2**63), 2**63 - 1 - 2**40])
+def test_times_that_make_no_sense_cost_no_frame(first_pts: int, long_lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """Every checksum is right, and the second group begins before the first, or at no time that could be written."""
+    data = long_lat.read_bytes()
+    start = data.index(GROUP_CHUNK, data.index(GROUP_CHUNK) + 1)
+    body = start + CHUNK_HEAD.size
+    length = CHUNK_HEAD.unpack(data, start)["payload_bytes"]
+    chunk = data[start:body] + GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(data, body), "first_pts": first_pts})
+    chunk += data[body + GROUP_HEAD.size : body + length]
+    source = tmp_path / "forged.lat"
+    source.write_bytes(data[:start] + chunk + zlib.crc32(chunk).to_bytes(4, "little") + data[body + length + 4 :])
+    assert latcomp("check", source).code == 4
+    for name in ("out.mp4", "out.mkv"):
+        ran = latcomp("decode", source, tmp_path / name, "--json")
+        assert ran.code == 4
+        assert "times that make no sense" in ran.lines[-1]
+        with open_video(tmp_path / name) as reader:
+            times = [frame.pts * reader.info.time_base for frame in reader]
+        assert len(times) == 100
+        assert all(0 < later - earlier <= 0.05 for earlier, later in pairwise(times))
 
 
 @pytest.mark.parametrize("command", ["stats", "check", "tokens"])

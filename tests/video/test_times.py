@@ -239,3 +239,32 @@ def test_sound_whose_times_make_no_sense_costs_no_frame(tmp_path: Path) -> None:
         assert (len(after), len(sound)) == (20, len(wrong))
         assert any("audio packets come no later" in note for note in writer.notes)
     assert isinstance(reader.info.audio[0], AudioInfo)
+
+
+@pytest.mark.parametrize("name", ["mp4", "mov", "mkv", "avi", "webm", "y4m", "pipe"])
+@pytest.mark.parametrize("source", ["joint", "before zero", "runs over"])
+def test_mended_times_play_in_every_format(tmp_path: Path, source: str, name: str) -> None:
+    """All frames at their pace and the sound in step to its end, read by FFmpeg's own demuxers."""
+    parts = {
+        "joint": (moved(0), moved(0)), "before zero": (moved(WRAP - 90000 - 132000),),
+        "runs over": tuple(moved(WRAP - 90000 - 132000 + number * FRAMES * STEP) for number in range(2)),
+    }[source]  # fmt: skip
+    path, out = changed(tmp_path / "a.ts", *parts), tmp_path / f"out.{'mkv' if name == 'pipe' else name}"
+    with_sound = name not in ("webm", "y4m")
+    sink = io.BytesIO()
+    sink.seekable = lambda: False  # type: ignore[method-assign]
+    make.copy(path, sink if name == "pipe" else out, read_settings={"audio": with_sound})
+    if name == "pipe":
+        out.write_bytes(sink.getvalue())
+    before, plain, packets = make.read(path)
+    after, frames, copies = make.read(out)
+    assert len(frames) == len(plain) == FRAMES * len(parts)
+    assert even([float(time) for time in make.seconds(after, frames)])
+    assert not after.notes
+    if not with_sound:
+        return
+    unit, unit_after = before.info.audio[0].time_base, after.info.audio[0].time_base
+    lag = packets[-1].pts * unit - plain[-1].pts * before.info.time_base
+    lag_after = copies[-1].pts * unit_after - frames[-1].pts * after.info.time_base
+    assert float(lag_after) == pytest.approx(float(lag), abs=0.05 if name == "avi" else 0.003)
+    assert len(packets) - len(copies) <= (1 if name == "avi" else 0)  # avi begins with the first frame
