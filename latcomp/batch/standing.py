@@ -15,7 +15,7 @@ from latcomp.report.stats import stats_dict
 if TYPE_CHECKING:
     from latcomp.container.reader import FindPrior
 
-_NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames"})
+_NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames", "metadata"})
 _FOLLOWS = {"step_scale": "quality", "threshold": "quality", "units": "prior"}  # not worth a word where the other one has its own
 _MODELS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
 
@@ -85,7 +85,7 @@ def differences(found: Header, expected: Header) -> list[str]:
         if one is not None and other is not None and None in (one.get("fingerprint"), other.get("fingerprint")):
             # a file of before there were fingerprints
             before[name], after[name] = ({key: record[key] for key in record if key != "fingerprint"} for record in (one, other))
-    unequal = {name for name, wanted in after.items() if name not in _NOT_SETTINGS and before[name] != wanted}
+    unequal = {name for name, wanted in after.items() if name not in _NOT_SETTINGS and before.get(name) != wanted}
     words = []
     for name, wanted in after.items():
         if name not in unequal or _FOLLOWS.get(name) in unequal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +36,7 @@ from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import StreamState
 from latcomp.video import AudioPacket, Frame, VideoInfo, VideoWriter, check_output, open_writer
+from latcomp.video.metadata import Metadata
 
 FILLS = ("auto", "lit", "hold")
 EXACT_SCALE = 0.2  # the finest step scale the tokenizer was trained with
@@ -307,6 +308,8 @@ def decode(
         file = stack.enter_context(open_source(source))
         reader = Reader(file, limits or Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
+        if not window.whole:
+            info = replace(info, metadata=_metadata_of_part(info, reader, window))
         container = format or _format_of(target)
         notes = check_output(container, codec, info, crf=crf, audio=audio)
         decoder = Decoder(reader.header, device, fill, tokenizer)
@@ -346,6 +349,13 @@ def write_stream(stream: DecodeStream, writer: VideoWriter, audio: bool = True, 
         if progress is not None and frames % TEMPORAL == 0:
             progress(Progress(frames, stream.reader.frames_total, stream.tokens_total, stream.tokens_kept))
     return frames
+
+
+def _metadata_of_part(info: VideoInfo, reader: Reader, window: TimeWindow) -> Metadata:
+    """What the source said, for a part that begins at time 0 where it does not begin with the file."""
+    origin = reader.index[0].first_pts * info.time_base if reader.index else Fraction(0)
+    start = origin + window.start if window.start else Fraction(0)
+    return info.metadata.part(start, None if window.end is None else origin + window.end)
 
 
 def _format_of(target: str | Path | BinaryIO) -> str | None:

@@ -156,6 +156,8 @@ class HeaderField:
     meaning: str
     default: Any = REQUIRED
     """What a header without this member means by that."""
+    unsaid: bool = False
+    """Whether a writer leaves the member out where it has that value."""
 
 
 SIDE_MAX = 2**24
@@ -207,9 +209,13 @@ HEADER_FIELDS = (
     HeaderField("group_latent_frames", "integer", _whole(1, GROUP_LATENT_FRAMES_MAX), "most latent frames of a group"),
     HeaderField("segment_groups", "integer", _whole(1, 2**31 - 1), "groups of a normal segment"),
     HeaderField("created_by", "string", _text, "program and version that wrote the file"),
+    HeaderField(
+        "metadata", "object or null", _or_null(_record()),
+        "what the source said of itself in words: section 3.1; missing: null", None, unsaid=True,
+    ),
 )  # fmt: skip
 
-VIDEO_FIELDS = ("width", "height", "time_base", "average_rate", "sample_aspect_ratio", "rotation", "color", "audio")
+VIDEO_FIELDS = ("width", "height", "time_base", "average_rate", "sample_aspect_ratio", "rotation", "color", "audio", "metadata")
 
 
 @dataclass(frozen=True)
@@ -239,6 +245,7 @@ class Header:
     units: int = 1
     target_bpp: float | None = None
     min_psnr: float | None = None
+    metadata: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the member when a value does not fit."""
@@ -270,8 +277,9 @@ class Header:
         return {name: getattr(self, name) for name in VIDEO_FIELDS}
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object, in the order of `HEADER_FIELDS`."""
-        return {field.name: getattr(self, field.name) for field in HEADER_FIELDS}
+        """The JSON object, in the order of `HEADER_FIELDS`, without what is left unsaid."""
+        values = {field.name: getattr(self, field.name) for field in HEADER_FIELDS}
+        return {field.name: values[field.name] for field in HEADER_FIELDS if not (field.unsaid and values[field.name] == field.default)}
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:

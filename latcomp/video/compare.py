@@ -11,6 +11,7 @@ import numpy as np
 
 from latcomp.errors import UsageError
 from latcomp.video.info import Frame, VideoInfo
+from latcomp.video.metadata import Metadata
 from latcomp.video.writer import open_writer
 
 MODES = ("side", "difference")
@@ -75,4 +76,6 @@ def _shown(info: VideoInfo, turns: int, halves: int) -> VideoInfo:
     if turns % 2:
         width, height, aspect = height, width, 1 / aspect
     rotation = info.rotation_degrees if info.rotation_degrees % 90 else 0
-    return replace(info, width=width * halves, height=height, sample_aspect_ratio=aspect, rotation_degrees=rotation, audio=())
+    return replace(
+        info, width=width * halves, height=height, sample_aspect_ratio=aspect, rotation_degrees=rotation, audio=(), metadata=Metadata()
+    )

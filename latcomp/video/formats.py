@@ -39,24 +39,36 @@ class Format:
     holds_pixel_shape: bool = False
     """Whether the aspect ratio of the pixels is written beside the coded video (what PyAV lets us say: not in Matroska)."""
     holds_rotation: bool = True
+    holds_chapters: bool = True
+    holds_track_names: bool = True
+    """Titles and roles of audio tracks."""
+    tags: frozenset[str] | None = None
+    """Names of the tags that it holds; None: any."""
 
 
 _MP4_STEP = 2**30  # FFmpeg reads a step of nearly 2**31 units as one of a single unit
+_MP4_TAGS = frozenset({
+    "album", "album_artist", "artist", "author", "comment", "compilation", "composer", "copyright", "creation_time", "date", "description",
+    "disc", "episode_id", "episode_sort", "gapless_playback", "genre", "grouping", "hd_video", "keywords", "location", "location-eng",
+    "lyrics", "make", "media_type", "model", "network", "performer", "rating", "season_number", "show", "synopsis", "title", "track",
+})  # fmt: skip
+_AVI_TAGS = frozenset({"artist", "comment", "copyright", "date", "genre", "language", "title", "track"})
 
 FORMATS = {
     f.name: f
     for f in (
-        Format("mp4", "mp4", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True),
-        Format("mov", "mov", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True),
+        Format("mp4", "mp4", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True, tags=_MP4_TAGS),
+        Format("mov", "mov", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True, tags=_MP4_TAGS),
         Format("mkv", "matroska", "libx264", counts_unheard=True),
         Format("webm", "webm", "libvpx-vp9", counts_unheard=True),
         Format(
             "avi", "avi", "libx264", exact_times=False, longest_step=60_000, strict_times=True, holds_delay=False,
-            holds_color=False, holds_rotation=False,
+            holds_color=False, holds_rotation=False, holds_chapters=False, holds_track_names=False, tags=_AVI_TAGS,
         ),
         Format(
             "y4m", "yuv4mpegpipe", "rawvideo",
             holds_audio=False, exact_times=False, holds_gaps=False, holds_color=False, holds_rotation=False,
+            holds_chapters=False, holds_track_names=False, tags=frozenset(),
         ),
     )
 }

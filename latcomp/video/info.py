@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from latcomp.errors import DamagedFileError
+from latcomp.video.metadata import Metadata
 
 UNSPECIFIED = 2  # FFmpeg's number for "not said" in primaries, transfer and matrix
 RANGE_UNSPECIFIED, RANGE_LIMITED, RANGE_FULL = 0, 1, 2
@@ -63,6 +64,8 @@ class VideoInfo:
     frames_estimate: int | None = None
     """Frames to expect, from the file's own words; None when it has none."""
     duration_seconds: float | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    """What the file says in words."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was converted, assumed or dropped on opening: one line each, for people."""
 
@@ -82,6 +85,7 @@ class VideoInfo:
                 "range": self.color.range,
             },
             "audio": [_audio_to_json(stream) for stream in self.audio],
+            "metadata": self.metadata.to_json(),
         }
 
     @classmethod
@@ -99,6 +103,7 @@ class VideoInfo:
                 rotation_degrees=int(fields["rotation"]),
                 color=ColorTags(*(int(color[k]) for k in ("primaries", "transfer", "matrix", "range"))),
                 audio=tuple(_audio_from_json(stream) for stream in fields["audio"]),
+                metadata=Metadata.from_json(fields.get("metadata")),
             )
         except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise DamagedFileError(f"the header's description of the video makes no sense: {error!r}") from error

@@ -18,6 +18,7 @@ from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.deinterlace import Deinterlacer
 from latcomp.video.info import AudioPacket, Frame, VideoInfo
 from latcomp.video.losses import CUT_OFF, MARKED, Damage, DamageLog, Holes, Losses, Lost, judged
+from latcomp.video.metadata import Metadata, of_file
 from latcomp.video.part import Part
 from latcomp.video.source import Source
 from latcomp.video.source_times import SourceTimes
@@ -25,6 +26,7 @@ from latcomp.video.streams import (
     average_rate,
     counts_late,
     duration_of,
+    has_alpha_beside,
     is_mirrored,
     left_out,
     notes_on,
@@ -430,7 +432,7 @@ class VideoReader:
                     "the lines of its fields woven"
                 )
         tags = frame_tags(frame, self._stream.codec_context)
-        self.notes.extend(notes_on(frame, tags))
+        self.notes.extend(notes_on(frame, tags, alpha_beside=has_alpha_beside(self._stream)))
         if is_mirrored(frame):
             self.notes.append("a player mirrors this video; only its rotation is kept")
         rate = average_rate(self._stream)
@@ -450,8 +452,17 @@ class VideoReader:
             audio=self._audio.describe(self._opened, self._part),
             frames_estimate=frames,
             duration_seconds=None if duration is None else float(duration),
+            metadata=self._metadata(frame),
             notes=tuple(self.notes),
         )
+
+    def _metadata(self, frame: av.VideoFrame) -> Metadata:
+        streams = [stream for stream in self._opened.streams.audio if stream.index in self._audio]
+        said = of_file(self._opened, self._stream, streams, interlaced=frame.interlaced_frame and not self._deinterlace)
+        if self._part.whole:
+            return said
+        first = (frame.pts or 0) * self._time_base if self._part.start > 0 else Fraction(0)
+        return said.part(first, None if self._part.end is None else self._origin_seconds + self._part.end)
 
     def _note_once(self, note: str) -> None:
         if note not in self.notes:

@@ -33,6 +33,9 @@ def left_out(container: InputContainer, video: VideoStream) -> Iterator[str]:
     counts = Counter(
         _kind_of(stream) for stream in container.streams if stream.index != video.index and stream.type != "audio"
     )
+    if container.chapters() and counts["data"] and container.format.name.startswith("mov"):
+        counts["data"] -= 1  # the texts of the chapters, which are kept
+        counts = +counts
     if counts:
         parts = [f"{count} {kind} stream{'' if count == 1 else 's'}" for kind, count in counts.items()]
         choice = "; --video-track chooses another track" if counts[_FURTHER] else ""
@@ -81,11 +84,21 @@ def duration_of(container: InputContainer, stream: VideoStream) -> Fraction | No
     return None
 
 
-def notes_on(frame: av.VideoFrame, tags: ColorTags) -> Iterator[str]:
-    """Yield a line for each thing about the pixels that does not come through as it was."""
+def has_alpha_beside(stream: VideoStream) -> bool:
+    """Tell whether a file says that transparency is coded beside the picture, as WebM has it for VP8 and VP9: FFmpeg leaves it out."""
+    return any(name.lower() == "alpha_mode" and text.strip() == "1" for name, text in stream.metadata.items())
+
+
+def notes_on(frame: av.VideoFrame, tags: ColorTags, *, alpha_beside: bool = False) -> Iterator[str]:
+    """Yield a line for each thing about the pixels that does not come through as it was.
+
+    `alpha_beside`: whether there is transparency that is not in the frame.
+    """
     pixel_format = frame.format
     deep = max(component.bits for component in pixel_format.components) > 8
     extras = any(tag in pixel_format.name for tag in ("444", "440", "422", "yuva", "rgba", "bgra", "gbra", "argb", "abgr"))
+    if any(component.is_alpha for component in pixel_format.components) or alpha_beside:
+        yield "transparency is lost: every pixel is read as opaque"
     if deep or extras:
         yield f"{pixel_format.name} is read as 8-bit RGB, and written as 8-bit 4:2:0 unless another codec is chosen"
     if tags.transfer in HDR_TRANSFERS:

@@ -18,10 +18,12 @@ from av.video.stream import VideoStream
 
 from latcomp.errors import LatcompError, OutputError, UsageError
 from latcomp.video import audio as audio_copy
+from latcomp.video import fields, metadata
 from latcomp.video.acm import NamedTarget
 from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
 from latcomp.video.formats import Codec, Format, check_crf, choose_codec, choose_format
 from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
+from latcomp.video.metadata import Metadata
 from latcomp.video.packets import MuxedPackets, PacketTimes
 from latcomp.video.streams import reason_of
 from latcomp.video.times import OutputTimes
@@ -86,6 +88,9 @@ class VideoWriter:
         self._format = choose_format(format, path)
         self._codec = choose_codec(codec, self._format)
         check_crf(self._codec, crf)
+        odd = info.width % 2 != 0 or info.height % 2 != 0
+        self._pixel_format = self._codec.pixel_format_odd if odd else self._codec.pixel_format
+        self._marks: fields.FieldMarks | None = None  # for frames that are two fields
         self._rate = info.average_rate or _FALLBACK_RATE
         self._times = OutputTimes(
             info.time_base, self._rate, exact=self._format.exact_times, gaps=self._format.holds_gaps, longest=self._format.longest_step
@@ -108,6 +113,7 @@ class VideoWriter:
         self._places = {number: place for place, number in enumerate(held)}  # stream of the source -> stream of the output
         copies = tuple(copies[number] for number in held)
         self.notes.extend(_lost(info, self._format, self._codec))
+        self.notes.extend(_unsaid(info.metadata, self._format, audio=bool(copies)))
         self._files = contextlib.ExitStack()  # those opened here
         self._early: list[AudioPacket] = []  # audio that came before the first frame, where that one's time counts
         self._open(target, crf, copies)
@@ -137,6 +143,8 @@ class VideoWriter:
         time = self._times.next(pts)
         frame = self._convert(pixels)
         frame.pts, frame.time_base = time, self._times.unit
+        if self._marks is not None:
+            frame = self._marks(frame)
         self._encode_pending(time)
         self._pending, self._pending_time = frame, time
         self.frames_written += 1
@@ -216,6 +224,7 @@ class VideoWriter:
         try:
             self._video = self._add_video(self._container, crf)
             self._audio = [self._add_audio(self._container, stream) for stream in copies]
+            self._write_metadata()
             self._container.start_encoding()
             self._muxed = [
                 MuxedPackets(Fraction(stream.time_base or info.time_base), self._format.strict_times)
@@ -260,13 +269,19 @@ class VideoWriter:
         options = dict(codec.options)
         if codec.crf is not None:
             options["crf"] = str(codec.crf if crf is None else crf)
+        order = info.metadata.field_order
+        if order is not None and fields.can_mark(codec.name, self._pixel_format, info.height):
+            self._marks = fields.FieldMarks(order)
+            if codec.name == "libx264":
+                options["x264-params"] = "tff=1" if order == "top" else "bff=1"
+        elif order is not None:
+            self.notes.append(f"{codec.name} in {self._format.name} is tagged progressive; its frames are woven, {order} field first")
         if codec.name == "ffv1" and info.width < 16:
             options = {"level": "1"}  # later versions cut a frame in slices, which a narrow one cannot be
         if codec.name == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to standard error by itself
         stream = cast(VideoStream, container.add_stream(codec.name, rate=self._rate, options=options))
-        odd = info.width % 2 != 0 or info.height % 2 != 0
-        pixel_format = codec.pixel_format_odd if odd else codec.pixel_format
+        pixel_format = self._pixel_format
         tags = self._output_tags(pixel_format)
         self._convert = FromRgb(pixel_format, tags)
         context = stream.codec_context
@@ -281,9 +296,21 @@ class VideoWriter:
         context.max_b_frames = 0
         if codec.name == "libx265" and self._format.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # what Apple's players look for
+        if self._marks is not None and info.metadata.field_order is not None:
+            context.field_order = metadata.field_order_number(info.metadata.field_order)
         if info.rotation_degrees:
             stream.set_display_rotation(info.rotation_degrees)
         return stream
+
+    def _write_metadata(self) -> None:
+        said = self.info.metadata
+        wanted = [(name, text) for name, text in said.tags if self._format.tags is None or name in self._format.tags]
+        chapters = said.chapters if self._format.holds_chapters else ()
+        metadata.write_tags(self._container, replace(said, tags=tuple(wanted), chapters=chapters))
+        if self._format.holds_track_names:
+            for number, place in self._places.items():
+                if number < len(said.audio):
+                    metadata.write_track(self._audio[place], said.audio[number])
 
     def _add_audio(self, container: OutputContainer, info: Any) -> AudioStream:
         return audio_copy.add_stream(container, info)
@@ -364,3 +391,15 @@ def _lost(info: VideoInfo, format: Format, codec: Codec) -> Iterator[str]:
     if shape != 1 and not (format.holds_pixel_shape or codec.holds_pixel_shape):
         ratio = f"{shape.numerator}:{shape.denominator}"
         yield f"{codec.name} in {format.name} is written without the shape of its pixels: players will take {ratio} for square"
+
+
+def _unsaid(said: Metadata, format: Format, *, audio: bool) -> Iterator[str]:
+    """Yield a line for what the video says in words and this output cannot."""
+    names = [name for name, _ in said.tags if format.tags is not None and name not in format.tags]
+    lost = [f"tag{'' if len(names) == 1 else 's'} {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"] if names else []
+    if said.chapters and not format.holds_chapters:
+        lost.append("chapters")
+    if audio and said.audio and not format.holds_track_names:
+        lost.append("titles and roles of audio tracks")
+    if lost:
+        yield f"{format.name} holds no {' and no '.join(lost)}"

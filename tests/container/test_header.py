@@ -34,7 +34,10 @@ def test_fields_and_dataclass_agree() -> None:
     """The declared list and the dataclass name the same members, with the same defaults; files and people get them in the list's order."""
     names = [field.name for field in HEADER_FIELDS]
     assert sorted(names) == sorted(Header.__dataclass_fields__)
-    assert list(header().to_dict()) == [name for name, _ in describe(header())] == names
+    full = header(metadata={"tags": {"title": "all members said"}})
+    assert list(full.to_dict()) == [name for name, _ in describe(full)] == names
+    unsaid = [field.name for field in HEADER_FIELDS if field.unsaid]
+    assert [name for name in names if name not in header().to_dict()] == unsaid == ["metadata"]
     optional = {name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING}
     assert optional == {field.name: field.default for field in HEADER_FIELDS if field.default is not REQUIRED}
 
