@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +27,7 @@ from latcomp.cli.several import each_file, shown_name
 from latcomp.errors import DamagedFileError, UsageError
 
 if TYPE_CHECKING:
-    from latcomp.container import Limits, Repair
+    from latcomp.container import Header, Limits, Repair
 
 LOST_SHOWN = 10  # more ranges of lost frames are only counted
 
@@ -63,11 +62,13 @@ def check(
 
     def tell(source: Path) -> DamagedFileError | None:
         done: Repair | None = None
+        header = HeaderFaults(tokenizer)
         if repair is not None:
-            done = _repaired(source, repair, limits, force, json, tokenizer)
+            done = _repaired(source, repair, limits, force, json, header)
             problems = [str(problem) for problem in done.problems]
         else:
-            problems = _problems(source, limits, tokenizer)
+            problems = _problems(source, limits, header)
+        problems += header.of_video
         if json:
             path = {"path": str(source)} if len(sources) > 1 else {}
             print_json({**path, "ok": not problems, "problems": problems, **({} if done is None else {"repaired": _figures(done)})})
@@ -85,13 +86,33 @@ def check(
     each_file(sources, tell, json)
 
 
-def _problems(source: Path, limits: Limits, tokenizer: Path | None) -> list[str]:
+class HeaderFaults:
+    """What there is to say against a file's header beside its checksum and bounds."""
+
+    def __init__(self, tokenizer: Path | None) -> None:
+        self.tokenizer = tokenizer
+        self.of_video: list[str] = []
+        """What the video side does not understand of it; known once `of_models` was asked."""
+
+    def of_models(self, header: Header) -> list[str]:
+        """What it says of its models that is not so."""
+        from latcomp.tokenizer.registry import faults_of
+        from latcomp.video.info import VideoInfo
+
+        try:
+            VideoInfo.from_header_fields(header.video_fields())
+        except DamagedFileError as error:
+            self.of_video = [str(error)]
+        return faults_of(header, self.tokenizer)
+
+
+def _problems(source: Path, limits: Limits, header: HeaderFaults) -> list[str]:
     """What is damaged in a file, one line each."""
     from latcomp.container import check as check_file
-    from latcomp.tokenizer.registry import faults_of, prior_finder
+    from latcomp.tokenizer.registry import prior_finder
 
     with open_lat(source) as file:
-        found = check_file(file, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer))
+        found = check_file(file, limits, prior_finder(header.tokenizer), header.of_models)
         return [str(problem) for problem in found]
 
 
@@ -99,11 +120,11 @@ def _place(target: Path | None) -> str:
     return "standard output" if str(target) == STANDARD else str(target)
 
 
-def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: bool, tokenizer: Path | None) -> Repair:
+def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: bool, header: HeaderFaults) -> Repair:
     """The repair of a file, written to a path or to standard output; the target is refused before anything is read."""
     from latcomp.container import repair
     from latcomp.files import output_stream
-    from latcomp.tokenizer.registry import faults_of, prior_finder
+    from latcomp.tokenizer.registry import prior_finder
 
     check_paths(source, target, force)
     place = output_place(target, json_on_stdout=json)
@@ -111,7 +132,7 @@ def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: boo
         file = stack.enter_context(open_lat(source))
         if isinstance(place, Path):
             place = stack.enter_context(output_stream(place, force))
-        done = repair(file, place, limits, prior_finder(tokenizer), partial(faults_of, tokenizer=tokenizer))
+        done = repair(file, place, limits, prior_finder(header.tokenizer), header.of_models)
         place.flush()
     return done
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from latcomp import container
+
 from .conftest import Latcomp, assert_refused
 
 FOLDER = Path(__file__).parents[1] / "container" / "golden" / "bad"
@@ -31,5 +33,6 @@ def test_exit_code(name: str, latcomp: Latcomp, tmp_path: Path) -> None:
     assert ran.code == (EXPECTED[name] or ran.code) and ran.code in (0, 4, 5, 7)
     assert target.exists() == (ran.code == 0 or "was written" in ran.err)
     assert list(tmp_path.iterdir()) == [target] * target.exists()
-    if target.exists():
-        assert latcomp("check", target).code == 0
+    if target.exists():  # the tests' headers describe no audio that FFmpeg would understand: that is not the container's business
+        with target.open("rb") as file:
+            assert container.check(file) == []

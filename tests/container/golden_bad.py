@@ -123,11 +123,13 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
 
 def with_note() -> bytes:
     """The whole file with a chunk of a type that may be skipped in front of its groups, which index and end marker allow for."""
-    size = len(sealed(b"note", b"hello"))
-    entries = [replace(entry, offset=entry.offset + size * (entry.group > 0)) for entry in unpack_index(CHUNKS[-2][1], len(GOOD))]
-    end = END.unpack(CHUNKS[-1][1])
-    last = [(b"INDX", pack_index(entries)), (b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + size}))]
-    return joined([(b"note", b"hello"), *CHUNKS[:-2], *last])
+    of, note = replace(OF, audio=[]), sealed(b"note", b"hello")
+    front, rest = split_front(written(of, groups(of, 4, last_frames=3), sound=False))
+    *body, (_, index), (_, last) = split_chunks(rest)
+    entries = [replace(entry, offset=entry.offset + len(note) * (entry.group > 0)) for entry in unpack_index(index, 1 << 20)]
+    end = END.unpack(last)
+    ends = [(b"INDX", pack_index(entries)), (b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + len(note)}))]
+    return front + note + b"".join(sealed(*chunk) for chunk in [*body, *ends])
 
 
 def audio_only() -> bytes:

@@ -1,0 +1,56 @@
+"""Protects: `check` and `decode` give one verdict on a file. What one refuses the other refuses, and neither fails in any other way than
+with a code of files; a damaged file of which all frames could be written is damaged for both."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.commands import Bench, agree
+from tests.fuzz.mutate import changed_lat
+
+GOLDEN = sorted(Path(__file__).parents[1].glob("**/golden/**/*.lat"))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"))
+
+
+def assert_one_verdict(bench: Bench, data: bytes, *commands: str) -> int:
+    """The code of `check`, which `decode` and more commands that decode agree with."""
+    checked = bench.call("check", data)
+    for command in ("decode", *commands):
+        decoded = bench.call(command, data)
+        assert agree(checked, decoded), f"check: {checked}, {command}: {decoded}, file: {data.hex()}"
+    return checked.code
+
+
+def test_right_files_are_right_to_every_command(bench: Bench) -> None:
+    for data in bench.seeds:
+        assert assert_one_verdict(bench, data, "mkv", "part", "tokens", "html", "repair", "stats") == 0
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_files(path: Path, bench: Bench) -> None:
+    assert_one_verdict(bench, path.read_bytes())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_changed_files(seed: int, bench: Bench) -> None:
+    """20 files a seed, with another header, other times, audio, index and order; some of them are right still."""
+    assert 4 in _changed(20, seed, bench)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_many_changed_files(seed: int, bench: Bench) -> None:
+    assert {0, 4} <= set(_changed(100, seed, bench))
+
+
+def _changed(count: int, seed: int, bench: Bench) -> list[int]:
+    """The codes of so many changed files."""
+    rng = random.Random(seed)
+    return [assert_one_verdict(bench, changed_lat(rng.choice(bench.seeds), rng)) for _ in range(count)]
