@@ -30,6 +30,7 @@ from latcomp.cli.standard import (
     note,
     say,
 )
+from latcomp.devices import device_failure
 from latcomp.errors import LatcompError
 
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
@@ -168,9 +169,10 @@ def _report(error: Exception) -> int:
     if os.environ.get(DEBUG) == "1":
         for line in "".join(traceback.format_exception(error)).splitlines():
             say(line)
-    if isinstance(error, LatcompError):
-        note(f"error: {error}")
-        return codes.exit_code(error)
+    known = error if isinstance(error, LatcompError) else device_failure(error)
+    if known is not None:
+        note(f"error: {known}")
+        return codes.exit_code(known)
     if isinstance(error, BrokenPipeError):
         drop_output()  # whoever read it has left and wants no more, not even a message
         return codes.OUTPUT
@@ -179,9 +181,6 @@ def _report(error: Exception) -> int:
         command = context.command_path if context is not None else "latcomp"
         note(f"error: {_usage_words(error)} (see {command} --help)")
         return codes.USAGE
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        note("error: out of memory: give --device cpu, or a smaller video")
-        return codes.DEVICE
     if isinstance(error, OSError) and error.errno == errno.EBADF and is_closed(STDOUT):
         drop_output()  # what prints the help has no words of its own for it
         note(f"error: {CLOSED_OUTPUT}")

@@ -77,14 +77,15 @@ class Decoder:
         self.header, self.fill, self.device = header, fill, pick_device(device)
         folder = registry.find_model(header.tokenizer, "tokenizer", tokenizer)
         registry.check_header(header, folder)
-        self.tokenizer = registry.load_tokenizer(folder).to(self.device)
         lit = None
-        if header.lit is not None and fill != "hold":
-            found = registry.find_model(header.lit, "lit", folder / "lit")
-            lit = registry.load_lit(found).to(self.device)
+        with memory_errors(self.device):
+            self.tokenizer = registry.load_tokenizer(folder).to(self.device)
+            if header.lit is not None and fill != "hold":
+                found = registry.find_model(header.lit, "lit", folder / "lit")
+                lit = registry.load_lit(found).to(self.device)
+            self.half = decodes_in_bf16(self.device)
         if fill == "lit" and lit is None:
             raise UsageError("--fill lit: the file was written without a LIT; use --fill auto or hold")
-        self.half = decodes_in_bf16(self.device)
         self.holding = HoldState()
         self.filler = Filler(lit, header.step_scale, self.device, self.half)
         step = np.array(self.tokenizer.config.channel_step, np.float32)
@@ -96,7 +97,8 @@ class Decoder:
 
     def latents(self, group: Group) -> Tensor:
         """Filled latents (1, C, T, h, w) of the next group, on the device."""
-        return self._filled(group)[0]
+        with memory_errors(self.device):
+            return self._filled(group)[0]
 
     def _filled(self, group: Group) -> tuple[Tensor, Tensor]:
         """(filled latents (1, C, T, h, w), octaves of the steps behind them (1, T, h, w)) of the next group, on the device."""

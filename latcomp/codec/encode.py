@@ -60,16 +60,16 @@ class Encoder:
         self.device = pick_device(device)
         folder = registry.find_tokenizer(tokenizer)
         self.folder = folder
-        self.tokenizer = registry.load_tokenizer(folder).to(self.device)
-        lit_folder = registry.find_lit(folder)
-        self.lit = registry.load_lit(lit_folder).to(self.device) if lit_folder else None
-        prior_folder = registry.find_prior(folder)
-        self.prior = registry.load_prior(prior_folder) if prior_folder and not settings.lossless else None
+        lit_folder, prior_folder = registry.find_lit(folder), registry.find_prior(folder)
+        with memory_errors(self.device):
+            self.tokenizer = registry.load_tokenizer(folder).to(self.device)
+            self.lit = registry.load_lit(lit_folder).to(self.device) if lit_folder else None
+            self.prior = registry.load_prior(prior_folder) if prior_folder and not settings.lossless else None
+            self.coder = SegmentCoder(settings, self.tokenizer.config, self.prior, self.lit, self.device)
         records = registry.model_record
         self._tokenizer_record = records(folder, self.tokenizer.config.name)
         self._lit_record = records(lit_folder, self.lit.config.name) if lit_folder and self.lit else None
         self._prior_record = records(prior_folder, self.prior.name) if prior_folder and self.prior else None
-        self.coder = SegmentCoder(settings, self.tokenizer.config, self.prior, self.lit, self.device)
         self.notes: list[str] = []
         """What could not be done as asked in the last run, one line each."""
 

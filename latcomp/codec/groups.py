@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latcomp.codec.settings import SEGMENT_GROUPS
+from latcomp.devices import exact_fp32
 from latcomp.selection.scenes import SceneCuts
 from latcomp.stages import stage
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
@@ -160,7 +161,6 @@ class LatentStream:
     @torch.inference_mode()
     def _latents(self, frames: list[np.ndarray]) -> np.ndarray:
         """Latents (C, T, h, w) of some frames, in fp32: a rounding of the latents would flip tokens near the threshold."""
-        # a GPU's convolutions keep ten bits of fp32 (TF32) unless told otherwise, and may choose another algorithm each time
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with exact_fp32():
             found, self._state = self.tokenizer.encode(to_pixels(frames, self.device), self._state)
         return found[0].cpu().numpy()

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latcomp.devices import device_failure
 from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
 from latcomp.tokenizer.identity import fingerprint, header_faults
 
@@ -271,6 +272,8 @@ def _load(folder: Path, kind: str, build: Callable[[], Any]) -> Any:
         model = build()
         model.load_state_dict(load(_checked(folder)))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        if device_failure(error) is not None:
+            raise
         raise UsageError(f"{folder} does not hold a {kind} of this version: {str(error).splitlines()[0]}") from None
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
