@@ -78,6 +78,7 @@ torch.cuda.set_per_process_memory_fraction({mebibytes} * 2**20 / torch.cuda.mem_
 # as much as the process holds with everything loaded, and so much more
 LIMITED = """
 import resource, torch
+import constriction, safetensors.torch
 import latcomp.batch.worker
 torch.set_num_threads(1)
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

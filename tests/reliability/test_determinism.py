@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from latcomp.codec import decode_frames
 from latcomp.codec.groups import LatentStream
 from latcomp.container import Group, Reader
+from latcomp.devices import _exact_switches
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.registry import prior_finder
 from latcomp.video import Frame
@@ -115,18 +115,15 @@ def test_frames_differ_by_rounding_alone(made: dict[str, Made], name: str) -> No
 def test_a_gpu_would_encode_in_full_fp32() -> None:
     """TF32, on by default, would round what goes into every convolution to ten bits: tokens would flip by the hundred."""
     tokenizer = registry.load_tokenizer(registry.find_tokenizer(None))
-    seen: list[tuple[bool, bool]] = []
-    flags = torch.backends.cudnn
-    tokenizer.encoder.register_forward_pre_hook(lambda *_: seen.append((flags.allow_tf32, flags.deterministic)))
-    before = flags.allow_tf32, flags.deterministic
+    seen: list[list[object]] = []
+
+    def flags() -> list[object]:
+        return [getattr(place, name) for place, name, _ in _exact_switches()]
+
+    tokenizer.encoder.register_forward_pre_hook(lambda *_: seen.append(flags()))
+    before = flags()
     frames = (Frame(np.zeros((16, 16, 3), np.uint8), index) for index in range(8))
     assert len(list(LatentStream(tokenizer, torch.device("cpu"), 32).run(frames))) == 1
-    assert seen == [(False, True)]
-    assert (flags.allow_tf32, flags.deterministic) == before
+    assert seen == [[value for *_, value in _exact_switches()]] != [before]
+    assert flags() == before
 
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_a_gpu_decodes_the_same_within_rounding(made: dict[str, Made], tmp_path: Path) -> None:
-    (tmp_path / "a.lat").write_bytes(made["one thread"].file)
-    frames = np.stack([frame.pixels for frame in decode_frames(tmp_path / "a.lat", device="cuda", fill="lit")]).astype(np.int16)
-    assert np.abs(frames - made["one thread"].fp32).max() <= BF16_MOST

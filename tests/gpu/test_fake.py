@@ -1,0 +1,92 @@
+"""Protects, where there is no GPU: every tensor of a CUDA run is on the device where it is used, and on the CPU before numpy has it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+from latcomp.bench.allocators_codec import AllocatorCodec
+from latcomp.bench.fill import FillBench
+from latcomp.bench.rd_latents import LatentBench, pack
+from latcomp.bench.rd_source import read_clip
+from latcomp.codec import decode, decode_frames, encode, open_lat
+from latcomp.stages import StageClock
+
+from .fake_cuda import fake_cuda
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there, and is tried itself")
+SHORT = {"duration_seconds": 0.5, "device": "cuda"}
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    with fake_cuda(monkeypatch) as asked:
+        yield asked
+
+
+def encoded(clip: Path, **settings: Any) -> bytes:
+    file = io.BytesIO()
+    assert encode(clip, file, **{**SHORT, **settings}).device == "cuda"
+    return file.getvalue()
+
+
+def test_tensors_on_two_devices_are_an_error(cuda: list[str]) -> None:
+    """The stand-in tells what it is for; without this no test here could fail."""
+    there, here = torch.empty(3, 4, device="cuda"), torch.from_numpy(np.zeros((3, 4), np.float32))
+    assert isinstance(there, FakeTensor) and (there + there[1:2, None, 0]).device.type == "cuda"
+    with pytest.raises(RuntimeError, match="same device"):
+        there + here
+    with pytest.raises(TypeError, match="can't convert cuda"):
+        there.numpy()
+    assert (there + here.to("cuda")).cpu().numpy().shape == (3, 4)
+    assert cuda == ["to", "back"]
+
+
+WAYS: list[dict[str, Any]] = [
+    {}, {"keep": 0.3}, {"target_bpp": 20.0}, {"min_psnr": 3.0}, {"lossless": True}, {"coding": "zstd"}, {"reference": "previous"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", WAYS, ids=lambda settings: next(iter(settings), "default"))
+def test_encoding(settings: dict[str, Any], clip: Path, cuda: list[str]) -> None:
+    with open_lat(io.BytesIO(encoded(clip, **settings))) as lat:
+        assert lat.stats()["frames"] == 13
+    assert {"to", "back"} <= set(cuda)
+
+
+@pytest.mark.parametrize("fill", ["lit", "hold"])
+def test_decoding(fill: str, clip: Path, cuda: list[str], tmp_path: Path) -> None:
+    """The whole, a part behind a skipped group, and latents; in bf16, as on any GPU since Ampere."""
+    file = encoded(clip, keep=0.3, duration_seconds=1.44)
+    cuda.clear()
+    assert decode(io.BytesIO(file), tmp_path / "out.mkv", fill=fill, device="cuda").frames == 36
+    assert {"to", "back", "bf16"} == set(cuda)
+    assert len(list(decode_frames(io.BytesIO(file), fill=fill, device="cuda", start_seconds=1.32))) == 3
+    with open_lat(io.BytesIO(file), fill=fill, device="cuda") as lat:
+        latents = lat.latents()
+    assert (latents.device.type, latents.dtype, latents.shape[2:]) == ("cuda", torch.float32, (9, 6, 9))
+
+
+def test_benches(clip: Path, cuda: list[str], tmp_path: Path) -> None:
+    """Those that run networks themselves: fill, allocators, raw latents; and the clock that waits for the GPU."""
+    assert FillBench(5.0, [0.3], "cuda").run(clip)
+    codec = AllocatorCodec(5.0, device="cuda")
+    source = codec.read(clip, duration_seconds=0.5)
+    segments = codec.encode(source)
+    codec.warm_up(segments)
+    masks = [[np.arange(np.prod(shape)).reshape(shape) < (shape[1] * shape[2]) for shape in segment.shapes] for segment in segments]
+    assert len(codec.written(source, segments, masks, 0.3).frames) == 13
+    bench = LatentBench(device="cuda")
+    whole = read_clip(clip, tmp_path)
+    latents, _ = bench.encode(whole)
+    assert len(list(bench.decode(pack(latents, "raw-fp16"), whole))) == 36
+    with StageClock(codec.device) as clock:
+        encoded(clip)
+    assert {"tokenizer", "lit"} <= set(clock.seconds)
