@@ -16,6 +16,7 @@ from latcomp import open as latcomp_open
 from latcomp.container import VERSION, AudioChunk, Reader, Writer
 from latcomp.container.format import CHUNK_HEAD, GROUP_CHUNK, GROUP_HEAD, PRELUDE
 from latcomp.errors import DamagedFileError
+from latcomp.tokenizer.registry import prior_finder
 from latcomp.video import open_video
 
 from .conftest import Latcomp, Ran, assert_refused
@@ -127,7 +128,7 @@ def test_a_file_without_frames_is_damaged(command: str, sound: bool, lat: Path, 
     """One line that says so, code 4, from every command; the figures that there are come as well."""
     source = tmp_path / "empty.lat"
     with lat.open("rb") as file, source.open("wb") as out:
-        reader = Reader(file)
+        reader = Reader(file, find_prior=prior_finder())
         with Writer(out, reader.header) as writer:
             for item in reader if sound else ():
                 if isinstance(item, AudioChunk):
