@@ -97,10 +97,10 @@ class HeaderFaults:
     def of_models(self, header: Header) -> list[str]:
         """What it says of its models that is not so."""
         from latcomp.tokenizer.registry import faults_of
-        from latcomp.video.info import VideoInfo
+        from latcomp.video.info import VideoInfo, check_setups
 
         try:
-            VideoInfo.from_header_fields(header.video_fields())
+            check_setups(VideoInfo.from_header_fields(header.video_fields()))
         except DamagedFileError as error:
             self.of_video = [str(error)]
         return faults_of(header, self.tokenizer)

@@ -143,6 +143,19 @@ class AudioPacket:
         return f"AudioPacket(stream={self.stream}, pts={self.pts}, {len(self.data)} bytes)"
 
 
+def check_setups(info: VideoInfo) -> None:
+    """Raise `DamagedFileError` when the parameters of an audio stream are no head of a Matroska or WAV file.
+
+    Without PyAV, which alone can tell whether such a head is right: so that who only checks a file refuses what cannot be decoded.
+    """
+    for number, stream in enumerate(info.audio):
+        if not any(stream.setup.startswith(magic) and inside in stream.setup for magic, inside in _SETUP_MARKS):
+            raise DamagedFileError(f"the parameters of audio stream {number} are no head of a Matroska or WAV file")
+
+
+_SETUP_MARKS = ((b"\x1aE\xdf\xa3", b"\x16T\xaek"), (b"RIFF", b"fmt "))  # how a file begins, and what it has of its track
+
+
 def _pair(value: Fraction) -> list[int]:
     return [value.numerator, value.denominator]
 

@@ -113,7 +113,7 @@ class Bench:
         elif command == "part":
             decode.decode(self.source, Path("/dev/null"), format="y4m", start=0.0, duration=0.5, force=True, device="cpu", **common)
         else:
-            decode.decode(self.source, out.with_suffix(".mkv"), codec="rawvideo", force=True, device="cpu", **common)
+            decode.decode(self.source, out.with_suffix(".mkv"), codec="ffv1", force=True, device="cpu", **common)
 
 
 COMMANDS = ("check", "stats", "decode", "tokens", "mkv", "part", "repair", "html")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from latcomp.container.format import AUDIO_HEAD, END, GROUP_HEAD
+from latcomp.container.format import AUDIO_HEAD, CRC, END, GROUP_HEAD, PRELUDE
 from latcomp.container.index import pack_index, unpack_index
 from latcomp.container.varint import pack_signed
 from latcomp.container.zstd import decompress
@@ -30,7 +30,7 @@ NUMBERS = (0, 1, 2, 3, 4, 5, 8, 16, 127, 128, 255, 256, 511, 65535, 2**31 - 1, 2
 def changed_lat(data: bytes, rng: random.Random) -> bytes:
     """The file with one to three changes; its index and end marker fit the new places unless they are what is changed."""
     front, rest = split_front(data)
-    text, chunks = decompress(front[14:-4], 1 << 20, "header"), split_chunks(rest)
+    text, chunks = decompress(front[PRELUDE.size : -CRC.size], 1 << 20, "header"), split_chunks(rest)
     fits = True
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         way = rng.random()
@@ -47,7 +47,7 @@ def changed_lat(data: bytes, rng: random.Random) -> bytes:
         else:
             return _bytes(data, rng)
     front = front_of(text)
-    return front + b"".join(sealed(*chunk) for chunk in (_placed(chunks, len(front)) if fits else chunks))
+    return front + b"".join(sealed(*chunk) for chunk in (placed(chunks, len(front)) if fits else chunks))
 
 
 def _bytes(data: bytes, rng: random.Random) -> bytes:
@@ -152,7 +152,7 @@ def _order(chunks: Chunks, rng: random.Random) -> None:
         chunks[at] = rng.choice((b"GRUP", b"AUDI", b"INDX", b"ENDF", b"note", b"NOTE")), chunks[at][1]
 
 
-def _placed(chunks: Chunks, start: int) -> Chunks:
+def placed(chunks: Chunks, start: int) -> Chunks:
     """The chunks with an index and an end marker that name the places where their groups and the index stand now."""
     places, place, behind = {}, start, start
     for kind, payload in chunks:
