@@ -111,6 +111,11 @@ def is_portable(info: AudioInfo) -> bool:
     return any(_comes_back(info, muxer) for muxer in _HOLDERS.values())
 
 
+def is_rare(info: AudioInfo) -> bool:
+    """Tell whether a stream is one that Matroska has no name of its own for: mp4 and webm hold none of these."""
+    return acm.is_wave(info.setup)
+
+
 def formats_for(streams: Sequence[AudioInfo]) -> list[str]:
     """Return the names of formats that can hold all of these streams, the one that takes most first."""
     return [name for name, muxer in _HOLDERS.items() if all(_comes_back(info, muxer) for info in streams)]

@@ -36,13 +36,15 @@ class AudioTracks:
         return len(self._done) == len(self._numbers)
 
     def open(self, container: InputContainer) -> Iterator[str]:
-        """Take up the audio streams of a file; yield a line for each that no container could hold again."""
+        """Take up the audio streams of a file; yield a line for each that few formats or none could hold again."""
         for stream in container.streams.audio:
             try:
                 info = audio_copy.describe(stream)
             except audio_copy.AudioNotPortableError as error:
                 yield f"{error} is dropped: no container can carry it on"
                 continue
+            if audio_copy.is_rare(info):
+                yield f"the {info.codec} audio is kept; only {' and '.join(audio_copy.formats_for([info]))} can hold it when it is decoded"
             self._numbers[stream.index] = len(self._numbers)
             self._time_bases.append(info.time_base)
 

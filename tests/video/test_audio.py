@@ -104,6 +104,18 @@ def test_tracks_with_wavs_description_stand_beside_others(tmp_path: Path, piped:
         assert all(next(iter(container.decode(stream))).samples for stream in container.streams.audio)
 
 
+RARE = [("pcm_alaw", "mkv and mov and avi"), ("aac_latm", "mkv"), ("aac", None), ("aac-mpegts", None)]
+
+
+@pytest.mark.parametrize(("kind", "formats"), RARE)
+def test_few_formats_are_named_when_the_video_is_read(tmp_path: Path, kind: str, formats: str | None) -> None:
+    """Who encodes learns then, and not from a refusal later, that an mp4 will not hold the sound."""
+    notes = make.read(make_source(tmp_path, kind))[0].notes
+    assert [note for note in notes if "audio" in note] == (
+        [] if formats is None else [f"the {kind} audio is kept; only {formats} can hold it when it is decoded"]
+    )
+
+
 def test_audio_that_no_format_holds_is_left_out_with_a_note(tmp_path: Path) -> None:
     """A .lat of another build of FFmpeg may have such audio: its frames and the rest of its audio still come out."""
     reader, frames, packets = make.read(make_source(tmp_path, "aac"))
