@@ -15,9 +15,11 @@ import pytest
 from latcomp import open as latcomp_open
 from latcomp.container import VERSION, AudioChunk, Reader, Writer
 from latcomp.container.format import CHUNK_HEAD, GROUP_CHUNK, GROUP_HEAD, PRELUDE
+from latcomp.container.index import pack_index, unpack_index
 from latcomp.errors import DamagedFileError
 from latcomp.tokenizer.registry import prior_finder
 from latcomp.video import open_video
+from tests.fuzz.seal import sealed, split_chunks, split_front
 
 from .conftest import Latcomp, Ran, assert_refused
 
@@ -144,6 +146,23 @@ def test_a_file_without_frames_is_damaged(command: str, sound: bool, lat: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["empty.lat"]
     with latcomp_open(source) as opened, pytest.raises(DamagedFileError, match="holds no frames"):
         _ = opened.mask
+
+
+def test_only_the_index_lies(long_lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """Every frame is written, also of a part that is looked for by the index; exit code 4, as `check` says."""
+    front, rest = split_front(long_lat.read_bytes())
+    *body, (_, index), end = split_chunks(rest)
+    lies = [replace(entry, first_pts=entry.first_pts + 10**9) for entry in unpack_index(index, 1 << 30)]
+    source = tmp_path / "lies.lat"
+    source.write_bytes(front + b"".join(sealed(*chunk) for chunk in [*body, (b"INDX", pack_index(lies)), end]))
+    assert latcomp("check", source).code == 4
+    for name, part, frames in (("all.y4m", [], 100), ("part.y4m", ["--start", 2, "--duration", 1], 25)):
+        ran = latcomp("decode", source, tmp_path / name, *part, "--json")
+        right = latcomp("decode", long_lat, tmp_path / f"right-{name}", *part, "--json")
+        assert (ran.code, right.code) == (4, 0), ran.err
+        assert json.loads(ran.out)["frames"] == json.loads(right.out)["frames"] == frames
+        assert "index does not fit" in ran.err
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"right-{name}").read_bytes()
 
 
 def test_every_flipped_byte_is_found(lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
