@@ -41,7 +41,8 @@ class SourceClock:
 
     def __init__(self, container: InputContainer) -> None:
         discontinuous: Any = Flags.ts_discont.value  # a number, whatever its stub says
-        set_anew = bool(container.format.flags & discontinuous)
+        self.may_restart = set_anew = bool(container.format.flags & discontinuous)
+        """Whether the format lets its clock be set anew at any place."""
         joinable = set_anew or container.format.name == "flv"
         self._jump = _JUMP if set_anew else _JUMP_ELSEWHERE
         self._back = _BACK if joinable else _BACK_REORDERED  # Matroska and avi hold no decoding times: FFmpeg makes them up

@@ -13,6 +13,7 @@ from av.container import InputContainer
 
 from latcomp.errors import LimitError, NotAVideoError
 from latcomp.stages import stage, staged
+from latcomp.video.approach import approached
 from latcomp.video.choice import choose_video
 from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.deinterlace import Deinterlacer
@@ -205,6 +206,8 @@ class VideoReader:
 
     def _seek(self) -> None:
         """Jump to the last key frame at or before the start; begin at the beginning where that cannot be trusted."""
+        if self._times.may_restart:
+            return  # the same time may be there more than once: the way is read
         landed = None
         try:
             # what the file declares as its start may be that of its audio
@@ -304,7 +307,10 @@ class VideoReader:
 
     def _decode(self) -> Iterator[av.VideoFrame | Lost | av.Packet]:
         """Yield decoded frames, those that are lost, and packets of audio, as the file has them."""
-        for packet, incomplete in judged(self._packets(), self._stream.index):
+        packets = judged(self._packets(), self._stream.index)
+        if self._part.start > 0 and self._times.may_restart:
+            packets = approached(packets, self._stream.index, self._part.start, self._first_seconds, self._jumped)
+        for packet, incomplete in packets:
             if self._is_past_end(packet):
                 return
             if packet.stream.index != self._stream.index:
@@ -321,6 +327,15 @@ class VideoReader:
         reason = CUT_OFF if self._is_cut() else self._losses.untold
         if reason is not None and not self._video_done:
             self._met_damage(reason, self._last_seconds, frames=0)
+
+    def _first_seconds(self) -> Fraction | None:
+        return None if self._origin is None else self._origin_seconds
+
+    def _jumped(self) -> None:
+        """Forget what was decoded: the next packet does not follow on the last one."""
+        self._stream.codec_context.flush_buffers()
+        self._losses = Losses(self._time_base, average_rate(self._stream))
+        self._deinterlacer = Deinterlacer() if self._deinterlace else None
 
     def _packets(self) -> Iterator[av.Packet]:
         """Yield the packets of video and audio; what cannot be read is passed over, and taken down as damage."""

@@ -34,6 +34,11 @@ class SourceTimes:
         self.shift = Fraction(0)
         """Seconds that all times were moved by to later, because they began before 0."""
 
+    @property
+    def may_restart(self) -> bool:
+        """Whether the clock of such a file may be set anew at any place."""
+        return self._clock.may_restart
+
     def packet(self, packet: av.Packet) -> None:
         """Put the times of a packet from the file on the time line, whatever its stream; before it is decoded or looked at."""
         bound = SECONDS_MAX / Fraction(packet.time_base or 1)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from latcomp.video import AudioInfo, AudioPacket, ColorTags, VideoInfo, open_writer
+from latcomp.video.approach import approached
 from latcomp.video.packets import PacketTimes
 from latcomp.video.source_times import SourceTimes
 from tests.video import make
@@ -91,6 +93,45 @@ def test_a_clock_that_starts_again_goes_on_in_picture_and_sound(tmp_path: Path, 
     assert all(abs(distance(frames, sound, place) - distance(frames, sound, 0)) < 0.06 for place in (0.2, 0.4, 0.6, 0.8, 1.0))
     assert len(notes) == 1
     assert "starts again 2 times" in notes[0]
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three parts of two seconds with the same times and other pictures."""
+    folder, rng = tmp_path_factory.mktemp("joined"), np.random.default_rng(1)
+    for number in range(3):
+        noise = [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(FRAMES)]
+        options = {"crf": "8", "preset": "ultrafast", "g": "10", "bf": "2"}
+        make.write(folder / f"{number}.ts", noise, format="mpegts", options=options, audio="aac")
+    path = folder / "joined.ts"
+    path.write_bytes(b"".join((folder / f"{number}.ts").read_bytes() for number in range(3)))
+    return path
+
+
+@pytest.mark.parametrize("start", [0.2, 1.0, 1.8, 2.4, 5.2])
+def test_a_part_of_a_joined_file_is_that_part(joined: Path, start: float) -> None:
+    """The same times come again and again, so nothing can be searched by them: the way is read, and the rest is as it always was."""
+    _, whole, whole_sound = make.read(joined)
+    reader, frames, packets = make.read(joined, start_seconds=start, duration_seconds=0.4)
+    first = round(start * 25)
+    wanted = whole[first : first + 10]
+    assert [frame.pts for frame in frames] == [number * STEP for number in range(10)]
+    assert all((frame.pixels == other.pixels).all() for frame, other in zip(frames, wanted, strict=True))
+    sound = [packet for packet in whole_sound if wanted[0].pts <= packet.pts < wanted[0].pts + 36000]
+    assert [packet.data for packet in packets] == [packet.data for packet in sound]
+    assert reader.damage == ()
+
+
+def test_little_is_decoded_on_the_way_to_a_part(joined: Path) -> None:
+    jumps: list[int] = []
+    with av.open(str(joined)) as container:
+        packets = [(packet, False) for packet in container.demux(video=0)]
+        parts = approached(packets, 0, Fraction(118, 100), lambda: Fraction(packets[0][0].pts, 90000), lambda: jumps.append(1))
+        given = [packet for packet, _ in parts]
+    keys = [packet for packet, _ in packets if packet.is_keyframe]
+    assert given[0] is keys[2]  # of 0, 0.4 and 0.8 s; the next one is at 1.2 s
+    assert len(given) == len(packets) - 20
+    assert jumps == [1]
 
 
 def test_a_clock_that_runs_over_goes_on(tmp_path: Path) -> None:
