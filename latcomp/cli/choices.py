@@ -23,6 +23,16 @@ FORMATS = {
     "mp4": "fragmented in a pipe", "mkv": "the default in a pipe", "mov": "QuickTime", "webm": "VP9 or AV1", "avi": "without timestamps",
     "y4m": "uncompressed, without sound",
 }  # fmt: skip
+PRESETS = {
+    "tokenizer": {
+        "default": "the shipped one's, 96 channels", "wide": "160 channels", "depthwise": "depthwise convolutions, fewer multiply-adds",
+        "tiny": "16 channels, for tests",
+    },
+    "decoder": {"default": "for the shipped tokenizer", "tiny": "for tests"},
+    "lit": {"default": "the shipped one's, 3 layers of 96", "tiny": "one layer of 32, for tests"},
+    "prior": {"default": "the shipped one's", "tiny": "for tests"},
+}  # fmt: skip
+"""Recipes that each kind of training knows by name."""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -2,33 +2,103 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from latcomp.cli.choices import PRESETS, completes
+from latcomp.cli.commands import DEVICE
 from latcomp.cli.common import Device, Force, finite_between
 from latcomp.errors import OutputError, UsageError
 
 app = typer.Typer(help="Train a tokenizer, its decoder alone, a LIT or a prior on a folder of clips.", no_args_is_help=False)
 
+BUDGET, CHECKPOINTS = "Budget and recipe", "Checkpoints"
+
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of clips.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder the model is written to.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder the model is written to, with its checkpoints and log.")]
 Minutes = Annotated[
     float | None,
-    typer.Option(callback=finite_between(0, open_low=True), metavar="M", help="Budget by the clock."),
+    typer.Option(callback=finite_between(0, open_low=True), metavar="M", rich_help_panel=BUDGET, help="Budget by the clock."),
 ]
 Steps = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Budget in steps; repeats exactly for its seed.")
+    int | None, typer.Option(min=1, metavar="N", rich_help_panel=BUDGET, help="Budget in steps; on a CPU it repeats exactly for its seed.")
 ]
-Resume = Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from the checkpoint or the finished model in this folder.")]
-Preset = Annotated[str, typer.Option(metavar="NAME", help="Which recipe to train with.")]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all random choices.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", rich_help_panel=BUDGET, help="Seed of all random choices.")]
+Resume = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", rich_help_panel=CHECKPOINTS, help="Go on from the checkpoint in this folder, or from its finished model."),
+]
+PieceMib = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint-piece-mib", callback=finite_between(0, open_low=True), metavar="MIB", rich_help_panel=CHECKPOINTS,
+        help="Write checkpoints in pieces of at most so many MiB; --resume joins them.",
+    ),
+]  # fmt: skip
+BatchFactor = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", rich_help_panel=DEVICE, show_default=False,
+        help="Batches of N times the recipe's size, learning rates times the square root of N; 1 on a CPU, by the GPU's size on one.",
+    ),
+]  # fmt: skip
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="N", rich_help_panel=DEVICE, show_default=False,
+        help="Processes that make examples: every core but one for a GPU unless given, on a CPU none, where a thread does it.",
+    ),
+]  # fmt: skip
+Compile = Annotated[
+    bool, typer.Option("--compile", rich_help_panel=DEVICE, help="Compile the networks by torch.compile, which takes a minute or more.")
+]
+Tokenizer = Annotated[
+    str | None, typer.Option(metavar="NAME|PATH", help="The frozen tokenizer that it is for; the default one unless given.")
+]
+Part = Annotated[str, typer.Option(metavar="NAME", help="What to train: all, or mask alone on top of the checkpoint of --resume.")]
 
 
-def _check(
-    data: Path, out: Path, minutes: float | None, steps: int | None, resume: Path | None, force: bool
-) -> None:
+def _preset(kind: str) -> Any:
+    known = "; ".join(f"{name}: {what}" for name, what in PRESETS[kind].items())
+    return Annotated[
+        str,
+        typer.Option(
+            autocompletion=completes(PRESETS[kind]), metavar="NAME|RECIPE.toml", rich_help_panel=BUDGET,
+            help=f"The recipe ({known}), or a file like the recipe.toml beside a trained model.",
+        ),
+    ]  # fmt: skip
+
+
+def _add(kind: str, text: str, **more: tuple[Any, Any]) -> None:
+    """Add the command `train KIND`; more: name to (annotation, default) of options that only some kinds have."""
+    options: dict[str, tuple[Any, Any]] = {
+        "data": (Data, inspect.Parameter.empty), "out": (Out, inspect.Parameter.empty), **more,
+        "minutes": (Minutes, None), "steps": (Steps, None), "preset": (_preset(kind), "default"), "seed": (Seed, 0),
+        "device": (Device, "auto"), "batch_factor": (BatchFactor, None), "workers": (Workers, None), "compile": (Compile, False),
+        "resume": (Resume, None), "checkpoint_piece_mib": (PieceMib, None), "force": (Force, False),
+    }  # fmt: skip
+
+    def command(**values: Any) -> None:
+        _check(values["data"], values["out"], values["minutes"], values["steps"], values["resume"], values.pop("force"))
+        import_module(f"latcomp.training.{kind}").train(**values)
+
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in options.items()
+    ]
+    described: Callable[..., None] = command
+    described.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    described.__annotations__ = {name: annotation for name, (annotation, _) in options.items()}
+    described.__doc__ = text
+    app.command(kind)(described)
+
+
+def _check(data: Path, out: Path, minutes: float | None, steps: int | None, resume: Path | None, force: bool) -> None:
     if (minutes is None) == (steps is None):
         raise UsageError("give a training budget: either --minutes or --steps")
     if not data.is_dir():
@@ -41,79 +111,10 @@ def _check(
         raise OutputError(f"{out} holds a model already: choose another folder, or replace it with --force")
 
 
-@app.command("tokenizer")
-def tokenizer(
-    data: Data, out: Out, minutes: Minutes = None, steps: Steps = None, resume: Resume = None,
-    device: Device = "auto", preset: Preset = "default", seed: Seed = 0, force: Force = False,
-) -> None:  # fmt: skip
-    """Train a tokenizer."""
-    _check(data, out, minutes, steps, resume, force)
-    from latcomp.training.tokenizer import train
-
-    train(
-        data=data,
-        out=out,
-        minutes=minutes,
-        steps=steps,
-        resume=resume,
-        device=device,
-        preset=preset,
-        seed=seed,
-    )
-
-
-@app.command("decoder")
-def decoder(
-    data: Data, out: Out, minutes: Minutes = None, steps: Steps = None, resume: Resume = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="The tokenizer whose decoder goes on; its encoder stays as it is.")
-    ] = None,
-    device: Device = "auto", preset: Preset = "default", seed: Seed = 0, force: Force = False,
-) -> None:  # fmt: skip
-    """Train a tokenizer's decoder alone, on latents as files hold them."""
-    _check(data, out, minutes, steps, resume, force)
-    from latcomp.training.decoder import train
-
-    train(
-        data=data, out=out, minutes=minutes, steps=steps, resume=resume, device=device, preset=preset, seed=seed,
-        tokenizer=tokenizer,
-    )  # fmt: skip
-
-
-@app.command("lit")
-def lit(
-    data: Data, out: Out, minutes: Minutes = None, steps: Steps = None, resume: Resume = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="The tokenizer whose latents it fills in.")
-    ] = None,
-    device: Device = "auto", preset: Preset = "default", seed: Seed = 0, force: Force = False,
-) -> None:  # fmt: skip
-    """Train a LIT for a frozen tokenizer."""
-    _check(data, out, minutes, steps, resume, force)
-    from latcomp.training.lit import train
-
-    train(
-        data=data, out=out, minutes=minutes, steps=steps, resume=resume, device=device, preset=preset, seed=seed,
-        tokenizer=tokenizer,
-    )  # fmt: skip
-
-
-@app.command("prior")
-def prior(
-    data: Data, out: Out, minutes: Minutes = None, steps: Steps = None, resume: Resume = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="The tokenizer whose tokens it codes.")
-    ] = None,
-    part: Annotated[
-        str, typer.Option(metavar="NAME", help="What to train: all, or mask alone on top of the checkpoint of --resume.")
-    ] = "all",
-    device: Device = "auto", preset: Preset = "default", seed: Seed = 0, force: Force = False,
-) -> None:  # fmt: skip
-    """Train a prior, which tokens and masks are coded under, for a frozen tokenizer."""
-    _check(data, out, minutes, steps, resume, force)
-    from latcomp.training.prior import train
-
-    train(
-        data=data, out=out, minutes=minutes, steps=steps, resume=resume, device=device, preset=preset, seed=seed,
-        tokenizer=tokenizer, part=part,
-    )  # fmt: skip
+_add("tokenizer", "Train a tokenizer.")
+_add("decoder", "Train a tokenizer's decoder alone, on latents as files hold them.", tokenizer=(Tokenizer, None))
+_add("lit", "Train a LIT for a frozen tokenizer.", tokenizer=(Tokenizer, None))
+_add(
+    "prior", "Train a prior, which tokens and masks are coded under, for a frozen tokenizer.",
+    tokenizer=(Tokenizer, None), part=(Part, "all"),
+)  # fmt: skip

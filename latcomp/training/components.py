@@ -9,7 +9,8 @@ from torch import Tensor
 
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import Tokenizer
-from latcomp.training.data import BT601, Clip, random_crop, to_rgb
+from latcomp.training.clips import Clip
+from latcomp.training.crops import BT601, random_crop, to_rgb
 
 CHROMA_WEIGHT = 0.25  # weight of each chroma plane's squared error against luma's
 UNIT_STEP = 56.0  # quantiser step at step scale 1, in 8-bit grey levels of an orthonormal transform

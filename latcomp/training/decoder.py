@@ -5,19 +5,17 @@ The encoder stays as it is, so the latents, and with them the prior and the LIT,
 
 from __future__ import annotations
 
-import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latcomp.container.prior import Prior
 from latcomp.container.rounding import PriorRounding
 from latcomp.container.steps import log_step_of
-from latcomp.devices import pick_device
 from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.selection.recipe import (
@@ -29,7 +27,6 @@ from latcomp.selection.recipe import (
     ROUNDING_WORTH,
 )
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.model import Tokenizer
 from latcomp.tokenizer.registry import (
     WEIGHTS,
     find_prior,
@@ -39,12 +36,17 @@ from latcomp.tokenizer.registry import (
     sha256_of,
     trained_in_words,
 )
+from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import colour_transform
-from latcomp.training.data import Clip, cut, load_clips, split_clips, to_rgb
-from latcomp.training.latents import cached_latents
+from latcomp.training.crops import cut, to_rgb
+from latcomp.training.feed import Batch, on_device
+from latcomp.training.finish import Outcome, half_weights
+from latcomp.training.latents import LatentClips, cached_latents
+from latcomp.training.loop import Setting, Task, TrainOptions
+from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
+from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
-from latcomp.training.schedule import Schedule
 
 LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly
 WARM_UP = 2  # latent frames of an example that begins inside a stream whose error does not count: the decoder's memory is not there yet
@@ -53,18 +55,18 @@ VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What one training preset consists of."""
+class DecoderRecipe(Recipe):
+    """What one training preset of a decoder consists of."""
 
     batch: int = 2
-    side: int = 22
-    """Positions a side of a crop."""
     learning_rate: float = 8e-4
     adam_learning_rate: float = 5e-4
     ema: float = 0.998
+    side: int = 22
+    """Positions a side of a crop."""
 
 
-PRESETS: dict[str, Recipe] = {"default": Recipe(), "tiny": Recipe(batch=1, side=8)}
+PRESETS: dict[str, DecoderRecipe] = {"default": DecoderRecipe(), "tiny": DecoderRecipe(batch=1, side=8)}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Source:
     """What examples are made of: clips and their latents (C, T, h, w), the selection rule, the steps (C,) and the prior."""
 
     clips: list[Clip]
-    latents: list[np.ndarray]
+    latents: LatentClips
     rule: SelectionRule
     step: np.ndarray
     prior: Prior | None
@@ -90,11 +92,10 @@ class Example:
     first: bool
 
 
-def make_example(source: Source, recipe: Recipe, seed: int, index: int, item: int, log_scale: float | None = None) -> Example:
+def make_example(source: Source, recipe: DecoderRecipe, seed: int, index: int, item: int, log_scale: float | None = None) -> Example:
     """The example that belongs to (seed, index, item): a crop of one clip, coded as the encoder would."""
     rng = np.random.default_rng([seed, index, item])
-    sizes = np.sqrt([latents.size for latents in source.latents])
-    number = int(rng.choice(len(source.latents), p=sizes / sizes.sum()))
+    number = source.latents.draw(rng)
     clip, latents = source.clips[number], source.latents[number]
     groups = 2 if rng.random() < 0.6 and latents.shape[1] >= 2 * GROUP else 1
     frames, side = groups * GROUP, recipe.side
@@ -119,22 +120,24 @@ def make_example(source: Source, recipe: Recipe, seed: int, index: int, item: in
     return Example(selection.held, selection.octaves, drawn, rows, groups == 1)
 
 
-def make_batch(source: Source, recipe: Recipe, seed: int, index: int) -> list[Example]:
-    """The examples of one step."""
-    return [make_example(source, recipe, seed, index, item) for item in range(recipe.batch)]
-
-
-def errors(tokenizer: Tokenizer, examples: list[Example], run: TrainingRun) -> tuple[Tensor, Tensor]:
-    """(squared luma-chroma error, squared luma error), grey levels squared, each (B,)."""
-    held = torch.from_numpy(np.stack([e.held for e in examples])).to(run.device)
-    octaves = torch.from_numpy(np.stack([e.octaves for e in examples])).to(run.device).float().unsqueeze(1)
-    log_scale = torch.tensor([e.log_scale for e in examples], device=run.device).view(-1, 1, 1, 1, 1) + octaves
-    pixels = to_rgb(np.stack([e.frames for e in examples])).to(run.device)
-    output, _ = tokenizer.decoder(held, log_scale.clamp(-2.5, 4.25))
-    error = (output - pixels) * 127.5
-    counts = torch.ones(len(examples), GROUP * TEMPORAL, device=run.device)
+def stacked(examples: list[Example]) -> Batch:
+    """Examples as arrays with a batch axis."""
+    found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in ("held", "octaves", "frames")}
+    found["log_scale"] = np.array([e.log_scale for e in examples], np.float32)
+    counts = np.ones((len(examples), GROUP * TEMPORAL), np.float32)
     for row, example in enumerate(examples):
         counts[row, : 0 if example.first else WARM_UP * TEMPORAL] = 0
+    return found | {"counts": counts}
+
+
+def errors(decoder: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(squared luma-chroma error, squared luma error), grey levels squared, each (B,)."""
+    counts = batch["counts"]
+    octaves = batch["octaves"].float().unsqueeze(1)
+    log_scale = batch["log_scale"].view(-1, 1, 1, 1, 1) + octaves
+    pixels = to_rgb(batch["frames"])
+    output, _ = decoder(batch["held"], log_scale.clamp(-2.5, 4.25))
+    error = (output - pixels) * 127.5
     with torch.autocast(error.device.type, enabled=False):  # bf16 would round the error away
         transform = colour_transform().to(error)
         planes = [sum(transform[d, c] * error[:, c].float() for c in range(3)) for d in range(3)]
@@ -149,87 +152,100 @@ def objective(error: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(tokenizer: Tokenizer, batches: dict[float, list[list[Example]]], run: TrainingRun) -> dict[str, float]:
+def validate(decoder: nn.Module, batches: dict[float, list[Batch]], run: TrainingRun) -> dict[str, float]:
     """Objective and luma PSNR (dB, mean of crops) at fixed step scales."""
     found: dict[str, float] = {}
     objectives = []
-    for scale, examples in batches.items():
+    for scale, some in batches.items():
         decibels = []
-        for some in examples:
+        for batch in some:
             with run.autocast():
-                error, luma = errors(tokenizer, some, run)
+                error, luma = errors(decoder, batch)
             objectives.append(objective(error).item())
             decibels.append((10 * torch.log10(255**2 / luma.clamp_min(0.01))).mean().item())
         found[f"psnr_y@{scale:g}"] = float(np.mean(decibels))
     return {"objective": float(np.mean(objectives)), **found}
 
 
+@dataclass(frozen=True)
+class DecoderBatches:
+    """Makes the batches of a step; drawn by (seed, step), whatever makes them."""
+
+    source: Source
+    recipe: DecoderRecipe
+    seed: int
+
+    def __call__(self, step: int, late: bool) -> Batch:
+        """The examples of a step, stacked."""
+        return stacked([make_example(self.source, self.recipe, self.seed, step, item) for item in range(self.recipe.batch)])
+
+
+class DecoderTask(Task[DecoderRecipe]):
+    """The decoder of a finished tokenizer."""
+
+    kind = "decoder"
+    presets = PRESETS
+
+    def __init__(self, setting: Setting[DecoderRecipe]) -> None:
+        recipe, options, run = setting.recipe, setting.options, setting.run
+        super().__init__(setting)
+        self.folder = folder = find_tokenizer(options.tokenizer)
+        self.model = model = load_tokenizer(folder).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        sha256 = sha256_of(folder / WEIGHTS)
+        self.base = f"{model.config.name} {sha256[:8]}, {trained_in_words(folder)}"
+        prior_folder = find_prior(folder)
+        prior = load_prior(prior_folder) if prior_folder else None
+        clips = load_clips(options.data, GROUP * TEMPORAL, recipe.side * SPATIAL)
+        rule = SelectionRule(np.array(model.config.channel_scale, np.float32))
+        step = np.array(model.config.channel_step, np.float32)
+        self.training, self.validation = (
+            Source(some, LatentClips(cached_latents(model, sha256, some, run)), rule, step, prior) for some in split_clips(clips)
+        )
+        model.decoder.requires_grad_(True)
+        linear = list(model.decoder.linear.parameters())
+        matrices, rest = split_parameters([model.decoder], {id(p) for p in linear})
+        others = [p for p in rest if all(p is not q for q in linear)]
+        adam = torch.optim.AdamW(
+            [{"params": others, "lr": recipe.adam_learning_rate}, {"params": linear, "lr": recipe.adam_learning_rate / 10}],
+            betas=(0.9, 0.98), weight_decay=0.0,
+        )  # fmt: skip
+        run.track({"decoder": model.decoder}, [Muon(matrices, lr=recipe.learning_rate), adam], recipe.ema)
+        own = setting.own_recipe
+        self._held_out = {
+            scale: [
+                on_device(stacked([make_example(self.validation, own, 7, index, item, scale) for item in range(own.batch)]), run.device)
+                for index in range(8)
+            ] for scale in VALIDATION_LOG_SCALES
+        }  # fmt: skip
+
+    def make_batch(self) -> DecoderBatches:
+        """Batches of examples."""
+        return DecoderBatches(self.training, self.setting.recipe, self.setting.options.seed)
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective and luma PSNR (dB)."""
+        error, luma = errors(self.model.decoder, batch)
+        return objective(error), {"psnr_y": -10 * torch.log10(luma.detach().mean().clamp_min(0.01) / 255**2)}
+
+    def validate(self) -> dict[str, float]:
+        """See `validate`."""
+        return validate(self.setting.run.averaged("decoder"), self._held_out, self.setting.run)
+
+    def outcome(self, figures: dict[str, float]) -> Outcome:
+        """The whole tokenizer with the averaged decoder."""
+        final = load_tokenizer(self.folder)
+        final.decoder.load_state_dict(self.setting.run.averaged("decoder").state_dict())
+        clips = len(self.training.clips), len(self.validation.clips)
+        return Outcome(self.model.config, half_weights(final), figures, *clips, self.base)
+
+
 def train(
     data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, tokenizer: str | Path | None = None,
+    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
 ) -> Path:  # fmt: skip
     """Train the decoder of a finished tokenizer on the clips of `data` and write the whole tokenizer to `out`; returns `out`.
 
-    Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a budget of zero.
+    options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a
+    budget of zero.
     """
-    run = TrainingRun.start("decoder", out, PRESETS, preset, seed, pick_device(device))
-    recipe: Recipe = run.recipe
-    folder = find_tokenizer(tokenizer)
-    model = load_tokenizer(folder).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    sha256 = sha256_of(folder / WEIGHTS)
-    run.base = f"{model.config.name} {sha256[:8]}, {trained_in_words(folder)}"
-    prior_folder = find_prior(folder)
-    prior = load_prior(prior_folder) if prior_folder else None
-    clips = load_clips(data, GROUP * TEMPORAL, recipe.side * SPATIAL)
-    rule = SelectionRule(np.array(model.config.channel_scale, np.float32))
-    step = np.array(model.config.channel_step, np.float32)
-    training, validation = (
-        Source(some, cached_latents(model, sha256, some, run), rule, step, prior) for some in split_clips(clips)
-    )
-    model.decoder.requires_grad_(True)
-    matrices, rest = split_parameters([model.decoder], {id(p) for p in model.decoder.linear.parameters()})
-    linear = list(model.decoder.linear.parameters())
-    others = [p for p in rest if all(p is not q for q in linear)]
-    run.track(
-        {"decoder": model.decoder},
-        [
-            Muon(matrices, lr=recipe.learning_rate),
-            torch.optim.AdamW(
-                [{"params": others, "lr": recipe.adam_learning_rate}, {"params": linear, "lr": recipe.adam_learning_rate / 10}],
-                betas=(0.9, 0.98), weight_decay=0.0,
-            ),
-        ],
-        recipe.ema,
-    )  # fmt: skip
-    if resume is not None:
-        run.load(resume)
-    held_out = {
-        scale: [
-            [make_example(validation, recipe, 7, index, item, scale) for item in range(recipe.batch)] for index in range(8)
-        ] for scale in VALIDATION_LOG_SCALES
-    }  # fmt: skip
-    averaged = Tokenizer(model.config).to(run.device)
-
-    def check() -> dict[str, float]:
-        averaged.decoder.load_state_dict(run.averaged("decoder").state_dict())
-        return validate(averaged, held_out, run)
-
-    schedule = Schedule(minutes, steps)
-    first_step = run.step
-    pool = ThreadPoolExecutor(1)
-    coming = pool.submit(make_batch, training, recipe, seed, run.step)
-    while schedule.progress(run.step - first_step) < 1:
-        here = run.step - first_step
-        examples = coming.result()
-        coming = pool.submit(make_batch, training, recipe, seed, run.step + 1)
-        with run.autocast():
-            error, luma = errors(model, examples, run)
-        loss = objective(error)
-        run.update(loss, schedule.factor(here))
-        run.report(schedule, {"loss": loss.item(), "psnr_y": -10 * math.log10(max(luma.mean().item(), 0.01) / 255**2)}, check)
-    pool.shutdown(cancel_futures=True)
-    figures = check()
-    run.save_state(schedule)
-    final = load_tokenizer(folder)
-    final.decoder.load_state_dict(run.averaged("decoder").state_dict())
-    return run.finish(model.config, final, figures, schedule, data, len(training.clips), len(validation.clips))
+    return run_training(DecoderTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import Tokenizer
+from latcomp.training.clips import Clip
 from latcomp.training.components import UNIT_STEP, colour_transform
-from latcomp.training.data import Clip, random_crop, to_rgb
+from latcomp.training.crops import random_crop, to_rgb
 from latcomp.training.widen import Stack, widen
 
 FINE = 2.25  # log2 of the inverse step scale at which the rest is measured

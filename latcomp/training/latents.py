@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,8 @@ from latcomp.selection import SelectionRule
 from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
-from latcomp.training.data import Clip, cache_folder, load_clips, split_clips, to_rgb
+from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
+from latcomp.training.crops import size_weights, to_rgb
 from latcomp.training.run import TrainingRun
 
 
@@ -46,14 +49,33 @@ def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: Tr
     return found
 
 
+class LatentClips(list[np.ndarray]):
+    """Latents of clips, each (C, T, h, w), and the chances with which they are drawn; other processes open their files by themselves."""
+
+    def __init__(self, latents: Iterable[np.ndarray]) -> None:
+        super().__init__(latents)
+        self.chances = size_weights([clip.size for clip in self])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _latent_clips, ([reference(clip) for clip in self],)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """The number of a clip."""
+        return int(rng.choice(len(self), p=self.chances))
+
+
+def _latent_clips(found: list[np.ndarray | Reference]) -> LatentClips:
+    return LatentClips(map(referred, found))
+
+
 @dataclass(frozen=True)
 class FrozenLatents:
     """A tokenizer's latents of the training and validation clips, each (C, T, h, w), and how they are selected and quantised."""
 
     config: TokenizerConfig
     sha256: str
-    training: list[np.ndarray]
-    validation: list[np.ndarray]
+    training: LatentClips
+    validation: LatentClips
     step: np.ndarray
     """(C,) quantiser steps at step scale 1."""
     rule: SelectionRule
@@ -65,7 +87,7 @@ class FrozenLatents:
         sha256 = sha256_of(folder / WEIGHTS)
         frozen = load_tokenizer(folder).to(run.device)
         training, validation = (
-            cached_latents(frozen, sha256, clips, run) for clips in split_clips(load_clips(data, GROUP * TEMPORAL, 64))
+            LatentClips(cached_latents(frozen, sha256, clips, run)) for clips in split_clips(load_clips(data, GROUP * TEMPORAL, 64))
         )
         step, scale = (np.array(values, np.float32) for values in (frozen.config.channel_step, frozen.config.channel_scale))
         return cls(frozen.config, sha256, training, validation, step, SelectionRule(scale))

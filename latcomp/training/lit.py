@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from latcomp.devices import pick_device
 from latcomp.inpaint.fill import ages_of
 from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_pixel
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS
-from latcomp.training.latents import FrozenLatents
+from latcomp.training.feed import Batch, on_device
+from latcomp.training.finish import Outcome, half_weights
+from latcomp.training.latents import FrozenLatents, LatentClips
+from latcomp.training.loop import Setting, Task, TrainOptions
+from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
+from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
-from latcomp.training.schedule import Schedule
 from latcomp.training.widen import Stack, widen_all
 
 SIDE = 28  # positions a side of a training crop: with the border of shifted windows, four windows
@@ -28,19 +32,19 @@ VALIDATION_KEEP = (0.15, 0.3, 0.5)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What one training preset consists of."""
+class LitRecipe(Recipe):
+    """What one training preset of a LIT consists of."""
 
-    config: LitConfig = LitConfig()
     batch: int = 3
     learning_rate: float = 2e-3
     adam_learning_rate: float = 1e-3
     ema: float = 0.998
+    config: LitConfig = LitConfig()
 
 
-PRESETS: dict[str, Recipe] = {
-    "default": Recipe(),
-    "tiny": Recipe(config=LitConfig(width=32, layers=1, heads=2, expansion=2), batch=2),
+PRESETS: dict[str, LitRecipe] = {
+    "default": LitRecipe(),
+    "tiny": LitRecipe(config=LitConfig(width=32, layers=1, heads=2, expansion=2), batch=2),
 }
 
 
@@ -71,7 +75,7 @@ class Example:
 
 
 def make_example(
-    latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int, follows: bool,
+    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int, follows: bool,
     keep: float | None = None,
 ) -> Example:  # fmt: skip
     """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would.
@@ -80,8 +84,7 @@ def make_example(
     In C_fill, dropped positions hold a random blend of hold and truth, since what a LIT filled earlier lies between the two.
     """
     rng = np.random.default_rng([seed, index, item])
-    sizes = np.sqrt([clip.size for clip in latents])
-    clip = latents[int(rng.choice(len(latents), p=sizes / sizes.sum()))]
+    clip = latents[latents.draw(rng)]
     follows = follows and clip.shape[1] >= 2 * GROUP
     frames = 2 * GROUP if follows else GROUP
     first = int(rng.integers(clip.shape[1] - frames + 1))
@@ -110,13 +113,18 @@ def make_example(
     )
 
 
-def run_lit(lit: Lit, examples: list[Example], run: TrainingRun) -> tuple[Tensor, Tensor]:
+def stacked(examples: list[Example]) -> Batch:
+    """Examples that all have C_fill, or all have none, as arrays with a batch axis; `context` is None without C_fill."""
+    found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in ("held", "mask", "age", "target")}
+    found["step_scale"] = np.array([e.step_scale for e in examples], np.float32)
+    found["context"] = np.stack([e.context for e in examples]) if examples[0].has_context else None
+    return found
+
+
+def run_lit(lit: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Squared latent error at dropped positions of LIT and of hold, each (B,), means over channels and dropped positions."""
-    stack = lambda name: torch.from_numpy(np.stack([getattr(e, name) for e in examples])).to(run.device)  # noqa: E731
-    held, mask, age, target = stack("held"), stack("mask"), stack("age"), stack("target")
-    steps = torch.tensor([e.step_scale for e in examples], device=run.device)
-    context = stack("context") if examples[0].has_context else None
-    filled = lit(held, mask, age, steps, context)
+    held, mask, target = batch["held"], batch["mask"], batch["target"]
+    filled = lit(held, mask, batch["age"], batch["step_scale"], batch["context"])
     dropped = (~mask).unsqueeze(1).float()
     count = dropped.sum((1, 2, 3, 4)).clamp_min(1) * held.shape[1]
     error = ((filled - target).square() * dropped).sum((1, 2, 3, 4)) / count
@@ -130,7 +138,7 @@ def objective(error: Tensor, hold: Tensor) -> Tensor:
 
 
 def batch_examples(
-    latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int, keep: float | None = None
+    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int, keep: float | None = None
 ) -> list[Example]:
     """`batch` examples that all have C_fill or all have none, at a size that all share."""
     wanted = bool(np.random.default_rng([seed, index]).random() < 0.5)
@@ -153,75 +161,112 @@ def batch_examples(
     ]
 
 
+def held_out_batches(
+    latents: LatentClips, rule: SelectionRule, step: np.ndarray, batch: int, device: torch.device
+) -> dict[float, list[Batch]]:
+    """Fixed batches of the validation clips by the share of tokens they keep, on the device."""
+    return {
+        keep: [on_device(stacked(batch_examples(latents, rule, step, 7, index, batch, keep)), device) for index in range(8)]
+        for keep in VALIDATION_KEEP
+    }
+
+
 @torch.no_grad()
-def validate(lit: Lit, latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, run: TrainingRun, batch: int) -> dict[str, float]:
+def validate(lit: nn.Module, batches: dict[float, list[Batch]], run: TrainingRun) -> dict[str, float]:
     """Objective and gain over hold (dB, mean over crops) on validation clips at three keep ratios."""
     result: dict[str, float] = {}
     total = []
-    for keep in VALIDATION_KEEP:
+    for keep, some in batches.items():
         gains = []
-        for index in range(8):
+        for batch in some:
             with run.autocast():
-                error, hold = run_lit(lit, batch_examples(latents, rule, step, 7, index, batch, keep), run)
+                error, hold = run_lit(lit, batch)
             gains += (10 * torch.log10((hold + 1e-6) / (error + 1e-6))).tolist()
             total.append(objective(error, hold).item())
         result[f"gain_db@{keep:g}"] = sum(gains) / len(gains)
     return {"objective": sum(total) / len(total)} | result
 
 
+@dataclass(frozen=True)
+class LitBatches:
+    """Makes the batches of a step; drawn by (seed, step), whatever makes them."""
+
+    latents: LatentClips
+    rule: SelectionRule
+    step_sizes: np.ndarray
+    """(C,) quantiser steps at step scale 1."""
+    seed: int
+    batch: int
+
+    def __call__(self, step: int, late: bool) -> Batch:
+        """The examples of a step, stacked."""
+        return stacked(batch_examples(self.latents, self.rule, self.step_sizes, self.seed, step, self.batch))
+
+
+class LitTask(Task[LitRecipe]):
+    """A LIT for a frozen tokenizer."""
+
+    kind = "lit"
+    presets = PRESETS
+
+    def __init__(self, setting: Setting[LitRecipe]) -> None:
+        recipe, options, run = setting.recipe, setting.options, setting.run
+        super().__init__(setting)
+        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run)
+        torch.manual_seed(options.seed)
+        self.config = replace(
+            recipe.config, name=f"lit-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=frozen.sha256,
+            latent_scale=tuple(round(float(v), 5) for v in latent_scale(frozen.training)),
+        )  # fmt: skip
+        self.lit = Lit(self.config).to(run.device)
+        matrices, rest = split_parameters([self.lit], {id(p) for p in (self.lit.leave.weight, self.lit.enter.weight)})
+        adam = torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+        run.track({"lit": self.lit}, [Muon(matrices, recipe.learning_rate), adam], recipe.ema)
+        self._held_out: dict[float, list[Batch]] = {}
+
+    def restore(self, source: Path) -> None:
+        """As `Task.restore`; a LIT of fewer channels is widened."""
+        run = self.setting.run
+        run.load(source, lambda found: widen_all(run.modules, found, {"enter.weight": Stack(runs=2, tail=EXTRA)}))
+
+    def make_batch(self) -> LitBatches:
+        """Batches of examples."""
+        frozen = self.frozen
+        return LitBatches(frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch)
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective, the gain over hold (dB) and the share of tokens kept."""
+        error, hold = run_lit(self.lit, batch)
+        gain = (10 * torch.log10((hold + 1e-6) / (error.detach() + 1e-6))).mean()
+        return objective(error, hold), {"gain_db": gain, "keep": batch["mask"].float().mean()}
+
+    def validate(self) -> dict[str, float]:
+        """See `validate`."""
+        if not self._held_out:
+            frozen, batch = self.frozen, self.setting.own_recipe.batch
+            self._held_out = held_out_batches(frozen.validation, frozen.rule, frozen.step, batch, self.setting.device)
+        return validate(self.setting.run.averaged("lit"), self._held_out, self.setting.run)
+
+    def outcome(self, figures: dict[str, float]) -> Outcome:
+        """The averaged LIT."""
+        figures = figures | {"kmac_per_pixel": lit_macs_per_pixel(self.config) / 1000}
+        weights = half_weights(self.setting.run.averaged("lit"))
+        return Outcome(self.config, weights, figures, len(self.frozen.training), len(self.frozen.validation))
+
+
 def train(
     data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, tokenizer: str | Path | None = None,
+    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
 ) -> Path:  # fmt: skip
     """Train a LIT for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
 
-    Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a budget of zero.
+    options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a
+    budget of zero.
     """
-    run = TrainingRun.start("lit", out, PRESETS, preset, seed, pick_device(device))
-    recipe: Recipe = run.recipe
-    frozen = FrozenLatents.of(tokenizer, data, run)
-    training, validation, step, rule = frozen.training, frozen.validation, frozen.step, frozen.rule
-    torch.manual_seed(seed)
-    config = replace(
-        recipe.config, name=f"lit-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=frozen.sha256,
-        latent_scale=tuple(round(float(v), 5) for v in latent_scale(training)),
-    )  # fmt: skip
-    lit = Lit(config).to(run.device)
-    matrices, rest = split_parameters([lit], {id(p) for p in (lit.leave.weight, lit.enter.weight)})
-    run.track(
-        {"lit": lit},
-        [Muon(matrices, recipe.learning_rate), torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)],
-        recipe.ema,
-    )
-    if resume is not None:
-        run.load(resume, lambda found: widen_all(run.modules, found, {"enter.weight": Stack(runs=2, tail=EXTRA)}))
-    schedule = Schedule(minutes, steps)
-    first_step = run.step
-    pool = ThreadPoolExecutor(1)
-    coming = pool.submit(batch_examples, training, rule, step, seed, run.step, recipe.batch)
-    while schedule.progress(run.step - first_step) < 1:
-        here = run.step - first_step
-        examples = coming.result()
-        coming = pool.submit(batch_examples, training, rule, step, seed, run.step + 1, recipe.batch)
-        with run.autocast():
-            error, hold = run_lit(lit, examples, run)
-        loss = objective(error, hold)
-        run.update(loss, schedule.factor(here))
-        gain = (10 * torch.log10((hold + 1e-6) / (error + 1e-6))).mean().item()
-        keep = float(np.mean([e.mask.mean() for e in examples]))
-        run.report(
-            schedule, {"loss": loss.item(), "gain_db": gain, "keep": keep},
-            lambda: validate(run.averaged("lit"), validation, rule, step, run, recipe.batch),
-        )  # fmt: skip
-    pool.shutdown(cancel_futures=True)
-    final = run.averaged("lit")
-    figures = validate(final, validation, rule, step, run, recipe.batch)
-    run.save_state(schedule)
-    figures["kmac_per_pixel"] = lit_macs_per_pixel(config) / 1000
-    return run.finish(config, final, figures, schedule, data, len(training), len(validation))
+    return run_training(LitTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))
 
 
-def latent_scale(latents: list[np.ndarray]) -> np.ndarray:
+def latent_scale(latents: Sequence[np.ndarray]) -> np.ndarray:
     """(C,) root mean square of each channel over a sample of the clips, at least 1/4 step."""
     sample = [np.square(clip[:, ::4, ::3, ::3], dtype=np.float32).mean((1, 2, 3)) for clip in latents[::4]]
     return np.maximum(np.sqrt(np.mean(sample, axis=0)), 0.25)

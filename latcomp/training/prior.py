@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
 from latcomp.container.kinds import KINDS, KindField
@@ -26,17 +26,20 @@ from latcomp.container.prior import (
 )
 from latcomp.container.steps import log_step_of
 from latcomp.container.tables import whole_frequencies
-from latcomp.devices import pick_device
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS
-from latcomp.training.latents import FrozenLatents
+from latcomp.training.feed import Batch, on_device
+from latcomp.training.finish import Outcome
+from latcomp.training.latents import FrozenLatents, LatentClips
+from latcomp.training.loop import Setting, Task, TrainOptions
+from latcomp.training.loop import train as run_training
 from latcomp.training.mask_net import MaskNet
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
+from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
-from latcomp.training.schedule import Schedule
 from latcomp.training.widen import Stack, widen_all
 
 SIDE = 24  # positions a side of a training crop
@@ -55,23 +58,22 @@ STACKS = {
 }
 """The axes of the network that are not just the channels."""
 REUSE = 4  # steps a batch of crops serves when masks alone are trained: making one takes longer than a step
-RECENT = 16  # batches that are kept to be drawn from again
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What one training preset consists of."""
+class PriorRecipe(Recipe):
+    """What one training preset of a prior consists of."""
 
-    config: PriorConfig = PriorConfig()
     batch: int = 4
     learning_rate: float = 2e-3
     adam_learning_rate: float = 2e-3
     ema: float = 0.998
+    config: PriorConfig = PriorConfig()
 
 
-PRESETS: dict[str, Recipe] = {
-    "default": Recipe(),
-    "tiny": Recipe(config=PriorConfig(embed=16, width=32, known=16, mask_width=32, mask_hidden=8), batch=2),
+PRESETS: dict[str, PriorRecipe] = {
+    "default": PriorRecipe(),
+    "tiny": PriorRecipe(config=PriorConfig(embed=16, width=32, known=16, mask_width=32, mask_hidden=8), batch=2),
 }
 
 
@@ -83,11 +85,10 @@ class Example:
     step_scale: float
 
 
-def make_example(latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int) -> Example:
+def make_example(latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int) -> Example:
     """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would."""
     rng = np.random.default_rng([seed, index, item])
-    sizes = np.sqrt([clip.size for clip in latents])
-    clip = latents[int(rng.choice(len(latents), p=sizes / sizes.sum()))]
+    clip = latents[latents.draw(rng)]
     groups = 2 if rng.random() < 0.6 and clip.shape[1] >= 2 * GROUP else 1
     frames = groups * GROUP
     first = int(rng.integers(clip.shape[1] - frames + 1))
@@ -130,8 +131,12 @@ def walk(example: Example, channels: int) -> list[tuple[PriorState, np.ndarray, 
     return found
 
 
-def frames_of(examples: list[Example], channels: int, device: torch.device) -> Frames:
-    """The examples' latent frames as one batch."""
+SMALL = {"kept": np.int16, "change": np.int32, "values": np.int16, "facts": np.uint8, "mask_facts": np.uint8, "kind": np.uint8}
+"""Types that the whole numbers of a batch fit into on their way to the device."""
+
+
+def frames_of(examples: list[Example], channels: int) -> Batch:
+    """The examples' latent frames as one batch, the fields of `Frames` as whole numbers."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("kept", "change", "values", "mask", "facts", "kind", "mask_facts", "first")}
     for example in examples:
         grid = example.selections[0].mask.shape[1:]
@@ -149,16 +154,14 @@ def frames_of(examples: list[Example], channels: int, device: torch.device) -> F
                 ("kept", state.kept[:-1]), ("change", state.change[:-1]), ("values", full), ("facts", facts.activations()),
                 ("mask_facts", before),
             ):  # fmt: skip
-                parts[name].append(value.T.reshape(-1, *grid).astype(np.float32))
+                parts[name].append(value.T.reshape(-1, *grid).astype(SMALL[name]))
             parts["mask"].append(mask.reshape(grid))
-            parts["kind"].append(kind.reshape(grid).astype(np.int64))
+            parts["kind"].append(kind.reshape(grid))
             parts["first"].append(np.array(state.first))
-    return Frames(**{name: torch.from_numpy(np.stack(values)).to(device) for name, values in parts.items()})
+    return {name: np.stack(values) for name, values in parts.items()}
 
 
-def batch_frames(
-    latents: list[np.ndarray], rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int, device: torch.device
-) -> Frames:
+def batch_frames(latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int) -> Batch:
     """A batch of crops of one size."""
     found: list[Example] = []
     item = 0
@@ -167,10 +170,10 @@ def batch_frames(
         item += 1
         if not found or example.selections[0].mask.shape == found[0].selections[0].mask.shape:
             found.append(example)
-    return frames_of(found, len(step), device)
+    return frames_of(found, len(step))
 
 
-def objective(net: PriorNet, mask_net: MaskNet, frames: Frames, part: str = "all") -> tuple[torch.Tensor, dict[str, float]]:
+def objective(net: PriorNet, mask_net: MaskNet, frames: Frames, part: str = "all") -> tuple[Tensor, dict[str, Tensor]]:
     """(mean logarithm of bits a position of each crop, mean bits a kept token and mean bits of a position's mask).
 
     part: 'mask' leaves the tokens out, in both.
@@ -178,28 +181,28 @@ def objective(net: PriorNet, mask_net: MaskNet, frames: Frames, part: str = "all
     past = net.past(frames)
     mask_bits = mask_net.bits(frames, past)
     loss = MASK_WEIGHT * _log_mean(mask_bits, EASY_MASK_BITS)
-    open_positions = int((~frames.first).sum()) * frames.mask[0].numel()
-    figures = {"mask_bits": mask_bits.sum().item() / max(open_positions, 1)}
+    open_positions = (~frames.first).sum() * frames.mask[0].numel()
+    figures = {"mask_bits": mask_bits.detach().sum() / open_positions.clamp_min(1)}
     if part == "all":
         bits = net.bits(frames, past)
         loss = loss + _log_mean(bits, EASY_BITS)
-        figures["bits_per_token"] = bits.sum().item() / max(int(frames.mask.sum()), 1)
+        figures["bits_per_token"] = bits.detach().sum() / frames.mask.sum().clamp_min(1)
     return loss, figures
 
 
-def _log_mean(bits: torch.Tensor, floor: float) -> torch.Tensor:
+def _log_mean(bits: Tensor, floor: float) -> Tensor:
     """Mean over crops of the logarithm of a crop's bits a position, (N, h, w), and a floor."""
     return torch.log(bits.unflatten(0, (-1, GROUP)).mean((1, 2, 3)) + floor).mean()
 
 
 @torch.no_grad()
-def validate(net: PriorNet, mask_net: MaskNet, batches: list[Frames], run: TrainingRun) -> dict[str, float]:
+def validate(net: PriorNet, mask_net: MaskNet, batches: list[Batch], run: TrainingRun) -> dict[str, float]:
     """Objective, bits a kept token and bits of a position's mask on fixed crops of the validation clips."""
     found = []
-    for frames in batches:
+    for batch in batches:
         with run.autocast():
-            loss, figures = objective(net, mask_net, frames)
-        found.append({"objective": loss.item()} | figures)
+            loss, figures = objective(net, mask_net, Frames.of(batch))
+        found.append({name: float(value) for name, value in {"objective": loss, **figures}.items()})
     return {name: float(np.mean([figures[name] for figures in found])) for name in found[0]}
 
 
@@ -254,66 +257,91 @@ def _trusted(seen: np.ndarray, scale: int, fraction: int) -> np.ndarray:
     return seen + TABLE_TRUST * shape / shape.sum()
 
 
+@dataclass(frozen=True)
+class PriorBatches:
+    """Makes the batches of a step; drawn by (seed, step), whatever makes them."""
+
+    latents: LatentClips
+    rule: SelectionRule
+    step_sizes: np.ndarray
+    """(C,) quantiser steps at step scale 1."""
+    seed: int
+    batch: int
+
+    def __call__(self, step: int, late: bool) -> Batch:
+        """The latent frames of a step's crops, as `frames_of` gives them."""
+        return batch_frames(self.latents, self.rule, self.step_sizes, self.seed, step, self.batch)
+
+
+class PriorTask(Task[PriorRecipe]):
+    """A prior for a frozen tokenizer: the network for tokens and the one for masks."""
+
+    kind = "prior"
+    presets = PRESETS
+
+    def __init__(self, setting: Setting[PriorRecipe]) -> None:
+        recipe, options, run = setting.recipe, setting.options, setting.run
+        super().__init__(setting)
+        if options.part not in PARTS:
+            raise UsageError(f"unknown part {options.part!r}: choose from {', '.join(PARTS)}")
+        if options.part != "all" and options.resume is None:
+            raise UsageError(f"the part {options.part!r} is trained on top of a checkpoint: give one to resume from")
+        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run)
+        torch.manual_seed(options.seed)
+        name = f"prior-{frozen.config.name}"
+        self.config = replace(recipe.config, name=name, channels=frozen.config.channels, tokenizer_sha256=frozen.sha256)
+        self.net = PriorNet(self.config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mask_net = MaskNet(self.config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net.requires_grad_(options.part == "all")
+        if options.part == "mask":
+            self.reuse = REUSE
+        apart = {id(layer.weight) for layer in (*self.net.leave, *self.mask_net.leave)}
+        matrices, rest = split_parameters([self.net, self.mask_net] if options.part == "all" else [self.mask_net], apart)
+        adam = torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+        run.track({"prior": self.net, "mask": self.mask_net}, [Muon(matrices, recipe.learning_rate), adam], recipe.ema)
+        self._held_out = [
+            on_device(batch_frames(frozen.validation, frozen.rule, frozen.step, 7, index, setting.own_recipe.batch), run.device)
+            for index in range(6)
+        ]
+
+    def restore(self, source: Path) -> None:
+        """As `Task.restore`. A prior of fewer channels is widened, and one without a network for masks is taken over too."""
+        run = self.setting.run
+        run.load(source, lambda found: widen_all(run.modules, found, STACKS), anew=self.setting.options.part != "all")
+
+    def make_batch(self) -> PriorBatches:
+        """Batches of latent frames."""
+        frozen = self.frozen
+        return PriorBatches(frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch)
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective, bits a kept token and bits of a position's mask."""
+        return objective(self.net, self.mask_net, Frames.of(batch), self.setting.options.part)
+
+    def validate(self) -> dict[str, float]:
+        """See `validate`."""
+        run = self.setting.run
+        return validate(run.averaged("prior"), run.averaged("mask"), self._held_out, run)
+
+    def outcome(self, figures: dict[str, float]) -> Outcome:
+        """The averaged networks in whole numbers, with their coding tables counted."""
+        run, frozen = self.setting.run, self.frozen
+        arrays = run.averaged("prior").arrays() | run.averaged("mask").arrays()
+        prior = Prior(arrays, "", self.config.name)
+        crops = TABLE_CROPS if self.setting.own_recipe.batch > 2 else 8
+        examples = [make_example(frozen.training, frozen.rule, frozen.step, 9, index, 0) for index in range(crops)]
+        arrays |= count_tables(prior, examples, self.config.channels)
+        return Outcome(self.config, arrays, figures, len(frozen.training), len(frozen.validation))
+
+
 def train(
     data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, tokenizer: str | Path | None = None, part: str = "all",
+    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
 ) -> Path:  # fmt: skip
     """Train a prior for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
 
-    part: 'all', or 'mask' to train only what masks are coded by, on top of the averaged weights of the checkpoint `resume`. A checkpoint
-    without that part is taken over too. Raises `UsageError` for a folder without clips, an unknown preset, part or tokenizer, a part
-    without a checkpoint, or a budget of zero.
+    options: see `latcomp.training.loop.TrainOptions`. With part 'mask' only what masks are coded by is trained, on top of the averaged
+    weights of the checkpoint `resume`; a checkpoint without that part is taken over too. Raises `UsageError` for a folder without clips, an
+    unknown preset, part or tokenizer, a part without a checkpoint, or a budget of zero.
     """
-    if part not in PARTS:
-        raise UsageError(f"unknown part {part!r}: choose from {', '.join(PARTS)}")
-    if part != "all" and resume is None:
-        raise UsageError(f"the part {part!r} is trained on top of a checkpoint: give one to resume from")
-    run = TrainingRun.start("prior", out, PRESETS, preset, seed, pick_device(device))
-    recipe: Recipe = run.recipe
-    frozen = FrozenLatents.of(tokenizer, data, run)
-    training, validation, step, rule = frozen.training, frozen.validation, frozen.step, frozen.rule
-    torch.manual_seed(seed)
-    config = replace(recipe.config, name=f"prior-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=frozen.sha256)
-    net = PriorNet(config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mask_net = MaskNet(config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    net.requires_grad_(part == "all")
-    apart = {id(layer.weight) for layer in (*net.leave, *mask_net.leave)}
-    matrices, rest = split_parameters([net, mask_net] if part == "all" else [mask_net], apart)
-    run.track(
-        {"prior": net, "mask": mask_net},
-        [Muon(matrices, recipe.learning_rate), torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)],
-        recipe.ema,
-    )
-    if resume is not None:
-        run.load(resume, lambda found: widen_all(run.modules, found, STACKS), anew=part != "all")
-    held_out = [batch_frames(validation, rule, step, 7, index, recipe.batch, run.device) for index in range(6)]
-    schedule = Schedule(minutes, steps)
-    first_step = run.step
-    pool = ThreadPoolExecutor(1)
-    recent: deque[Frames] = deque(maxlen=RECENT if part == "mask" else 1)
-    again = REUSE if part == "mask" else 1
-    coming = pool.submit(batch_frames, training, rule, step, seed, run.step, recipe.batch, run.device)
-    while schedule.progress(run.step - first_step) < 1:
-        here = run.step - first_step
-        if here % again == 0:
-            recent.append(coming.result())
-            coming = pool.submit(batch_frames, training, rule, step, seed, run.step + again, recipe.batch, run.device)
-            frames = recent[-1]
-        else:
-            frames = recent[int(np.random.default_rng([seed, here]).integers(len(recent)))]
-        with run.autocast():
-            loss, figures = objective(net, mask_net, frames, part)
-        run.update(loss, schedule.factor(here))
-        run.report(
-            schedule, {"loss": loss.item()} | figures,
-            lambda: validate(run.averaged("prior"), run.averaged("mask"), held_out, run),
-        )  # fmt: skip
-    pool.shutdown(cancel_futures=True)
-    final: PriorNet = run.averaged("prior")
-    figures = validate(final, run.averaged("mask"), held_out, run)
-    run.save_state(schedule)
-    arrays = final.arrays() | run.averaged("mask").arrays()
-    prior = Prior(arrays, "", config.name)
-    examples = [make_example(training, rule, step, 9, index, 0) for index in range(TABLE_CROPS if recipe.batch > 2 else 8)]
-    arrays |= count_tables(prior, examples, config.channels)
-    return run.finish_arrays(config, arrays, figures, schedule, data, len(training), len(validation))
+    return run_training(PriorTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,12 @@ class Frames:
     mask_facts: Tensor
     first: Tensor
 
+    @classmethod
+    def of(cls, batch: Mapping[str, Tensor]) -> Frames:
+        """Latent frames of tensors that may be whole numbers of any type."""
+        kinds = {"mask": torch.bool, "first": torch.bool, "kind": torch.int64}
+        return cls(**{f.name: batch[f.name].to(kinds.get(f.name, torch.float32)) for f in fields(cls)})
+
 
 def squash(symbols: Tensor) -> Tensor:
     """Activations of symbols in units, rounded as the tables of the coder are."""
@@ -178,7 +185,7 @@ class PriorNet(nn.Module):
 
     def bits(self, frames: Frames, past: Tensor) -> Tensor:
         """(N, h, w) bits of each token, 0 where it is dropped."""
-        mean, log2 = self.forward(frames, past)
+        mean, log2 = self(frames, past)
         finer = torch.exp2((frames.kind - 1).clamp_min(0).float()).unsqueeze(1)
         bits = laplace_bits(frames.values / 4 * finer, mean * finer, torch.exp2(log2) * finer)
         return bits.sum(1) * frames.mask

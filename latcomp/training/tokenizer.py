@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import random
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from latcomp.devices import pick_device
-from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
+from latcomp.tokenizer.config import SPATIAL, TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.model import Tokenizer, macs_per_pixel
+from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import colour_transform, start_from_components
-from latcomp.training.data import Clip, cut, load_clips, random_crop, split_clips, to_rgb
+from latcomp.training.crops import Footage, cut, random_crop, to_rgb
+from latcomp.training.feed import Batch
+from latcomp.training.finish import Outcome, half_weights
 from latcomp.training.grow import grow
 from latcomp.training.hold import fine_field, hold
+from latcomp.training.loop import Setting, Task, TrainOptions
+from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.rate import PreviousFramePrior, laplace_bits
+from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
-from latcomp.training.schedule import Schedule
 
 LAMBDA = 0.7  # bits a position is worth per grey level squared at step scale 1; fits UNIT_STEP at high rate
 LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly for each crop
@@ -34,36 +36,40 @@ VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What one training preset consists of."""
+class TokenizerRecipe(Recipe):
+    """What one training preset of a tokenizer consists of."""
 
-    config: TokenizerConfig = TokenizerConfig()
     batch: int = 4
+    learning_rate: float = 1.6e-3
+    """Of Muon; 2e-3 learns as fast, 6e-3 diverges within a thousand steps."""
+    adam_learning_rate: float = 1e-3
+    ema: float = 0.999
+    config: TokenizerConfig = TokenizerConfig()
     frames: int = 20
     side: int = 128
     late_batch: int = 2
     late_side: int = 192
     """While the learning rate falls, crops are larger: their borders look less unlike a whole picture's inside."""
-    learning_rate: float = 1.6e-3
-    """Of Muon; 2e-3 learns as fast, 6e-3 diverges within a thousand steps."""
-    adam_learning_rate: float = 1e-3
     weight_decay: float = 0.03
-    ema: float = 0.999
+
+    def grown(self, factor: int) -> TokenizerRecipe:
+        """As `Recipe.grown`, for the larger crops as well."""
+        return replace(super().grown(factor), late_batch=self.late_batch * factor)
 
     def shape(self, late: bool) -> tuple[int, int]:
         """(crops a step, pixels a side)."""
         return (self.late_batch, self.late_side) if late else (self.batch, self.side)
 
 
-PRESETS: dict[str, Recipe] = {
-    "default": Recipe(),
-    "wide": Recipe(config=TokenizerConfig(channels=160), learning_rate=1.2e-3, adam_learning_rate=7e-4),
-    "depthwise": Recipe(
+PRESETS: dict[str, TokenizerRecipe] = {
+    "default": TokenizerRecipe(),
+    "wide": TokenizerRecipe(config=TokenizerConfig(channels=160), learning_rate=1.2e-3, adam_learning_rate=7e-4),
+    "depthwise": TokenizerRecipe(
         config=TokenizerConfig(
             block="depthwise", encoder_width=192, encoder_blocks=8, decoder_width=256, decoder_blocks=9, kernel=3
         )
     ),
-    "tiny": Recipe(
+    "tiny": TokenizerRecipe(
         config=TokenizerConfig(
             name="cv8x8x4-tiny", channels=16, encoder_width=32, encoder_blocks=1, decoder_width=32, decoder_blocks=1
         ),
@@ -113,7 +119,9 @@ def objective(rate: Tensor, distortion: Tensor, log_scale: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(tokenizer: Tokenizer, prior: PreviousFramePrior, clips: list[Clip], recipe: Recipe, run: TrainingRun) -> dict[str, float]:
+def validate(
+    tokenizer: Tokenizer, prior: PreviousFramePrior, clips: list[Clip], recipe: TokenizerRecipe, run: TrainingRun
+) -> dict[str, float]:
     """Objective, luma PSNR (dB, mean of crops) and bits a pixel at fixed crops of the validation clips, latents rounded."""
     found: dict[str, list[float]] = {"objective": []}
     for start in range(0, len(clips), recipe.batch):
@@ -137,7 +145,7 @@ def validate(tokenizer: Tokenizer, prior: PreviousFramePrior, clips: list[Clip],
 
 
 @torch.no_grad()
-def measure_channels(tokenizer: Tokenizer, clips: list[Clip], recipe: Recipe, run: TrainingRun) -> TokenizerConfig:
+def measure_channels(tokenizer: Tokenizer, clips: list[Clip], recipe: TokenizerRecipe, run: TrainingRun) -> TokenizerConfig:
     """The configuration with each channel's mean, scale and step, measured on training crops.
 
     A channel's scale is its quantiser step: the rate term has made an error of one step cost about the same in every channel, so
@@ -164,85 +172,119 @@ def measure_channels(tokenizer: Tokenizer, clips: list[Clip], recipe: Recipe, ru
     )
 
 
+@dataclass(frozen=True)
+class CropBatches:
+    """Makes the batches of random crops; drawn by (seed, step), whatever makes them."""
+
+    footage: Footage
+    recipe: TokenizerRecipe
+    seed: int
+
+    def __call__(self, step: int, late: bool) -> Batch:
+        """`crops` (B, T, 3, side, side) uint8 YCbCr, larger ones where the learning rate falls."""
+        count, side = self.recipe.shape(late)
+        crops = self.footage.draw(self.seed, step, count, self.recipe.frames, side)
+        return {"crops": self.footage.take(crops, self.recipe.frames, side)}
+
+
+class TokenizerTask(Task[TokenizerRecipe]):
+    """A tokenizer, and beside it the rate term that only its training has."""
+
+    kind = "tokenizer"
+    presets = PRESETS
+
+    def __init__(self, setting: Setting[TokenizerRecipe]) -> None:
+        recipe, options, run = setting.recipe, setting.options, setting.run
+        super().__init__(setting)
+        self.recipe = recipe
+        clips = load_clips(options.data, recipe.frames, max(recipe.side, recipe.late_side))
+        self.training, self.validation = split_clips(clips)
+        torch.manual_seed(options.seed)
+        self.tokenizer = Tokenizer(recipe.config)
+        channel_size = start_from_components(self.tokenizer, self.training, options.seed)
+        self.prior = PreviousFramePrior(recipe.config.channels, channel_size)
+        for module in (self.tokenizer, self.prior):
+            module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        linear = {id(p) for m in (self.tokenizer.encoder.linear, self.tokenizer.decoder.linear) for p in m.parameters()}
+        matrices, rest = split_parameters([self.tokenizer, self.prior], linear)
+        slow = [p for p in rest if id(p) in linear]
+        others = [p for p in rest if id(p) not in linear]
+        optimisers: list[torch.optim.Optimizer] = [
+            Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
+            torch.optim.AdamW(
+                [{"params": others, "lr": recipe.adam_learning_rate}, {"params": slow, "lr": recipe.adam_learning_rate / 10}],
+                betas=(0.9, 0.98), weight_decay=0.0,
+            ),
+        ]  # fmt: skip
+        run.track({"tokenizer": self.tokenizer, "prior": self.prior}, optimisers, recipe.ema)
+        self.settled = 0
+        self.footage = Footage(self.training, run.device)
+        self.inline = self.footage.resident
+
+    def restore(self, source: Path) -> None:
+        """As `Task.restore`. Narrower tokenizers are grown; beside a finished one, a new rate term learns first."""
+        run = self.setting.run
+        filled = run.load(source, lambda states: grow(self.tokenizer, self.prior, states, self.training, self.setting.options.seed))
+        if "prior" not in filled:
+            self.prior.start_from(self.tokenizer.decoder.input_scale)
+            run.ema["prior"].load_state_dict(self.prior.state_dict())
+            self.settled = run.step + SETTLE_STEPS
+
+    def networks(self) -> list[nn.Module]:
+        """Encoder and decoder are called by themselves."""
+        return [self.tokenizer.encoder, self.tokenizer.decoder, self.prior]
+
+    def make_batch(self) -> CropBatches:
+        """Batches of crops."""
+        return CropBatches(self.footage, self.recipe, self.setting.options.seed)
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective, bits a pixel and luma PSNR (dB)."""
+        device = self.setting.device
+        self.tokenizer.requires_grad_(step >= self.settled)
+        pixels = to_rgb(batch["crops"])
+        generator = torch.Generator().manual_seed(self.setting.options.seed * 1_000_003 + step)
+        low, high = LOG_SCALES
+        count, side = pixels.shape[0], pixels.shape[-1]
+        log_scale = (low + (high - low) * torch.rand(count, generator=generator)).to(device)
+        shape = (count, self.recipe.config.channels, self.recipe.frames // TEMPORAL, side // SPATIAL, side // SPATIAL)
+        noise = _noise(shape, generator, device)
+        fine = fine_field(count, side // SPATIAL, side // SPATIAL, generator).to(device)
+        skipped = int(torch.rand(1, generator=generator) < 0.25)
+        rate, distortion, luma = crop_costs(self.tokenizer, self.prior, pixels, log_scale, fine, noise, skipped)
+        psnr = -10 * torch.log10(luma.detach().mean().clamp_min(0.01) / 255**2)
+        return objective(rate, distortion, log_scale), {"bpp": rate.detach().mean() / 256, "psnr_y": psnr}
+
+    def validate(self) -> dict[str, float]:
+        """See `validate`."""
+        run = self.setting.run
+        return validate(run.averaged("tokenizer"), run.averaged("prior"), self.validation, self.setting.own_recipe, run)
+
+    def outcome(self, figures: dict[str, float]) -> Outcome:
+        """The averaged tokenizer with its channels measured."""
+        final = self.setting.run.averaged("tokenizer")
+        config = measure_channels(final, self.training, self.recipe, self.setting.run)
+        encoder_kmac, decoder_kmac = (m / 1000 for m in macs_per_pixel(config))
+        figures = figures | {"encoder_kmac_per_pixel": encoder_kmac, "decoder_kmac_per_pixel": decoder_kmac}
+        return Outcome(config, half_weights(final), figures, len(self.training), len(self.validation))
+
+
+def _noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Uniform noise in [-1/2, 1/2]: on a GPU drawn there, since so many numbers would take the host longer than a step."""
+    if device.type == "cuda":
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        return torch.rand(shape, generator=torch.Generator(device).manual_seed(seed), device=device) - 0.5
+    return torch.rand(shape, generator=generator) - 0.5
+
+
 def train(
     data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0,
+    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
 ) -> Path:  # fmt: skip
     """Train a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
 
-    resume: a folder of an earlier run's checkpoints (`state.pt`), whose weights and optimiser state are taken over, or of a finished
-    model, beside which a new rate term learns first.
+    resume: a folder of an earlier run's checkpoints, whose weights and optimiser state are taken over, or of a finished
+    model, beside which a new rate term learns first. options: see `latcomp.training.loop.TrainOptions`.
     Raises `UsageError` for a folder without clips, an unknown preset or a budget of zero.
     """
-    run = TrainingRun.start("tokenizer", out, PRESETS, preset, seed, pick_device(device))
-    recipe: Recipe = run.recipe
-    training, validation = split_clips(load_clips(data, recipe.frames, max(recipe.side, recipe.late_side)))
-    torch.manual_seed(seed)
-    random.seed(seed)
-    tokenizer = Tokenizer(recipe.config)
-    channel_size = start_from_components(tokenizer, training, seed)
-    prior = PreviousFramePrior(recipe.config.channels, channel_size)
-    for module in (tokenizer, prior):
-        module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    linear = {id(p) for m in (tokenizer.encoder.linear, tokenizer.decoder.linear) for p in m.parameters()}
-    matrices, rest = split_parameters([tokenizer, prior], linear)
-    slow = [p for p in rest if id(p) in linear]
-    others = [p for p in rest if id(p) not in linear]
-    optimisers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
-        torch.optim.AdamW(
-            [{"params": others, "lr": recipe.adam_learning_rate}, {"params": slow, "lr": recipe.adam_learning_rate / 10}],
-            betas=(0.9, 0.98), weight_decay=0.0,
-        ),
-    ]  # fmt: skip
-    run.track({"tokenizer": tokenizer, "prior": prior}, optimisers, recipe.ema)
-    settled = 0
-    if resume is not None:
-        filled = run.load(resume, lambda states: grow(tokenizer, prior, states, training, seed))
-        if "prior" not in filled:
-            prior.start_from(tokenizer.decoder.input_scale)
-            run.ema["prior"].load_state_dict(prior.state_dict())
-            settled = run.step + SETTLE_STEPS
-    schedule = Schedule(minutes, steps)
-    pool = ThreadPoolExecutor(1)
-
-    def batch(step: int, late: bool) -> np.ndarray:
-        count, side = recipe.shape(late)
-        return np.stack([random_crop(training, seed, step, i, recipe.frames, side) for i in range(count)])
-
-    first_step = run.step
-    coming = pool.submit(batch, run.step, schedule.decaying(0))
-    while schedule.progress(run.step - first_step) < 1:
-        here = run.step - first_step
-        tokenizer.requires_grad_(run.step >= settled)
-        pixels = to_rgb(coming.result()).to(run.device)
-        coming = pool.submit(batch, run.step + 1, schedule.decaying(here + 1))
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + run.step)
-        low, high = LOG_SCALES
-        count, side = pixels.shape[0], pixels.shape[-1]
-        log_scale = (low + (high - low) * torch.rand(count, generator=generator)).to(run.device)
-        shape = (count, recipe.config.channels, recipe.frames // TEMPORAL, side // 8, side // 8)
-        noise = (torch.rand(shape, generator=generator) - 0.5).to(run.device)
-        fine = fine_field(count, side // 8, side // 8, generator).to(run.device)
-        skipped = int(torch.rand(1, generator=generator) < 0.25)
-        with run.autocast():
-            rate, distortion, luma = crop_costs(tokenizer, prior, pixels, log_scale, fine, noise, skipped)
-        loss = objective(rate, distortion, log_scale)
-        run.update(loss, schedule.factor(here))
-        run.report(
-            schedule,
-            {
-                "loss": loss.item(),
-                "bpp": rate.mean().item() / 256,
-                "psnr_y": -10 * math.log10(max(luma.mean().item(), 0.01) / 255**2),
-            },
-            lambda: validate(run.averaged("tokenizer"), run.averaged("prior"), validation, recipe, run),
-        )
-    pool.shutdown(cancel_futures=True)
-    final = run.averaged("tokenizer")
-    figures = validate(final, run.averaged("prior"), validation, recipe, run)
-    config = measure_channels(final, training, recipe, run)
-    run.save_state(schedule)
-    encoder_kmac, decoder_kmac = (m / 1000 for m in macs_per_pixel(config))
-    figures |= {"encoder_kmac_per_pixel": encoder_kmac, "decoder_kmac_per_pixel": decoder_kmac}
-    return run.finish(config, final, figures, schedule, data, len(training), len(validation))
+    return run_training(TokenizerTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from latcomp.errors import UsageError
-from latcomp.training.data import Clip, cut, load_clips, random_crop, split_clips, to_rgb
+from latcomp.training.clips import Clip, load_clips, split_clips
+from latcomp.training.crops import cut, random_crop, to_rgb
 
 
 def test_clips_are_decoded_once_and_crops_repeat_for_a_seed(clips: Path) -> None:

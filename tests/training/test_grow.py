@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from latcomp.training import tokenizer
+from latcomp.training.clips import load_clips
 from latcomp.training.components import start_from_components
-from latcomp.training.data import load_clips, random_crop, to_rgb
+from latcomp.training.crops import random_crop, to_rgb
 from latcomp.training.grow import grow
 from latcomp.training.hold import fine_field, hold
 from latcomp.training.rate import PreviousFramePrior

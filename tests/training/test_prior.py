@@ -18,8 +18,10 @@ from latcomp.selection import SelectionRule
 from latcomp.tokenizer.registry import find_prior, load_prior
 from latcomp.training import prior as training
 from latcomp.training import tokenizer
+from latcomp.training.feed import on_device
+from latcomp.training.latents import LatentClips
 from latcomp.training.mask_net import MaskNet
-from latcomp.training.prior_net import PriorConfig, PriorNet
+from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
 
 CHANNELS = 10
 
@@ -58,9 +60,9 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
     net = random_net()
     prior = Prior(net.arrays(), "", "test")
     step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
-    example = training.make_example([latents(3)], rule, step, 0, 0, 0)
+    example = training.make_example(LatentClips([latents(3)]), rule, step, 0, 0, 0)
     with torch.no_grad():
-        frames = training.frames_of([example], CHANNELS, torch.device("cpu"))
+        frames = Frames.of(on_device(training.frames_of([example], CHANNELS), torch.device("cpu")))
         mean, scale = net(frames, net.past(frames))
     compared = 0
     for t, (state, mask, kinds, values, _) in enumerate(training.walk(example, CHANNELS)):
@@ -90,7 +92,7 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
 def example_of(groups: int) -> training.Example:
     """The first example of so many groups."""
     step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
-    made = (training.make_example([latents(3)], rule, step, 0, index, 0) for index in range(20))
+    made = (training.make_example(LatentClips([latents(3)]), rule, step, 0, index, 0) for index in range(20))
     return next(example for example in made if len(example.selections) == groups)
 
 
@@ -99,7 +101,7 @@ def test_the_network_and_the_coder_give_the_same_odds_of_masks() -> None:
     prior = Prior(net.arrays() | mask_net.arrays(), "", "test")
     example = example_of(2)
     with torch.no_grad():
-        frames = training.frames_of([example], CHANNELS, torch.device("cpu"))
+        frames = Frames.of(on_device(training.frames_of([example], CHANNELS), torch.device("cpu")))
         odds = mask_net(frames, net.past(frames))
     wanted = np.clip(np.floor(odds.flatten(1).numpy() * 4 + 0.5) + 32, 0, MASK_CLASSES - 1)
     found = np.zeros_like(wanted)
@@ -115,7 +117,7 @@ def test_the_network_and_the_coder_give_the_same_odds_of_masks() -> None:
 
 def test_bits_of_masks_leave_out_what_is_not_stored() -> None:
     example = example_of(1)
-    frames = training.frames_of([example], CHANNELS, torch.device("cpu"))
+    frames = Frames.of(on_device(training.frames_of([example], CHANNELS), torch.device("cpu")))
     net, mask_net = random_net(), random_mask_net()
     with torch.no_grad():
         bits = mask_net.bits(frames, net.past(frames))
@@ -128,7 +130,8 @@ def test_tables_follow_what_was_counted() -> None:
     arrays = random_arrays()
     prior = Prior(arrays, "", "test")
     step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
-    tables = training.count_tables(prior, [training.make_example([latents(3)], rule, step, 0, i, 0) for i in range(3)], CHANNELS)
+    examples = [training.make_example(LatentClips([latents(3)]), rule, step, 0, i, 0) for i in range(3)]
+    tables = training.count_tables(prior, examples, CHANNELS)
     assert tables["table_kinds"].shape[1] == 4
     assert tables["table_mask"].shape == (MASK_CLASSES, 2)
     assert (np.diff(tables["table_mask"][[0, -1]].astype(np.int64)) * [[1], [-1]] < 0).all()
@@ -166,7 +169,7 @@ def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, tmp_p
     with pytest.raises(UsageError, match="part"):
         training.train(clips, tmp_path / "mask", steps=2, preset="tiny", tokenizer=base, part="heads")
     training.train(clips, tmp_path / "whole", steps=3, preset="tiny", tokenizer=base)
-    state = next((tmp_path / "cache").rglob("prior-whole/state.pt"))
+    state = tmp_path / "whole" / "checkpoints" / "state.pt"
     whole = torch.load(state, weights_only=True)
     earlier = tmp_path / "earlier.pt"  # as written before masks had a part of their own
     torch.save(whole | {name: {"prior": whole[name]["prior"]} for name in ("modules", "ema")} | {"optimisers": []}, earlier)
@@ -176,7 +179,7 @@ def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, tmp_p
         folder = training.train(clips, tmp_path / "mask", steps=3, preset="tiny", tokenizer=base, part="mask", resume=checkpoint)
         arrays, before = load_file(folder / "model.safetensors"), load_file(tmp_path / "whole" / "model.safetensors")
         assert all(np.array_equal(arrays[name], before[name]) for name in before if not name.startswith(("mask", "table")))
-        trained = torch.load(next((tmp_path / "cache").rglob("prior-mask/state.pt")), weights_only=True)["ema"]
+        trained = torch.load(tmp_path / "mask" / "checkpoints" / "state.pt", weights_only=True)["ema"]
         assert not torch.equal(trained["mask"]["leave.0.weight"], whole["ema"]["mask"]["leave.0.weight"])
         assert torch.equal(trained["prior"]["near.weight"], whole["ema"]["prior"]["near.weight"])
         assert "steps | 6" in (folder / "README.md").read_text()

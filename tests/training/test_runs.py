@@ -1,6 +1,7 @@
 """Training runs: repeat for a seed, resume, and leave a model that loads and codes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from safetensors.torch import load_file
 from latcomp.errors import UsageError
 from latcomp.tokenizer.registry import load_lit, load_tokenizer
 from latcomp.training import decoder, lit, tokenizer
+from latcomp.training.clips import load_clips
 from latcomp.training.components import start_from_components
-from latcomp.training.data import load_clips, random_crop, to_rgb
+from latcomp.training.crops import random_crop, to_rgb
 from latcomp.training.optim import orthogonalise
 from latcomp.training.rate import laplace_bits
 
@@ -34,8 +36,7 @@ def test_a_run_repeats_for_its_seed_and_writes_a_whole_model(clips: Path, tmp_pa
 
 def test_a_run_goes_on_from_its_checkpoint(clips: Path, tmp_path: Path) -> None:
     tokenizer.train(clips, tmp_path / "first", steps=3, preset="tiny")
-    state = next((tmp_path / "cache").rglob("tokenizer-first/state.pt"))
-    folder = tokenizer.train(clips, tmp_path / "second", steps=2, preset="tiny", resume=state.parent)
+    folder = tokenizer.train(clips, tmp_path / "second", steps=2, preset="tiny", resume=tmp_path / "first")
     assert "steps | 5" in (folder / "README.md").read_text()
 
 
@@ -50,11 +51,13 @@ def test_a_lit_is_trained_for_a_tokenizer_and_starts_at_hold(clips: Path, tmp_pa
 def test_a_finished_model_can_be_gone_on_with(clips: Path, tmp_path: Path) -> None:
     """Checkpoints get lost, shipped weights do not: `--resume` takes them, with the steps they had."""
     base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+    shutil.rmtree(base / "checkpoints")
     folder = tokenizer.train(clips, tmp_path / "more", steps=1, preset="tiny", resume=base)
     assert "steps | 3" in (folder / "README.md").read_text()
     kept, again = (load_file(path / "model.safetensors") for path in (base, folder))
     assert all(torch.equal(kept[name], again[name]) for name in kept), "a rate term that knows nothing shaped the latents"
     first = lit.train(clips, tmp_path / "lit", steps=2, preset="tiny", tokenizer=base)
+    shutil.rmtree(first / "checkpoints")
     second = lit.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=first)
     assert "steps | 3" in (second / "README.md").read_text()
     with pytest.raises(UsageError, match="shape"):

@@ -1,0 +1,140 @@
+"""Random crops of clips: drawn on the host, cut where the clips lie, which on a GPU is the GPU's own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latcomp.training.clips import Clip
+
+BT601 = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+RESIDENT_SHARE = 0.5  # of a device's free memory that clips may take there
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Where a crop lies in its clip, and how it is turned; lengths in frames and pixels, places of a clip in the list of clips."""
+
+    clip: int
+    first: int
+    stride: int
+    top: int
+    left: int
+    mirrored: bool = False
+    backwards: bool = False
+
+
+def cut(clip: Clip, first: int, frames: int, top: int, left: int, side: int, stride: int = 1) -> np.ndarray:
+    """A crop (frames, 3, side, side) uint8 YCbCr, chroma repeated to full size as a fast converter would.
+
+    top, left, side: multiples of 2, in pixels.
+    """
+    height, width = clip.height, clip.width
+    rows = clip.planes[first : first + frames * stride : stride]
+    luma = rows[:, : height * width].reshape(-1, height, width)[:, top : top + side, left : left + side]
+    chroma = rows[:, height * width :].reshape(-1, 2, height // 2, width // 2)
+    half = side // 2
+    chroma = chroma[:, :, top // 2 : top // 2 + half, left // 2 : left // 2 + half]
+    chroma = chroma.repeat(2, axis=2).repeat(2, axis=3)
+    return np.concatenate([luma[:, None], chroma], axis=1)
+
+
+def size_weights(sizes: Sequence[int]) -> np.ndarray:
+    """Chances with which clips of these sizes are drawn: with the square root of their size."""
+    roots = np.sqrt(sizes)
+    return roots / roots.sum()
+
+
+def draw_crop(clips: list[Clip], chances: np.ndarray, seed: int, step: int, item: int, frames: int, side: int) -> Crop:
+    """The crop that belongs to (seed, step, item), mirrored half of the time, played backwards a quarter of the time and at double speed an
+    eighth of the time. chances: as `size_weights` gives them for the clips' pixels."""
+    rng = np.random.default_rng([seed, step, item])
+    number = int(rng.choice(len(clips), p=chances))
+    clip = clips[number]
+    stride = 2 if rng.random() < 0.125 and clip.frames >= 2 * frames else 1
+    first = int(rng.integers(clip.frames - frames * stride + 1))
+    top = 2 * int(rng.integers((clip.height - side) // 2 + 1))
+    left = 2 * int(rng.integers((clip.width - side) // 2 + 1))
+    return Crop(number, first, stride, top, left, bool(rng.random() < 0.5), bool(rng.random() < 0.25))
+
+
+def pixel_weights(clips: list[Clip]) -> np.ndarray:
+    """Chances with which clips are drawn, by their number of pixels."""
+    return size_weights([clip.frames * clip.height * clip.width for clip in clips])
+
+
+def random_crop(clips: list[Clip], seed: int, step: int, item: int, frames: int, side: int) -> np.ndarray:
+    """The crop that belongs to (seed, step, item): (frames, 3, side, side) uint8 YCbCr."""
+    return taken(clips, draw_crop(clips, pixel_weights(clips), seed, step, item, frames, side), frames, side)
+
+
+def taken(clips: list[Clip], crop: Crop, frames: int, side: int) -> np.ndarray:
+    """A crop that was drawn: (frames, 3, side, side) uint8 YCbCr."""
+    found = cut(clips[crop.clip], crop.first, frames, crop.top, crop.left, side, crop.stride)
+    if crop.mirrored:
+        found = found[..., ::-1]
+    if crop.backwards:
+        found = found[::-1]
+    return np.ascontiguousarray(found)
+
+
+class Footage:
+    """Clips to cut crops from: planes in the device's memory where it is a GPU with room for them, else on the host by memory map."""
+
+    def __init__(self, clips: list[Clip], device: torch.device, most_bytes: int | None = None) -> None:
+        """most_bytes: bytes of clips that the device may hold; None is `RESIDENT_SHARE` of what is free there, and none on a CPU."""
+        self.clips, self.device = clips, device
+        self.chances = pixel_weights(clips)
+        total = sum(clip.planes.size for clip in clips)
+        self.resident = total <= (_room(device) if most_bytes is None else most_bytes)
+        self._planes = [torch.from_numpy(np.array(clip.planes)).to(device) for clip in clips] if self.resident else []
+
+    def draw(self, seed: int, step: int, count: int, frames: int, side: int) -> list[Crop]:
+        """The `count` crops of a step."""
+        return [draw_crop(self.clips, self.chances, seed, step, item, frames, side) for item in range(count)]
+
+    def take(self, crops: list[Crop], frames: int, side: int) -> Tensor:
+        """The crops (B, frames, 3, side, side) uint8 YCbCr: on the device where the clips are, else on the host."""
+        if not self.resident:
+            return torch.from_numpy(np.stack([taken(self.clips, crop, frames, side) for crop in crops]))
+        found = torch.empty((len(crops), frames, 3, side, side), dtype=torch.uint8, device=self.device)
+        for crop, place in zip(crops, found, strict=True):
+            self._cut(crop, place)
+        return found
+
+    def _cut(self, crop: Crop, place: Tensor) -> None:
+        """Copy a crop into `place` (frames, 3, side, side): views and copies alone, which a GPU queues without waiting."""
+        clip, planes = self.clips[crop.clip], self._planes[crop.clip]
+        frames, _, side, _ = place.shape
+        height, width = clip.height, clip.width
+        rows = planes[crop.first : crop.first + frames * crop.stride : crop.stride]
+        luma = rows[:, : height * width].unflatten(1, (height, width))
+        chroma = rows[:, height * width :].unflatten(1, (2, height // 2, width // 2))
+        half = side // 2
+        y = luma[:, crop.top : crop.top + side, crop.left : crop.left + side]
+        c = chroma[:, :, crop.top // 2 : crop.top // 2 + half, crop.left // 2 : crop.left // 2 + half]
+        c = c[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2)  # each sample for 2 x 2 pixels
+        if crop.backwards:
+            y, c = y.flip(0), c.flip(0)
+        if crop.mirrored:
+            y, c = y.flip(2), c.flip(4)
+        place[:, 0].copy_(y)
+        place[:, 1:].unflatten(2, (half, 2)).unflatten(4, (half, 2)).copy_(c)
+
+
+def _room(device: torch.device) -> int:
+    return int(torch.cuda.mem_get_info(device)[0] * RESIDENT_SHARE) if device.type == "cuda" else 0
+
+
+def to_rgb(ycbcr: np.ndarray | Tensor) -> Tensor:
+    """RGB in [-1, 1], (B, 3, T, H, W), of limited-range BT.601 YCbCr uint8 (B, T, 3, H, W), on its device."""
+    planes = torch.as_tensor(ycbcr).float()
+    y = (planes[:, :, 0] - 16) * (255 / 219)
+    cb = (planes[:, :, 1] - 128) * (255 / 224)
+    cr = (planes[:, :, 2] - 128) * (255 / 224)
+    rgb = torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], dim=1)
+    return rgb.clamp(0, 255) / 127.5 - 1
