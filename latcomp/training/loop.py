@@ -160,7 +160,10 @@ def start(task_class: type[Task[R]], options: TrainOptions) -> Task[R]:
 
 
 def train(task_class: type[Task[R]], options: TrainOptions) -> Path:
-    """Train a model and write config, weights, recipe, log and model card to `options.out`; returns that folder. Raises as `start`."""
+    """Train a model and write config, weights, recipe, log and model card to `options.out`; returns that folder. Raises as `start`.
+
+    An interrupt leaves a checkpoint to go on from.
+    """
     with memory_errors(pick_device(options.device)):
         task = start(task_class, options)
         run = task.setting.run
@@ -168,13 +171,17 @@ def train(task_class: type[Task[R]], options: TrainOptions) -> Path:
         supply = _supply(task, options, run.device)
         with Feed(task.make_batch(), run.device, supply, options.seed, run.step, schedule.decaying) as feed:
             run.begin()
-            while schedule.progress(run.step - run.first_step) < 1:
-                here = run.step - run.first_step
-                batch = feed.take(here)
-                with run.autocast():
-                    loss, figures = task.loss(batch, run.step)
-                run.update(loss, schedule.factor(here))
-                run.report(schedule, {"loss": loss, **figures}, feed.waited_seconds, task.validate)
+            try:
+                while schedule.progress(run.step - run.first_step) < 1:
+                    here = run.step - run.first_step
+                    batch = feed.take(here)
+                    with run.autocast():
+                        loss, figures = task.loss(batch, run.step)
+                    run.update(loss, schedule.factor(here))
+                    run.report(schedule, {"loss": loss, **figures}, feed.waited_seconds, task.validate)
+            except KeyboardInterrupt:
+                run.save_state(schedule)
+                raise
         figures = task.validate()
         run.save_state(schedule)
         outcome = task.outcome(figures)

@@ -7,6 +7,7 @@ scaled so that its updates have the root mean square of Adam's (Liu et al., arXi
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +16,17 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic, from t
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest matrix with singular values near 1, (n, m) from (n, m), in bf16 arithmetic."""
+    """The nearest matrices with singular values near 1, (..., n, m) from (..., n, m), in bf16 arithmetic."""
     a, b, c = NEWTON_SCHULZ
     x = matrix.bfloat16()
-    tall = x.shape[0] > x.shape[1]
+    tall = x.shape[-2] > x.shape[-1]
     if tall:
-        x = x.T
-    x = x / (x.norm() + 1e-7)
+        x = x.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrix.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -38,17 +39,25 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient."""
         for group in self.param_groups:
+            by_shape: dict[torch.Size, list[nn.Parameter]] = {}
             for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                buffer = state.setdefault("momentum_buffer", torch.zeros_like(parameter))
-                buffer.lerp_(parameter.grad, 1 - group["momentum"])
-                nesterov = parameter.grad.lerp(buffer, group["momentum"])
-                matrix = nesterov.flatten(1)
-                update = orthogonalise(matrix).view_as(parameter)
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-group["lr"] * 0.2 * max(matrix.shape) ** 0.5)
+                if parameter.grad is not None:
+                    by_shape.setdefault(parameter.flatten(1).shape, []).append(parameter)
+            for shape, parameters in by_shape.items():
+                self._step_of(shape, parameters, group)
+
+    def _step_of(self, shape: torch.Size, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        """One update of parameters whose matrices are of one shape: on a GPU many small products take as long as one of all of them."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        weights: list[Tensor] = list(parameters)
+        buffers = [self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in parameters]
+        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+        nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
+        updates = orthogonalise(torch.stack([value.flatten(1) for value in nesterov]))
+        if group["weight_decay"]:
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        rate = group["lr"] * 0.2 * max(shape) ** 0.5
+        torch._foreach_add_(weights, [u.view_as(p) for u, p in zip(updates, parameters, strict=True)], alpha=-rate)
 
 
 def split_parameters(modules: Iterable[nn.Module], apart: set[int]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
