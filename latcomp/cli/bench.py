@@ -25,6 +25,7 @@ from latcomp.cli.bench_common import (
 from latcomp.cli.bench_length import length
 from latcomp.cli.bench_rd import rd
 from latcomp.cli.bench_speed import speed
+from latcomp.cli.bench_training import training
 from latcomp.cli.common import Device, Force, Quiet, finite_between
 
 app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
@@ -32,6 +33,7 @@ app.command("rd")(rd)
 app.command("allocators")(allocators)
 app.command("ablation")(ablation)
 app.command("length")(length)
+app.command("training")(training)
 app.command("speed")(speed)
 
 

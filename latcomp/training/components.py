@@ -22,6 +22,15 @@ def colour_transform() -> Tensor:
     return torch.tensor(BT601) * weights[:, None]
 
 
+def luma_chroma(error: Tensor) -> list[Tensor]:
+    """The planes (B, T, H, W) of an RGB error (B, 3, T, H, W) in the space of `colour_transform`.
+
+    The weights are plain numbers: a tensor of them would have to be sent to a GPU, which waits for it.
+    """
+    rows = colour_transform().tolist()
+    return [sum((weight * error[:, c] for c, weight in enumerate(row[1:], 1)), start=row[0] * error[:, 0]) for row in rows]
+
+
 def start_from_components(tokenizer: Tokenizer, clips: list[Clip], seed: int, crops: int = 400) -> Tensor:
     """Set the linear paths of encoder and decoder to the leading components; returns each channel's standard deviation (C,)."""
     patches = []

@@ -130,6 +130,13 @@ def _room(device: torch.device) -> int:
     return int(torch.cuda.mem_get_info(device)[0] * RESIDENT_SHARE) if device.type == "cuda" else 0
 
 
+def full_chroma(planes: Tensor, height: int, width: int) -> Tensor:
+    """(T, 3, H, W) uint8 YCbCr of a clip's planes (T, H*3/2*W), chroma repeated to full size."""
+    luma = planes[:, : height * width].unflatten(1, (1, height, width))
+    chroma = planes[:, height * width :].unflatten(1, (2, height // 2, width // 2))
+    return torch.cat([luma, chroma.repeat_interleave(2, 2).repeat_interleave(2, 3)], dim=1)
+
+
 def to_rgb(ycbcr: np.ndarray | Tensor) -> Tensor:
     """RGB in [-1, 1], (B, 3, T, H, W), of limited-range BT.601 YCbCr uint8 (B, T, 3, H, W), on its device."""
     planes = torch.as_tensor(ycbcr).float()

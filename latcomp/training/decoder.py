@@ -37,7 +37,7 @@ from latcomp.tokenizer.registry import (
     trained_in_words,
 )
 from latcomp.training.clips import Clip, load_clips, split_clips
-from latcomp.training.components import colour_transform
+from latcomp.training.components import luma_chroma
 from latcomp.training.crops import cut, to_rgb
 from latcomp.training.feed import Batch, on_device
 from latcomp.training.finish import Outcome, half_weights
@@ -139,9 +139,7 @@ def errors(decoder: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     output, _ = decoder(batch["held"], log_scale.clamp(-2.5, 4.25))
     error = (output - pixels) * 127.5
     with torch.autocast(error.device.type, enabled=False):  # bf16 would round the error away
-        transform = colour_transform().to(error)
-        planes = [sum(transform[d, c] * error[:, c].float() for c in range(3)) for d in range(3)]
-        per_frame = torch.stack([plane.square().mean((2, 3)) for plane in planes])  # (3, B, frames)
+        per_frame = torch.stack([plane.square().mean((2, 3)) for plane in luma_chroma(error.float())])  # (3, B, frames)
         found = (per_frame * counts).sum(2) / counts.sum(1)
     return found.sum(0), found[0]
 

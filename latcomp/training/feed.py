@@ -64,7 +64,7 @@ class Feed:
             workers = self._supply.workers
             if workers:
                 context = multiprocessing.get_context("spawn")  # a fork would copy locks, and a GPU's state, as they happen to be
-                self._processes = ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+                self._processes = ProcessPoolExecutor(workers, context, _begin_worker, (self._make,))
                 with _one_thread_each():
                     for _ in range(workers):
                         self._processes.submit(int)  # a process is started when something is asked of it
@@ -108,10 +108,22 @@ class Feed:
         self._next += self._supply.reuse
 
     def _made(self, step: int, late: bool) -> Batch:
-        batch = self._processes.submit(self._make, step, late).result() if self._processes else self._make(step, late)
+        batch = self._processes.submit(_make_there, step, late).result() if self._processes else self._make(step, late)
         if self._device.type != "cuda":
             return batch
         return {name: torch.as_tensor(v).pin_memory() if isinstance(v, np.ndarray | Tensor) else v for name, v in batch.items()}
+
+
+_worker: list[MakeBatch] = []  # in a worker process: what makes its batches
+
+
+def _begin_worker(make: MakeBatch) -> None:
+    torch.set_num_threads(1)
+    _worker.append(make)
+
+
+def _make_there(step: int, late: bool) -> Batch:
+    return _worker[0](step, late)
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:

@@ -17,8 +17,10 @@ from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
 from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
-from latcomp.training.crops import size_weights, to_rgb
+from latcomp.training.crops import full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
+
+GPU_PIECE = 16  # latent frames that a GPU encodes at once; a CPU's caches like less
 
 
 @torch.no_grad()
@@ -33,17 +35,14 @@ def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: Tr
         if not path.exists():
             pieces, state = [], None
             usable = clip.frames - clip.frames % TEMPORAL
-            for start in range(0, usable, 2 * TEMPORAL):
-                rows = clip.planes[start : min(start + 2 * TEMPORAL, usable)]
-                count = len(rows)
-                luma = rows[:, : clip.height * clip.width].reshape(count, 1, clip.height, clip.width)
-                chroma = rows[:, clip.height * clip.width :].reshape(count, 2, clip.height // 2, clip.width // 2)
-                frames = np.concatenate([luma, chroma.repeat(2, axis=2).repeat(2, axis=3)], axis=1)
+            length = (GPU_PIECE if run.device.type == "cuda" else 2) * TEMPORAL
+            for start in range(0, usable, length):
+                rows = torch.from_numpy(np.array(clip.planes[start : min(start + length, usable)])).to(run.device)
                 with run.autocast():
-                    latents, state = tokenizer.encode(to_rgb(frames[None]).to(run.device), state)
-                pieces.append(latents[0].half().cpu().numpy())
+                    latents, state = tokenizer.encode(to_rgb(full_chroma(rows, clip.height, clip.width)[None]), state)
+                pieces.append(latents[0].half())
             partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate(pieces, axis=1))
+            np.save(partial, torch.cat(pieces, dim=1).cpu().numpy())
             partial.replace(path)
         found.append(np.load(path, mmap_mode="r"))
     return found

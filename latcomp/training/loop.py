@@ -129,7 +129,8 @@ def batch_factor_for(device: torch.device) -> int:
     return int(max(1, min(found.multi_processor_count // PROCESSORS_A_FACTOR, found.total_memory // BYTES_A_FACTOR)))
 
 
-def _supply(task: Task[Any], options: TrainOptions, device: torch.device) -> Supply:
+def supply_for(task: Task[Any], options: TrainOptions, device: torch.device) -> Supply:
+    """How the batches of a training are made on this device."""
     workers = options.workers
     if workers is None:
         workers = max(1, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
@@ -168,7 +169,7 @@ def train(task_class: type[Task[R]], options: TrainOptions) -> Path:
         task = start(task_class, options)
         run = task.setting.run
         schedule = Schedule(options.minutes, options.steps)
-        supply = _supply(task, options, run.device)
+        supply = supply_for(task, options, run.device)
         with Feed(task.make_batch(), run.device, supply, options.seed, run.step, schedule.decaying) as feed:
             run.begin()
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,17 @@ def vector(layer: nn.Module) -> np.ndarray:
     return torch.round(layer.get_parameter("bias").detach() * 2**BIAS_SHIFT).to(torch.int32).cpu().numpy()
 
 
+@lru_cache(maxsize=8)
+def pass_schedule(channels: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(4, C, h, w) floats each: which values are known before each pass, and which are coded in it."""
+    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    lead = torch.tensor(PHASE_LEAD, device=device)[2 * (y % 2) + x % 2]  # (h, w)
+    group = torch.arange(channels, device=device) % PASSES
+    order = (group[:, None, None] - lead) % PASSES  # (C, h, w): the pass of each value
+    number = torch.arange(PASSES, device=device).view(-1, 1, 1, 1)
+    return (order < number).float(), (order == number).float()
+
+
 class PriorNet(nn.Module):
     """Means and scales of all values of a latent frame in four passes."""
 
@@ -144,19 +156,10 @@ class PriorNet(nn.Module):
             start_at_zero(layer)
             layer.get_parameter("bias").data.copy_(bias.flatten())
 
-    def schedule(self, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """(4, C, h, w) floats each: which values are known before each pass, and which are coded in it."""
-        y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-        lead = torch.tensor(PHASE_LEAD, device=device)[2 * (y % 2) + x % 2]  # (h, w)
-        group = torch.arange(self.config.channels, device=device) % PASSES
-        order = (group[:, None, None] - lead) % PASSES  # (C, h, w): the pass of each value
-        number = torch.arange(PASSES, device=device).view(-1, 1, 1, 1)
-        return (order < number).float(), (order == number).float()
-
     def forward(self, frames: Frames, past: Tensor) -> tuple[Tensor, Tensor]:
         """(mean in steps, log2 of the scale in steps), each (N, C, h, w) float32. past: as `past` gives it."""
         height, width = frames.kept.shape[2:]
-        known, coded = self.schedule(height, width, frames.kept.device)
+        known, coded = pass_schedule(self.config.channels, height, width, frames.kept.device)
         trunk = self.trunk(frames, past)
         difference = frames.values - frames.kept
         outside = F.pad(torch.ones(1, 1, height, width, device=known.device), (1, 1, 1, 1))

@@ -22,7 +22,7 @@ def laplace_bits(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     """
     scale = scale + LAPLACE_FLOOR
     distance = (values - mean).abs()
-    near = 1 - torch.exp(-0.5 / scale) * torch.cosh(torch.minimum(distance, distance.new_tensor(0.5)) / scale.clamp_min(0.02))
+    near = 1 - torch.exp(-0.5 / scale) * torch.cosh(distance.clamp(max=0.5) / scale.clamp_min(0.02))
     # distance > 1/2: both edges on one side of the mean, mass = exp(-d / b) * sinh(1 / 2b)
     far = (distance - 0.5) / scale - torch.log(0.5 * (1 - torch.exp(-1 / scale)))
     bits = torch.where(distance < 0.5, -torch.log(near.clamp_min(1e-7)), far) / 0.6931472

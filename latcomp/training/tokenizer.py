@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.model import Tokenizer, macs_per_pixel
 from latcomp.training.clips import Clip, load_clips, split_clips
-from latcomp.training.components import colour_transform, start_from_components
+from latcomp.training.components import luma_chroma, start_from_components
 from latcomp.training.crops import Footage, cut, random_crop, to_rgb
 from latcomp.training.feed import Batch
 from latcomp.training.finish import Outcome, half_weights
@@ -106,8 +106,7 @@ def crop_costs(
     output, _ = tokenizer.decoder(held.values[:, :, skipped:], octaves)
     error = (output - pixels[:, :, skipped * TEMPORAL :]) * 127.5
     with torch.autocast(error.device.type, enabled=False):  # bf16 would round the error away
-        transform = colour_transform().to(error)
-        planes = [sum(transform[d, c] * error[:, c] for c in range(3)) for d in range(3)]
+        planes = luma_chroma(error)
         per_plane = torch.stack([plane.square().mean((1, 2, 3)) for plane in planes])  # (3, B)
     return rate, per_plane.sum(0), per_plane[0]
 
@@ -246,10 +245,10 @@ class TokenizerTask(Task[TokenizerRecipe]):
         generator = torch.Generator().manual_seed(self.setting.options.seed * 1_000_003 + step)
         low, high = LOG_SCALES
         count, side = pixels.shape[0], pixels.shape[-1]
-        log_scale = (low + (high - low) * torch.rand(count, generator=generator)).to(device)
+        log_scale = (low + (high - low) * torch.rand(count, generator=generator)).to(device, non_blocking=True)
         shape = (count, self.recipe.config.channels, self.recipe.frames // TEMPORAL, side // SPATIAL, side // SPATIAL)
         noise = _noise(shape, generator, device)
-        fine = fine_field(count, side // SPATIAL, side // SPATIAL, generator).to(device)
+        fine = fine_field(count, side // SPATIAL, side // SPATIAL, generator).to(device, non_blocking=True)
         skipped = int(torch.rand(1, generator=generator) < 0.25)
         rate, distortion, luma = crop_costs(self.tokenizer, self.prior, pixels, log_scale, fine, noise, skipped)
         psnr = -10 * torch.log10(luma.detach().mean().clamp_min(0.01) / 255**2)

@@ -77,3 +77,23 @@ def test_the_command_writes_its_figures(clip: Path, tmp_path: Path) -> None:
     assert [row["keep"] for row in json.loads(out.read_text())["rows"]] == [0.5] * len(FILLS)
     assert subprocess.run([*command[:-4], "--keep", "2"], capture_output=True, check=False).returncode == 2
     assert subprocess.run(command, capture_output=True, check=False).returncode == 6
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "prior"])
+def test_a_training_is_measured_with_its_data_alone_and_its_waits(
+    kind: str, make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from latcomp.bench import training
+    from latcomp.training.loop import TrainOptions
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(training, "DATA_SECONDS", 0.1)
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for index in range(2):
+        make_video(clips / f"{index}.mp4", frames=40, width=128, height=96)
+    figures = training.measure(kind, TrainOptions(clips, tmp_path / "out", steps=2, preset="tiny", device="cpu"), 2)
+    assert figures["steps_per_second"] == pytest.approx(1 / figures["step_seconds"])
+    assert figures["data_examples_per_second"] > 0
+    assert 0 <= figures["waiting_share"] <= 1
+    assert not (tmp_path / "out").exists()

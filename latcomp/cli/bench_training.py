@@ -1,0 +1,58 @@
+"""`latcomp bench training`: steps and examples a second of each kind of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latcomp.cli.bench_common import JsonFile, TokenizerName, finish, plain_table, show
+from latcomp.cli.common import Device, Force, Quiet, check_paths, error_console
+from latcomp.cli.train import BatchFactor, Compile, Data, Workers
+
+
+def training(
+    data: Data,
+    kinds: Annotated[
+        str, typer.Option(metavar="KIND,...", help="Which trainings to measure, of tokenizer, decoder, lit and prior.")
+    ] = "tokenizer,prior,lit,decoder",
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Steps that are timed, after two that are not.")] = 10,
+    preset: Annotated[str, typer.Option(metavar="NAME", help="The recipe of all of them.")] = "default",
+    tokenizer: TokenizerName = None,
+    batch_factor: BatchFactor = None,
+    workers: Workers = None,
+    compile: Compile = False,
+    device: Device = "auto",
+    json: JsonFile = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Steps a second of each kind of training, what its data path delivers alone, and how long a step waits for data."""
+    if json is not None:
+        check_paths(data, json, force)
+
+    from latcomp.bench.training import measure
+    from latcomp.training.loop import TrainOptions
+
+    options = TrainOptions(
+        data, Path(), steps=steps, preset=preset, device=device, batch_factor=batch_factor, workers=workers, compile=compile,
+        tokenizer=tokenizer,
+    )  # fmt: skip
+    console = error_console()
+    rows = []
+    for kind in dict.fromkeys(name.strip() for name in kinds.split(",")):
+        if quiet or not console.is_terminal:
+            rows.append(measure(kind, options, steps))
+        else:
+            with console.status(kind) as status:
+                rows.append(measure(kind, options, steps, status.update))
+    if not quiet:
+        table = plain_table("kind", "batch", "steps/s", "examples/s", "data alone, examples/s", "waiting", title=rows[0]["device"])
+        for row in rows:
+            table.add_row(
+                row["kind"], f"{row['batch']}", f"{row['steps_per_second']:.3f}", f"{row['examples_per_second']:.2f}",
+                f"{row['data_examples_per_second']:.1f}", f"{100 * row['waiting_share']:.1f} %",
+            )  # fmt: skip
+        show(table)
+    finish({"rows": rows}, json)
