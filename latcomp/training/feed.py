@@ -26,6 +26,7 @@ Batch = dict[str, Any]
 MakeBatch = Callable[[int, bool], Batch]
 """A batch on the host for (step, whether the learning rate falls already). Handed to other processes, so it can be pickled."""
 RECENT = 16  # batches that are kept to be drawn from again
+POOL = 64  # the same where the loop does not wait, and so draws from them most of the time
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -49,7 +50,7 @@ class Feed:
     def __init__(self, make: MakeBatch, device: torch.device, supply: Supply, seed: int, first: int, late: Callable[[int], bool]) -> None:
         """first: the step of the run's first batch; late: whether the learning rate falls at the run's n-th step, counted from 0."""
         self._make, self._device, self._supply, self._seed, self._first, self._late = make, device, supply, seed, first, late
-        self._recent: deque[Batch] = deque(maxlen=RECENT if supply.reuse > 1 or not supply.waits else 1)
+        self._recent: deque[Batch] = deque(maxlen=1 if supply.waits and supply.reuse == 1 else RECENT if supply.waits else POOL)
         self._processes: Executor | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._coming: deque[Future[Batch]] = deque()
