@@ -38,7 +38,7 @@ def measure(kind: str, options: TrainOptions, steps: int, watch: Callable[[str],
             watch(f"{kind}: clips and latents")
         task = start(task_class, replace(options, out=Path(folder), minutes=None, steps=WARM_UP + steps))
     run, recipe = task.setting.run, task.setting.recipe
-    supply = supply_for(task, options, run.device)
+    supply = supply_for(task)
     if watch:
         watch(f"{kind}: data alone")
     alone = _data_alone(task, supply, recipe.batch)

@@ -11,16 +11,18 @@ import multiprocessing
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Batch = dict[str, Any]
 """Tensors and plain values by name."""
 MakeBatch = Callable[[int, bool], Batch]
@@ -64,11 +66,7 @@ class Feed:
         if not self._supply.inline:
             workers = self._supply.workers
             if workers:
-                context = multiprocessing.get_context("spawn")  # a fork would copy locks, and a GPU's state, as they happen to be
-                self._processes = ProcessPoolExecutor(workers, context, _begin_worker, (self._make,))
-                with _one_thread_each():
-                    for _ in range(workers):
-                        self._processes.submit(int)  # a process is started when something is asked of it
+                self._processes = _processes(workers, self._make)
             ahead = 2 * workers or 1
             self._threads = ThreadPoolExecutor(ahead, thread_name_prefix="latcomp-batches")
             for _ in range(ahead):
@@ -109,22 +107,40 @@ class Feed:
         self._next += self._supply.reuse
 
     def _made(self, step: int, late: bool) -> Batch:
-        batch = self._processes.submit(_make_there, step, late).result() if self._processes else self._make(step, late)
+        batch = self._processes.submit(_do_there, step, late).result() if self._processes else self._make(step, late)
         if self._device.type != "cuda":
             return batch
         return {name: torch.as_tensor(v).pin_memory() if isinstance(v, np.ndarray | Tensor) else v for name, v in batch.items()}
 
 
-_worker: list[MakeBatch] = []  # in a worker process: what makes its batches
+_worker: list[Callable[..., Any]] = []  # in a worker process: what it does
 
 
-def _begin_worker(make: MakeBatch) -> None:
+def _begin_worker(work: Callable[..., Any]) -> None:
     torch.set_num_threads(1)
-    _worker.append(make)
+    _worker.append(work)
 
 
-def _make_there(step: int, late: bool) -> Batch:
-    return _worker[0](step, late)
+def _do_there(*arguments: Any) -> Any:
+    return _worker[0](*arguments)
+
+
+def _processes(count: int, work: Callable[..., Any]) -> ProcessPoolExecutor:
+    """So many processes of one thread each, started now, which do `work` when `_do_there` is submitted."""
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks, and a GPU's state, as they happen to be
+    pool = ProcessPoolExecutor(count, context, _begin_worker, (work,))
+    with _one_thread_each():
+        for _ in range(count):
+            pool.submit(int)  # a process is started when something is asked of it
+    return pool
+
+
+def in_processes(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
+    """The results of `work` on each item, in order: by so many processes, or here where there are none."""
+    if not workers:
+        return [work(item) for item in items]
+    with _processes(min(workers, len(items)), work) as pool:
+        return list(pool.map(_do_there, items))
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:

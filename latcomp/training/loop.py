@@ -81,6 +81,13 @@ class Setting(Generic[R]):
         """Where the networks are."""
         return self.run.device
 
+    @property
+    def workers(self) -> int:
+        """Processes that make examples."""
+        if self.options.workers is not None:
+            return self.options.workers
+        return max(1, (os.cpu_count() or 1) - 1) if self.device.type == "cuda" else 0
+
 
 class Task(ABC, Generic[R]):
     """One kind of model to train. Made with a `Setting`, it has its data and networks ready and has called `run.track`; the loop does the
@@ -129,12 +136,10 @@ def batch_factor_for(device: torch.device) -> int:
     return int(max(1, min(found.multi_processor_count // PROCESSORS_A_FACTOR, found.total_memory // BYTES_A_FACTOR)))
 
 
-def supply_for(task: Task[Any], options: TrainOptions, device: torch.device) -> Supply:
-    """How the batches of a training are made on this device."""
-    workers = options.workers
-    if workers is None:
-        workers = max(1, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
-    return Supply(0 if task.inline else workers, task.inline, task.reuse, waits=device.type != "cuda")
+def supply_for(task: Task[Any]) -> Supply:
+    """How the batches of a training are made."""
+    setting = task.setting
+    return Supply(0 if task.inline else setting.workers, task.inline, task.reuse, waits=setting.device.type != "cuda")
 
 
 def start(task_class: type[Task[R]], options: TrainOptions) -> Task[R]:
@@ -169,7 +174,7 @@ def train(task_class: type[Task[R]], options: TrainOptions) -> Path:
         task = start(task_class, options)
         run = task.setting.run
         schedule = Schedule(options.minutes, options.steps)
-        supply = supply_for(task, options, run.device)
+        supply = supply_for(task)
         with Feed(task.make_batch(), run.device, supply, options.seed, run.step, schedule.decaying) as feed:
             run.begin()
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,27 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
-from latcomp.container.kinds import KINDS, KindField
-from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
-from latcomp.container.mask_prior import MaskField, mask_facts
-from latcomp.container.prior import (
-    FRACTIONS,
-    MASK_CLASSES,
-    PASSES,
-    REACH,
-    SCALE_LOW,
-    SCALE_OCTAVE,
-    Facts,
-    Prior,
-)
+from latcomp.container.layout_prior import PriorState, kinds_of
+from latcomp.container.mask_prior import mask_facts
+from latcomp.container.prior import PASSES, Facts, Prior
 from latcomp.container.steps import log_step_of
-from latcomp.container.tables import whole_frequencies
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS
-from latcomp.training.feed import Batch, on_device
+from latcomp.training.feed import Batch, in_processes, on_device
 from latcomp.training.finish import Outcome
 from latcomp.training.latents import FrozenLatents, LatentClips
 from latcomp.training.loop import Setting, Task, TrainOptions
@@ -38,6 +27,7 @@ from latcomp.training.loop import train as run_training
 from latcomp.training.mask_net import MaskNet
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
+from latcomp.training.prior_tables import Counts, Walked, count
 from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
 from latcomp.training.widen import Stack, widen_all
@@ -49,8 +39,7 @@ EASY_MASK_BITS = 0.01  # the same for a crop's mask
 MASK_WEIGHT = 0.02  # of the masks' part of the objective: about their share of the bits
 LONGER = 0.3  # share of crops under a longer threshold than the quality's own, as token budgets have
 TABLE_CROPS = 160
-TABLE_TRUST = 24.0  # counts that the shape of a Laplace density weighs in each table
-MASK_TRUST = 8.0  # counts that a class's own odds weigh in its table
+TABLE_SHARES = 16  # parts of the counting that can be done side by side
 PARTS = ("all", "mask")
 STACKS = {
     "embed.weight": Stack(runs=2),
@@ -206,55 +195,26 @@ def validate(net: PriorNet, mask_net: MaskNet, batches: list[Batch], run: Traini
     return {name: float(np.mean([figures[name] for figures in found])) for name in found[0]}
 
 
-def count_tables(prior: Prior, examples: list[Example], channels: int) -> dict[str, np.ndarray]:
-    """The coding tables of a prior, from what its own whole-number passes find on examples."""
-    counts = [np.zeros(2 * reach + 2) for reach in np.repeat(REACH, FRACTIONS)]
-    kinds_seen = np.ones((KIND_CONTEXTS, KINDS))
-    likely = 1 / (1 + np.exp((MASK_CLASSES // 2 - np.arange(MASK_CLASSES)) / 4))
-    bits_seen = MASK_TRUST * np.stack([1 - likely, likely], axis=1)
+@dataclass(frozen=True)
+class CropCounts:
+    """Counts what the crops of some numbers hold under a prior of these arrays; can be handed to other processes."""
+
+    arrays: dict[str, np.ndarray]
+    latents: LatentClips
+    rule: SelectionRule
+    step_sizes: np.ndarray
+
+    def __call__(self, numbers: Sequence[int]) -> Counts:
+        """See `latcomp.training.prior_tables`."""
+        examples = (make_example(self.latents, self.rule, self.step_sizes, 9, number, 0) for number in numbers)
+        return count(Prior(self.arrays, "", "prior"), walked(examples, len(self.step_sizes)))
+
+
+def walked(examples: Iterable[Example], channels: int) -> Iterator[Walked]:
+    """The latent frames of the last groups of examples, as the counting takes them."""
     for example in examples:
         for state, mask, kinds, values, _ in walk(example, channels):
-            if not state.first:
-                field = MaskField(prior, state, log_step_of(example.step_scale))
-                for places, contexts in field.steps():
-                    np.add.at(bits_seen, (contexts, mask[places].astype(np.intp)), 1)
-                    field.put(places, mask[places])
-            if not mask.any():
-                continue
-            kind_field = KindField(state.hood, mask, state.octaves, state.before, state.first)
-            for rows, contexts in kind_field.steps():
-                np.add.at(kinds_seen, (contexts, kinds[rows]), 1)
-                kind_field.put(rows, kinds[rows])
-            coder = FrameCoder(prior, state, mask, kinds, log_step_of(example.step_scale), PRIOR_UNITS.bit_length() - 1)
-            for passing, nearest, fraction, scale in coder.passes():
-                multiples = coder.multiples_of(passing, values)
-                symbols, _, _ = table_symbols(multiples, nearest, fraction, scale)
-                flat = contexts_of(fraction, scale).astype(np.int64) * 1024 + symbols
-                for place, times in zip(*np.unique(flat, return_counts=True), strict=True):
-                    counts[place // 1024][place % 1024] += times
-                coder.put(passing, multiples)
-    tables = []
-    for context, seen in enumerate(counts):
-        tables.append(whole_frequencies(_trusted(seen, context // FRACTIONS, context % FRACTIONS)))
-    return {
-        "table_values": np.concatenate(tables),
-        "table_kinds": whole_frequencies(kinds_seen),
-        "table_mask": whole_frequencies(bits_seen),
-    }
-
-
-def _trusted(seen: np.ndarray, scale: int, fraction: int) -> np.ndarray:
-    """Counts (n,) blended with a Laplace density of the scale class around fraction / 8."""
-    size = 2.0 ** ((scale + SCALE_LOW) / SCALE_OCTAVE)
-    reach = int(REACH[scale])
-    off = np.arange(-reach, reach + 1) - fraction / 8
-    inner = np.where(
-        np.abs(off) < 0.5,
-        1 - 0.5 * (np.exp(-(0.5 - off) / size) + np.exp(-(0.5 + off) / size)),
-        0.5 * np.exp(-(np.abs(off) - 0.5) / size) * (1 - np.exp(-1 / size)),
-    )
-    shape = np.append(np.maximum(inner, 1e-7), 1e-5)
-    return seen + TABLE_TRUST * shape / shape.sum()
+            yield state, mask, kinds, values, log_step_of(example.step_scale)
 
 
 @dataclass(frozen=True)
@@ -327,10 +287,10 @@ class PriorTask(Task[PriorRecipe]):
         """The averaged networks in whole numbers, with their coding tables counted."""
         run, frozen = self.setting.run, self.frozen
         arrays = run.averaged("prior").arrays() | run.averaged("mask").arrays()
-        prior = Prior(arrays, "", self.config.name)
-        crops = TABLE_CROPS if self.setting.own_recipe.batch > 2 else 8
-        examples = [make_example(frozen.training, frozen.rule, frozen.step, 9, index, 0) for index in range(crops)]
-        arrays |= count_tables(prior, examples, self.config.channels)
+        crops = range(TABLE_CROPS if self.setting.own_recipe.batch > 2 else 8)
+        counting = CropCounts(arrays, frozen.training, frozen.rule, frozen.step)
+        counts = in_processes(counting, [crops[start::TABLE_SHARES] for start in range(TABLE_SHARES)], self.setting.workers)
+        arrays |= sum(counts, Counts.none()).tables()
         return Outcome(self.config, arrays, figures, len(frozen.training), len(frozen.validation))
 
 

@@ -22,6 +22,7 @@ from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips
 from latcomp.training.mask_net import MaskNet
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
+from latcomp.training.prior_tables import count
 
 CHANNELS = 10
 
@@ -131,7 +132,7 @@ def test_tables_follow_what_was_counted() -> None:
     prior = Prior(arrays, "", "test")
     step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
     examples = [training.make_example(LatentClips([latents(3)]), rule, step, 0, i, 0) for i in range(3)]
-    tables = training.count_tables(prior, examples, CHANNELS)
+    tables = count(prior, training.walked(examples, CHANNELS)).tables()
     assert tables["table_kinds"].shape[1] == 4
     assert tables["table_mask"].shape == (MASK_CLASSES, 2)
     assert (np.diff(tables["table_mask"][[0, -1]].astype(np.int64)) * [[1], [-1]] < 0).all()
