@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,15 +68,20 @@ def figure(record_property: Callable[[str, object], None], request: pytest.Fixtu
     return keep
 
 
+def lines_of(reports: Sequence[pytest.TestReport]) -> list[str]:
+    """The figures of some tests, a line each."""
+    return [
+        f"{value:<12.6g} {name.removeprefix(FIGURE)}  ({report.nodeid.rpartition('::')[2]})"
+        for report in reports if report.when == "call"
+        for name, value in report.user_properties if name.startswith(FIGURE)
+    ]  # fmt: skip
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The differences that were found on CUDA, a line each."""
     if config.getoption("markexpr", "") != "gpu":
         return
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, []) if report.when == "call"]
-    lines = [
-        f"{value:<12.6g} {name.removeprefix(FIGURE)}  ({report.nodeid.rpartition('::')[2]})"
-        for report in reports for name, value in report.user_properties if name.startswith(FIGURE)
-    ]  # fmt: skip
+    lines = lines_of([report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])])
     if lines:
         on = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
         terminalreporter.section(f"{on} beside the CPU, PyTorch {torch.__version__}, {os.cpu_count()} cores")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from latcomp.bench.allocators_codec import AllocatorCodec
 from latcomp.bench.fill import FillBench
 from latcomp.bench.rd_latents import LatentBench, pack
 from latcomp.bench.rd_source import read_clip
-from latcomp.codec import decode, decode_frames, encode, open_lat
+from latcomp.codec import decode, encode, open_lat
 from latcomp.stages import StageClock
+from latcomp.video import Frame, open_video
+from tests.video.make import write
 
 from .fake_cuda import fake_cuda
 
@@ -61,32 +63,44 @@ def test_encoding(settings: dict[str, Any], clip: Path, cuda: list[str]) -> None
     assert {"to", "back"} <= set(cuda)
 
 
+@pytest.fixture
+def file(encoded: Callable[..., bytes]) -> bytes:
+    """Two groups, made on the CPU."""
+    return encoded("cpu", keep=0.3)
+
+
+@pytest.fixture
+def short(clip: Path, tmp_path: Path) -> Path:
+    """The first 8 frames of the clip."""
+    with open_video(clip) as reader:
+        write(tmp_path / "short.mkv", [item.pixels for item in reader if isinstance(item, Frame)][:8])
+    return tmp_path / "short.mkv"
+
+
 @pytest.mark.parametrize("fill", ["lit", "hold"])
-def test_decoding(fill: str, clip: Path, cuda: list[str], tmp_path: Path) -> None:
-    """The whole, a part behind a skipped group, and latents; in bf16, as on any GPU since Ampere."""
-    file = encoded(clip, keep=0.3, duration_seconds=1.44)
-    cuda.clear()
-    assert decode(io.BytesIO(file), tmp_path / "out.mkv", fill=fill, device="cuda").frames == 36
+def test_decoding(fill: str, file: bytes, cuda: list[str], tmp_path: Path) -> None:
+    """A part behind a skipped group, in bf16 as on any GPU since Ampere, and latents of both groups."""
+    decoded = decode(io.BytesIO(file), tmp_path / "out.mkv", fill=fill, device="cuda", start_seconds=1.32)
+    assert (decoded.frames, decoded.device) == (3, "cuda")
     assert {"to", "back", "bf16"} == set(cuda)
-    assert len(list(decode_frames(io.BytesIO(file), fill=fill, device="cuda", start_seconds=1.32))) == 3
     with open_lat(io.BytesIO(file), fill=fill, device="cuda") as lat:
         latents = lat.latents()
     assert (latents.device.type, latents.dtype, latents.shape[2:]) == ("cuda", torch.float32, (9, 6, 9))
 
 
-def test_benches(clip: Path, cuda: list[str], tmp_path: Path) -> None:
+def test_benches(short: Path, cuda: list[str], tmp_path: Path) -> None:
     """Those that run networks themselves: fill, allocators, raw latents; and the clock that waits for the GPU."""
-    assert FillBench(5.0, [0.3], "cuda").run(clip)
+    assert FillBench(5.0, [0.3], "cuda").run(short)
     codec = AllocatorCodec(5.0, device="cuda")
-    source = codec.read(clip, duration_seconds=0.5)
+    source = codec.read(short)
     segments = codec.encode(source)
     codec.warm_up(segments)
     masks = [[np.arange(np.prod(shape)).reshape(shape) < (shape[1] * shape[2]) for shape in segment.shapes] for segment in segments]
-    assert len(codec.written(source, segments, masks, 0.3).frames) == 13
+    assert len(codec.written(source, segments, masks, 0.3).frames) == 8
     bench = LatentBench(device="cuda")
-    whole = read_clip(clip, tmp_path)
+    whole = read_clip(short, tmp_path)
     latents, _ = bench.encode(whole)
-    assert len(list(bench.decode(pack(latents, "raw-fp16"), whole))) == 36
+    assert len(list(bench.decode(pack(latents, "raw-fp16"), whole))) == 8
     with StageClock(codec.device) as clock:
-        encoded(clip)
+        encode(short, io.BytesIO(), device="cuda")
     assert {"tokenizer", "lit"} <= set(clock.seconds)
