@@ -318,7 +318,8 @@ def decode(
         place: str | Path | BinaryIO = target
         if isinstance(target, str | Path):
             place = stack.enter_context(output_target(target, force))
-        writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio))
+        label = str(target) if isinstance(target, str | Path) else None
+        writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio, label=label))
         stream = DecodeStream(reader, decoder, window)
         frames = write_stream(stream, writer, audio, progress)
         if frames == 0 or stream.groups == 0:

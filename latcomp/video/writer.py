@@ -41,14 +41,16 @@ def open_writer(
     codec: str | None = None,
     crf: int | None = None,
     audio: bool = True,
+    label: str | None = None,
 ) -> "VideoWriter":
     """Return a writer of a video like `info` to a path or file object; its header is written, its streams are open.
 
     `format` is mp4, mov, mkv, webm, avi or y4m: by default what the suffix says, Matroska for a file object. mp4 and mov
     to an object that cannot seek are written in fragments. Raises OutputError when the format cannot hold the streams or
-    the target cannot be written, UsageError for a `crf` the codec does not take.
+    the target cannot be written, UsageError for a `crf` the codec does not take. `label` is what messages call the target,
+    where that is a file which gets its name when it is complete.
     """
-    return VideoWriter(target, info, format, codec, crf, audio)
+    return VideoWriter(target, info, format, codec, crf, audio, label)
 
 
 def check_output(
@@ -79,6 +81,7 @@ class VideoWriter:
         codec: str | None = None,
         crf: int | None = None,
         audio: bool = True,
+        label: str | None = None,
     ) -> None:
         path = target if isinstance(target, str | Path) else None
         self.info = info
@@ -101,7 +104,7 @@ class VideoWriter:
         self._durations: dict[int, int] = {}  # pts -> how long that frame is shown, for packets not yet out
         self._repeats = 0  # frames written again because a gap was too long
         self._closed = False
-        self._label = str(path) if path is not None else "the output"
+        self._label = label or (str(path) if path is not None else "the output")
         copies = info.audio if audio else ()
         if copies and not self._format.holds_audio:
             self.notes.append(f"{self._format.name} holds no audio: it is left out")

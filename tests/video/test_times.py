@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from latcomp.errors import OutputError
 from latcomp.video import AudioInfo, AudioPacket, ColorTags, VideoInfo, open_writer
 from latcomp.video.approach import approached
 from latcomp.video.packets import PacketTimes
@@ -309,3 +310,13 @@ def test_mended_times_play_in_every_format(tmp_path: Path, source: str, name: st
     lag_after = copies[-1].pts * unit_after - frames[-1].pts * after.info.time_base
     assert float(lag_after) == pytest.approx(float(lag), abs=0.05 if name == "avi" else 0.003)
     assert len(packets) - len(copies) <= (1 if name == "avi" else 0)  # avi begins with the first frame
+
+
+def test_a_gap_that_no_frame_can_bridge_is_refused_by_the_name_of_the_target(tmp_path: Path) -> None:
+    """An output is written beside its place; messages call it by the name it would get."""
+    info = VideoInfo(64, 48, Fraction(1), Fraction(25), Fraction(1), 0, ColorTags(2, 2, 6, 1))
+    picture = make.pictures(1)[0]
+    with pytest.raises(OutputError, match="a gap of 8e"), open_writer(tmp_path / ".out.part.avi", info, label="out.avi") as writer:
+        assert "'out.avi'" in repr(writer)
+        for time in (0, 8 * 10**9):
+            writer.write_frame(picture, time)
