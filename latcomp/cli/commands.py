@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from latcomp.cli.choices import did_you_mean
 from latcomp.cli.direction import is_lat
+from latcomp.cli.hints import COMMAND_WORDS, address, foreign_flag, too_few, too_many, without_command
+from latcomp.printable import command_line
 from latcomp.suffixes import INPUT_SUFFIXES
 
 QUALITY = "Quality"
@@ -24,6 +25,27 @@ class Command(TyperCommand):
 
     def __init__(self, name: str | None, *, help: str | None = None, **settings: Any) -> None:
         super().__init__(name, help=flowing(help or ""), **settings)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The rest of the words, as Click has it. Fails with what was meant where they are those of another tool, or not as many."""
+        words = [] if ctx.resilient_parsing else list(args)
+        own = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        refused = address(words, self.name or "")
+        if refused is not None:
+            ctx.fail(refused)
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[no-any-return,unused-ignore]
+        except Exception as error:
+            meant = None
+            if hasattr(error, "possibilities"):  # no such option
+                meant = foreign_flag(words, own, any(param.param_type_name == "argument" for param in self.params))
+            elif "unexpected extra argument" in str(getattr(error, "message", "")):
+                meant = too_many(words, self.name or "", own)
+            elif type(error).__name__ == "MissingParameter":
+                meant = too_few(words, self.name or "")
+            if meant is not None:
+                ctx.fail(meant)
+            raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words after the command's name, as `[OPTIONS] IN OUT.lat`: arguments without the braces some versions put."""
@@ -49,6 +71,20 @@ class Group(TyperGroup):
         """The group's own options."""
         return _without_types(super().get_params(ctx))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The rest of the words, as Click has it. Fails with what was meant where flags stand in the place of a command."""
+        words = [] if ctx.resilient_parsing else list(args)
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[no-any-return,unused-ignore]
+        except Exception as error:
+            if hasattr(error, "possibilities") and ctx.parent is None:
+                command, word = without_command(words), words[0]
+                if command is not None:
+                    ctx.fail(f"{word} is no command; did you mean {command}?")
+                if word in ("-v", "-V", "-version"):
+                    ctx.fail(f"No such option {word}; did you mean --version?")
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that `args` begin with. Fails as a wrong command line, with the command that was meant."""
         word = args[0]
@@ -66,10 +102,12 @@ def _meant(word: str, args: list[str], path: str, known: list[str], *, top: bool
     """What to say of a first word that is no command: that of a person who asks for help, or left `encode` or `decode` out."""
     if word == "help":
         return f"No such command 'help'; did you mean {' '.join([path, *args[1:2], '--help'])}?"
+    if top and word.lower() in COMMAND_WORDS:
+        return f"No such command {word!r}; did you mean {command_line([path, COMMAND_WORDS[word.lower()], *args[1:]])}?"
     if top and is_lat(Path(word)):
-        return f"{word} is no command; did you mean latcomp decode {shlex.join(args)} or latcomp stats {shlex.quote(word)}?"
+        return f"{word} is no command; did you mean latcomp decode {command_line(args)} or latcomp stats {command_line([word])}?"
     if top and Path(word).suffix.lower() in INPUT_SUFFIXES:
-        return f"{word} is no command; did you mean latcomp encode {shlex.join(args)}?"
+        return f"{word} is no command; did you mean latcomp encode {command_line(args)}?"
     return f"No such command {word!r}{did_you_mean(word, known) or ': choose ' + ', '.join(known)}"
 
 

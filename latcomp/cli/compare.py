@@ -27,6 +27,7 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.compare_outputs import Pictures, check_outputs, open_pictures
+from latcomp.cli.direction import refuse_wrong_order
 from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.cli.progress import progress_bar
 from latcomp.errors import DamagedFileError, UsageError
@@ -104,6 +105,7 @@ def compare(
     """Measure a video or .lat file against the original: PSNR, SSIM, MS-SSIM, bits per pixel."""
     if str(reference) == STANDARD == str(test):
         raise UsageError("only one of the two can be standard input")
+    refuse_wrong_order(reference, test)
     pictures = check_outputs(reference, test, video, mode, amplify, plot, force, json)
     original = input_file(reference)
 

@@ -24,21 +24,25 @@ from latcomp.cli.common import (
     input_file,
     note,
     notes,
+    open_lat,
     output_place,
     print_json,
 )
 from latcomp.cli.direction import refuse_wrong_way_to_decode
+from latcomp.cli.folders import made_folder, output_in
 from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
 from latcomp.cli.progress import progress_bar
+from latcomp.cli.several import about
 from latcomp.errors import DamagedFileError
 
 
 def decode(
     source: LatInput,
-    target: Annotated[
-        Path,
+    target_word: Annotated[
+        str,
         typer.Argument(
-            metavar="OUT", help="The video: .mp4, .mkv, .mov, .webm, .avi or .y4m, or - for standard output."
+            metavar="OUT",
+            help="The video: .mp4, .mkv, .mov, .webm, .avi or .y4m, a folder for it (DIR/ is made), or - for standard output.",
         ),
     ],
     fill: Fill = "auto",
@@ -84,17 +88,20 @@ def decode(
         "audio": not no_audio, "tokenizer": tokenizer, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
+    target = output_in(target_word, source, _suffix_in_folder(format, codec))
     refuse_wrong_way_to_decode(source, target)
     lat = input_file(source)
-    check_paths(source, target, force)
+    if isinstance(lat, Path) and lat.is_file():
+        with open_lat(lat):
+            pass  # a video in its place is told as one
+    with about(source), made_folder(target_word, target):
+        check_paths(source, target, force)
+        video = output_place(target, json_on_stdout=json)
+        with progress_bar("decoding", quiet) as progress:
+            from latcomp.codec import decode as decode_video
 
-    video = output_place(target, json_on_stdout=json)
-
-    with progress_bar("decoding", quiet) as progress:
-        from latcomp.codec import decode as decode_video
-
-        limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
-        result = decode_video(lat, video, limits=limits, progress=progress, **settings)
+            limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
+            result = decode_video(lat, video, limits=limits, progress=progress, **settings)
     notes(result.notes, quiet)
     if not (quiet or result.damage):
         note(
@@ -109,3 +116,12 @@ def decode(
         raise DamagedFileError(
             f"{source} is damaged: {result.damage[0]}{more}; what could be decoded was written, {result.frames} frames"
         )
+
+
+def _suffix_in_folder(format: str | None, codec: str | None) -> str:
+    """The suffix of a video that is put into a folder: that of the format, else mp4 where it can hold the codec."""
+    if format is None:
+        return ".mkv" if codec in ("ffv1", "rawvideo", "raw") else ".mp4"
+    from latcomp.video.formats import choose_format
+
+    return f".{choose_format(format, None).name}"

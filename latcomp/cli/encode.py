@@ -22,7 +22,7 @@ from latcomp.cli.common import (
     output_place,
     print_json,
 )
-from latcomp.cli.direction import refuse_wrong_way_to_encode
+from latcomp.cli.direction import refuse_pictures, refuse_wrong_way_to_encode
 from latcomp.cli.encode_options import (
     Coding,
     Deinterlace,
@@ -39,13 +39,18 @@ from latcomp.cli.encode_options import (
     chosen_settings,
     damage_words,
 )
+from latcomp.cli.folders import made_folder, output_in
 from latcomp.cli.limits import MaxPixels
 from latcomp.cli.progress import progress_bar
+from latcomp.suffixes import LAT
 
 
 def encode(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Any video that FFmpeg reads, or - for standard input.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT.lat", help="The .lat file, or - for standard output.")],
+    target_word: Annotated[
+        str,
+        typer.Argument(metavar="OUT.lat", help="The .lat file, a folder for it (DIR/ is made), or - for standard output."),
+    ],
     quality: Quality = None,
     target_bpp: TargetBpp = None,
     min_psnr: MinPsnr = None,
@@ -78,16 +83,17 @@ def encode(
         "max_pixels": max_pixels, "device": device, "force": force,
     }  # fmt: skip
     settings = {name: value for name, value in settings.items() if value is not None}
+    target = output_in(target_word, source, LAT)
     refuse_wrong_way_to_encode(source, target)
+    refuse_pictures(source)
     video = input_file(source)
-    check_paths(source, target, force)
+    with made_folder(target_word, target):
+        check_paths(source, target, force)
+        lat = output_place(target, json_on_stdout=json)
+        with progress_bar("encoding", quiet) as progress:
+            from latcomp.codec import encode as encode_video
 
-    lat = output_place(target, json_on_stdout=json)
-
-    with progress_bar("encoding", quiet) as progress:
-        from latcomp.codec import encode as encode_video
-
-        result = encode_video(video, lat, progress=progress, **settings)
+            result = encode_video(video, lat, progress=progress, **settings)
     notes(result.notes, quiet)
     if result.damage and not quiet:
         note(damage_words(str(source), result.damage))
