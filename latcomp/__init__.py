@@ -1,6 +1,7 @@
 """latcomp turns a video into tokens and back.
 
-`encode`, `decode` and `open` are found here, but only looked up when they are used: `import latcomp` never imports torch.
+`encode`, `decode` and `open` are found here, but only looked up when they are used: `import latcomp` never imports torch, and what is
+opened does only for its latents.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from latcomp.codec.decode import decode
     from latcomp.codec.encode import encode
-    from latcomp.codec.file import open_lat as open
+    from latcomp.latfile import open_lat as open
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "decode", "encode", "open"]
 
-_LAZY = {"encode": "encode", "decode": "decode", "open": "open_lat"}  # name here -> name in latcomp.codec
+_LAZY = {"encode": ("codec", "encode"), "decode": ("codec", "decode"), "open": ("latfile", "open_lat")}  # name here -> where it is
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'latcomp' has no attribute {name!r}")
-    value = getattr(import_module("latcomp.codec"), _LAZY[name])
+    module, there = _LAZY[name]
+    value = getattr(import_module(f"latcomp.{module}"), there)
     globals()[name] = value  # the next look-up takes the short way
     return value
 

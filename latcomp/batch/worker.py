@@ -18,11 +18,12 @@ from latcomp.batch.plan import Task
 from latcomp.batch.settings import BatchSettings
 from latcomp.batch.standing import Standing, State, look_at
 from latcomp.codec.encode import Encoder
-from latcomp.codec.settings import DEFAULT_MAX_PIXELS, EncodeSettings, Progress
+from latcomp.codec.settings import EncodeSettings, Progress
 from latcomp.container import Limits
 from latcomp.devices import memory_errors
 from latcomp.errors import LatcompError, OutputError
 from latcomp.files import output_file
+from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.printable import printable
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer.registry import prior_finder

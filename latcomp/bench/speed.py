@@ -21,12 +21,13 @@ from latcomp import __version__
 from latcomp.bench.whole_process import WholeRun, run_whole
 from latcomp.codec.decode import Decoder, DecodeStream, write_stream
 from latcomp.codec.encode import Encoder
-from latcomp.codec.settings import DEFAULT_MAX_PIXELS, DEFAULT_QUALITY, EncodeSettings, TimeWindow
+from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings, TimeWindow
 from latcomp.container import FileSummary, Limits, Reader
 from latcomp.container.prior import macs
 from latcomp.devices import memory_errors
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import lit_macs_per_pixel
+from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
 from latcomp.stages import StageClock, stage
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL

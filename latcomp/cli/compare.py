@@ -148,7 +148,8 @@ def _measure(
     """
     from latcomp.bench.metrics import VideoComparison
     from latcomp.codec import Progress
-    from latcomp.video import DEFAULT_MAX_PIXELS, Frame, open_video
+    from latcomp.limits import DEFAULT_MAX_PIXELS
+    from latcomp.video import Frame, open_video
 
     counts = [0, 0]
     seconds: list[float] = []
@@ -216,7 +217,8 @@ def _is_lat(file: BinaryIO) -> bool:
 
 def _video_frames(file: BinaryIO, max_pixels: int | None) -> Iterator[Frame]:
     """The frames of a video, its audio left out."""
-    from latcomp.video import DEFAULT_MAX_PIXELS, Frame, open_video
+    from latcomp.limits import DEFAULT_MAX_PIXELS
+    from latcomp.video import Frame, open_video
 
     with open_video(file, audio=False, max_pixels=max_pixels or DEFAULT_MAX_PIXELS) as reader:
         for item in reader:

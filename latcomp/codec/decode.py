@@ -16,7 +16,6 @@ from torch import Tensor
 
 from latcomp.codec.groups import frames_a_piece, to_frames
 from latcomp.codec.settings import (
-    DEFAULT_MAX_PIXELS,
     TOLERANCE_SECONDS,
     Progress,
     ProgressCallback,
@@ -29,6 +28,7 @@ from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
 from latcomp.errors import DamagedFileError, OutputError, UsageError
 from latcomp.files import is_stream, output_target
 from latcomp.inpaint.fill import Filler, HoldState
+from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.selection import Quantiser, adjusted
 from latcomp.selection.quantiser import Identity
 from latcomp.stages import stage
@@ -262,13 +262,15 @@ def decode_frames(
     duration_seconds: float | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, limits: Limits | None = None,
     tokenizer: Path | None = None,
 ) -> Iterator[Frame]:  # fmt: skip
-    """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage."""
+    """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage, once the frames before it were given."""
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
         reader = Reader(file, limits or Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
         stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), window)
         for item in stream:
+            if reader.damage:
+                break  # what comes now may be held for what was lost
             if isinstance(item, Frame):
                 yield item
         if reader.damage:

@@ -18,7 +18,6 @@ from latcomp.codec.decode import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.segments import SegmentCoder, SegmentSelection
 from latcomp.codec.settings import (
-    DEFAULT_MAX_PIXELS,
     GROUP_LATENT_FRAMES,
     SEGMENT_GROUPS,
     EncodeSettings,
@@ -29,6 +28,7 @@ from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
 from latcomp.files import is_stream, output_stream, spool
+from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL

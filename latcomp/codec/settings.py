@@ -14,7 +14,6 @@ from latcomp.selection.quantiser import QUALITY_MAX, step_scale_of
 from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, ROUNDING_WORTH
 
 DEFAULT_QUALITY = 5.0
-DEFAULT_MAX_PIXELS = 8192 * 4320  # pixels a frame; 8K passes
 GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8
 SEGMENT_BYTES = 2**29  # of latents and frames that a search for a target may hold: larger pictures have shorter segments

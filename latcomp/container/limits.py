@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latcomp.limits import DEFAULT_MAX_PIXELS
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -12,7 +14,7 @@ class Limits:
     The memory that a reader takes follows from these and from the length of the file: see section 10 of FORMAT.md.
     """
 
-    max_pixels: int = 8192 * 4320
+    max_pixels: int = DEFAULT_MAX_PIXELS
     """Pixels of one frame (8K fits). On the command line: --max-pixels."""
     max_frames: int = 100_000_000
     """Frames of one file: 19 days at 60 frames a second. --max-frames."""

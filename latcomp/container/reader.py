@@ -38,6 +38,8 @@ class LostGroups:
     """How many."""
     pts: np.ndarray
     """int64 (frames,): their times, where the group's head could be read; between and around those, evenly spaced."""
+    latent_frames: tuple[int, ...]
+    """How many of them each lost latent frame stands for, as the heads say that could be read; elsewhere whole ones, the last short."""
 
 
 class Reader:
@@ -197,8 +199,20 @@ class Reader:
         if frames > 0:
             known = [(head.first_frame - self._next_frame, head.pts) for head in self._skipped]
             pts = self._lost_times(frames, known, until_pts)
-            yield LostGroups(self._next_frame, frames, pts)
+            yield LostGroups(self._next_frame, frames, pts, self._lost_latent_frames(until_frame))
         self._skipped = []
+
+    def _lost_latent_frames(self, until_frame: int) -> tuple[int, ...]:
+        """Frames of each latent frame up to `until_frame` that was lost."""
+        temporal, at = self.header.temporal, self._next_frame
+        found: list[int] = []
+        stretches = [(head.first_frame, head.frames) for head in self._skipped]
+        for first, frames in (*stretches, (until_frame, 0)):
+            for missing in (min(first, until_frame) - at, min(first + frames, until_frame) - max(first, at)):
+                if missing > 0:
+                    found += [temporal] * (missing // temporal) + [missing % temporal] * (missing % temporal > 0)
+                    at += missing
+        return tuple(found)
 
     def _lost_times(self, frames: int, known: list[tuple[int, np.ndarray]], until_pts: int | None) -> np.ndarray:
         """int64 (frames,) times: `known` ones in their places, evenly spaced ones elsewhere."""

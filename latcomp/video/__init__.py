@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from latcomp.video.info import AudioInfo, AudioPacket, ColorTags, Frame, VideoInfo
     from latcomp.video.losses import Damage
-    from latcomp.video.reader import DEFAULT_MAX_PIXELS, VideoReader, open_video
+    from latcomp.video.reader import VideoReader, open_video
     from latcomp.video.writer import VideoWriter, check_output, format_of_path, open_writer
 
 __all__ = [
-    "DEFAULT_MAX_PIXELS",
     "AudioInfo",
     "AudioPacket",
     "ColorTags",
@@ -33,7 +32,7 @@ __all__ = [
 _PLACES = {
     "info": ("AudioInfo", "AudioPacket", "ColorTags", "Frame", "VideoInfo"),
     "losses": ("Damage",),
-    "reader": ("DEFAULT_MAX_PIXELS", "VideoReader", "open_video"),
+    "reader": ("VideoReader", "open_video"),
     "writer": ("VideoWriter", "check_output", "format_of_path", "open_writer"),
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 from av.container import InputContainer
 
 from latcomp.errors import LimitError, NotAVideoError
+from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.stages import stage, staged
 from latcomp.video.approach import approached
 from latcomp.video.choice import choose_video
@@ -35,8 +36,6 @@ from latcomp.video.streams import (
     time_base_of,
 )
 from latcomp.video.tracks import AudioTracks
-
-DEFAULT_MAX_PIXELS = 8192 * 8192
 
 # Demuxers that turn text or lists of other files into pictures: no video that anybody means.
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}

@@ -38,7 +38,8 @@ def test_every_option_is_in_a_panel(command: str) -> None:
 
 
 def test_facts_in_the_help_are_those_in_force() -> None:
-    from latcomp.codec.settings import DEFAULT_MAX_PIXELS, DEFAULT_QUALITY
+    from latcomp.codec.settings import DEFAULT_QUALITY
+    from latcomp.limits import DEFAULT_MAX_PIXELS
     from latcomp.video.compare import DEFAULT_AMPLIFY
     from latcomp.video.formats import CODECS
 

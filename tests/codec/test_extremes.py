@@ -178,7 +178,7 @@ def any_mode() -> Iterator[dict[str, Any]]:
     yield from MODES.values()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(extreme_clips(), st.sampled_from(list(any_mode())))
 def test_any_pictures_in_any_mode(folder: Path, frames: list[np.ndarray], chosen: dict[str, Any]) -> None:
     if "target_bpp" in chosen:

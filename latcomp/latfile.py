@@ -1,0 +1,206 @@
+"""A .lat file opened for reading in Python: header, statistics, groups, latents and masks by time. Only `latents` needs torch."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
+from latcomp.container.walk import NO_FRAMES
+from latcomp.errors import DamagedFileError, UsageError
+from latcomp.limits import DEFAULT_MAX_PIXELS
+from latcomp.report.stats import stats_dict
+from latcomp.tokenizer import registry
+
+DAMAGED = ("error", "hold")
+
+
+class LatFile:
+    """Reader of a .lat file; a context manager. Iterating yields its groups in order.
+
+    What is damaged never makes a file shorter: reading raises `DamagedFileError`, or with damaged='hold' lost latent frames stand in their
+    places, with nothing kept and the last filled latents held, as `decode` holds the last frame.
+    """
+
+    def __init__(
+        self, source: str | Path | BinaryIO, fill: str = "auto", device: str = "auto", tokenizer: Path | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS, limits: Limits | None = None, damaged: str = "error",
+    ) -> None:  # fmt: skip
+        """source: a path or a binary file object, read from where it stands; one that cannot go back, as a pipe, is copied to a temporary
+        file first. fill, device, max_pixels, limits: as for `decode`. damaged: 'error' or 'hold'.
+
+        Raises `DamagedFileError` when the source cannot be read or is not a .lat file, `UsageError` for another word in `damaged`.
+        """
+        if damaged not in DAMAGED:
+            raise UsageError(f"damaged {damaged!r} is unknown: choose {' or '.join(DAMAGED)}")
+        self._limits = limits or Limits(max_pixels=max_pixels)
+        self._fill, self._device, self._tokenizer, self._holds = fill, device, tokenizer, damaged == "hold"
+        self._damage: dict[str, None] = {}
+        self._file, self._owned = _seekable(source)
+        try:
+            self.header: Header = Reader(self._file, self._limits).header
+            """The file's header."""
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> LatFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        header = self.header
+        return f"LatFile({header.width}x{header.height}, {header.tokenizer['name']}, quality {header.quality})"
+
+    def close(self) -> None:
+        """Close the file, when it was opened here."""
+        if self._owned:
+            self._file.close()
+
+    @property
+    def damage(self) -> list[str]:
+        """What was found to be damaged so far, in the order in which it was met; empty for what was read of an intact file."""
+        return list(self._damage)
+
+    def stats(self) -> dict[str, Any]:
+        """The object of `latcomp stats --json`; what is damaged is in its `damage`. Raises `LimitError` for claims above the limits."""
+        self._file.seek(0)
+        return stats_dict(scan(self._file, self._limits))
+
+    def __iter__(self) -> Iterator[Group]:
+        """The groups; with damaged='hold' also groups that keep nothing, in the place of lost ones and numbered on from the one before."""
+        for group, _ in self._groups(self._reader()):
+            yield group
+
+    def _reader(self) -> Reader:
+        self._file.seek(0)
+        return Reader(self._file, self._limits, registry.prior_finder(self._tokenizer))
+
+    def _groups(self, reader: Reader) -> Iterator[tuple[Group, bool]]:
+        """The groups from where the reader stands, each with whether it stands for a lost one.
+
+        Raises `DamagedFileError` at the first damage unless that is held, and when nothing could be read.
+        """
+        found, before = 0, -1
+        for item in reader:
+            self._note(reader)
+            if isinstance(item, Group):
+                found, before = found + 1, item.index
+                yield item, False
+            elif isinstance(item, LostGroups):
+                for group in _placeholders(item, before + 1, self.header):
+                    before = group.index
+                    yield group, True
+        self._note(reader)
+        if not found:
+            raise DamagedFileError(f"nothing could be read: {reader.damage[0]}" if reader.damage else NO_FRAMES)
+
+    def _note(self, reader: Reader) -> None:
+        """Take over what the reader found wrong. Raises `DamagedFileError` unless damage is held."""
+        if reader.damage:
+            self._damage |= dict.fromkeys(map(str, reader.damage))
+            if not self._holds:
+                raise DamagedFileError(f"the file is damaged: {reader.damage[0]}; damaged='hold' reads the rest, in its place")
+
+    def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[tuple[Group, bool, slice]]:
+        """Groups from the segment that holds the start on, as `_groups` gives them, with the latent frames that lie in the chosen time."""
+        from latcomp.codec.decode import seek_to
+        from latcomp.codec.settings import TimeWindow
+
+        window = TimeWindow.of(start_seconds, duration_seconds)
+        unit = Fraction(*self.header.time_base)
+        reader = self._reader()
+        first = seek_to(reader, window)
+        for group, lost in self._groups(reader):
+            first = int(group.pts[0]) if first is None else first
+            times = [(pts - first) * unit for pts in group.pts.tolist()]
+            if not window.is_before_end(times[0]):
+                return
+            # a latent frame is chosen when any of its frames is
+            chosen = sorted({index // self.header.temporal for index, seconds in enumerate(times) if window.holds(seconds)})
+            yield group, lost, slice(chosen[0], chosen[-1] + 1) if chosen else slice(0, 0)
+
+    def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None) -> Any:
+        """Filled latents `(1, C, T, H/8, W/8)`, a float32 torch tensor, of the latent frames that overlap the chosen time.
+
+        Raises `DamagedFileError` at damage on the way unless that is held, `UsageError` when no latent frame lies in the chosen time.
+        """
+        import torch
+
+        from latcomp.codec.decode import Decoder
+
+        decoder = Decoder(self.header, self._device, self._fill, self._tokenizer)
+        last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=decoder.device)
+        pieces = []
+        for group, lost, wanted in self._chosen(start_seconds, duration_seconds):
+            filled = last.expand(-1, -1, len(group.mask), -1, -1) if lost else decoder.latents(group)
+            last = filled[:, :, -1:]
+            if wanted.stop > wanted.start:
+                pieces.append(filled[:, :, wanted])
+        if not pieces:
+            raise UsageError("no latent frame lies in the chosen time")
+        return torch.cat(pieces, dim=2)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Keep mask of the whole file, `(T, H/8, W/8)` booleans; nothing is kept where damage is held.
+
+        Raises `DamagedFileError` at damage unless that is held, and when the file holds no frames.
+        """
+        return np.concatenate([group.mask for group in self])
+
+
+def _seekable(source: str | Path | BinaryIO) -> tuple[BinaryIO, bool]:
+    """(a file object whose beginning is that of the .lat file, whether it is to be closed here)."""
+    owned = isinstance(source, str | Path)
+    try:
+        file: BinaryIO = Path(source).open("rb") if isinstance(source, str | Path) else source
+        if file.seekable() and file.tell() == 0:
+            return file, owned
+        copy = tempfile.TemporaryFile(prefix="latcomp-")
+        try:
+            shutil.copyfileobj(file, copy)
+            copy.seek(0)
+        except BaseException:
+            copy.close()
+            raise
+        finally:
+            if owned:
+                file.close()
+    except OSError as error:
+        name = source if isinstance(source, str | Path) else "the input stream"
+        raise DamagedFileError(f"{name} cannot be read: {error.strerror or error}") from None
+    return copy, True
+
+
+def _placeholders(lost: LostGroups, index: int, header: Header) -> Iterator[Group]:
+    """Groups that keep nothing, in the place of lost ones, the first of number `index`.
+
+    Only the last latent frame of a group may be short, so a short one ends its group.
+    """
+    at, start = 0, 0
+    counts = lost.latent_frames
+    for end, count in enumerate(counts, 1):
+        if end - start < header.group_latent_frames and count == header.temporal and end < len(counts):
+            continue
+        frames = sum(counts[start:end])
+        nothing = np.zeros((0, header.channels), np.float32 if header.coding == "lossless" else np.int32)
+        yield Group(
+            index, False, lost.first_frame + at, lost.pts[at : at + frames], np.zeros((end - start, *header.grid), bool), nothing, "hold",
+            octaves=None if header.prior is None else np.zeros(0, np.uint8),
+        )  # fmt: skip
+        at, start, index = at + frames, end, index + 1
+
+
+def open_lat(source: str | Path | BinaryIO, **settings: Any) -> LatFile:
+    """A `LatFile` of a path or file object; settings as it takes them."""
+    return LatFile(source, **settings)
