@@ -15,7 +15,11 @@ from latcomp.report.stats import stats_dict
 if TYPE_CHECKING:
     from latcomp.container.reader import FindPrior
 
-_NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames", "metadata"})
+_NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames", "metadata", "time_base"})
+_OF_AUDIO = ("codec", "sample_rate", "channels", "language")
+"""What tells one audio stream from another. The rest of its record is FFmpeg's account of it, which the next version may give otherwise:
+the name of the layout, the unit of its times, and the head of a Matroska file that its parameters are kept in."""
+_RATE_SHARE = 0.01  # an average rate is FFmpeg's estimate in many formats: one that differs by less is that of the same video
 _FOLLOWS = {"step_scale": "quality", "threshold": "quality", "units": "prior"}  # not worth a word where the other one has its own
 _MODELS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
 
@@ -78,14 +82,19 @@ def look_at(target: Path, expected: Header, source: Path, limits: Limits, find_p
 
 
 def differences(found: Header, expected: Header) -> list[str]:
-    """In words, what two headers do not share; who wrote the file and how it is cut into groups does not count."""
+    """In words, what two headers do not share. Who wrote the file and how it is cut into groups does not count, nor what FFmpeg derives
+    from a video: another version of it, or of PyAV, may derive it otherwise from the same one."""
     before, after = found.to_dict(), expected.to_dict()
     for name in _MODELS:
         one, other = before[name], after[name]
         if one is not None and other is not None and None in (one.get("fingerprint"), other.get("fingerprint")):
             # a file of before there were fingerprints
             before[name], after[name] = ({key: record[key] for key in record if key != "fingerprint"} for record in (one, other))
-    unequal = {name for name, wanted in after.items() if name not in _NOT_SETTINGS and before.get(name) != wanted}
+    unequal = {
+        name for name, wanted in after.items() if name not in _NOT_SETTINGS and _identity(name, before.get(name)) != _identity(name, wanted)
+    }
+    if _same_rate(before["average_rate"], after["average_rate"]):
+        unequal.discard("average_rate")
     words = []
     for name, wanted in after.items():
         if name not in unequal or _FOLLOWS.get(name) in unequal:
@@ -99,6 +108,18 @@ def differences(found: Header, expected: Header) -> list[str]:
         else:
             words.append(f"{name.replace('_', ' ')} {_plain(before[name])}, not {_plain(wanted)}")
     return words
+
+
+def _identity(name: str, value: Any) -> Any:
+    """What of a header's member identifies the source or the settings."""
+    return [[stream.get(key) for key in _OF_AUDIO] for stream in value] if name == "audio" else value
+
+
+def _same_rate(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
+    """Whether two average rates may be estimates of one; any may be where one is not known."""
+    if one is None or other is None or 0 in (*one, *other):
+        return True
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) < _RATE_SHARE
 
 
 def _model(record: dict[str, Any] | None) -> str:

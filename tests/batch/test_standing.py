@@ -21,3 +21,28 @@ def test_another_configuration_is_another_model() -> None:
     one = replace(header(), tokenizer={**header().tokenizer, **KNOWN})
     other = replace(one, tokenizer={**one.tokenizer, "fingerprint": "12" * 32})
     assert differences(one, other) == ["tokenizer test (efefefef), not test (12121212)"]
+
+
+AUDIO = {
+    "codec": "aac", "sample_rate": 48000, "channels": 2, "layout": "stereo", "time_base": [1, 48000], "language": "eng", "setup": "1a45dfa3",
+}  # fmt: skip
+
+
+def test_what_ffmpeg_derives_is_no_difference() -> None:
+    """An upgrade of PyAV may name a layout otherwise, write another head around the same parameters, or estimate a rate anew."""
+    old = header(audio=[AUDIO], average_rate=(24975, 1000))
+    audio = {**AUDIO, "layout": "2 channels", "setup": "1a45dfa3ff", "time_base": [1, 90000]}
+    new = replace(old, audio=[audio], average_rate=(25, 1), time_base=(1, 90000))
+    assert differences(old, new) == differences(new, old) == []
+    assert differences(old, replace(new, average_rate=None)) == []
+
+
+def test_another_source_is_a_difference() -> None:
+    old = header(audio=[AUDIO])
+    for change in ({"codec": "opus"}, {"sample_rate": 44100}, {"channels": 1}, {"language": "deu"}):
+        assert differences(old, replace(old, audio=[{**AUDIO, **change}])) == ["other audio"]
+    assert differences(old, replace(old, audio=[AUDIO, AUDIO])) == ["other audio"]
+    assert differences(old, replace(old, audio=[])) == ["with audio"]
+    assert differences(replace(old, audio=[]), old) == ["without audio"]
+    assert differences(old, replace(old, average_rate=(50, 1))) == ["the video's average rate was 25/1, not 50/1"]
+    assert differences(old, replace(old, width=52)) == ["the video's width was 50, not 52"]
