@@ -24,7 +24,8 @@ def test_another_configuration_is_another_model() -> None:
 
 
 AUDIO = {
-    "codec": "aac", "sample_rate": 48000, "channels": 2, "layout": "stereo", "time_base": [1, 48000], "language": "eng", "setup": "1a45dfa3",
+    "codec": "aac", "sample_rate": 48000, "channels": 2, "layout": "stereo", "time_base": [1, 48000], "language": "eng",
+    "setup": "1a45dfa3",
 }  # fmt: skip
 
 
