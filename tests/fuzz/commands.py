@@ -109,11 +109,11 @@ class Bench:
         elif command == "tokens":
             tokens.tokens(self.source, out.with_suffix(".npz"), force=True, device="cpu", **common)
         elif command == "decode":
-            decode.decode(self.source, Path("/dev/null"), format="y4m", force=True, device="cpu", **common)
+            decode.decode(self.source, "/dev/null", format="y4m", force=True, device="cpu", **common)
         elif command == "part":
-            decode.decode(self.source, Path("/dev/null"), format="y4m", start=0.0, duration=0.5, force=True, device="cpu", **common)
+            decode.decode(self.source, "/dev/null", format="y4m", start=0.0, duration=0.5, force=True, device="cpu", **common)
         else:
-            decode.decode(self.source, out.with_suffix(".mkv"), codec="ffv1", force=True, device="cpu", **common)
+            decode.decode(self.source, str(out.with_suffix(".mkv")), codec="ffv1", force=True, device="cpu", **common)
 
 
 COMMANDS = ("check", "stats", "decode", "tokens", "mkv", "part", "repair", "html")
