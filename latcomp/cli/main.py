@@ -186,8 +186,12 @@ def _report(error: Exception) -> int:
         note(f"error: {CLOSED_OUTPUT}")
         return codes.OUTPUT
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
-        drop_output()
-        note(f"error: the output cannot be written: {error.strerror}")
+        try:
+            flush_output()  # fails again where it was standard output that has no room
+        except LatcompError as named:
+            note(f"error: {named}")
+        else:
+            note(f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}")
         return codes.OUTPUT
     lines = str(error).strip().splitlines()
     note(
