@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from latcomp.cli.choices import did_you_mean
 from latcomp.cli.direction import is_lat
 from latcomp.cli.hints import COMMAND_WORDS, address, foreign_flag, too_few, too_many, without_command
+from latcomp.cli.standard import output_named
 from latcomp.printable import command_line
 from latcomp.suffixes import INPUT_SUFFIXES
 
@@ -46,6 +47,11 @@ class Command(TyperCommand):
             if meant is not None:
                 ctx.fail(meant)
             raise
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        with output_named():
+            super().format_help(ctx, formatter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words after the command's name, as `[OPTIONS] IN OUT.lat`: arguments without the braces some versions put."""
@@ -84,6 +90,11 @@ class Group(TyperGroup):
                 if word in ("-v", "-V", "-version"):
                     ctx.fail(f"No such option {word}; did you mean --version?")
             raise
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        with output_named():
+            super().format_help(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that `args` begin with. Fails as a wrong command line, with the command that was meant."""

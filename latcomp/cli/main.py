@@ -21,12 +21,9 @@ from latcomp.cli.choices import did_you_mean
 from latcomp.cli.commands import Command, Group
 from latcomp.cli.completion import first_word, join_equal_signs
 from latcomp.cli.standard import (
-    CLOSED_OUTPUT,
-    STDOUT,
     drop_output,
     flush_output,
     hold_closed_streams,
-    is_closed,
     note,
     say,
 )
@@ -181,17 +178,9 @@ def _report(error: Exception) -> int:
         command = context.command_path if context is not None else "latcomp"
         note(f"error: {_usage_words(error)} (see {command} --help)")
         return codes.USAGE
-    if isinstance(error, OSError) and error.errno == errno.EBADF and is_closed(STDOUT):
-        drop_output()  # what prints the help has no words of its own for it
-        note(f"error: {CLOSED_OUTPUT}")
-        return codes.OUTPUT
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
-        try:
-            flush_output()  # fails again where it was standard output that has no room
-        except LatcompError as named:
-            note(f"error: {named}")
-        else:
-            note(f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}")
+        drop_output()
+        note(f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}")
         return codes.OUTPUT
     lines = str(error).strip().splitlines()
     note(

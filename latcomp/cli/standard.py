@@ -84,7 +84,7 @@ def text_output() -> Iterator[IO[str]]:
     """Standard output for text, flushed at the end. Raises `OutputError` that names it when it cannot be written."""
     if is_closed(STDOUT) or sys.stdout is None:
         raise OutputError(CLOSED_OUTPUT)
-    with _named():
+    with output_named():
         yield sys.stdout
         sys.stdout.flush()
 
@@ -92,12 +92,13 @@ def text_output() -> Iterator[IO[str]]:
 def flush_output() -> None:
     """Write what standard output still buffers. Raises `OutputError` that names it when it cannot be written."""
     if sys.stdout is not None and not sys.stdout.closed:
-        with _named():
+        with output_named():
             sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _named() -> Iterator[None]:
+def output_named() -> Iterator[None]:
+    """Let errors of writing inside name standard output, which is all that is written there."""
     try:
         yield
     except BrokenPipeError:
