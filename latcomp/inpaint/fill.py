@@ -48,7 +48,9 @@ def holds_well(group: HeldGroup, truth: np.ndarray) -> bool:
     kept = int(np.count_nonzero(group.mask))
     if kept == 0:
         return False
-    errors = np.square(group.held - truth).sum(0)  # (T, h, w)
+    errors = np.empty(group.mask.shape, np.float32)
+    for t, here in enumerate(errors):  # a large picture's group is gigabytes: one latent frame of it at a time
+        here[:] = np.square(group.held[:, t] - truth[:, t]).sum(0)
     at_kept = float(errors[group.mask].sum()) / kept
     at_dropped = float(errors[~group.mask].sum()) / (group.mask.size - kept)
     return at_dropped < HOLD_SHARE * at_kept

@@ -74,6 +74,7 @@ def look_ahead(latents: np.ndarray, quantiser: Quantiser, changes: float) -> Loo
             total[alive] += rows[later, alive]
             run[t, alive] += 1
         target[t] = total / (run[t] + np.float32(1))[:, None]
+    del rows, scaled  # each as large as the group
     whole = run == np.arange(frames - 1, -1, -1, dtype=np.int16)[:, None]
     grid = latents.shape[2:]
     return Lookahead(

@@ -132,7 +132,7 @@ def select_group(
     most of it changed or when finer steps are wished for.
     """
     frames, grid = latents.shape[1], latents.shape[2:]
-    found = []
+    found: np.ndarray | None = None
     mask = np.empty((frames, *grid), bool)
     difference = np.empty(mask.shape, np.float32)
     octaves = np.zeros(mask.shape, np.uint8)
@@ -162,12 +162,14 @@ def select_group(
                 values = quantiser.dequantise(symbols)
             np.copyto(state.kept, symbols, where=mask[t])
             state.previous = values
-        found.append(symbols)
+        if found is None:
+            found = np.empty(latents.shape, symbols.dtype)
+        found[:, t] = symbols
         octaves[t] = state.octaves
         held[:, t] = quantiser.dequantise(state.kept)
-    if state is None:
+    if state is None or found is None:
         raise ValueError("a group has at least one latent frame")
-    return Selection(mask, difference, np.stack(found, axis=1), octaves, held), state
+    return Selection(mask, difference, found, octaves, held), state
 
 
 def _own_grid(
