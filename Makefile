@@ -8,7 +8,7 @@ EXAMPLE := examples/example.mp4
 DEMO := demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint fuzz demo clean distclean
+.PHONY: help install test lint fuzz lowest demo clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: lint ## lint, then every test
 fuzz: $(INSTALLED) ## fuzz the reader of .lat files, for LATCOMP_FUZZ_SECONDS (600) over all targets
 	$(BIN)/python -m tests.fuzz.run
 
+lowest: ## try the lowest versions of the dependencies, in .venv-lowest
+	@PYTHON=$(PYTHON) tools/lowest-versions.sh .venv-lowest
+
 demo: $(INSTALLED) ## encode, inspect, decode and compare the example clip into demo-out/
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	@PATH="$(abspath $(BIN)):$$PATH"; set -e; \
@@ -49,4 +52,4 @@ clean: ## remove what tests, builds and the demo left
 	find latcomp tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-lowest
