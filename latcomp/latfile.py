@@ -113,7 +113,7 @@ class LatFile:
 
     def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[tuple[Group, bool, slice]]:
         """Groups from the segment that holds the start on, as `_groups` gives them, with the latent frames that lie in the chosen time."""
-        from latcomp.codec.decode import seek_to
+        from latcomp.codec.decode_stream import seek_to
         from latcomp.codec.settings import TimeWindow
 
         window = TimeWindow.of(start_seconds, duration_seconds)
@@ -136,7 +136,7 @@ class LatFile:
         """
         import torch
 
-        from latcomp.codec.decode import Decoder
+        from latcomp.codec.decoder import Decoder
 
         decoder = Decoder(self.header, self._device, self._fill, self._tokenizer)
         last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=decoder.device)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from latcomp.bench.rd_source import SourceClip
-from latcomp.codec.decode import EXACT_SCALE
+from latcomp.codec.decoder import EXACT_SCALE
 from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames
 from latcomp.codec.settings import GROUP_LATENT_FRAMES
 from latcomp.container.zstd import LEVEL, compress, decompress

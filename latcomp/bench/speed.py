@@ -19,7 +19,9 @@ import torch
 
 from latcomp import __version__
 from latcomp.bench.whole_process import WholeRun, run_whole
-from latcomp.codec.decode import Decoder, DecodeStream, write_stream
+from latcomp.codec.decode import write_stream
+from latcomp.codec.decode_stream import DecodeStream
+from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import Encoder
 from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings, TimeWindow
 from latcomp.container import FileSummary, Limits, Reader

@@ -58,7 +58,7 @@ def write_page(
 @contextmanager
 def _decoded(header: Header, device: str, tokenizer: Path | None) -> Iterator[PicturesOf]:
     """Frames out of the tokens of each group."""
-    from latcomp.codec.decode import Decoder
+    from latcomp.codec.decoder import Decoder
 
     yield Decoder(header, device, tokenizer=tokenizer).frames
 

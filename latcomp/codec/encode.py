@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp import __version__
-from latcomp.codec.decode import Decoder
+from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.segments import SegmentCoder, SegmentSelection
 from latcomp.codec.settings import (

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latcomp.codec.decode import Decoder
+from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import Encoder
 from latcomp.codec.settings import EncodeSettings
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Group, Header, Reader, Writer

@@ -35,16 +35,14 @@ FLIPPED_MOST = 1e-3  # share of tokens that may differ without fused multiply-ad
 FP32_MOST = 1  # largest difference of a decoded pixel in fp32
 BF16_MOST = 4  # the same where one machine decodes in bf16
 MAKE = """
-import importlib
 import sys
 import numpy as np
-from latcomp.codec import encode
-decode = importlib.import_module("latcomp.codec.decode")
+from latcomp.codec import decode_frames, decoder, encode
 video, lat, wanted, frames = sys.argv[1:]
 encode(video, lat, quality=6, device="cpu")
 for half in (False, True):
-    decode.decodes_in_bf16 = lambda device: half
-    np.save(frames + f"-{half}", np.stack([frame.pixels for frame in decode.decode_frames(wanted, device="cpu", fill="lit")]))
+    decoder.decodes_in_bf16 = lambda device: half
+    np.save(frames + f"-{half}", np.stack([frame.pixels for frame in decode_frames(wanted, device="cpu", fill="lit")]))
 """
 
 
