@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latcomp.container import Header, Limits, check, scan
-from latcomp.container.header import VIDEO_FIELDS
+from latcomp.container.header_fields import VIDEO_FIELDS
 from latcomp.errors import DamagedFileError, LimitError, OutputError, UnsupportedFileError
 from latcomp.report.stats import stats_dict
 

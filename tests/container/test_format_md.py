@@ -30,7 +30,7 @@ from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
 from latcomp.container.context import CLASS_BOUNDS
 from latcomp.container.digits import BIT_PACKINGS, SIGNED_PACKINGS, UNSIGNED_PACKINGS, Gaps, Packing
-from latcomp.container.header import HEADER_FIELDS
+from latcomp.container.header_fields import HEADER_FIELDS
 from latcomp.container.lattice import NEIGHBOUR_SHARE, PASSES
 from latcomp.container.masks import MASK_CLASSES
 from latcomp.container.tables import TableEncoder, Tables

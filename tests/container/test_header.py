@@ -13,7 +13,8 @@ import pytest
 import zstandard
 
 from latcomp.container import MAGIC, Header, Limits, Reader, describe
-from latcomp.container.header import HEADER_FIELDS, REQUIRED, pack_header
+from latcomp.container.header import pack_header
+from latcomp.container.header_fields import HEADER_FIELDS, REQUIRED
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
 from tests.container.make import groups, header, written
 

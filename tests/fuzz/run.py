@@ -45,7 +45,7 @@ def fuzz(name: str, arguments: list[str]) -> None:
 
 def words() -> list[str]:
     """Lines of a libFuzzer dictionary for the header's JSON."""
-    from latcomp.container.header import HEADER_FIELDS
+    from latcomp.container.header_fields import HEADER_FIELDS
 
     found = [f'\\"{field.name}\\":' for field in HEADER_FIELDS]
     found += ["null", "[0,1]", "1e308", "-1", "2147483647", "4294967296", "NaN", "true", '\\"lossless\\"', '\\"int\\"', '\\"previous\\"']
