@@ -1,23 +1,18 @@
 """What a file says about its video in words: title, time of creation, chapters, names and roles of tracks, order of fields.
 
 All of it is kept where a .lat's header and an output can hold it. Nothing here changes a frame, so what makes no sense in a
-header is left out, not refused.
+header is left out, not refused. No PyAV: `metadata_of_files` reads it from files and writes it into them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
-from av.stream import Disposition
-from av.video.stream import VideoStream
-
 NANOSECONDS = 10**9
-_LONGEST_TEXT, _LONGEST_NAME, _MOST_TAGS, _MOST_CHAPTERS = 4000, 100, 200, 10_000
+LONGEST_TEXT, _LONGEST_NAME, _MOST_TAGS, MOST_CHAPTERS = 4000, 100, 200, 10_000
 _LATEST = 2**62  # nanoseconds
 # What a container or its writer says about itself; the next one says its own.
 _OF_THE_FILE = {
@@ -26,8 +21,12 @@ _OF_THE_FILE = {
     "totalduration", "totaldatarate", "videodatarate", "audiodatarate", "filesize", "lasttimestamp", "lastkeyframetimestamp",
     "lastkeyframelocation", "datasize", "videosize", "audiosize", "framerate", "bytelength", "starttime", "timecode", "software",
 }  # fmt: skip
-_FIELD_ORDERS = {"top": 2, "bottom": 3}  # FFmpeg's numbers of the two that are coded as they are shown
-_SHOWN_FIRST = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}  # "coded top, shown bottom first" and its twin count as shown
+FIELD_ORDERS = ("top", "bottom")
+# FFmpeg's names of what a track can be for, its dispositions.
+ROLES = {
+    "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired", "clean_effects",
+    "attached_pic", "timed_thumbnails", "non_diegetic", "captions", "descriptions", "metadata", "dependent", "still_image", "multilayer",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,10 @@ class Metadata:
         order = value.get("field_order")
         tracks = tuple(_track(track) for track in _list(value.get("audio"))[:256])
         return cls(
-            tags=_tags(value.get("tags")),
-            chapters=tuple(c for c in map(_chapter, _list(value.get("chapters"))[:_MOST_CHAPTERS]) if c is not None),
+            tags=tags_of(value.get("tags")),
+            chapters=tuple(c for c in map(chapter_of, _list(value.get("chapters"))[:MOST_CHAPTERS]) if c is not None),
             audio=tracks if any(track != Track() for track in tracks) else (),
-            field_order=order if isinstance(order, str) and order in _FIELD_ORDERS else None,
+            field_order=order if isinstance(order, str) and order in FIELD_ORDERS else None,
         )
 
     def part(self, start_seconds: Fraction, end_seconds: Fraction | None) -> Metadata:
@@ -102,94 +101,35 @@ class Metadata:
         return replace(self, chapters=tuple(kept))
 
 
-def of_file(container: InputContainer, video: VideoStream, audio: Sequence[AudioStream], *, interlaced: bool) -> Metadata:
-    """Return what a file says; `interlaced`: whether its frames are left as two woven fields."""
-    streams = list(audio)
-    usual = [[Disposition(0)] * len(streams), [Disposition.default] + [Disposition(0)] * (len(streams) - 1)]
-    roles = [Disposition(stream.disposition) & ~Disposition.attached_pic for stream in streams]
-    tracks = tuple(
-        Track(_title(stream.metadata), None if roles in usual else tuple(_names(role)))
-        for stream, role in zip(streams, roles, strict=True)
-    )
-    context = video.codec_context
-    return Metadata(
-        tags=_tags(container.metadata),
-        chapters=tuple(c for c in map(_file_chapter, container.chapters()[:_MOST_CHAPTERS]) if c is not None),
-        audio=tracks if any(track != Track() for track in tracks) else (),
-        field_order=_SHOWN_FIRST.get(int(context.field_order), "top") if interlaced else None,
-    )
-
-
-def write_tags(container: OutputContainer, metadata: Metadata) -> None:
-    """Give an output the tags and chapters; to be called before its header is written."""
-    container.metadata.update(metadata.tags)
-    if metadata.chapters:
-        container.set_chapters([
-            {
-                "id": number, "start": chapter.start, "end": chapter.end, "time_base": Fraction(1, NANOSECONDS),
-                "metadata": {"title": chapter.title} if chapter.title else {},
-            }
-            for number, chapter in enumerate(metadata.chapters, 1)
-        ])  # fmt: skip
-
-
-def write_track(stream: AudioStream, track: Track) -> None:
-    """Give an audio track of an output its name and roles."""
-    if track.title:
-        stream.metadata["title"] = track.title
-    if track.roles is not None:
-        stream.disposition = Disposition(sum(int(role) for role in Disposition if role.name in track.roles))
-
-
-def field_order_number(order: str) -> int:
-    """Return FFmpeg's number of a field order."""
-    return _FIELD_ORDERS[order]
-
-
-def _title(tags: Mapping[str, str]) -> str:
-    """Return the name of a track; mp4 has it under another tag."""
-    found = {name.lower(): text for name, text in tags.items()}
-    return str(found.get("title") or found.get("name") or "")[:_LONGEST_TEXT]
-
-
-def _names(disposition: Disposition) -> list[str]:
-    return [str(role.name) for role in Disposition if role & disposition]
-
-
-def _tags(value: Any) -> tuple[tuple[str, str], ...]:
+def tags_of(value: Any) -> tuple[tuple[str, str], ...]:
+    """Return the tags that are kept, of a mapping from names to texts."""
     if not isinstance(value, Mapping):
         return ()
     found = {
         name.lower(): text
         for name, text in value.items()
-        if isinstance(name, str) and isinstance(text, str) and 0 < len(name) <= _LONGEST_NAME and 0 < len(text) <= _LONGEST_TEXT
+        if isinstance(name, str) and isinstance(text, str) and 0 < len(name) <= _LONGEST_NAME and 0 < len(text) <= LONGEST_TEXT
         and name.lower() not in _OF_THE_FILE and "\0" not in name + text
     }  # fmt: skip
     return tuple(list(found.items())[:_MOST_TAGS])
 
 
-def _chapter(value: Any) -> Chapter | None:
+def chapter_of(value: Any) -> Chapter | None:
+    """Return a chapter of its members by name, None where they make no sense."""
     if not isinstance(value, Mapping):
         return None
     start, end, title = value.get("start"), value.get("end"), value.get("title", "")
     if not (isinstance(start, int) and isinstance(end, int) and isinstance(title, str)):
         return None
-    return Chapter(start, end, title[:_LONGEST_TEXT].replace("\0", "")) if -_LATEST < start <= end < _LATEST else None
-
-
-def _file_chapter(chapter: Mapping[str, Any]) -> Chapter | None:
-    unit = Fraction(chapter["time_base"]) * NANOSECONDS
-    title = {name.lower(): text for name, text in chapter["metadata"].items()}.get("title", "")
-    return _chapter({"start": round(chapter["start"] * unit), "end": round(chapter["end"] * unit), "title": title})
+    return Chapter(start, end, title[:LONGEST_TEXT].replace("\0", "")) if -_LATEST < start <= end < _LATEST else None
 
 
 def _track(value: Any) -> Track:
     if not isinstance(value, Mapping):
         return Track()
     title, roles = value.get("title", ""), value.get("roles")
-    known = {role.name for role in Disposition}
-    named = tuple(role for role in roles if isinstance(role, str) and role in known) if isinstance(roles, list | tuple) else None
-    return Track(title[:_LONGEST_TEXT].replace("\0", "") if isinstance(title, str) else "", named)
+    named = tuple(role for role in roles if isinstance(role, str) and role in ROLES) if isinstance(roles, list | tuple) else None
+    return Track(title[:LONGEST_TEXT].replace("\0", "") if isinstance(title, str) else "", named)
 
 
 def _list(value: Any) -> list[Any]:

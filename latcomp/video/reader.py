@@ -20,7 +20,8 @@ from latcomp.video.color import ToRgb, frame_tags, is_rgb, resolve_tags
 from latcomp.video.deinterlace import Deinterlacer
 from latcomp.video.info import AudioPacket, Frame, VideoInfo
 from latcomp.video.losses import CUT_OFF, MARKED, Damage, DamageLog, Holes, Losses, Lost, judged
-from latcomp.video.metadata import Metadata, of_file
+from latcomp.video.metadata import Metadata
+from latcomp.video.metadata_of_files import of_file
 from latcomp.video.part import Part
 from latcomp.video.source import Source
 from latcomp.video.source_times import SourceTimes

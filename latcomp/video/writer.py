@@ -18,12 +18,13 @@ from av.video.stream import VideoStream
 
 from latcomp.errors import LatcompError, OutputError, UsageError
 from latcomp.video import audio as audio_copy
-from latcomp.video import fields, metadata
+from latcomp.video import fields
 from latcomp.video.acm import NamedTarget
 from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
 from latcomp.video.formats import Codec, Format, check_crf, choose_codec, choose_format
 from latcomp.video.info import RANGE_FULL, AudioPacket, ColorTags, VideoInfo
 from latcomp.video.metadata import Metadata
+from latcomp.video.metadata_of_files import field_order_number, write_tags, write_track
 from latcomp.video.packets import MuxedPackets, PacketTimes
 from latcomp.video.streams import reason_of
 from latcomp.video.times import OutputTimes
@@ -300,7 +301,7 @@ class VideoWriter:
         if codec.name == "libx265" and self._format.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # what Apple's players look for
         if self._marks is not None and info.metadata.field_order is not None:
-            context.field_order = metadata.field_order_number(info.metadata.field_order)
+            context.field_order = field_order_number(info.metadata.field_order)
         if info.rotation_degrees:
             stream.set_display_rotation(info.rotation_degrees)
         return stream
@@ -309,11 +310,11 @@ class VideoWriter:
         said = self.info.metadata
         wanted = [(name, text) for name, text in said.tags if self._format.tags is None or name in self._format.tags]
         chapters = said.chapters if self._format.holds_chapters else ()
-        metadata.write_tags(self._container, replace(said, tags=tuple(wanted), chapters=chapters))
+        write_tags(self._container, replace(said, tags=tuple(wanted), chapters=chapters))
         if self._format.holds_track_names:
             for number, place in self._places.items():
                 if number < len(said.audio):
-                    metadata.write_track(self._audio[place], said.audio[number])
+                    write_track(self._audio[place], said.audio[number])
 
     def _add_audio(self, container: OutputContainer, info: Any) -> AudioStream:
         return audio_copy.add_stream(container, info)

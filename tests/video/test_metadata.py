@@ -16,7 +16,7 @@ import pytest
 from av.stream import Disposition
 
 from latcomp.video import Frame, VideoInfo, check_output, open_video, open_writer
-from latcomp.video.metadata import Chapter, Metadata, Track
+from latcomp.video.metadata import ROLES, Chapter, Metadata, Track
 
 from . import make
 
@@ -205,3 +205,8 @@ def test_woven_frames_keep_their_pixels(tmp_path: Path) -> None:
     with open_video(tmp_path / "a.mkv") as reader:
         frames = [item for item in reader if isinstance(item, Frame)]
     assert all(np.array_equal(frame.pixels, picture) for frame, picture in zip(frames, pictures, strict=True))
+
+
+def test_the_roles_of_a_track_are_those_of_ffmpeg() -> None:
+    """They are listed so that a header is read without PyAV."""
+    assert {role.name for role in Disposition} <= ROLES
