@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from latcomp.errors import DamagedFileError
-from latcomp.video import acm, adts, paced, trims
+from latcomp.video import acm, adts, ebml, paced, trims
 from latcomp.video.info import AudioInfo, AudioPacket
 from latcomp.video.streams import time_base_of
 
@@ -195,7 +195,7 @@ def _setup(stream: AudioStream, parameters: bytes | None) -> bytes:
 
 def _open_setup(setup: bytes) -> InputContainer:
     # The bytes may come from a stranger's file: only these two formats are tried on them.
-    format_name = "matroska" if setup.startswith(b"\x1aE\xdf\xa3") else "wav"
+    format_name = "matroska" if setup.startswith(ebml.MAGIC) else "wav"
     try:
         container = av.open(io.BytesIO(setup), "r", format=format_name)
     except (av.FFmpegError, ValueError) as error:

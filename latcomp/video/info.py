@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from latcomp.errors import DamagedFileError
+from latcomp.video import ebml
 from latcomp.video.metadata import Metadata
 
 UNSPECIFIED = 2  # FFmpeg's number for "not said" in primaries, transfer and matrix
@@ -153,7 +154,7 @@ def check_setups(info: VideoInfo) -> None:
             raise DamagedFileError(f"the parameters of audio stream {number} are no head of a Matroska or WAV file")
 
 
-_SETUP_MARKS = ((b"\x1aE\xdf\xa3", b"\x16T\xaek"), (b"RIFF", b"fmt "))  # how a file begins, and what it has of its track
+_SETUP_MARKS = ((ebml.MAGIC, ebml.TRACKS), (b"RIFF", b"fmt "))  # how a file begins, and what it has of its track
 
 
 def _pair(value: Fraction) -> list[int]:

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp.errors import NotAVideoError
-from latcomp.video import endings
+from latcomp.video import ebml, endings
 
 _PEEK_BYTES = 16  # the longest head of an mp4 box
 _BEGINNING_BYTES = 512  # holds the EBML header and the head of the segment, and three packets of a transport stream
 _MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
-_EBML_MAGIC = b"\x1aE\xdf\xa3"
-_SEGMENT_ID = b"\x18S\x80g"
 
 
 class Source:
@@ -176,7 +174,7 @@ class _Structure:
         self._head = bytearray()
         self._left: int | None = None
         """Bytes until the next box begins; None: nothing is known from here on."""
-        if beginning.startswith(_EBML_MAGIC):
+        if beginning.startswith(ebml.MAGIC):
             self._left = _segment_end(lambda offset, size: beginning[offset : offset + size], 0)
         elif beginning[4:8] in _MP4_FIRST_BOXES:
             self._left = 0
@@ -251,7 +249,7 @@ def _is_cut_off(file: BinaryIO) -> bool:
         head = read_at(start, _PEEK_BYTES)
         if head[4:8] in _MP4_FIRST_BOXES:
             return _boxes_pass_the_end(read_at, start, length)
-        if head.startswith(_EBML_MAGIC):
+        if head.startswith(ebml.MAGIC):
             end = _segment_end(read_at, start)
             return end is not None and end > length
         return endings.is_cut_off(read_at, start, length)
@@ -271,20 +269,11 @@ def _boxes_pass_the_end(read_at: Callable[[int, int], bytes], offset: int, lengt
 
 def _segment_end(read_at: Callable[[int, int], bytes], offset: int) -> int | None:
     """Return where the segment of a Matroska file ends, None when it does not say (a live stream)."""
-    size, used = _ebml_size(read_at(offset + 4, 8))
+    size, used = ebml.read_size(read_at(offset + 4, 8))
     if size is None:
         return None
     offset += 4 + used + size
-    if read_at(offset, 4) != _SEGMENT_ID:
+    if read_at(offset, 4) != ebml.SEGMENT:
         return None
-    size, used = _ebml_size(read_at(offset + 4, 8))
+    size, used = ebml.read_size(read_at(offset + 4, 8))
     return None if size is None else offset + 4 + used + size
-
-
-def _ebml_size(data: bytes) -> tuple[int | None, int]:
-    """Return the value of an EBML size and the bytes it took; None: unknown (a live stream) or missing."""
-    if not data or data[0] == 0:
-        return None, 0
-    used = 9 - data[0].bit_length()
-    value = int.from_bytes(data[:used], "big") - (1 << (7 * used))
-    return (None, used) if value == (1 << (7 * used)) - 1 or len(data) < used else (value, used)
