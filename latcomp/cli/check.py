@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latcomp.cli.common import (
-    STANDARD,
     Force,
     Json,
     LatInputs,
@@ -23,7 +22,8 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
-from latcomp.cli.several import each_file, shown_name
+from latcomp.cli.several import each_file
+from latcomp.cli.standard import shown_name
 from latcomp.errors import DamagedFileError, UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def check(
     if repair is not None and len(sources) > 1:
         raise UsageError(f"--repair writes one file, and {len(sources)} are given: repair them one by one")
 
+    place = "" if repair is None else shown_name(repair, "standard output")
+
     def tell(source: Path) -> DamagedFileError | None:
         done: Repair | None = None
         header = HeaderFaults(tokenizer)
@@ -77,10 +79,10 @@ def check(
         name = shown_name(source)
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            saved = "" if done is None else f"; what is intact was written to {_place(repair)}: {_saved(done)}"
+            saved = "" if done is None else f"; what is intact was written to {place}: {_saved(done)}"
             return DamagedFileError(f"{name} is damaged: {problems[0]}{more}{saved}")
         if not quiet:
-            note(f"{name}: no problem found" + ("" if done is None else f"; {_place(repair)} is a copy: {_saved(done)}"))
+            note(f"{name}: no problem found" + ("" if done is None else f"; {place} is a copy: {_saved(done)}"))
         return None
 
     each_file(sources, tell, json)
@@ -114,10 +116,6 @@ def _problems(source: Path, limits: Limits, header: HeaderFaults) -> list[str]:
     with open_lat(source) as file:
         found = check_file(file, limits, prior_finder(header.tokenizer), header.of_models)
         return [str(problem) for problem in found]
-
-
-def _place(target: Path | None) -> str:
-    return "standard output" if str(target) == STANDARD else str(target)
 
 
 def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: bool, header: HeaderFaults) -> Repair:

@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from latcomp.cli.standard import STANDARD, shown_name
 from latcomp.errors import OutputError, UsageError
 from latcomp.files import is_stream
-
-STANDARD = "-"
 
 
 def output_in(word: str, source: Path, suffix: str) -> Path:
@@ -21,8 +20,7 @@ def output_in(word: str, source: Path, suffix: str) -> Path:
     if word == STANDARD or not (word.endswith("/") or target.is_dir()):
         return target
     if str(source) == STANDARD or is_stream(source):
-        what = "standard input" if str(source) == STANDARD else str(source)
-        raise UsageError(f"{word} is a folder, and {what} has no name to take: give the output a file name")
+        raise UsageError(f"{word} is a folder, and {shown_name(source)} has no name to take: give the output a file name")
     return target / f"{source.stem}{suffix}"
 
 

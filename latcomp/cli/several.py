@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from latcomp.cli.exit_codes import exit_code
-from latcomp.cli.standard import note, print_json
+from latcomp.cli.standard import STANDARD, note, print_json, shown_name
 from latcomp.errors import (
     DamagedFileError,
     LatcompError,
@@ -18,8 +18,6 @@ from latcomp.errors import (
     UnsupportedFileError,
     UsageError,
 )
-
-STANDARD = "-"  # standard input, where a path stands
 
 
 def each_file(sources: Sequence[Path], tell: Callable[[Path], LatcompError | None], json: bool = False) -> None:
@@ -64,8 +62,3 @@ def about(source: Path) -> Iterator[None]:
         if name not in str(error) and str(source.name) not in str(error):
             error.args = (f"{name}: {error}",)
         raise
-
-
-def shown_name(source: Path) -> str:
-    """How messages call an input."""
-    return "standard input" if str(source) == STANDARD else str(source)

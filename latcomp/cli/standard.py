@@ -13,6 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from latcomp.errors import OutputError, UsageError
@@ -22,6 +23,7 @@ from latcomp.printable import printable, utf8
 if TYPE_CHECKING:
     from rich.console import Console
 
+STANDARD = "-"  # standard input or output, wherever a path stands
 STDIN, STDOUT, STDERR = 0, 1, 2  # descriptors
 CLOSED_OUTPUT = "standard output is closed, and what was asked for goes there"
 _closed: set[int] = set()  # those that were closed when the process began
@@ -54,6 +56,11 @@ def hold_closed_streams() -> None:
 def is_closed(descriptor: int) -> bool:
     """Whether a standard stream was closed when the process began."""
     return descriptor in _closed
+
+
+def shown_name(path: Path, stream: str = "standard input") -> str:
+    """How messages call an input, or an output with `stream` "standard output"."""
+    return stream if str(path) == STANDARD else str(path)
 
 
 def standard_input() -> BinaryIO:

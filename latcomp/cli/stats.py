@@ -27,8 +27,8 @@ from latcomp.cli.common import (
     print_json,
 )
 from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
-from latcomp.cli.several import each_file, shown_name
-from latcomp.cli.standard import say, text_output
+from latcomp.cli.several import each_file
+from latcomp.cli.standard import say, shown_name, text_output
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import same_file
 from latcomp.printable import utf8
