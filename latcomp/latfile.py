@@ -17,6 +17,8 @@ from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
+from latcomp.sources import unreadable
+from latcomp.time_window import TimeWindow
 from latcomp.tokenizer import registry
 
 DAMAGED = ("error", "hold")
@@ -114,7 +116,6 @@ class LatFile:
     def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[tuple[Group, bool, slice]]:
         """Groups from the segment that holds the start on, as `_groups` gives them, with the latent frames that lie in the chosen time."""
         from latcomp.codec.decode_stream import seek_to
-        from latcomp.codec.settings import TimeWindow
 
         window = TimeWindow.of(start_seconds, duration_seconds)
         unit = Fraction(*self.header.time_base)
@@ -123,7 +124,7 @@ class LatFile:
         for group, lost in self._groups(reader):
             first = int(group.pts[0]) if first is None else first
             times = [(pts - first) * unit for pts in group.pts.tolist()]
-            if not window.is_before_end(times[0]):
+            if window.is_past(times[0]):
                 return
             # a latent frame is chosen when any of its frames is
             chosen = sorted({index // self.header.temporal for index, seconds in enumerate(times) if window.holds(seconds)})
@@ -177,8 +178,7 @@ def _seekable(source: str | Path | BinaryIO) -> tuple[BinaryIO, bool]:
             if owned:
                 file.close()
     except OSError as error:
-        name = source if isinstance(source, str | Path) else "the input stream"
-        raise DamagedFileError(f"{name} cannot be read: {error.strerror or error}") from None
+        raise unreadable(source, error) from None
     return copy, True
 
 

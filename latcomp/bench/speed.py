@@ -23,7 +23,7 @@ from latcomp.codec.decode import write_stream
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import Encoder
-from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings, TimeWindow
+from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings
 from latcomp.container import FileSummary, Limits, Reader
 from latcomp.container.prior import macs
 from latcomp.devices import memory_errors
@@ -32,6 +32,7 @@ from latcomp.inpaint.model import lit_macs_per_pixel
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
 from latcomp.stages import StageClock, stage
+from latcomp.time_window import TimeWindow
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import macs_per_pixel
 from latcomp.tokenizer.registry import prior_finder

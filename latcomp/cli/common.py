@@ -18,15 +18,15 @@ from latcomp.cli.choices import DEVICES, FILLS, completes, did_you_mean, one_of
 from latcomp.cli.clock import WORDS, seconds_of
 from latcomp.cli.commands import DEVICE, OUTPUT, PART, QUALITY
 from latcomp.cli.direction import refuse_named_video
+from latcomp.cli.standard import STANDARD as STANDARD
 from latcomp.cli.standard import STDERR, STDOUT, is_closed, refuse_terminal, standard_input, standard_output
 from latcomp.cli.standard import error_console as error_console
 from latcomp.cli.standard import note as note
 from latcomp.cli.standard import notes as notes
 from latcomp.cli.standard import print_json as print_json
-from latcomp.errors import DamagedFileError, OutputError, UsageError
+from latcomp.errors import OutputError, UsageError
 from latcomp.files import descriptor_of, is_stream, same_file, spool
-
-STANDARD = "-"  # standard input or output, wherever a path stands
+from latcomp.sources import open_source
 
 
 def finite_between(
@@ -169,15 +169,8 @@ def open_lat(path: Path, *, or_video: bool = False) -> Iterator[BinaryIO]:
     Raises `DamagedFileError` when there is no such file, when it cannot be read, or when it is a video and `or_video` is not given.
     """
     source = input_file(path)
-    if not isinstance(source, Path):
-        yield source
-        return
-    try:
-        file = source.open("rb")
-    except OSError as error:
-        raise DamagedFileError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    with file:
-        if not or_video:
+    with open_source(source) as file:
+        if isinstance(source, Path) and not or_video:
             refuse_named_video(path, file)
         yield file
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import BinaryIO
 
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
-from latcomp.codec.settings import Progress, ProgressCallback, TimeWindow, source_name
+from latcomp.codec.settings import Progress, ProgressCallback
 from latcomp.codec.shift import moved_to_zero
 from latcomp.container import Limits, Reader
 from latcomp.errors import DamagedFileError, OutputError, UsageError
 from latcomp.files import is_stream, output_target
 from latcomp.limits import DEFAULT_MAX_PIXELS
+from latcomp.sources import open_source, source_name
 from latcomp.stages import stage
+from latcomp.time_window import TimeWindow
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import TEMPORAL
 from latcomp.video import AudioPacket, Frame, VideoInfo, VideoWriter, check_output, open_writer
@@ -58,20 +60,6 @@ def decode_frames(
                 yield item
         if reader.damage:
             raise DamagedFileError(f"{source_name(source)} is damaged: {reader.damage[0]}")
-
-
-@contextmanager
-def open_source(source: str | Path | BinaryIO) -> Iterator[BinaryIO]:
-    """The bytes of a source; closes only what it opened. Raises `DamagedFileError` when it cannot be read."""
-    if not isinstance(source, str | Path):
-        yield source
-        return
-    try:
-        file = Path(source).open("rb")
-    except OSError as error:
-        raise DamagedFileError(f"{source} cannot be read: {error.strerror or error}") from None
-    with file:
-        yield file
 
 
 def decode(

@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from latcomp.codec.decoder import Decoder
-from latcomp.codec.settings import TOLERANCE_SECONDS, TimeWindow
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, LostGroups, Reader
+from latcomp.time_window import TimeWindow
 from latcomp.video import AudioPacket, Frame, VideoInfo
 
 
@@ -49,7 +49,7 @@ class DecodeStream:
                         item.stream, packet.pts, packet.dts, packet.duration, packet.is_keyframe, packet.data, packet.unheard_samples
                     )
             elif isinstance(item, Group):
-                if not self._is_before_end(int(item.pts[0]) * unit):
+                if self.window.is_past(int(item.pts[0]) * unit - self._origin):
                     behind += 1
                     if behind > 1 or not self.info.audio:
                         break
@@ -57,7 +57,7 @@ class DecodeStream:
                 self.groups += 1
                 self.tokens_total += item.mask.size
                 self.tokens_kept += len(item.tokens)
-                if int(item.pts[-1]) * unit - self._origin < self.window.start - TOLERANCE_SECONDS:
+                if self.window.is_before(int(item.pts[-1]) * unit - self._origin):
                     self._last = None
                     self.decoder.skip(item)
                     continue
@@ -68,9 +68,6 @@ class DecodeStream:
 
     def _holds(self, seconds: Fraction) -> bool:
         return self.window.holds(seconds - self._origin)
-
-    def _is_before_end(self, seconds: Fraction) -> bool:
-        return self.window.is_before_end(seconds - self._origin)
 
     def _inside(self, chunk: AudioChunk) -> Iterator[AudioPacketBytes]:
         """The packets that begin in the chosen time; all of them when no time was chosen."""

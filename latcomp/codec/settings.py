@@ -1,12 +1,10 @@
-"""Settings of an encoding, checked once, and what both directions share: progress, limits, a window of time."""
+"""Settings of an encoding, checked once, and the progress that both directions tell."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
 
 from latcomp.errors import UsageError
 from latcomp.selection.complexity import adjusted
@@ -97,46 +95,3 @@ class EncodeSettings:
         if self.threshold is not None:
             return self.threshold
         return 0.0 if self.lossless else DROPPED_CHANGES / channels * adjusted(self.step_scale, adjust)
-
-
-# 10/24 as a float is not the time of frame 10: a time this near to a bound is taken to lie on it.
-TOLERANCE_SECONDS = Fraction(1, 1_000_000)
-
-
-@dataclass(frozen=True)
-class TimeWindow:
-    """A stretch of time, start <= t < end, in exact arithmetic: 0.2 + 0.4 must not reach beyond 0.6. t counts from the first frame."""
-
-    start: Fraction
-    end: Fraction | None
-    """None: to the end."""
-
-    @classmethod
-    def of(cls, start_seconds: float | None, duration_seconds: float | None) -> TimeWindow:
-        """The window of two settings in seconds. Raises `UsageError` for a negative start or a duration that is not above zero."""
-        start = 0.0 if start_seconds is None else start_seconds
-        if not (math.isfinite(start) and start >= 0):
-            raise UsageError(f"--start {start:g} is out of range: choose 0 seconds or more")
-        if duration_seconds is not None and not (math.isfinite(duration_seconds) and duration_seconds > 0):
-            raise UsageError(f"--duration {duration_seconds:g} is out of range: choose more than 0 seconds")
-        first = Fraction(repr(float(start)))
-        return cls(first, None if duration_seconds is None else first + Fraction(repr(float(duration_seconds))))
-
-    @property
-    def whole(self) -> bool:
-        """True when nothing is cut off."""
-        return self.start == 0 and self.end is None
-
-    def is_before_end(self, seconds: Fraction) -> bool:
-        """True when a time lies before the end."""
-        return self.end is None or seconds < self.end - TOLERANCE_SECONDS
-
-    def holds(self, seconds: Fraction) -> bool:
-        """True when a time lies inside."""
-        # what comes before the first frame, as the beginning of AAC does, belongs to it
-        return (self.start == 0 or self.start - TOLERANCE_SECONDS <= seconds) and self.is_before_end(seconds)
-
-
-def source_name(source: object) -> str:
-    """How messages call a source: its path, or 'standard input' for a stream."""
-    return str(source) if isinstance(source, str | Path) else "the input stream"

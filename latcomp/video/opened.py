@@ -6,12 +6,12 @@ import av
 from av.container import InputContainer
 
 from latcomp.errors import LimitError, NotAVideoError
+from latcomp.time_window import TimeWindow
 from latcomp.video.choice import choose_video
 from latcomp.video.color import frame_tags, is_rgb, resolve_tags
 from latcomp.video.info import VideoInfo
 from latcomp.video.metadata import Metadata
 from latcomp.video.metadata_of_files import of_file
-from latcomp.video.part import Part
 from latcomp.video.source import Source
 from latcomp.video.streams import (
     average_rate,
@@ -135,7 +135,7 @@ class OpenedVideo:
         return next((frame.pts for packet in packets for frame in self.frames_of(packet) if frame.pts is not None), None)
 
     def describe(
-        self, frame: av.VideoFrame, audio: AudioTracks, part: Part, origin_seconds: Fraction, notes: list[str], *, woven: bool
+        self, frame: av.VideoFrame, audio: AudioTracks, part: TimeWindow, origin_seconds: Fraction, notes: list[str], *, woven: bool
     ) -> VideoInfo:
         """Return the VideoInfo, from the stream and the first frame of the part; what there is to note is added to `notes`.
 
@@ -166,7 +166,7 @@ class OpenedVideo:
         )
 
     def _metadata(
-        self, frame: av.VideoFrame, audio: AudioTracks, part: Part, origin_seconds: Fraction, *, interlaced: bool
+        self, frame: av.VideoFrame, audio: AudioTracks, part: TimeWindow, origin_seconds: Fraction, *, interlaced: bool
     ) -> Metadata:
         streams = [stream for stream in self.container.streams.audio if stream.index in audio]
         said = of_file(self.container, self.stream, streams, interlaced=interlaced)

@@ -13,13 +13,13 @@ import numpy as np
 from latcomp.errors import NotAVideoError
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.stages import stage, staged
+from latcomp.time_window import TimeWindow
 from latcomp.video.approach import approached
 from latcomp.video.color import ToRgb
 from latcomp.video.decoding import Decoding
 from latcomp.video.info import AudioPacket, Frame, VideoInfo
 from latcomp.video.losses import Damage, DamageLog, Lost, judged
 from latcomp.video.opened import OpenedVideo
-from latcomp.video.part import Part
 from latcomp.video.source import Source
 from latcomp.video.source_times import SourceTimes
 from latcomp.video.streams import left_out
@@ -80,7 +80,7 @@ class VideoReader:
         """Frames yielded so far."""
         self.notes: list[str] = []
         """What was converted, dropped or mended: those of `info`, and more while reading."""
-        self._part = Part.of(start_seconds, duration_seconds)
+        self._part = TimeWindow.of(start_seconds, duration_seconds)
         self._want_audio = audio
         self._deinterlace = deinterlace
         self._interlaced = False  # whether a frame was met that is

@@ -6,10 +6,10 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
+from latcomp.time_window import TimeWindow
 from latcomp.video import audio as audio_copy
 from latcomp.video import trims
 from latcomp.video.info import AudioInfo, AudioPacket
-from latcomp.video.part import Part
 from latcomp.video.streams import time_base_of
 
 
@@ -48,7 +48,7 @@ class AudioTracks:
             self._numbers[stream.index] = len(self._numbers)
             self._time_bases.append(info.time_base)
 
-    def describe(self, container: InputContainer, part: Part) -> tuple[AudioInfo, ...]:
+    def describe(self, container: InputContainer, part: TimeWindow) -> tuple[AudioInfo, ...]:
         """Return what is known of each stream by now: for some, the first packet tells more than the file's head."""
         return tuple(
             audio_copy.describe(stream, self._begun.get(stream.index, b""), 0 if part.start else self._delays.get(stream.index, 0))
@@ -71,7 +71,7 @@ class AudioTracks:
         ]
         return min(starts, default=None)
 
-    def is_wanted(self, packet: av.Packet, part: Part, origin_seconds: Fraction) -> bool:
+    def is_wanted(self, packet: av.Packet, part: TimeWindow, origin_seconds: Fraction) -> bool:
         """Tell whether a packet begins within the part, counted from the time of the video's first frame."""
         if part.whole:
             return True

@@ -10,8 +10,8 @@ import pytest
 from latcomp.codec import decode_frames, encode
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
-from latcomp.codec.settings import TimeWindow
 from latcomp.container import Group, Reader
+from latcomp.time_window import TimeWindow
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.tokenizer.registry import prior_finder
 from latcomp.video import Frame
