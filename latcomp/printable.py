@@ -31,6 +31,11 @@ def utf8(text: str) -> str:
     return _SURROGATE.sub(lambda found: _escape(found[0]), text)
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words: '1 segment', '2 segments'."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def command_line(words: Iterable[object]) -> str:
     """The words as a shell would take them, to be pasted: quoted where that is needed, as `$'...'` where they do not print."""
     return " ".join(shlex.quote(word) if printable(word) == word else _dollar_quoted(word) for word in map(str, words))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latcomp.errors import LatcompError, NotAVideoError, OutputError, UsageError
+from latcomp.printable import counted
 from latcomp.suffixes import LAT, PICTURE_SUFFIXES, PREVIEW_SUFFIXES, VIDEO_SUFFIXES
 
 _KINDS = {"picture": PICTURE_SUFFIXES, "low-resolution preview": PREVIEW_SUFFIXES}
@@ -117,7 +118,7 @@ class _Walk:
                 kind = next((word for word, suffixes in _KINDS.items() if suffix in suffixes), "other file")
                 kinds.setdefault(kind, Counter())[suffix] += count
         if kinds:
-            parts = [_counted(kind, kinds[kind]) for kind in (*_KINDS, "other file") if kind in kinds]
+            parts = [_others_counted(kind, kinds[kind]) for kind in (*_KINDS, "other file") if kind in kinds]
             yield f"left out, as not named like videos: {', '.join(parts)}"
 
     def _below(self, place: Path, links: list[Path]) -> Iterator[Path]:
@@ -150,12 +151,12 @@ class _Walk:
                     self._others[Path(entry.name).suffix.lower()] += 1
 
 
-def _counted(kind: str, suffixes: Counter[str]) -> str:
+def _others_counted(kind: str, suffixes: Counter[str]) -> str:
     """Such as `3 pictures (.png, .webp)`."""
     count = suffixes.total()
     names = sorted(filter(None, suffixes))
     shown = ", ".join(names[:_SUFFIXES_SHOWN]) + (", ..." if len(names) > _SUFFIXES_SHOWN else "")
-    return f"{count} {kind}{'' if count == 1 else 's'}{f' ({shown})' if shown else ''}"
+    return counted(count, kind) + (f" ({shown})" if shown else "")
 
 
 def _identity(folder: Path) -> _Identity:

@@ -22,6 +22,7 @@ from latcomp.bench.allocators_figures import (
 )
 from latcomp.bench.bdrate import ms_ssim_db
 from latcomp.files import output_file
+from latcomp.printable import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ def save_plot(rows: Sequence[AllocatorRow], path: Path) -> None:
         _draw_quality(axes, rows, measure)
     _draw_seconds(right, rows)
     clips = len({row.clip for row in rows})
-    figure.suptitle(f"The same tokenizer, LIT and decoder under each mask, mean of {clips} clip{'' if clips == 1 else 's'}", fontsize=12)
+    figure.suptitle(f"The same tokenizer, LIT and decoder under each mask, mean of {counted(clips, 'clip')}", fontsize=12)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=9, frameon=False)
     with output_file(path, force=True) as temporary:
         figure.savefig(temporary, format=path.suffix[1:] or "png")

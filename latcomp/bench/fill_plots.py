@@ -10,6 +10,7 @@ import numpy as np
 from latcomp.bench.bdrate import ms_ssim_db
 from latcomp.bench.fill import FILLS, FillRow
 from latcomp.files import output_file
+from latcomp.printable import counted
 
 # Okabe and Ito's colours; markers and line styles say the same again
 _LOOKS = {
@@ -46,7 +47,7 @@ def save_plot(rows: Sequence[FillRow], path: Path) -> None:
         axes.grid(True, color="#dddddd", linewidth=0.8)
         axes.set_axisbelow(True)
     clips = len({row.clip for row in rows})
-    figure.suptitle(f"Fill at the same mask, mean of {clips} clip{'' if clips == 1 else 's'}", fontsize=12)
+    figure.suptitle(f"Fill at the same mask, mean of {counted(clips, 'clip')}", fontsize=12)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(FILLS), fontsize=9, frameon=False)
     with output_file(path, force=True) as temporary:
         figure.savefig(temporary, format=path.suffix[1:] or "png")

@@ -19,6 +19,7 @@ from latcomp.cli.bench_common import (
     show,
 )
 from latcomp.cli.common import Device, Force, Quiet, finite_between, note
+from latcomp.printable import counted
 
 
 def speed(
@@ -68,10 +69,10 @@ def _show(figures: dict[str, Any]) -> None:
     from latcomp.stages import STAGES
 
     threads, repeats = figures["threads"], figures["repeats"]
-    on = figures["device_name"] or f"{figures['device']}, {threads} thread{'' if threads == 1 else 's'}"
+    on = figures["device_name"] or f"{figures['device']}, {counted(threads, 'thread')}"
     speeds = plain_table(
         "clip", "", "in one process", "whole process", "peak MB", *(["device MB"] if figures["device_name"] else []),
-        title=f"frames a second: median (minimum to maximum) of {repeats} run{'' if repeats == 1 else 's'} on {on}",
+        title=f"frames a second: median (minimum to maximum) of {counted(repeats, 'run')} on {on}",
     )  # fmt: skip
     rows = [(clip, name) for clip in figures["clips"] for name in DIRECTIONS]
     met = [name for name in STAGES if any(name in clip[way]["stages"]["seconds"] for clip, way in rows)]

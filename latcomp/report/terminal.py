@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from latcomp.printable import printable
+from latcomp.printable import counted, printable
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_COLUMNS = 60
@@ -75,11 +75,6 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
                       f"{sum(group['fill'] == 'lit' for group in figures['groups'])} filled by the LIT"),
     ]  # fmt: skip
     return [(name, printable(value)) for name, value in rows]
-
-
-def counted(number: int, what: str) -> str:
-    """'1 segment', '2 segments'."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def print_stats(figures: dict[str, Any], console: Console, groups: bool = False) -> None:

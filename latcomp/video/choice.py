@@ -8,6 +8,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from latcomp.errors import NotAVideoError, UsageError
+from latcomp.printable import counted
 
 _NEVER = Disposition.attached_pic | Disposition.timed_thumbnails
 # ffmpeg's weight of the flag "default": a track that has it wins against any that is less than so many pixels larger
@@ -29,7 +30,7 @@ def choose_video(container: InputContainer, label: str, track: int | None = None
     if track is not None:
         if not 0 <= track < len(streams):
             listed = "; ".join(f"{number}: {describe(stream)}" for number, stream in enumerate(streams))
-            tracks = f"{len(streams)} video track{'' if len(streams) == 1 else 's'}"
+            tracks = counted(len(streams), "video track")
             raise UsageError(f"--video-track {track} is not in {label}, which has {tracks}: {listed}")
         return streams[track]
     films = [stream for stream in streams if not stream.disposition & _NEVER]

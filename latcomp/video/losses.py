@@ -11,6 +11,8 @@ from itertools import islice
 
 import av
 
+from latcomp.printable import counted
+
 _LONGEST_FILL_SECONDS = 60  # a longer gap is left one: a damaged time may lie hours ahead
 _JOINT_PACKETS = 2
 IN_PART = "a frame could be decoded only in part"
@@ -43,7 +45,7 @@ class Damage:
 
     def __str__(self) -> str:
         if self.frames == 0:
-            return f"after {self.first_frame} frame{'' if self.first_frame == 1 else 's'} ({self.start_seconds:.2f} s): {self.reason}"
+            return f"after {counted(self.first_frame, 'frame')} ({self.start_seconds:.2f} s): {self.reason}"
         place = f"frame {self.first_frame}" if self.frames == 1 else f"frames {self.first_frame} to {self.first_frame + self.frames - 1}"
         what = f", {self.held} of them held" if self.held and self.frames > 1 else ", held" if self.held else ""
         return f"{place} ({self.start_seconds:.2f} s{what}): {self.reason}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from latcomp.errors import NotAVideoError
 from latcomp.limits import DEFAULT_MAX_PIXELS
+from latcomp.printable import counted
 from latcomp.stages import stage, staged
 from latcomp.time_window import TimeWindow
 from latcomp.video.approach import approached
@@ -292,7 +293,7 @@ class VideoReader:
         if frames == 0 and self.frames_read == 0:
             self._missing = reason  # there may be nothing to go on with
         elif not self._keep_going:
-            read = f"{self.frames_read} frame{'' if self.frames_read == 1 else 's'} ({float(seconds):.2f} s)"
+            read = f"{counted(self.frames_read, 'frame')} ({float(seconds):.2f} s)"
             raise NotAVideoError(
                 f"{self._source.label}: is damaged or cut off after {read}: {reason}; --keep-going writes what can be decoded"
             )

@@ -14,6 +14,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from latcomp.errors import NotAVideoError
+from latcomp.printable import counted
 from latcomp.video.color import MATRIX_RGB, SCALER_MATRIX, default_matrix
 from latcomp.video.info import UNSPECIFIED, ColorTags
 
@@ -37,7 +38,7 @@ def left_out(container: InputContainer, video: VideoStream) -> Iterator[str]:
         counts["data"] -= 1  # the texts of the chapters, which are kept
         counts = +counts
     if counts:
-        parts = [f"{count} {kind} stream{'' if count == 1 else 's'}" for kind, count in counts.items()]
+        parts = [counted(count, f"{kind} stream") for kind, count in counts.items()]
         choice = "; --video-track chooses another track" if counts[_FURTHER] else ""
         yield f"left out: {', '.join(parts)}{choice}"
 
