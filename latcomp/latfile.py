@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +15,10 @@ import numpy as np
 from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
 from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
+from latcomp.files import spool
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
-from latcomp.sources import unreadable
+from latcomp.sources import open_source, unreadable
 from latcomp.time_window import TimeWindow
 from latcomp.tokenizer import registry
 
@@ -45,8 +46,9 @@ class LatFile:
         self._limits = limits or Limits(max_pixels=max_pixels)
         self._fill, self._device, self._tokenizer, self._holds = fill, device, tokenizer, damaged == "hold"
         self._damage: dict[str, None] = {}
-        self._file, self._owned = _seekable(source)
+        self._held = ExitStack()  # what was opened here
         try:
+            self._file = _seekable(source, self._held)
             self.header: Header = Reader(self._file, self._limits).header
             """The file's header."""
         except BaseException:
@@ -65,8 +67,7 @@ class LatFile:
 
     def close(self) -> None:
         """Close the file, when it was opened here."""
-        if self._owned:
-            self._file.close()
+        self._held.close()
 
     @property
     def damage(self) -> list[str]:
@@ -160,26 +161,18 @@ class LatFile:
         return np.concatenate([group.mask for group in self])
 
 
-def _seekable(source: str | Path | BinaryIO) -> tuple[BinaryIO, bool]:
-    """(a file object whose beginning is that of the .lat file, whether it is to be closed here)."""
-    owned = isinstance(source, str | Path)
+def _seekable(source: str | Path | BinaryIO, held: ExitStack) -> BinaryIO:
+    """A file object whose beginning is that of the .lat file; what is opened for it is closed with `held`."""
+    file = held.enter_context(open_source(source))
     try:
-        file: BinaryIO = Path(source).open("rb") if isinstance(source, str | Path) else source
         if file.seekable() and file.tell() == 0:
-            return file, owned
-        copy = tempfile.TemporaryFile(prefix="latcomp-")
-        try:
-            shutil.copyfileobj(file, copy)
-            copy.seek(0)
-        except BaseException:
-            copy.close()
-            raise
-        finally:
-            if owned:
-                file.close()
+            return file
+        copy = held.enter_context(spool())
+        shutil.copyfileobj(file, copy)
+        copy.seek(0)
     except OSError as error:
         raise unreadable(source, error) from None
-    return copy, True
+    return copy
 
 
 def _placeholders(lost: LostGroups, index: int, header: Header) -> Iterator[Group]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from latcomp.container.header import Header
+from latcomp.limits import SECONDS_MAX
 
-SECONDS_MAX = 2**33
-"""A time is at most so many seconds from 0, some 270 years: nanoseconds, in which some formats count, still fit into 64 bits."""
 UNITS_MAX = 2**62 - 1  # differences fit into 64 bits, too
 RATE_LIES = 256
 """A header's rate that differs by more than this factor from that of the frames is not believed: formats hold no frames of 68 years."""

@@ -11,6 +11,8 @@ from latcomp.video import ebml
 from latcomp.video.metadata import Metadata
 
 UNSPECIFIED = 2  # FFmpeg's number for "not said" in primaries, transfer and matrix
+FALLBACK_RATE = Fraction(25)
+"""Frames a second where a source does not say how many it has."""
 RANGE_UNSPECIFIED, RANGE_LIMITED, RANGE_FULL = 0, 1, 2
 
 

@@ -9,7 +9,7 @@ from latcomp.errors import LimitError, NotAVideoError
 from latcomp.time_window import TimeWindow
 from latcomp.video.choice import choose_video
 from latcomp.video.color import frame_tags, is_rgb, resolve_tags
-from latcomp.video.info import VideoInfo
+from latcomp.video.info import FALLBACK_RATE, VideoInfo
 from latcomp.video.metadata import Metadata
 from latcomp.video.metadata_of_files import of_file
 from latcomp.video.source import Source
@@ -27,7 +27,6 @@ from latcomp.video.tracks import AudioTracks
 
 # Demuxers that turn text or lists of other files into pictures: no video that anybody means.
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}
-_FALLBACK_RATE = Fraction(25)
 
 
 class OpenedVideo:
@@ -78,7 +77,7 @@ class OpenedVideo:
             raise NotAVideoError(f"{self.label}: its video codec is not known to this FFmpeg")
         self.time_base = time_base_of(self.stream)
         self.counts_late = counts_late(container, self.stream)
-        self.usual_step = max(1, round(1 / (self.rate or _FALLBACK_RATE) / self.time_base))
+        self.usual_step = max(1, round(1 / (self.rate or FALLBACK_RATE) / self.time_base))
         """Units between two frames, as far as is known before they are read."""
         self.stream.thread_type = "AUTO"  # frames in parallel; PyAV's default decodes slices only
 

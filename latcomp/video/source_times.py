@@ -8,11 +8,10 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
+from latcomp.limits import SECONDS_MAX
 from latcomp.video.clock import SourceClock
 from latcomp.video.packets import PacketTimes
 
-SECONDS_MAX = 2**33
-"""A time further from 0 is no time: it could not be written to every format."""
 _ROUNDING = Fraction(1, 200)  # seconds that the first sound may be off where times are rounded to milliseconds
 
 
@@ -41,7 +40,7 @@ class SourceTimes:
 
     def packet(self, packet: av.Packet) -> None:
         """Put the times of a packet from the file on the time line, whatever its stream; before it is decoded or looked at."""
-        bound = SECONDS_MAX / Fraction(packet.time_base or 1)
+        bound = SECONDS_MAX / Fraction(packet.time_base or 1)  # what is further from 0 is no time
         if packet.pts is not None and abs(packet.pts) > bound:
             packet.pts = None
         if packet.dts is not None and abs(packet.dts) > bound:

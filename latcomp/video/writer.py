@@ -12,13 +12,12 @@ import numpy as np
 from latcomp.errors import UsageError
 from latcomp.video import audio as audio_copy
 from latcomp.video.formats import check_crf, choose_codec, choose_format
-from latcomp.video.info import AudioPacket, VideoInfo
+from latcomp.video.info import FALLBACK_RATE, AudioPacket, VideoInfo
 from latcomp.video.output import Output
 from latcomp.video.packets import PacketTimes
 from latcomp.video.times import OutputTimes
 from latcomp.video.unkept import lost_looks, lost_words
 
-_FALLBACK_RATE = Fraction(25)
 _PRIMING_SECONDS = Fraction(1, 10)  # more than any codec begins with before there is something to hear
 
 
@@ -80,7 +79,7 @@ class VideoWriter:
         self._format = choose_format(format, path)
         self._codec = choose_codec(codec, self._format)
         check_crf(self._codec, crf)
-        self._rate = info.average_rate or _FALLBACK_RATE
+        self._rate = info.average_rate or FALLBACK_RATE
         self._times = OutputTimes(
             info.time_base, self._rate, exact=self._format.exact_times, gaps=self._format.holds_gaps, longest=self._format.longest_step
         )

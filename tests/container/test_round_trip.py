@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, Reader, Writer, check
-from latcomp.container.clock import SECONDS_MAX
 from latcomp.container.times import decode_times, encode_times
 from latcomp.errors import LimitError, UsageError
+from latcomp.limits import SECONDS_MAX
 from tests.container.make import audio, groups, header, same_group, sized, written
 
 QUICK = settings(max_examples=40, deadline=None)
