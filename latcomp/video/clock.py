@@ -16,6 +16,7 @@ from av.format import Flags
 
 _BACK = Fraction(1, 10)  # seconds that decoding times may go back before the clock counts as set anew
 _BACK_REORDERED = Fraction(10)  # the same for times that may be of presentation, which go back wherever there are B-frames
+_REORDERED_STEPS = 64  # a picture is shown no more than so many steps behind where it is decoded
 _NEAR = Fraction(1)  # a step of no more than this needs no second thought
 _APART = Fraction(10)  # streams of one file are not further apart
 _JUMP = Fraction(10)  # a step ahead that is a jump, in formats whose clock may be set at any time (transport streams and their kin)
@@ -71,6 +72,9 @@ class SourceClock:
         seconds = time * unit
         stream = self._streams.get(packet.stream.index)
         step = (packet.duration or 0) * unit
+        if packet.pts is not None and abs(packet.pts * unit - seconds) > max(_APART, _REORDERED_STEPS * step):
+            packet.pts = None  # the other time of the packet goes on as before
+            self.singles += 1
         if stream is None:
             clock = self._clock_of_first(seconds)
             stream = self._streams[packet.stream.index] = _Stream(clock, seconds + self._offsets[clock], step, packet.dts is not None)

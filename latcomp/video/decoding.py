@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 import av
 
 from latcomp.video.deinterlace import Deinterlacer
-from latcomp.video.losses import CUT_OFF, MARKED, Holes, Losses, Lost
+from latcomp.video.holes import Holes
+from latcomp.video.losses import CUT_OFF, MARKED, SKIPPED, Losses, Lost
 from latcomp.video.opened import OpenedVideo
 from latcomp.video.source_times import SourceTimes
 from latcomp.video.streams import reason_of
 from latcomp.video.tracks import AudioTracks
 
+_LEFT_OUT = "packets before the first whole frame were left out"
 _READ_ATTEMPTS = 10  # one after the other that fail before a file counts as unreadable from there on
 
 
@@ -26,7 +28,8 @@ class Decoding:
         self._video, self._audio, self._times, self._note = video, audio, times, note
         self._deinterlacer = Deinterlacer() if deinterlace else None
         self._losses = Losses(video.time_base, video.rate)
-        self._holes = Holes(video.container)
+        self._holes = Holes(video.container, video.read_at)
+        self._missed_end = False  # True when bytes at the end of the file could not be read
         self._unreadable = False  # True when reading was given up
         self._fed = self._keys = self._before_key = self._failed = 0  # packets: all, key ones, those before the first one, bad ones
 
@@ -48,8 +51,7 @@ class Decoding:
             try:
                 for packet in self._video.container.demux(streams):
                     failures = 0
-                    if packet.size > 0 and self._holes.found_before(packet):
-                        self._losses.skipped()
+                    self._look_for_holes(packet)
                     if packet.stream.index == video or packet.stream.index in self._audio:
                         self._times.packet(packet)
                         yield packet
@@ -57,7 +59,24 @@ class Decoding:
             except av.FFmpegError as error:
                 failures += 1
                 self._losses.failed(reason_of(error))
+            except IndexError:  # PyAV's, of damage that looks like the packet of a stream which the file does not have
+                failures += 1
+                self._losses.failed(SKIPPED)
         self._unreadable = True
+
+    def _look_for_holes(self, packet: av.Packet) -> None:
+        """Take down what was passed over before a packet, or before the end."""
+        if packet.size == 0:
+            if packet.stream.index == self._video.stream.index and self._holes.found_at_end():
+                self._missed_end = True
+                self._losses.failed(SKIPPED)
+        elif self._holes.found_before(packet):
+            if not self._holes.certain:
+                self._losses.skipped()
+            elif self._fed > 0:
+                self._losses.failed(SKIPPED)
+            elif not self._video.sought:
+                self._note(_LEFT_OUT)
 
     def frames(self, packet: av.Packet, incomplete: bool) -> Iterator[av.VideoFrame | Lost]:
         """Yield the frames that come out when a packet goes in, each behind those that are lost before it."""
@@ -72,13 +91,15 @@ class Decoding:
                 self._losses.entering(packet.dts if self._video.counts_late else packet.pts)
             if incomplete:
                 self._losses.failed(CUT_OFF if self._video.cut_off else MARKED)
+            elif packet.is_corrupt:  # at a joint, if no frame is missing there
+                self._losses.skipped()
         try:
             frames = self._video.frames_of(packet)
         except av.FFmpegError as error:
             self._failed += 1
             if self.decoded == 0 and self._failed <= self._before_key:
                 # a recording joined in the middle begins with packets that refer to nothing
-                self._note("packets before the first whole frame were left out")
+                self._note(_LEFT_OUT)
             else:
                 self._losses.failed(reason_of(error))
             return
@@ -95,7 +116,7 @@ class Decoding:
     @property
     def missing_at_end(self) -> str | None:
         """What is missing behind the last frame, when all was read; None where nothing is."""
-        return CUT_OFF if self._is_cut() else self._losses.untold
+        return CUT_OFF if self._is_cut() else SKIPPED if self._missed_end else self._losses.untold
 
     def _is_cut(self) -> bool:
         """Tell, when all was read, whether frames are missing because the source ends too early."""
@@ -106,9 +127,11 @@ class Decoding:
         """Yield frames as the decoder gives them, each behind those that are lost before it."""
         for frame in frames:
             if frame.is_corrupt and self.decoded == 0 and self._before_key:
-                self._note("packets before the first whole frame were left out")
+                self._note(_LEFT_OUT)
                 continue
             self.decoded += 1
+            if self._losses.is_late(frame.pts):
+                continue
             lost = self._losses.leaving(frame.pts, key=bool(frame.key_frame), whole=not frame.is_corrupt)
             if lost:
                 yield from self._held()

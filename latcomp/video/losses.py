@@ -15,6 +15,7 @@ from latcomp.printable import counted
 
 _LONGEST_FILL_SECONDS = 60  # a longer gap is left one: a damaged time may lie hours ahead
 _JOINT_PACKETS = 2
+_WATCHED_FRAMES = 16  # decoders hold no more, to put them in order
 IN_PART = "a frame could be decoded only in part"
 MARKED = "a packet is incomplete"
 CUT_OFF = "its end is missing"
@@ -85,6 +86,7 @@ class Losses:
         self._waiting: list[int] = []  # a heap: times of packets whose frames have not come
         self._pending: tuple[str, int] | None = None  # what went wrong with a packet up to that time
         self._skipped: int | None = None  # bytes were passed over behind that time
+        self._watched = 0  # frames behind it at which a gap is still one of what was passed over
         self._reason: str | None = None  # of the frames that come now, up to the next key frame
         self._concerned: dict[int, tuple[str, int]] = {}  # by the time of a frame: what happened, and whether to it (1) or before it (0)
         self._last: int | None = None
@@ -103,7 +105,7 @@ class Losses:
 
     def skipped(self) -> None:
         """Take note that bytes were passed over before the next packet: damage if times show that frames are missing."""
-        self._skipped = max(self._waiting, default=self._last or 0)
+        self._skipped, self._watched = max(self._waiting, default=self._last or 0), _WATCHED_FRAMES
 
     def leaving(self, pts: int | None, *, key: bool, whole: bool) -> list[Lost]:
         """Return the frames that are lost before this one, which comes out; `whole`: as far as the decoder knows."""
@@ -111,10 +113,13 @@ class Losses:
             return []
         if not whole:
             self.failed(IN_PART)
-        if self._skipped is not None and pts > self._skipped:
+        if self._skipped is not None:
             if self._last is not None and self._is_gap(pts - self._last):
                 self.failed(SKIPPED)
-            self._skipped = None
+            if pts > self._skipped:
+                self._watched -= 1
+                if not self._watched:
+                    self._skipped = None
         passed = self._passed(pts)
         lost: list[Lost] = []
         if self._last is not None and pts > self._last:
@@ -135,8 +140,13 @@ class Losses:
                 self._concerned[pts] = self._reason, 0
             if key and whole:
                 self._reason = None
-        self._last = pts
+        self._last = pts if self._last is None else max(self._last, pts)
         return lost
+
+    def is_late(self, pts: int | None) -> bool:
+        """Tell whether a frame comes, amid damage, when its place has passed: decoders lose the order of frames there."""
+        amid = self._pending is not None or self._reason is not None
+        return amid and pts is not None and self._last is not None and pts <= self._last
 
     def rest(self) -> list[Lost]:
         """Return the frames that will not come any more, at the end."""
@@ -153,6 +163,8 @@ class Losses:
     @property
     def untold(self) -> str | None:
         """What went wrong that no frame has shown; at the end, it is what is missing there."""
+        if self._pending is None and self._skipped is not None and self._watched == _WATCHED_FRAMES:
+            return SKIPPED  # and no frame came behind it
         return None if self._pending is None else self._pending[0]
 
     def at(self, pts: int | None) -> tuple[str, int] | None:
@@ -181,40 +193,20 @@ class Losses:
 
     def _is_gap(self, gap: int) -> bool:
         """Tell whether two frames lie further apart than any before."""
-        return self._steps is not None and gap > 1.5 * self._steps[1]
+        most = self._steps[1] if self._steps is not None else self._step
+        return most is not None and gap > 1.5 * most
 
     def _count(self, gap: int) -> int:
         """Return how many regular steps a gap holds; 1 where times are not regular."""
-        if self._steps is None or gap * self._time_base > _LONGEST_FILL_SECONDS:
+        if gap * self._time_base > _LONGEST_FILL_SECONDS:
             return 1
+        if self._steps is None:  # nothing whole was seen: what the file says of its rate
+            return 1 if self._step is None else max(1, round(gap / self._step))
         least, most = self._steps
         if most - least > max(2, least // 4):
             return 1
         step = self._step if self._step is not None and least - 1 < self._step < most + 1 else Fraction(least + most, 2)
         return max(1, round(gap / step))
-
-
-class Holes:
-    """Watches where packets of a Matroska file stand: FFmpeg passes over what it cannot read, and does not say so."""
-
-    _OVERHEAD_BYTES = 1024  # between two packets: heads of blocks and clusters
-
-    def __init__(self, container: av.container.InputContainer) -> None:
-        self._watched = "matroska" in container.format.name
-        self._end: int | None = None
-
-    @property
-    def watched(self) -> bool:
-        """Whether all packets of the file must be shown to `found_before`."""
-        return self._watched
-
-    def found_before(self, packet: av.Packet) -> bool:
-        """Tell whether bytes were passed over between the packet before and this one."""
-        if not self._watched or packet.pos is None or packet.pos < 0:
-            return False
-        hole = self._end is not None and packet.pos - self._end > self._OVERHEAD_BYTES
-        self._end = packet.pos + packet.size
-        return hole
 
 
 def judged(packets: Iterable[av.Packet], video: int) -> Iterator[tuple[av.Packet, bool]]:

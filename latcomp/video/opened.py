@@ -1,6 +1,7 @@
 """A source opened as a video: its container, the stream that is the film, and what is known of both."""
 
 from fractions import Fraction
+from typing import Literal
 
 import av
 from av.container import InputContainer
@@ -32,12 +33,17 @@ _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}
 class OpenedVideo:
     """The container of a source and its video stream, from `open` to `close`."""
 
-    def __init__(self, source: Source, track: int | None, max_pixels: int) -> None:
-        """track: which of the file's video tracks, from 0; None: the one that ffmpeg takes. max_pixels: the most a frame may have."""
+    def __init__(self, source: Source, track: int | None, max_pixels: int, *, keep_going: bool = False) -> None:
+        """track: which of the file's video tracks, from 0; None: the one that ffmpeg takes. max_pixels: the most a frame may have.
+        keep_going: whether frames around those that cannot be decoded are wanted."""
         self.label = source.label
         """What messages call the source."""
         self._source, self._track, self._max_pixels = source, track, max_pixels
         self._container: InputContainer | None = None
+        # frames in parallel; but behind a packet that fails, frames which are whole would be lost with it
+        self._threads: Literal["SLICE", "AUTO"] = "SLICE" if keep_going else "AUTO"
+        self.sought = False
+        """Whether reading may have begun elsewhere than at the first packet."""
 
     @property
     def container(self) -> InputContainer:
@@ -79,13 +85,17 @@ class OpenedVideo:
         self.counts_late = counts_late(container, self.stream)
         self.usual_step = max(1, round(1 / (self.rate or FALLBACK_RATE) / self.time_base))
         """Units between two frames, as far as is known before they are read."""
-        self.stream.thread_type = "AUTO"  # frames in parallel; PyAV's default decodes slices only
+        self.stream.thread_type = self._threads
 
     def close(self) -> None:
         """Release the container; the source stays open."""
         if self._container is not None:
             self._container.close()
             self._container = None
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return bytes of the source from any place; none where that cannot be."""
+        return self._source.read_at(offset, size)
 
     def check_size(self, width: int, height: int) -> None:
         """Raise LimitError for a frame of too many pixels."""
@@ -108,6 +118,7 @@ class OpenedVideo:
 
         Returns (pts of the first frame, None where none was found; whether the file was opened anew).
         """
+        self.sought = True
         origin: int | None = None
         landed: int | None = None
         target = 0

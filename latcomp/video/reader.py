@@ -93,7 +93,7 @@ class VideoReader:
         self._video_done = False
         self._ahead: deque[Frame | AudioPacket] = deque()
         self._source = Source(source)
-        self._video = OpenedVideo(self._source, video_track, max_pixels)
+        self._video = OpenedVideo(self._source, video_track, max_pixels, keep_going=keep_going)
         try:
             self._open()
             self._items = self._iterate()

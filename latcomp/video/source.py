@@ -31,6 +31,7 @@ class Source:
         self._cut_off = False
         self._stream: _Replayed | None = None
         self._owned: list[BinaryIO] = []
+        self._random: BinaryIO | None = None  # a file that can be read at any place
         try:
             if isinstance(source, str | Path):
                 self._from_path(Path(source))
@@ -44,6 +45,19 @@ class Source:
     def cut_off(self) -> bool:
         """True when the file's own structure says that its end is missing; for a stream known once it has ended."""
         return self._cut_off or (self._stream is not None and self._stream.cut_off)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from a place in the file, nothing for a stream; what reads it meanwhile is not disturbed."""
+        if self._random is None:
+            return b""
+        before = self._random.tell()
+        try:
+            self._random.seek(offset)
+            return self._random.read(size)
+        except (OSError, ValueError):
+            return b""
+        finally:
+            self._random.seek(before)
 
     def close(self) -> None:
         """Close what this object opened itself; a caller's file object stays open."""
@@ -71,7 +85,7 @@ class Source:
             return
         if path.stat().st_size == 0:
             raise NotAVideoError(f"{self.label}: is empty")
-        self._cut_off = _is_cut_off(file)
+        self._cut_off, self._random = _is_cut_off(file), file
         self.target = f"file:{path}"  # the scheme keeps a name with a colon from being taken for a URL
 
     def _from_object(self, file: BinaryIO) -> None:
@@ -79,7 +93,7 @@ class Source:
         self.label = "standard input" if name in ("<stdin>", 0) else str(name or "the input stream")
         seekable = getattr(file, "seekable", None)
         if seekable is not None and seekable():
-            self._cut_off = _is_cut_off(file)
+            self._cut_off, self._random = _is_cut_off(file), file
             self.target = file
         else:
             self._from_stream(file)
@@ -94,7 +108,7 @@ class Source:
             stream.rewind()
             shutil.copyfileobj(stream, spool, 1 << 20)
             spool.seek(0)
-            self._cut_off = _is_cut_off(spool)
+            self._cut_off, self._random = _is_cut_off(spool), spool
             self.target = spool
         else:
             stream.rewind()
