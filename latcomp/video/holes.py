@@ -43,17 +43,17 @@ class Holes:
             return False
         before = self._end
         if self.certain:
-            start, end = packet.pos - _CHUNK_HEAD_BYTES, self._chunk_end(packet)
+            start, end = packet.pos - _CHUNK_HEAD_BYTES, self._chunk_end(packet.pos, packet.size)
             self._end = end if before is None else max(before, end)
             return before is not None and start > before and self._is_no_row_of_chunks(before, start)
         self._end = packet.pos + packet.size
         return before is not None and packet.pos - before > _OVERHEAD_BYTES
 
-    def _chunk_end(self, packet: av.Packet) -> int:
+    def _chunk_end(self, place: int, size: int) -> int:
         """Where the chunk of an avi ends that a packet is from; a packet may be a piece of it."""
-        head = self._read_at(packet.pos - _CHUNK_HEAD_BYTES, _CHUNK_HEAD_BYTES)
-        size = int.from_bytes(head[4:], "little") if head[:2].isdigit() else 0
-        return packet.pos + max(size, packet.size)
+        head = self._read_at(place - _CHUNK_HEAD_BYTES, _CHUNK_HEAD_BYTES)
+        declared = int.from_bytes(head[4:], "little") if head[:2].isdigit() else 0
+        return place + max(declared, size)
 
     def found_at_end(self) -> bool:
         """Tell, when all packets were read, whether bytes behind the last one were passed over."""
