@@ -1,5 +1,7 @@
 """A source opened as a video: its container, the stream that is the film, and what is known of both."""
 
+import gc
+import os
 from fractions import Fraction
 from typing import Literal
 
@@ -28,6 +30,11 @@ from latcomp.video.tracks import AudioTracks
 
 # Demuxers that turn text or lists of other files into pictures: no video that anybody means.
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}
+
+
+# A closed container and its streams hold each other until they are collected, and with them a decoder that has threads of its own. In a
+# child that is forked off before, its end would wait for threads that are not there, for ever.
+os.register_at_fork(before=gc.collect)
 
 
 class OpenedVideo:
