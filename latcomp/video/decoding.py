@@ -92,7 +92,7 @@ class Decoding:
             if incomplete:
                 self._losses.failed(CUT_OFF if self._video.cut_off else MARKED)
             elif packet.is_corrupt:  # at a joint, if no frame is missing there
-                self._losses.skipped()
+                self._losses.skipped(joint=True)
         try:
             frames = self._video.frames_of(packet)
         except av.FFmpegError as error:

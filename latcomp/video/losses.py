@@ -15,6 +15,7 @@ from latcomp.printable import counted
 
 _LONGEST_FILL_SECONDS = 60  # a longer gap is left one: a damaged time may lie hours ahead
 _JOINT_PACKETS = 2
+_SHORTEST_PAUSE_SECONDS = 0.5  # a longer gap where recordings may be joined is the pause between them
 _WATCHED_FRAMES = 16  # decoders hold no more, to put them in order
 IN_PART = "a frame could be decoded only in part"
 MARKED = "a packet is incomplete"
@@ -86,6 +87,7 @@ class Losses:
         self._waiting: list[int] = []  # a heap: times of packets whose frames have not come
         self._pending: tuple[str, int] | None = None  # what went wrong with a packet up to that time
         self._skipped: int | None = None  # bytes were passed over behind that time
+        self._joint = False  # that may be a joint of two recordings
         self._watched = 0  # frames behind it at which a gap is still one of what was passed over
         self._reason: str | None = None  # of the frames that come now, up to the next key frame
         self._concerned: dict[int, tuple[str, int]] = {}  # by the time of a frame: what happened, and whether to it (1) or before it (0)
@@ -103,9 +105,12 @@ class Losses:
         if self._pending is None and self._reason is None:
             self._pending = reason, max(self._waiting, default=self._last or 0)
 
-    def skipped(self) -> None:
-        """Take note that bytes were passed over before the next packet: damage if times show that frames are missing."""
-        self._skipped, self._watched = max(self._waiting, default=self._last or 0), _WATCHED_FRAMES
+    def skipped(self, *, joint: bool = False) -> None:
+        """Take note that bytes were passed over before the next packet: damage if times show that frames are missing.
+
+        joint: it may be where recordings were joined instead, which also shows by a longer gap.
+        """
+        self._skipped, self._watched, self._joint = max(self._waiting, default=self._last or 0), _WATCHED_FRAMES, joint
 
     def leaving(self, pts: int | None, *, key: bool, whole: bool) -> list[Lost]:
         """Return the frames that are lost before this one, which comes out; `whole`: as far as the decoder knows."""
@@ -114,7 +119,7 @@ class Losses:
         if not whole:
             self.failed(IN_PART)
         if self._skipped is not None:
-            if self._last is not None and self._is_gap(pts - self._last):
+            if self._last is not None and self._is_gap(pts - self._last) and not self._is_pause(pts - self._last):
                 self.failed(SKIPPED)
             if pts > self._skipped:
                 self._watched -= 1
@@ -190,6 +195,10 @@ class Losses:
             if time != end:
                 yield time
             before = time
+
+    def _is_pause(self, gap: int) -> bool:
+        """Tell whether a gap is that between two recordings."""
+        return self._joint and gap * self._time_base > _SHORTEST_PAUSE_SECONDS
 
     def _is_gap(self, gap: int) -> bool:
         """Tell whether two frames lie further apart than any before."""
