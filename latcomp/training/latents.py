@@ -90,3 +90,15 @@ class FrozenLatents:
         )
         step, scale = (np.array(values, np.float32) for values in (frozen.config.channel_step, frozen.config.channel_scale))
         return cls(frozen.config, sha256, training, validation, step, SelectionRule(scale))
+
+
+@dataclass(frozen=True)
+class LatentBatches:
+    """What batches of examples are made from; a subclass makes those of a step, drawn by (seed, step), whichever process does it."""
+
+    latents: LatentClips
+    rule: SelectionRule
+    step_sizes: np.ndarray
+    """(C,) quantiser steps at step scale 1."""
+    seed: int
+    batch: int

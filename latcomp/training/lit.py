@@ -17,7 +17,7 @@ from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, sele
 from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS
 from latcomp.training.feed import Batch, on_device
 from latcomp.training.finish import Outcome, half_weights
-from latcomp.training.latents import FrozenLatents, LatentClips
+from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
 from latcomp.training.loop import Setting, Task, TrainOptions
 from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
@@ -187,16 +187,8 @@ def validate(lit: nn.Module, batches: dict[float, list[Batch]], run: TrainingRun
     return {"objective": sum(total) / len(total)} | result
 
 
-@dataclass(frozen=True)
-class LitBatches:
-    """Makes the batches of a step; drawn by (seed, step), whatever makes them."""
-
-    latents: LatentClips
-    rule: SelectionRule
-    step_sizes: np.ndarray
-    """(C,) quantiser steps at step scale 1."""
-    seed: int
-    batch: int
+class LitBatches(LatentBatches):
+    """Makes the batches of a LIT."""
 
     def __call__(self, step: int, late: bool) -> Batch:
         """The examples of a step, stacked."""

@@ -21,7 +21,7 @@ from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_
 from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS
 from latcomp.training.feed import Batch, in_processes, on_device
 from latcomp.training.finish import Outcome
-from latcomp.training.latents import FrozenLatents, LatentClips
+from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
 from latcomp.training.loop import Setting, Task, TrainOptions
 from latcomp.training.loop import train as run_training
 from latcomp.training.mask_net import MaskNet
@@ -217,16 +217,8 @@ def walked(examples: Iterable[Example], channels: int) -> Iterator[Walked]:
             yield state, mask, kinds, values, log_step_of(example.step_scale)
 
 
-@dataclass(frozen=True)
-class PriorBatches:
-    """Makes the batches of a step; drawn by (seed, step), whatever makes them."""
-
-    latents: LatentClips
-    rule: SelectionRule
-    step_sizes: np.ndarray
-    """(C,) quantiser steps at step scale 1."""
-    seed: int
-    batch: int
+class PriorBatches(LatentBatches):
+    """Makes the batches of a prior."""
 
     def __call__(self, step: int, late: bool) -> Batch:
         """The latent frames of a step's crops, as `frames_of` gives them."""
