@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from latcomp.container.format import CRC, PRELUDE
 from latcomp.container.zstd import decompress
-from tests.fuzz.commands import COMMANDS, Bench, agree
+from tests.fuzz.commands import COMMANDS, Bench, agree, models_built_once
 from tests.fuzz.mutate import changed_lat, placed
 from tests.fuzz.seal import front_of, sealed, split_chunks, split_front
 
@@ -19,8 +20,9 @@ GOLDEN = sorted(Path(__file__).parents[1].glob("**/golden/**/*.lat"))
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(tmp_path_factory.mktemp("bench"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with models_built_once():
+        yield Bench(tmp_path_factory.mktemp("bench"))
 
 
 def assert_one_verdict(bench: Bench, data: bytes, commands: tuple[str, ...] = ("decode",)) -> int:

@@ -17,10 +17,13 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
+
+import pytest
 
 from latcomp.cli.exit_codes import CODES, exit_code
 from latcomp.container import Limits
@@ -43,16 +46,22 @@ class Ended:
     message: str = ""
 
 
+@contextlib.contextmanager
+def models_built_once() -> Iterator[None]:
+    """Inside, a model is built once and not for every call, which would take longer than all the rest."""
+    from latcomp.tokenizer import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("load_tokenizer", "load_lit"):
+            patch.setattr(registry, name, lru_cache(maxsize=8)(getattr(registry, name)))
+        yield
+
+
 class Bench:
     """A folder with a tiny tokenizer, its LIT and its prior, and the commands on one file in it."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: an empty one. Models are built once and not for every call, which would take longer than all the rest."""
-        from latcomp.tokenizer import registry
-
-        for name in ("load_tokenizer", "load_lit"):
-            if not hasattr(getattr(registry, name), "cache_info"):
-                setattr(registry, name, lru_cache(maxsize=8)(getattr(registry, name)))
+        """folder: an empty one."""
         self.folder = folder
         self.source = folder / "in.lat"
         self.tokenizer = folder / "tokenizer"
@@ -189,7 +198,7 @@ def main() -> int:
     counts: Counter[str] = Counter()
     found: dict[str, str] = {}
     assert set(LIMITS) and Limits() and set(CODES.values()) >= FILE_CODES - {0}
-    with tempfile.TemporaryDirectory(prefix="latcomp-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="latcomp-fuzz-") as folder, models_built_once():
         bench = Bench(Path(folder))
         until = time.monotonic() + chosen.seconds
         while time.monotonic() < until:
