@@ -26,6 +26,7 @@ $(INSTALLED): pyproject.toml
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
 test: lint ## lint, then every test

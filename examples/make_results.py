@@ -2,9 +2,8 @@
 
 python examples/make_results.py CLIP... [--group NAME=clip,clip ...]
 
-Needs the extra `report` (matplotlib). The tables come from latcomp/bench/results/*.json, which `latcomp bench` writes; what is shown of
-single frames is encoded here, at the default quality.
-"""
+Needs the extra `report` (matplotlib). The tables come from latcomp/bench/results/*.json, which `latcomp bench` writes;
+what is shown of single frames is encoded here, at the default quality."""
 
 from __future__ import annotations
 
@@ -28,9 +27,12 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "latcomp" / "bench" / "results"
 SECONDS = 2.0  # of each clip that are encoded here
 METHODS = {
-    "latcomp": "latcomp: temporal L1 difference", "elastictok-cv": "ElasticTok-CV: search by decoding",
-    "infotok": "InfoTok: pixel error of a full decode", "uniform": "uniform", "random": "random",
-}  # fmt: skip
+    "latcomp": "latcomp: temporal L1 difference",
+    "elastictok-cv": "ElasticTok-CV: search by decoding",
+    "infotok": "InfoTok: pixel error of a full decode",
+    "uniform": "uniform",
+    "random": "random",
+}
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,15 @@ def plot_maps(clips: list[Encoded], out: Path) -> None:
 def allocator_table(figures: dict[str, Any]) -> str:
     """The methods at matched numbers of tokens, as a table."""
     lines = [
-        "| tokens kept | which tokens | PSNR-Y, dB | MS-SSIM | bytes | time to choose, over latcomp's | total time, over latcomp's |",
+        "| tokens kept | which tokens | PSNR-Y, dB | MS-SSIM | bytes | time to choose, over latcomp's | total time, "
+        "over latcomp's |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in figures["at_ratio"]:
         if row["method"] in METHODS:
             lines.append(
-                f"| {row['keep']:.0%} | {METHODS[row['method']]} | {row['psnr_y']:.2f} | {row['ms_ssim_y']:.4f} | {row['bytes']:,.0f} | "
+                f"| {row['keep']:.0%} | {METHODS[row['method']]} | {row['psnr_y']:.2f} | {row['ms_ssim_y']:.4f} | "
+                f"{row['bytes']:,.0f} | "
                 f"{row['allocate_ratio']:.3g}x | {row['total_ratio']:.2f}x |"
             )
     return "\n".join(lines)
@@ -123,9 +127,15 @@ def allocator_table(figures: dict[str, Any]) -> str:
 
 def fill_table(fill: dict[str, Any]) -> str:
     """Means over the clips of every fill at each keep ratio, as a table."""
-    lines = ["| kept | fill | gain over hold at dropped positions, dB | PSNR-Y, dB | MS-SSIM |", "|---|---|---|---|---|"]
+    lines = [
+        "| kept | fill | gain over hold at dropped positions, dB | PSNR-Y, dB | MS-SSIM |",
+        "|---|---|---|---|---|",
+    ]
     for row in fill["mean"]:
-        lines.append(f"| {row['keep']:.0%} | {row['fill']} | {row['gain_db']:+.2f} | {row['psnr_y']:.2f} | {row['ms_ssim_y']:.4f} |")
+        lines.append(
+            f"| {row['keep']:.0%} | {row['fill']} | {row['gain_db']:+.2f} | {row['psnr_y']:.2f} | "
+            f"{row['ms_ssim_y']:.4f} |"
+        )
     return "\n".join(lines)
 
 
@@ -136,7 +146,9 @@ def main() -> None:
     parser.add_argument("--group", action="append", default=[], metavar="NAME=clip,clip")
     given = parser.parse_args()
     groups = {name: members.split(",") for name, members in (text.split("=", 1) for text in given.group)}
-    fill, allocators = (json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in ("fill", "allocators"))
+    fill, allocators = (
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in ("fill", "allocators")
+    )
     console = Console(stderr=True)
     clips = []
     for path in given.clips:

@@ -1,8 +1,8 @@
 """Writes example.mp4: five seconds of a made-up garden, filmed by a camera that does not move.
 
-Everything is computed from fixed seeds, so the clip carries no rights but the project's own and comes out the same every time.
-A static scene with natural textures, a little sensor noise and a few things that move is what latcomp is good at; the first
-second is nearly still, so the number of tokens can be seen to follow what happens.
+Everything is computed from fixed seeds, so the clip carries no rights but the project's own and comes out the same
+every time. A static scene with natural textures, a little sensor noise and a few things that move is what latcomp is
+good at; the first second is nearly still, so the number of tokens can be seen to follow what happens.
 
     python examples/render_example.py [OUT.mp4]
 """
@@ -92,7 +92,11 @@ def hills(picture: Array) -> None:
             tower *= np.clip(MILL_Y + 110 - Y, 0, 1)
             rough = 1 + 0.05 * fractal(Y, X, 9, 3, 58)
             blend(picture, shade((214, 206, 192), rough - 0.012 * (X - MILL_X)), tower)
-            blend(picture, np.array([70, 62, 58], np.float32), box(X, Y, MILL_X - 3, MILL_Y + 26, MILL_X + 3, MILL_Y + 36, 1))
+            blend(
+                picture,
+                np.array([70, 62, 58], np.float32),
+                box(X, Y, MILL_X - 3, MILL_Y + 26, MILL_X + 3, MILL_Y + 36, 1),
+            )
 
 
 def lawn(picture: Array) -> None:
@@ -121,18 +125,26 @@ def brick_house(picture: Array) -> None:
     row = np.floor((Y - top) / 11)
     column = (X - left + 13 * (row % 2)) / 26
     in_row, in_column = (Y - top) / 11 - row, column - np.floor(column)
-    each = np.random.default_rng(100).uniform(-1, 1, (64, 64)).astype(np.float32)[
-        row.astype(int) % 64, np.floor(column).astype(int) % 64
-    ]
+    each = (
+        np.random.default_rng(100)
+        .uniform(-1, 1, (64, 64))
+        .astype(np.float32)[row.astype(int) % 64, np.floor(column).astype(int) % 64]
+    )
     rough = fractal(Y, X, 7, 3, 110)
     brick = shade((158, 84, 64), 0.96 + 0.15 * each + 0.14 * rough + 0.10 * (0.5 - in_row))
     mortar = shade((176, 166, 152), 1 + 0.10 * rough)
     joint = np.maximum(smooth(0.86, 0.93, in_row), smooth(0.93, 0.965, in_column))
     wall = mix(brick, mortar, joint) * (0.90 + 0.10 * smooth(top, bottom, Y))[..., None]
     blend(picture, wall, box(X, Y, left, top, WIDTH + 9, bottom))
-    blend(picture, shade((74, 66, 62), 1 + 0.15 * fractal(Y * 3, X, 9, 3, 120)), box(X, Y, left - 14, top - 16, WIDTH + 9, top))
+    blend(
+        picture,
+        shade((74, 66, 62), 1 + 0.15 * fractal(Y * 3, X, 9, 3, 120)),
+        box(X, Y, left - 14, top - 16, WIDTH + 9, top),
+    )
     blend(picture, np.array([232, 228, 218], np.float32), box(X, Y, 676, 112, 776, 208))
-    glass = mix(np.array([58, 76, 92]), np.array([150, 172, 188]), smooth(-0.2, 0.9, fractal(Y + X * 0.6, X * 0.2, 50, 3, 130)))
+    glass = mix(
+        np.array([58, 76, 92]), np.array([150, 172, 188]), smooth(-0.2, 0.9, fractal(Y + X * 0.6, X * 0.2, 50, 3, 130))
+    )
     for x in (682, 728):
         for y in (118, 162):
             blend(picture, glass, box(X, Y, x, y, x + 42, y + 40))
@@ -187,7 +199,9 @@ class Patch:
         columns = slice(max(0, int(cx - reach)), max(0, int(cx + reach) + 1))
         self.picture, self.x, self.y = picture[rows, columns], X[rows, columns], Y[rows, columns]
 
-    def paint(self, color: Array | tuple[int, int, int], shape: Callable[..., Array], *args: float, opacity: float = 1.0) -> None:
+    def paint(
+        self, color: Array | tuple[int, int, int], shape: Callable[..., Array], *args: float, opacity: float = 1.0
+    ) -> None:
         """Paint a shape; `opacity` below 1 lets the picture show through."""
         blend(self.picture, np.asarray(color, np.float32), opacity * shape(self.x, self.y, *args))
 
@@ -207,7 +221,9 @@ def ball(picture: Array, t: float) -> None:
     height = BOUNCE_HEIGHT * 4 * phase * (1 - phase) * 0.93 ** ((t - BALL_START) // BOUNCE_SECONDS)
     y = BALL_GROUND - BALL_RADIUS - height
     patch = Patch(picture, x, BALL_GROUND, 60)
-    patch.paint((30, 44, 22), disc, x + height * 0.12, BALL_GROUND - 1, 25 - height * 0.05, 3.4, opacity=0.5 - height * 0.002)
+    patch.paint(
+        (30, 44, 22), disc, x + height * 0.12, BALL_GROUND - 1, 25 - height * 0.05, 3.4, opacity=0.5 - height * 0.002
+    )
     patch = Patch(picture, x, y, BALL_RADIUS + 3)
     dx, dy = (patch.x - x) / BALL_RADIUS, (patch.y - y) / BALL_RADIUS
     angle = np.arctan2(dy, dx) - (t - BALL_START) * BALL_SPEED / BALL_RADIUS
@@ -231,7 +247,9 @@ def car(picture: Array, t: float) -> None:
     patch.paint(body, box, x - 70, y - 60, x + 68, y - 6, 11)
     patch.paint(shade((206, 206, 198), 1.05 - 0.004 * (patch.y - (y - 62))), box, x - 64, y - 60, x + 66, y - 47, 7)
     for left, right in ((-62, -34), (-28, 8), (14, 56)):
-        patch.paint(shade((84, 112, 130), 1.3 - 0.02 * (patch.y - (y - 48))), box, x + left, y - 50, x + right, y - 29, 4)
+        patch.paint(
+            shade((84, 112, 130), 1.3 - 0.02 * (patch.y - (y - 48))), box, x + left, y - 50, x + right, y - 29, 4
+        )
     patch.paint((150, 104, 26), box, x - 70, y - 24, x + 68, y - 21, 1)
     patch.paint((250, 244, 206), disc, x - 66, y - 16, 4.5)
     patch.paint((176, 32, 26), box, x + 63, y - 20, x + 68, y - 11, 2)
@@ -253,7 +271,9 @@ def lantern(picture: Array, t: float) -> None:
     patch.paint((44, 40, 40), line, 598, 94, x0, 94, 4)
     patch.paint((58, 52, 48), line, x0, 95, x, y - 14, 1.8)
     patch.paint((52, 48, 46), box, x - 12, y - 16, x + 12, y + 19, 4)
-    glow = mix(np.array([255, 226, 150]), np.array([236, 160, 70]), np.clip(np.hypot(patch.x - x, patch.y - y) / 16, 0, 1))
+    glow = mix(
+        np.array([255, 226, 150]), np.array([236, 160, 70]), np.clip(np.hypot(patch.x - x, patch.y - y) / 16, 0, 1)
+    )
     patch.paint(glow, box, x - 8, y - 11, x + 8, y + 14, 2)
     patch.paint((52, 48, 46), line, x, y - 12, x, y + 15, 1.6)
 
@@ -268,7 +288,16 @@ def windmill(picture: Array, t: float) -> None:
         dx, dy = np.cos(a), np.sin(a)
         patch.paint((104, 88, 74), line, cx, cy, cx + 46 * dx, cy + 46 * dy, 2.2)
         ox, oy = -4.0 * dy, 4.0 * dx
-        patch.paint((238, 232, 220), line, cx + 14 * dx + ox, cy + 14 * dy + oy, cx + 44 * dx + ox, cy + 44 * dy + oy, 6.5, opacity=0.9)
+        patch.paint(
+            (238, 232, 220),
+            line,
+            cx + 14 * dx + ox,
+            cy + 14 * dy + oy,
+            cx + 44 * dx + ox,
+            cy + 44 * dy + oy,
+            6.5,
+            opacity=0.9,
+        )
     patch.paint((70, 60, 54), disc, cx, cy, 3.4)
 
 
@@ -340,7 +369,9 @@ def write(target: Path) -> None:
             frame = frame.reformat(format="yuv420p", dst_colorspace=5, src_color_range=2, dst_color_range=1)
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             container.mux(video.encode(frame))
-            chunk = av.AudioFrame.from_ndarray(samples[None, index * step : (index + 1) * step], format="s16", layout="mono")
+            chunk = av.AudioFrame.from_ndarray(
+                samples[None, index * step : (index + 1) * step], format="s16", layout="mono"
+            )
             chunk.sample_rate, chunk.pts, chunk.time_base = SAMPLE_RATE, index * step, Fraction(1, SAMPLE_RATE)
             container.mux(audio.encode(chunk))
         container.mux(video.encode(None))

@@ -29,7 +29,9 @@ SIDE = 8  # pixels a side of a token
 
 
 def heat(mask: np.ndarray, latent_frame: int) -> np.ndarray:
-    """(h, w) 0 to 1: 1 where a token is kept in this latent frame of mask (T, h, w), less where that was some time ago."""
+    """(h, w) 0 to 1: 1 where a token is kept in this latent frame of mask (T, h, w), less where that was some time
+    ago.
+    """
     found = np.zeros(mask.shape[1:], np.float32)
     for t in range(1, latent_frame + 1):  # in the first latent frame everything is kept
         found = np.where(mask[t], 1, FADE * found)

@@ -1,8 +1,7 @@
 """latcomp turns a video into tokens and back.
 
-`encode`, `decode` and `open` are found here, but only looked up when they are used: `import latcomp` never imports torch, and what is
-opened does only for its latents.
-"""
+`encode`, `decode` and `open` are found here, but only looked up when they are used: `import latcomp` never imports
+torch, and what is opened does only for its latents."""
 
 from __future__ import annotations
 
@@ -17,7 +16,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["__version__", "decode", "encode", "open"]
 
-_LAZY = {"encode": ("codec", "encode"), "decode": ("codec", "decode"), "open": ("latfile", "open_lat")}  # name here -> where it is
+_LAZY = {
+    "encode": ("codec", "encode"),
+    "decode": ("codec", "decode"),
+    "open": ("latfile", "open_lat"),
+}  # name here -> where it is
 
 
 def __getattr__(name: str) -> Any:

@@ -13,22 +13,35 @@ from latcomp.errors import DeviceError, UsageError
 if TYPE_CHECKING:
     import torch
 
-# What PyTorch and the libraries below it say when memory is short, where it is no exception of its own: an allocation on the CPU, CUDA's
-# own memory (a context, a kernel's stack), cuBLAS, cuDNN and oneDNN. Lower case.
+# What PyTorch and the libraries below it say when memory is short, where it is no exception of its own: an allocation
+# on the CPU, CUDA's own memory (a context, a kernel's stack), cuBLAS, cuDNN and oneDNN. Lower case.
 _MEMORY_WORDS = (
-    "out of memory", "can't allocate memory", "cannot allocate memory", "failed to allocate memory", "std::bad_alloc", "_alloc_failed",
-    "allocation_failed", "could not create a memory object",
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "failed to allocate memory",
+    "std::bad_alloc",
+    "_alloc_failed",
+    "allocation_failed",
+    "could not create a memory object",
     # what cuBLAS and cuDNN say when there is no room for a handle or for any algorithm's workspace
-    "cublas_status_not_initialized", "cudnn_status_not_initialized", "unable to find a valid cudnn algorithm",
-)  # fmt: skip
+    "cublas_status_not_initialized",
+    "cudnn_status_not_initialized",
+    "unable to find a valid cudnn algorithm",
+)
 _UNFIT_WORDS = (
-    "no kernel image is available", "invalid device function", "driver version is insufficient", "driver on your system is too old",
-)  # fmt: skip
+    "no kernel image is available",
+    "invalid device function",
+    "driver version is insufficient",
+    "driver on your system is too old",
+)
 BF16_CAPABILITY = 8, 0  # of NVIDIA's GPUs: those before only pretend, and are slower so
 
 
 def pick_device(name: str) -> torch.device:
-    """The device for 'auto', 'cpu', 'cuda' or 'cuda:N'. Raises `UsageError` for other names, `DeviceError` when it is not there."""
+    """The device for 'auto', 'cpu', 'cuda' or 'cuda:N'. Raises `UsageError` for other names, `DeviceError` when it is
+    not there.
+    """
     import torch
 
     if name == "auto":
@@ -60,9 +73,9 @@ _exact_before: list[tuple[Any, str, Any]] = []
 def exact_fp32() -> Iterator[None]:
     """A GPU multiplies in full fp32 and takes the same algorithm each time.
 
-    Left alone, its convolutions round what goes in to ten bits (TF32), matrix products do so where somebody allowed it, and cuDNN may
-    choose by a race. The switches are those of the whole process: the first to enter sets them, the last to leave sets them back.
-    """
+    Left alone, its convolutions round what goes in to ten bits (TF32), matrix products do so where somebody allowed it,
+    and cuDNN may choose by a race. The switches are those of the whole process: the first to enter sets them, the last
+    to leave sets them back."""
     global _exact_users, _exact_before
     with _exact_lock:
         if _exact_users == 0:
@@ -88,14 +101,18 @@ def _exact_switches() -> list[tuple[Any, str, Any]]:
     cudnn: Any = torch.backends.cudnn
     matmul: Any = torch.backends.cuda.matmul
     plain = [(cudnn, "enabled", True), (cudnn, "benchmark", False), (cudnn, "deterministic", True)]
-    if hasattr(matmul, "fp32_precision"):  # PyTorch 2.9 and later, where the older switches cannot be read once these were used
+    if hasattr(
+        matmul, "fp32_precision"
+    ):  # PyTorch 2.9 and later, where the older switches cannot be read once these were used
         return [*plain, *((place, "fp32_precision", "ieee") for place in (cudnn.conv, cudnn.rnn, matmul))]
     return [*plain, (cudnn, "allow_tf32", False), (matmul, "allow_tf32", False)]
 
 
 @contextmanager
 def memory_errors(device: torch.device) -> Iterator[None]:
-    """Turn an out-of-memory failure, or a GPU that PyTorch was not built for, into a `DeviceError` that says what to do."""
+    """Turn an out-of-memory failure, or a GPU that PyTorch was not built for, into a `DeviceError` that says what to
+    do.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -106,7 +123,8 @@ def memory_errors(device: torch.device) -> Iterator[None]:
 
 
 def device_failure(error: BaseException, device: str | None = None) -> DeviceError | None:
-    """What an error of PyTorch or Python says of the device in the tool's own words; None when it is of another kind. Imports nothing.
+    """What an error of PyTorch or Python says of the device in the tool's own words; None when it is of another kind.
+    Imports nothing.
 
     device: where the work was done; None where that is not known.
     """
@@ -118,4 +136,6 @@ def device_failure(error: BaseException, device: str | None = None) -> DeviceErr
         return None
     where = "" if device is None else f" on {device}"
     lower = "scale the video down first, or run fewer jobs at once"
-    return DeviceError(f"out of memory{where}: {lower}" if device == "cpu" else f"out of memory{where}: use --device cpu, or {lower}")
+    return DeviceError(
+        f"out of memory{where}: {lower}" if device == "cpu" else f"out of memory{where}: use --device cpu, or {lower}"
+    )

@@ -25,13 +25,14 @@ _ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") 
 
 @contextlib.contextmanager
 def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `path` to write to; it takes that name when the block ends well, else it is removed.
+    """Yield a temporary path beside `path` to write to; it takes that name when the block ends well, else it is
+    removed.
 
     It is removed on any exception, on Ctrl-C and on SIGTERM or SIGHUP; what stood at `path` stays until the end. The
     temporary name is `.NAME.XXXXXXXX.part.SUFFIX`; one that a killed run left for the same `path` is removed first. A
-    device or pipe, or a link to one, is yielded as it is (`output_target` opens it). Raises OutputError when `path` exists
-    and `force` is not given, is a directory, or cannot be written; also for a full disk in the block, naming `path`.
-    """
+    device or pipe, or a link to one, is yielded as it is (`output_target` opens it). Raises OutputError when `path`
+    exists and `force` is not given, is a directory, or cannot be written; also for a full disk in the block, naming
+    `path`."""
     given, target = Path(path), Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
     if is_stream(given):
         yield given
@@ -96,7 +97,9 @@ def output_stream(path: str | Path, force: bool = False) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def spool() -> Iterator[BinaryIO]:
-    """A temporary file without a name, for what must be read or kept whole. Raises OutputError that names its folder when it is full."""
+    """A temporary file without a name, for what must be read or kept whole. Raises OutputError that names its folder
+    when it is full.
+    """
     folder = tempfile.gettempdir()
     name = f"{folder} (for temporary files; TMPDIR names another folder)"
     with _os_errors(name):
@@ -109,7 +112,9 @@ def spool() -> Iterator[BinaryIO]:
 
 
 class NamedOutput:
-    """A binary file whose errors of writing are OutputErrors with the name that its user knows; a closed pipe stays BrokenPipeError."""
+    """A binary file whose errors of writing are OutputErrors with the name that its user knows; a closed pipe stays
+    BrokenPipeError.
+    """
 
     def __init__(self, file: IO[bytes], name: str | Path) -> None:
         self._file, self.name = file, str(name)
@@ -134,7 +139,9 @@ class NamedOutput:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Tell whether a path names, through links, something other than a file or folder: a pipe, a device, an open descriptor."""
+    """Tell whether a path names, through links, something other than a file or folder: a pipe, a device, an open
+    descriptor.
+    """
     if descriptor_of(path) is not None:
         return True
     try:
@@ -145,7 +152,9 @@ def is_stream(path: str | Path) -> bool:
 
 
 def descriptor_of(path: str | Path) -> int | None:
-    """The number of this process's descriptor that a path names, through links: 1 for `/dev/stdout`, 63 for `/dev/fd/63`; else None."""
+    """The number of this process's descriptor that a path names, through links: 1 for `/dev/stdout`, 63 for
+    `/dev/fd/63`; else None.
+    """
     place = Path(os.path.normpath(Path.cwd() / path))
     own = rf"/dev/fd/(\d{{1,9}})|/proc/(?:self|{os.getpid()})/fd/(\d{{1,9}})"
     for _ in range(40):  # as many links as the system follows
@@ -193,7 +202,9 @@ def _parts(target: Path) -> tuple[str, str]:
 
 
 def _create(temporary: Path) -> int:
-    """A descriptor that locks a new file while its writer lives; -1 when somebody took the file away before it was locked."""
+    """A descriptor that locks a new file while its writer lives; -1 when somebody took the file away before it was
+    locked.
+    """
     lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     with contextlib.suppress(OSError):  # some network file systems have no locks: there nothing is removed either
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -204,7 +215,9 @@ def _create(temporary: Path) -> int:
 
 
 def _remove_left(target: Path) -> None:
-    """Remove the temporary files of runs that were killed over the same target: those that no living process has locked."""
+    """Remove the temporary files of runs that were killed over the same target: those that no living process has
+    locked.
+    """
     front, back = _parts(target)
     name = re.compile(f"{re.escape(front)}[0-9a-f]{{8}}{re.escape(back)}")
     with os.scandir(target.parent) as entries:
@@ -255,7 +268,9 @@ def _named_for(given: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except OutputError as error:
-        error.args = tuple(arg.replace(str(temporary), str(given)) if isinstance(arg, str) else arg for arg in error.args)
+        error.args = tuple(
+            arg.replace(str(temporary), str(given)) if isinstance(arg, str) else arg for arg in error.args
+        )
         raise
     except OSError as error:
         if error.errno in _NO_ROOM and error.filename in (None, str(temporary)):
@@ -276,7 +291,9 @@ def _signals_wait() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise SystemExit inside, where nobody else handles them: by default they would kill at once."""
+    """Let SIGTERM and SIGHUP raise SystemExit inside, where nobody else handles them: by default they would kill at
+    once.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers, and only it receives what they raise
         return

@@ -1,4 +1,6 @@
-"""A .lat file opened for reading in Python: header, statistics, groups, latents and masks by time. Only `latents` needs torch."""
+"""A .lat file opened for reading in Python: header, statistics, groups, latents and masks by time. Only `latents` needs
+torch.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +30,25 @@ DAMAGED = ("error", "hold")
 class LatFile:
     """Reader of a .lat file; a context manager. Iterating yields its groups in order.
 
-    What is damaged never makes a file shorter: reading raises `DamagedFileError`, or with damaged='hold' lost latent frames stand in their
-    places, with nothing kept and the last filled latents held, as `decode` holds the last frame.
+    What is damaged never makes a file shorter: reading raises `DamagedFileError`, or with damaged='hold' lost latent
+    frames stand in their places, with nothing kept and the last filled latents held, as `decode` holds the last frame.
     """
 
     def __init__(
-        self, source: str | Path | BinaryIO, fill: str = "auto", device: str = "auto", tokenizer: Path | None = None,
-        max_pixels: int = DEFAULT_MAX_PIXELS, limits: Limits | None = None, damaged: str = "error",
-    ) -> None:  # fmt: skip
-        """source: a path or a binary file object, read from where it stands; one that cannot go back, as a pipe, is copied to a temporary
-        file first. fill, device, max_pixels, limits: as for `decode`. damaged: 'error' or 'hold'.
+        self,
+        source: str | Path | BinaryIO,
+        fill: str = "auto",
+        device: str = "auto",
+        tokenizer: Path | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        limits: Limits | None = None,
+        damaged: str = "error",
+    ) -> None:
+        """source: a path or a binary file object, read from where it stands; one that cannot go back, as a pipe, is
+        copied to a temporary file first. fill, device, max_pixels, limits: as for `decode`. damaged: 'error' or 'hold'.
 
-        Raises `DamagedFileError` when the source cannot be read or is not a .lat file, `UsageError` for another word in `damaged`.
-        """
+        Raises `DamagedFileError` when the source cannot be read or is not a .lat file, `UsageError` for another word in
+        `damaged`."""
         if damaged not in DAMAGED:
             raise UsageError(f"damaged {damaged!r} is unknown: choose {' or '.join(DAMAGED)}")
         self._limits = limits or Limits(max_pixels=max_pixels)
@@ -58,7 +66,9 @@ class LatFile:
     def __enter__(self) -> LatFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -71,16 +81,22 @@ class LatFile:
 
     @property
     def damage(self) -> list[str]:
-        """What was found to be damaged so far, in the order in which it was met; empty for what was read of an intact file."""
+        """What was found to be damaged so far, in the order in which it was met; empty for what was read of an intact
+        file.
+        """
         return list(self._damage)
 
     def stats(self) -> dict[str, Any]:
-        """The object of `latcomp stats --json`; what is damaged is in its `damage`. Raises `LimitError` for claims above the limits."""
+        """The object of `latcomp stats --json`; what is damaged is in its `damage`. Raises `LimitError` for claims
+        above the limits.
+        """
         self._file.seek(0)
         return stats_dict(scan(self._file, self._limits))
 
     def __iter__(self) -> Iterator[Group]:
-        """The groups; with damaged='hold' also groups that keep nothing, in the place of lost ones and numbered on from the one before."""
+        """The groups; with damaged='hold' also groups that keep nothing, in the place of lost ones and numbered on from
+        the one before.
+        """
         for group, _ in self._groups(self._reader()):
             yield group
 
@@ -112,10 +128,14 @@ class LatFile:
         if reader.damage:
             self._damage |= dict.fromkeys(map(str, reader.damage))
             if not self._holds:
-                raise DamagedFileError(f"the file is damaged: {reader.damage[0]}; damaged='hold' reads the rest, in its place")
+                raise DamagedFileError(
+                    f"the file is damaged: {reader.damage[0]}; damaged='hold' reads the rest, in its place"
+                )
 
     def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[tuple[Group, bool, slice]]:
-        """Groups from the segment that holds the start on, as `_groups` gives them, with the latent frames that lie in the chosen time."""
+        """Groups from the segment that holds the start on, as `_groups` gives them, with the latent frames that lie in
+        the chosen time.
+        """
         from latcomp.codec.decode_stream import seek_to
 
         window = TimeWindow.of(start_seconds, duration_seconds)
@@ -128,14 +148,17 @@ class LatFile:
             if window.is_past(times[0]):
                 return
             # a latent frame is chosen when any of its frames is
-            chosen = sorted({index // self.header.temporal for index, seconds in enumerate(times) if window.holds(seconds)})
+            chosen = sorted(
+                {index // self.header.temporal for index, seconds in enumerate(times) if window.holds(seconds)}
+            )
             yield group, lost, slice(chosen[0], chosen[-1] + 1) if chosen else slice(0, 0)
 
     def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None) -> Any:
-        """Filled latents `(1, C, T, H/8, W/8)`, a float32 torch tensor, of the latent frames that overlap the chosen time.
+        """Filled latents `(1, C, T, H/8, W/8)`, a float32 torch tensor, of the latent frames that overlap the chosen
+        time.
 
-        Raises `DamagedFileError` at damage on the way unless that is held, `UsageError` when no latent frame lies in the chosen time.
-        """
+        Raises `DamagedFileError` at damage on the way unless that is held, `UsageError` when no latent frame lies in
+        the chosen time."""
         import torch
 
         from latcomp.codec.decoder import Decoder
@@ -188,9 +211,15 @@ def _placeholders(lost: LostGroups, index: int, header: Header) -> Iterator[Grou
         frames = sum(counts[start:end])
         nothing = np.zeros((0, header.channels), np.float32 if header.coding == "lossless" else np.int32)
         yield Group(
-            index, False, lost.first_frame + at, lost.pts[at : at + frames], np.zeros((end - start, *header.grid), bool), nothing, "hold",
+            index,
+            False,
+            lost.first_frame + at,
+            lost.pts[at : at + frames],
+            np.zeros((end - start, *header.grid), bool),
+            nothing,
+            "hold",
             octaves=None if header.prior is None else np.zeros(0, np.uint8),
-        )  # fmt: skip
+        )
         at, start, index = at + frames, end, index + 1
 
 

@@ -1,8 +1,8 @@
 """Text from outside (file names, names in headers, words of other libraries) made fit to be shown.
 
-What a terminal would act on or a reader could be misled by is shown as an escape, in this one place: control characters, line breaks,
-marks that turn the direction of writing, invisible characters, and bytes of file names that are not UTF-8.
-"""
+What a terminal would act on or a reader could be misled by is shown as an escape, in this one place: control
+characters, line breaks, marks that turn the direction of writing, invisible characters, and bytes of file names that
+are not UTF-8."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def printable(text: object) -> str:
     """The text on one line, with everything a terminal would not just show as an escape: `\\n`, `\\x1b`, `\\u202e`.
 
-    A byte of a file name that is not UTF-8 is shown as `\\xff`. Backslashes that are there stay as they are. Safe to apply twice.
-    """
+    A byte of a file name that is not UTF-8 is shown as `\\xff`. Backslashes that are there stay as they are. Safe to
+    apply twice."""
     words = str(text)
     return words if words.isprintable() else "".join(map(_shown, words))
 
 
 def utf8(text: str) -> str:
-    """The text as it can be encoded in UTF-8: bytes of file names that are not, and lone surrogates, are escaped as in `printable`."""
+    """The text as it can be encoded in UTF-8: bytes of file names that are not, and lone surrogates, are escaped as in
+    `printable`.
+    """
     return _SURROGATE.sub(lambda found: _escape(found[0]), text)
 
 
@@ -37,7 +39,9 @@ def counted(number: int, what: str) -> str:
 
 
 def command_line(words: Iterable[object]) -> str:
-    """The words as a shell would take them, to be pasted: quoted where that is needed, as `$'...'` where they do not print."""
+    """The words as a shell would take them, to be pasted: quoted where that is needed, as `$'...'` where they do not
+    print.
+    """
     return " ".join(shlex.quote(word) if printable(word) == word else _dollar_quoted(word) for word in map(str, words))
 
 

@@ -1,7 +1,8 @@
-"""Where the time of an encoding or decoding goes: named stages in the code, and a clock that adds up their seconds while it runs.
+"""Where the time of an encoding or decoding goes: named stages in the code, and a clock that adds up their seconds
+while it runs.
 
-`with stage("tokenizer"):` stands where the work is done. Nobody measures in the usual run, and then it costs less than a microsecond.
-"""
+`with stage("tokenizer"):` stands where the work is done. Nobody measures in the usual run, and then it costs less than
+a microsecond."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     import torch
 
 Stage = Literal["reading", "camera", "tokenizer", "selection", "lit", "token_coding", "writing"]
-"""reading: demuxing and decoding video, or the bytes of a .lat file; camera: motion from pixels; tokenizer: its encoder or decoder, with
-the way of the pixels to the device and back; selection: scene cuts, steps, keep masks, symbols; lit: filling dropped positions, by the
-LIT or by hold; token_coding: keep masks and tokens to bytes and back, and rounding by cost; writing: the bytes of a .lat file, or
-conversion and encoder of the output video."""
+"""reading: demuxing and decoding video, or the bytes of a .lat file; camera: motion from pixels; tokenizer: its encoder
+or decoder, with the way of the pixels to the device and back; selection: scene cuts, steps, keep masks, symbols; lit:
+filling dropped positions, by the LIT or by hold; token_coding: keep masks and tokens to bytes and back, and rounding by
+cost; writing: the bytes of a .lat file, or conversion and encoder of the output video."""
 STAGES: tuple[Stage, ...] = get_args(Stage)
 _ON_DEVICE = ("tokenizer", "lit")  # what these start on a GPU may still run when they end
 
@@ -29,7 +30,8 @@ _clock: StageClock | None = None
 
 
 def stage(name: Stage) -> AbstractContextManager[None]:
-    """What counts the seconds inside `with` as this stage's, when a clock runs; those of a stage inside are the inner one's alone.
+    """What counts the seconds inside `with` as this stage's, when a clock runs; those of a stage inside are the inner
+    one's alone.
 
     Not to be held over a `yield`: what the consumer does until it asks for more is not the stage's, see `staged`.
     """
@@ -55,7 +57,9 @@ class StageClock:
     """
 
     def __init__(self, device: torch.device | None = None) -> None:
-        """device: a GPU, which is waited for where a stage that works on it begins and ends, so that its time falls to the right one."""
+        """device: a GPU, which is waited for where a stage that works on it begins and ends, so that its time falls to
+        the right one.
+        """
         self.seconds: dict[Stage, float] = {}
         """By stage, in the order of `STAGES`; those that took no time are not there."""
         self._device = device if device is not None and device.type == "cuda" else None
@@ -68,7 +72,9 @@ class StageClock:
         self._before, _clock = _clock, self
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         global _clock
         _clock = self._before
         self.seconds = {name: self.seconds[name] for name in STAGES if name in self.seconds}
@@ -107,7 +113,9 @@ class _Timed:
         self._clock.open_stages().append(self)
         self._began = time.perf_counter()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self._clock.wait_for_device(self._name)
         took = time.perf_counter() - self._began

@@ -1,4 +1,6 @@
-"""A stretch of time that --start and --duration choose, of a video as of a .lat file, in exact seconds from the first frame."""
+"""A stretch of time that --start and --duration choose, of a video as of a .lat file, in exact seconds from the first
+frame.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class TimeWindow:
 
     @classmethod
     def of(cls, start_seconds: float | None, duration_seconds: float | None) -> TimeWindow:
-        """The window of two settings in seconds. Raises `UsageError` for a negative start or a duration that is not above zero."""
+        """The window of two settings in seconds. Raises `UsageError` for a negative start or a duration that is not
+        above zero.
+        """
         start = 0.0 if start_seconds is None else start_seconds
         if not (math.isfinite(start) and start >= 0):
             raise UsageError(f"--start {start:g} is out of range: choose 0 seconds or more")
@@ -40,7 +44,9 @@ class TimeWindow:
         return self.start == 0 and self.end is None
 
     def is_before(self, seconds: Fraction) -> bool:
-        """True when a time lies before the start; what comes before the first frame, as the beginning of AAC does, belongs to that one."""
+        """True when a time lies before the start; what comes before the first frame, as the beginning of AAC does,
+        belongs to that one.
+        """
         return self.start > 0 and seconds < self.start - _TOLERANCE_SECONDS
 
     def is_past(self, seconds: Fraction) -> bool:

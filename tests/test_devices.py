@@ -1,4 +1,6 @@
-"""Protects the device: names are checked, memory errors of every library are told as such, and switches of the process are given back."""
+"""Protects the device: names are checked, memory errors of every library are told as such, and switches of the process
+are given back.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from latcomp.devices import (
-    _exact_switches,
-    decodes_in_bf16,
-    device_failure,
-    exact_fp32,
-    memory_errors,
-    pick_device,
-)
+from latcomp.devices import _exact_switches, decodes_in_bf16, device_failure, exact_fp32, memory_errors, pick_device
 from latcomp.errors import DeviceError, UsageError
 from latcomp.tokenizer import registry
 
@@ -52,7 +47,9 @@ def test_a_gpu_by_its_number_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("capability", "fast"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
 def test_bf16_where_it_is_built_in(capability: tuple[int, int], fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch calls it supported on older GPUs too, where it is emulated; and it asks the first GPU, whichever is meant."""
+    """PyTorch calls it supported on older GPUs too, where it is emulated; and it asks the first GPU, whichever is
+    meant.
+    """
     asked: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: asked.append(device) or capability)
     assert decodes_in_bf16(torch.device("cuda:1")) is fast
@@ -66,7 +63,8 @@ MESSAGES = [
     "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
     "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
     "Unable to find a valid cuDNN algorithm to run convolution",
-    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes.",
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
+    "4000 bytes.",
     "std::bad_alloc",
 ]
 
@@ -81,7 +79,10 @@ def test_what_the_libraries_say_when_memory_is_short(message: str) -> None:
 def test_real_allocations_that_fail_are_told_apart_from_other_errors() -> None:
     """PyTorch's on a CPU is a plain RuntimeError, numpy's a MemoryError."""
     for allocate in (lambda: torch.empty(2**50), lambda: np.empty(2**50)):
-        with pytest.raises(DeviceError, match="out of memory on cpu: scale the video down"), memory_errors(torch.device("cpu")):
+        with (
+            pytest.raises(DeviceError, match="out of memory on cpu: scale the video down"),
+            memory_errors(torch.device("cpu")),
+        ):
             allocate()
     with pytest.raises(RuntimeError, match="size of tensor"), memory_errors(torch.device("cpu")):
         torch.zeros(2) + torch.zeros(3)
@@ -89,7 +90,12 @@ def test_real_allocations_that_fail_are_told_apart_from_other_errors() -> None:
 
 def test_a_gpu_that_this_pytorch_was_not_built_for_is_told() -> None:
     failure = device_failure(RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore"))
-    assert failure is not None and "no kernel image" in str(failure) and "--device cpu" in str(failure) and "more" not in str(failure)
+    assert (
+        failure is not None
+        and "no kernel image" in str(failure)
+        and "--device cpu" in str(failure)
+        and "more" not in str(failure)
+    )
     assert device_failure(RuntimeError("CUDA error: an illegal memory access was encountered")) is None
     assert device_failure(ValueError("out of memory")) is None
 

@@ -80,7 +80,9 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "a.lat").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize(("name", "words"), [("none/out.lat", "does not exist"), ("", "is a directory"), ("file/out.lat", "(?i)not")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("none/out.lat", "does not exist"), ("", "is a directory"), ("file/out.lat", "(?i)not")]
+)
 def test_impossible_places_are_output_errors(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=words) as caught, output_file(tmp_path / name, force=True):
@@ -110,8 +112,10 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     root = str(Path(__file__).parents[1])
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "out.lat")],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": root},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": root},
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     assert len(list(tmp_path.iterdir())) == 1
@@ -156,7 +160,9 @@ def _killed_run(target: Path) -> Path:
         "with output_file(sys.argv[1], force=True) as t:\n t.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     root = str(Path(__file__).parents[1])
-    done = subprocess.run([sys.executable, "-c", script, str(target)], env={**os.environ, "PYTHONPATH": root}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(target)], env={**os.environ, "PYTHONPATH": root}, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     (left,) = (path for path in target.parent.iterdir() if ".part" in path.name)
     return left
@@ -193,7 +199,8 @@ def test_names_as_long_as_they_may_be(tmp_path: Path, stem: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 
-# -- pipes, devices, descriptors ------------------------------------------------------------------------------------------
+# -- pipes, devices, descriptors
+# ------------------------------------------------------------------------------------------
 
 
 def test_descriptors_are_known_through_links(tmp_path: Path) -> None:
@@ -284,7 +291,9 @@ def test_a_full_disk_is_told_with_the_name_that_was_given(way: str, tmp_path: Pa
     """Never with the hidden one beside it; a full folder of temporary files is named as that."""
     target = tmp_path / "wanted.lat"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", FULL, way, str(target)], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, way, str(target)], capture_output=True, text=True, check=True, env=environment
+    )
     assert done.stdout.startswith(f"OutputError {tmp_path if way == 'spool' else target}")
     assert "cannot be written: File too large" in done.stdout and ".part" not in done.stdout
     assert list(tmp_path.iterdir()) == []

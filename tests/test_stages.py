@@ -1,4 +1,6 @@
-"""Protects the clock of `latcomp bench speed`: seconds fall to the innermost stage, threads add up, and without it nothing is kept."""
+"""Protects the clock of `latcomp bench speed`: seconds fall to the innermost stage, threads add up, and without it
+nothing is kept.
+"""
 
 from __future__ import annotations
 

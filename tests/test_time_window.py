@@ -1,4 +1,6 @@
-"""Protects: the part that --start and --duration choose has one meaning, and is refused in the same words, in videos and .lat files."""
+"""Protects: the part that --start and --duration choose has one meaning, and is refused in the same words, in videos
+and .lat files.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def test_bounds_are_those_that_a_person_means() -> None:
     window = TimeWindow.of(0.2, 0.4)
     assert [window.holds(Fraction(n, 10)) for n in (1, 2, 5, 6)] == [False, True, True, False]
     assert window.is_before(Fraction(1, 10)) and not window.is_past(Fraction(1, 10)) and window.is_past(Fraction(6, 10))
-    assert TimeWindow.of(10 / 24, None).holds(Fraction(10, 24)) and TimeWindow.of(None, 10 / 24).is_past(Fraction(10, 24))
+    assert TimeWindow.of(10 / 24, None).holds(Fraction(10, 24)) and TimeWindow.of(None, 10 / 24).is_past(
+        Fraction(10, 24)
+    )
 
 
 def test_what_comes_before_the_first_frame_belongs_to_it() -> None:
@@ -33,7 +37,8 @@ def test_its_seconds_in_a_video() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "duration", "flag"), [(-1, None, "--start"), (math.nan, None, "--start"), (0, 0, "--duration"), (0, math.inf, "--duration")]
+    ("start", "duration", "flag"),
+    [(-1, None, "--start"), (math.nan, None, "--start"), (0, 0, "--duration"), (0, math.inf, "--duration")],
 )
 def test_refused_alike(tmp_path: Path, start: float, duration: float | None, flag: str) -> None:
     with pytest.raises(UsageError, match=f"{flag} .* is out of range: choose") as told:

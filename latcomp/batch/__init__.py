@@ -1,4 +1,6 @@
-"""Folders of videos to folders of .lat files: a plan of what becomes what, workers that encode, engines that feed them."""
+"""Folders of videos to folders of .lat files: a plan of what becomes what, workers that encode, engines that feed
+them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,17 @@ from latcomp.batch.plan import Plan, Task, make_plan
 from latcomp.batch.settings import BatchSettings
 
 __all__ = [
-    "DONE", "ENGINES", "FAILED", "SKIPPED", "BatchSettings", "Event", "Outcome", "Plan", "Step", "Task", "Watch",
-    "make_plan", "run_batch",
-]  # fmt: skip
+    "DONE",
+    "ENGINES",
+    "FAILED",
+    "SKIPPED",
+    "BatchSettings",
+    "Event",
+    "Outcome",
+    "Plan",
+    "Step",
+    "Task",
+    "Watch",
+    "make_plan",
+    "run_batch",
+]

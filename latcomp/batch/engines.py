@@ -15,10 +15,10 @@ ENGINES = ("local", "ray")
 def run_batch(tasks: Sequence[Task], settings: BatchSettings, jobs: int, engine: str, watch: Watch) -> None:
     """Encode all tasks, `jobs` at a time, and tell `watch` of every step and outcome.
 
-    A file that fails is an outcome and ends nothing. Raises `UsageError` for an engine that is not known or not installed and for settings
-    that no file can be encoded with, `DeviceError` for a device that is not there; whatever is raised in here, also KeyboardInterrupt and
-    what `watch` raises, ends the workers first, and they leave no partial file.
-    """
+    A file that fails is an outcome and ends nothing. Raises `UsageError` for an engine that is not known or not
+    installed and for settings that no file can be encoded with, `DeviceError` for a device that is not there; whatever
+    is raised in here, also KeyboardInterrupt and what `watch` raises, ends the workers first, and they leave no partial
+    file."""
     if engine not in ENGINES:
         raise UsageError(f"--engine {engine!r} is not known: choose {' or '.join(ENGINES)}")
     if engine == "ray":

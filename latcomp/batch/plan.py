@@ -44,11 +44,11 @@ class Plan:
 def make_plan(source: Path, target: Path, keep_suffix: bool = False) -> Plan:
     """The plan for a tree of videos below `source` and the same tree of .lat files below `target`.
 
-    keep_suffix: a.mp4 becomes a.mp4.lat instead of a.lat. Hidden files and folders (also the temporary files of a run) are left out, and so
-    is `target` where it lies below `source`. A link to a folder is followed unless that folder is in the tree already, so that links in a
-    circle end. Raises `NotAVideoError` when there is no such folder or no video in it, `UsageError` when `source` is a file or two videos
-    would become one file, `OutputError` when `target` is a file.
-    """
+    keep_suffix: a.mp4 becomes a.mp4.lat instead of a.lat. Hidden files and folders (also the temporary files of a run)
+    are left out, and so is `target` where it lies below `source`. A link to a folder is followed unless that folder is
+    in the tree already, so that links in a circle end. Raises `NotAVideoError` when there is no such folder or no video
+    in it, `UsageError` when `source` is a file or two videos would become one file, `OutputError` when `target` is a
+    file."""
     _check_folders(source, target)
     walk = _Walk(source, target)
     places = sorted(walk.videos(), key=lambda place: place.parts)
@@ -79,7 +79,8 @@ def _refuse_collisions(tasks: list[Task]) -> None:
         one, other = clashes[0]
         more = f" (and {len(clashes) - 1} more such pairs)" if len(clashes) > 1 else ""
         raise UsageError(
-            f"{one.name} and {other.name} would both become {one.target}{more}: rename one, or give --keep-suffix, which makes "
+            f"{one.name} and {other.name} would both become {one.target}{more}: rename one, or give --keep-suffix, "
+            "which makes "
             f"{Path(one.name).name}{LAT} and {Path(other.name).name}{LAT} of them"
         )
 
@@ -128,7 +129,9 @@ class _Walk:
             try:
                 identity = _identity(self._source / folder)
                 if identity in self._seen:
-                    self.notes.append(f"{self._source / folder} is left out: it links to a folder that is in the tree already")
+                    self.notes.append(
+                        f"{self._source / folder} is left out: it links to a folder that is in the tree already"
+                    )
                     continue
                 if identity == self._target and folder != Path():
                     self.notes.append(f"{self._source / folder} is left out: the outputs go there")
@@ -138,7 +141,9 @@ class _Walk:
                     entries = sorted(listing, key=lambda entry: entry.name)
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
-                self.unreadable.append((self._source / folder, NotAVideoError(f"{self._source / folder} cannot be read: {reason}")))
+                self.unreadable.append(
+                    (self._source / folder, NotAVideoError(f"{self._source / folder} cannot be read: {reason}"))
+                )
                 continue
             for entry in entries:
                 if entry.name.startswith("."):

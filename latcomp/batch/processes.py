@@ -1,4 +1,5 @@
-"""Workers as processes of this machine: each loads the models once, gets one file after the other, and is stopped without a trace.
+"""Workers as processes of this machine: each loads the models once, gets one file after the other, and is stopped
+without a trace.
 
 A worker sends what it does through its pipe as one of the messages below and gets tasks through it; None ends it.
 """
@@ -177,7 +178,9 @@ class _Crew:
             hand.process.join(_STOP_SECONDS)
 
     def stop(self) -> None:
-        """End every process, first by asking, and remove what those left that would not hear; at once on a second interrupt."""
+        """End every process, first by asking, and remove what those left that would not hear; at once on a second
+        interrupt.
+        """
         for hand in self.hands:
             if hand.process.is_alive():
                 (hand.process.terminate if hand.ready else hand.process.kill)()
@@ -207,8 +210,11 @@ def _drain(hand: _Hand) -> None:
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes started inside never get a Ctrl-C: a terminal sends it to all of them, and only the first is to act on it."""
-    resource_tracker.ensure_running()  # started with the first process otherwise, and then it lets the signal through again
+    """Processes started inside never get a Ctrl-C: a terminal sends it to all of them, and only the first is to act on
+    it.
+    """
+    # started with the first process otherwise, and then it lets the signal through again
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -223,7 +229,8 @@ def _threads() -> int:
     return min(cores, int(wished)) if wished.isdecimal() and int(wished) > 0 else cores
 
 
-# -- inside a worker process ----------------------------------------------------------------------------------------------
+# -- inside a worker process
+# ----------------------------------------------------------------------------------------------
 
 
 def _work(pipe: Connection, settings: BatchSettings, number: int, threads: int) -> None:

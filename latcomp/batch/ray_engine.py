@@ -1,4 +1,5 @@
-"""Workers as actors of a Ray cluster: the one that RAY_ADDRESS names or that runs here, else one started for this batch.
+"""Workers as actors of a Ray cluster: the one that RAY_ADDRESS names or that runs here, else one started for this
+batch.
 
 All machines of the cluster must have latcomp installed and see the folders under the same paths. Needs the package ray.
 """
@@ -96,7 +97,9 @@ def require_ray() -> None:
 
 
 def run_on_ray(tasks: Sequence[Task], settings: BatchSettings, jobs: int, watch: Watch) -> None:
-    """Encode tasks on up to `jobs` actors, each with its share of the cluster's processors and GPUs; see `run_batch`."""
+    """Encode tasks on up to `jobs` actors, each with its share of the cluster's processors and GPUs; see
+    `run_batch`.
+    """
     require_ray()
     if settings.device.startswith("cuda:"):
         raise UsageError(f"--device {settings.device}: ray gives each worker its GPU; choose auto, cpu or cuda")
@@ -217,7 +220,9 @@ def _cluster(ray: Any) -> Iterator[None]:
 
 
 def _shares(ray: Any, device: str, jobs: int) -> tuple[int, dict[str, float]]:
-    """(threads, resources to ask for) of each of `jobs` actors: an equal part of the cluster, no more than its largest machine has."""
+    """(threads, resources to ask for) of each of `jobs` actors: an equal part of the cluster, no more than its largest
+    machine has.
+    """
     total = ray.cluster_resources()
     largest = max((node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]), default=1)
     threads = max(1, int(min(total.get("CPU", 1) // jobs, largest)))

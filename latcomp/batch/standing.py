@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 
 _NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames", "metadata", "time_base"})
 _OF_AUDIO = ("codec", "sample_rate", "channels", "language")
-"""What tells one audio stream from another. The rest of its record is FFmpeg's account of it, which the next version may give otherwise:
-the name of the layout, the unit of its times, and the head of a Matroska file that its parameters are kept in."""
-_RATE_SHARE = 0.01  # an average rate is FFmpeg's estimate in many formats: one that differs by less is that of the same video
-_FOLLOWS = {"step_scale": "quality", "threshold": "quality", "units": "prior"}  # not worth a word where the other one has its own
+"""What tells one audio stream from another. The rest of its record is FFmpeg's account of it, which the next version
+may give otherwise: the name of the layout, the unit of its times, and the head of a Matroska file that its parameters
+are kept in."""
+_RATE_SHARE = (
+    0.01  # an average rate is FFmpeg's estimate in many formats: one that differs by less is that of the same video
+)
+_FOLLOWS = {
+    "step_scale": "quality",
+    "threshold": "quality",
+    "units": "prior",
+}  # not worth a word where the other one has its own
 _MODELS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
 
 
@@ -52,9 +59,8 @@ class Standing:
 def look_at(target: Path, expected: Header, source: Path, limits: Limits, find_prior: FindPrior) -> Standing:
     """What stands at `target`, where a file with the header `expected` is to be, made of the video `source`.
 
-    All of it is read, as `latcomp check` does. The coding of the tokens (context or zstd) does not count: the tokens are the same. Raises
-    `OutputError` when it cannot be read or is no file.
-    """
+    All of it is read, as `latcomp check` does. The coding of the tokens (context or zstd) does not count: the tokens
+    are the same. Raises `OutputError` when it cannot be read or is no file."""
     try:
         if not target.exists():
             return Standing(State.ABSENT)
@@ -82,16 +88,20 @@ def look_at(target: Path, expected: Header, source: Path, limits: Limits, find_p
 
 
 def differences(found: Header, expected: Header) -> list[str]:
-    """In words, what two headers do not share. Who wrote the file and how it is cut into groups does not count, nor what FFmpeg derives
-    from a video: another version of it, or of PyAV, may derive it otherwise from the same one."""
+    """In words, what two headers do not share. Who wrote the file and how it is cut into groups does not count, nor
+    what FFmpeg derives from a video: another version of it, or of PyAV, may derive it otherwise from the same one."""
     before, after = found.to_dict(), expected.to_dict()
     for name in _MODELS:
         one, other = before[name], after[name]
         if one is not None and other is not None and None in (one.get("fingerprint"), other.get("fingerprint")):
             # a file of before there were fingerprints
-            before[name], after[name] = ({key: record[key] for key in record if key != "fingerprint"} for record in (one, other))
+            before[name], after[name] = (
+                {key: record[key] for key in record if key != "fingerprint"} for record in (one, other)
+            )
     unequal = {
-        name for name, wanted in after.items() if name not in _NOT_SETTINGS and _identity(name, before.get(name)) != _identity(name, wanted)
+        name
+        for name, wanted in after.items()
+        if name not in _NOT_SETTINGS and _identity(name, before.get(name)) != _identity(name, wanted)
     }
     if _same_rate(before["average_rate"], after["average_rate"]):
         unequal.discard("average_rate")
@@ -102,7 +112,9 @@ def differences(found: Header, expected: Header) -> list[str]:
         if name in _MODELS:
             words.append(f"{_MODELS[name]} {_model(before[name])}, not {_model(wanted)}")
         elif name == "audio":
-            words.append("other audio" if before[name] and wanted else "with audio" if before[name] else "without audio")
+            words.append(
+                "other audio" if before[name] and wanted else "with audio" if before[name] else "without audio"
+            )
         elif name in VIDEO_FIELDS:
             words.append(f"the video's {name.replace('_', ' ')} was {_plain(before[name])}, not {_plain(wanted)}")
         else:

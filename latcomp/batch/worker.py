@@ -44,8 +44,8 @@ def share_of_device(device: str, number: int) -> str:
 class Worker:
     """Loaded models; `run` encodes one file of the batch after the other.
 
-    Raises what `Encoder` raises: `UsageError` for settings and tokenizers, `DeviceError` for a device that is not there.
-    """
+    Raises what `Encoder` raises: `UsageError` for settings and tokenizers, `DeviceError` for a device that is not
+    there."""
 
     def __init__(self, settings: BatchSettings, number: int = 0) -> None:
         self.settings = settings
@@ -55,14 +55,18 @@ class Worker:
         self._max_pixels = settings.max_pixels or DEFAULT_MAX_PIXELS
 
     def run(self, task: Task, on_frames: OnFrames | None = None, on_temporary: OnTemporary | None = None) -> Outcome:
-        """Encode one file, or find that it is there already. What goes wrong with this file is in the outcome, not raised."""
+        """Encode one file, or find that it is there already. What goes wrong with this file is in the outcome, not
+        raised.
+        """
         began = time.monotonic()
         try:
             status, figures, notes, damage = self._run(task, on_frames, on_temporary)
             return Outcome(task, status, None, figures, time.monotonic() - began, notes, damage)
         except Exception as error:
             if os.environ.get("LATCOMP_DEBUG") == "1":
-                print("\n".join(map(printable, "".join(traceback.format_exception(error)).splitlines())), file=sys.stderr)
+                print(
+                    "\n".join(map(printable, "".join(traceback.format_exception(error)).splitlines())), file=sys.stderr
+                )
             return Outcome(task, FAILED, _named(error, task), None, time.monotonic() - began)
 
     def _run(
@@ -70,8 +74,12 @@ class Worker:
     ) -> tuple[str, dict[str, Any], tuple[str, ...], tuple[Damage, ...]]:
         """(status, figures, notes, damage of the video) of a file that went well."""
         with open_video(
-            task.source, audio=self.settings.audio, max_pixels=self._max_pixels, deinterlace=self.settings.deinterlace,
-            video_track=self.settings.video_track, keep_going=self.settings.keep_going,
+            task.source,
+            audio=self.settings.audio,
+            max_pixels=self._max_pixels,
+            deinterlace=self.settings.deinterlace,
+            video_track=self.settings.video_track,
+            keep_going=self.settings.keep_going,
         ) as reader:
             expected = self.encoder.header(reader)
             limits = Limits(max_pixels=self._max_pixels)
@@ -85,7 +93,12 @@ class Worker:
             return DONE, figures, (*again, *reader.notes, *self.encoder.notes), reader.damage
 
     def _encode(
-        self, task: Task, reader: VideoReader, found: Standing, on_frames: OnFrames | None, on_temporary: OnTemporary | None
+        self,
+        task: Task,
+        reader: VideoReader,
+        found: Standing,
+        on_frames: OnFrames | None,
+        on_temporary: OnTemporary | None,
     ) -> dict[str, Any]:
         """The figures of the file, which is complete under its name when this returns."""
 
@@ -96,7 +109,9 @@ class Worker:
         try:
             task.target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{task.target.parent} cannot be made: {(error.strerror or str(error)).lower()}") from None
+            raise OutputError(
+                f"{task.target.parent} cannot be made: {(error.strerror or str(error)).lower()}"
+            ) from None
         with output_file(task.target, force=found.state is not State.ABSENT) as temporary:
             if on_temporary is not None:
                 on_temporary(temporary)
@@ -108,12 +123,15 @@ class Worker:
 
 
 def _named(error: Exception, task: Task) -> LatcompError:
-    """The error as one of ours, which can go to another process; `LatcompError` itself stands for what nobody expected."""
+    """The error as one of ours, which can go to another process; `LatcompError` itself stands for what nobody
+    expected.
+    """
     if isinstance(error, LatcompError):
         return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
         return OutputError(f"{task.target} cannot be written: {(error.strerror or str(error)).lower()}")
     lines = str(error).strip().splitlines()
     return LatcompError(
-        f"{task.source}: unexpected {type(error).__name__}: {lines[0] if lines else 'no message'} (set LATCOMP_DEBUG=1 for a traceback)"
+        f"{task.source}: unexpected {type(error).__name__}: {lines[0] if lines else 'no message'} (set LATCOMP_DEBUG=1 "
+        "for a traceback)"
     )

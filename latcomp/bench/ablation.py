@@ -1,9 +1,8 @@
 """What each part of latcomp's coding saves: the same clips without it, as bits at equal PSNR-Y.
 
-The coder: the same tokens and masks under zstd alone. The quantiser: without finer steps and better values for what will be held, and
-without rounding by rate and distortion. The predictor: the same tables around the last kept values instead of the prior's means,
-as entropies that are counted on the clip itself.
-"""
+The coder: the same tokens and masks under zstd alone. The quantiser: without finer steps and better values for what
+will be held, and without rounding by rate and distortion. The predictor: the same tables around the last kept values
+instead of the prior's means, as entropies that are counted on the clip itself."""
 
 from __future__ import annotations
 
@@ -71,16 +70,23 @@ def rows_of(
             CODER: coding.tokens_zstd - coding.tokens_prior + coding.mask_packed - coding.mask_prior,
             PREDICTOR: coding.ideal_held - coding.ideal_predicted,
         }
-        found += [AblationRow(path.stem, name, quality, full.bpp + 8 * size / pixels, full.psnr_y) for name, size in more.items()]
+        found += [
+            AblationRow(path.stem, name, quality, full.bpp + 8 * size / pixels, full.psnr_y)
+            for name, size in more.items()
+        ]
     return found
 
 
 def figures_of(rows: Sequence[AblationRow], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """`{"rows": [...], "without": {variant: {clip | "mean" | "mean of GROUP": percent}}}`: bits more at equal PSNR-Y without each part."""
+    """`{"rows": [...], "without": {variant: {clip | "mean" | "mean of GROUP": percent}}}`: bits more at equal PSNR-Y
+    without each part.
+    """
     clips = list(dict.fromkeys(row.clip for row in rows))
     without: dict[str, dict[str, float | None]] = {}
     for variant in dict.fromkeys(row.variant for row in rows if row.variant != FULL):
-        found: dict[str, float | None] = {clip: bd_rate(_curve(rows, clip, FULL), _curve(rows, clip, variant)) for clip in clips}
+        found: dict[str, float | None] = {
+            clip: bd_rate(_curve(rows, clip, FULL), _curve(rows, clip, variant)) for clip in clips
+        }
         means = {"mean": mean_of(found.values())}
         means |= {f"mean of {name}": mean_of(found[clip] for clip in members) for name, members in groups.items()}
         without[variant] = found | means

@@ -1,9 +1,9 @@
-"""Which tokens are kept: temporal selection beside InfoTok, uniform and random masks, on one tokenizer, LIT and decoder.
+"""Which tokens are kept: temporal selection beside InfoTok, uniform and random masks, on one tokenizer, LIT and
+decoder.
 
-Every method is given the latents of a segment and the frames behind them, and answers with keep masks of its groups. A key
-group's first latent frame is always kept, as the container requires, and counts against the budget of every method alike.
-ElasticTok's search has a file of its own, `allocators_elastic`.
-"""
+Every method is given the latents of a segment and the frames behind them, and answers with keep masks of its groups. A
+key group's first latent frame is always kept, as the container requires, and counts against the budget of every method
+alike. ElasticTok's search has a file of its own, `allocators_elastic`."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ class Allocation:
 def by_budget(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocation:
     """latcomp with a token budget (`encode --keep`): temporal L1 difference to the last kept value, met exactly.
 
-    Source: arXiv 2606.06158, abstract, for the difference and the mask; the budget is our own. No network runs: the selection is
-    replayed on the latents until the threshold is found. What the encoder needs beside it, the adjustment of the steps and the
-    lookahead, belongs to the decision.
-    """
+    Source: arXiv 2606.06158, abstract, for the difference and the mask; the budget is our own. No network runs: the
+    selection is replayed on the latents until the threshold is found. What the encoder needs beside it, the adjustment
+    of the steps and the lookahead, belongs to the decision."""
     adjust = codec.adjust(segment)
     wishes = codec.wishes(segment, adjust)
     chosen, threshold = select_budget(segment.latents, keep, codec.encoder.coder.rule, codec.quantiser(adjust), wishes)
@@ -59,18 +58,20 @@ def by_budget(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocatio
 def by_threshold(segment: Segment, codec: AllocatorCodec, threshold: float) -> Allocation:
     """latcomp with a fixed threshold (`encode --threshold`): one pass of selection over the latents, in order.
 
-    Source: arXiv 2606.06158, abstract: temporal L1 difference of the latents, one fixed threshold, a binary keep mask. How many tokens
-    that keeps follows from the clip. The default qualities of `encode` keep a few more tokens, whose values become finer; those are
-    left out here, so that the threshold of a budget keeps the budget's tokens but for the few that the budget adds or takes back. Where
-    less changes than a budget would keep, even threshold 0 keeps fewer.
-    """
+    Source: arXiv 2606.06158, abstract: temporal L1 difference of the latents, one fixed threshold, a binary keep mask.
+    How many tokens that keeps follows from the clip. The default qualities of `encode` keep a few more tokens, whose
+    values become finer; those are left out here, so that the threshold of a budget keeps the budget's tokens but for
+    the few that the budget adds or takes back. Where less changes than a budget would keep, even threshold 0 keeps
+    fewer."""
     adjust = codec.adjust(segment)
     wishes = codec.wishes(segment, adjust)
     cache: SelectionCache | None = None
     masks = []
     for index, latents in enumerate(segment.latents):
         wish = wishes[index] if wishes else None
-        selection, cache = select_group(latents, cache, threshold, codec.encoder.coder.rule, codec.quantiser(adjust), wish)
+        selection, cache = select_group(
+            latents, cache, threshold, codec.encoder.coder.rule, codec.quantiser(adjust), wish
+        )
         masks.append(selection.mask)
     return Allocation(masks, threshold=threshold)
 
@@ -78,12 +79,12 @@ def by_threshold(segment: Segment, codec: AllocatorCodec, threshold: float) -> A
 def by_infotok(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocation:
     """InfoTok: the tokens whose pixels the decoder gets most wrong when all tokens are kept.
 
-    Source: InfoTok, arXiv 2512.16975, and its code (YWolfeee/InfoTok, networks/ours_discrete_video.py: `forward`, `mask_tokens` with
-    method 'mse'). All tokens, quantised, are decoded; the mean |error| over RGB and the pixels of each token, the proxy of the
-    ELBO, is a token's worth (the source's block of 4 frames and 8x8 pixels is one token here too); the share of largest worth over the
-    whole segment is kept (the source: over a window of 81 frames). The second decode, of what was kept, is the
-    one every method needs. The source's encoder and decoder were trained with such masks; here the LIT fills, as for every method.
-    """
+    Source: InfoTok, arXiv 2512.16975, and its code (YWolfeee/InfoTok, networks/ours_discrete_video.py: `forward`,
+    `mask_tokens` with method 'mse'). All tokens, quantised, are decoded; the mean |error| over RGB and the pixels of
+    each token, the proxy of the ELBO, is a token's worth (the source's block of 4 frames and 8x8 pixels is one token
+    here too); the share of largest worth over the whole segment is kept (the source: over a window of 81 frames). The
+    second decode, of what was kept, is the one every method needs. The source's encoder and decoder were trained with
+    such masks; here the LIT fills, as for every method."""
     adjust = codec.adjust(segment)
     scale = codec.scale(adjust)
     worth = []
@@ -99,9 +100,8 @@ def by_infotok(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocati
 def by_uniform(segment: Segment, keep: float) -> Allocation:
     """The same share of tokens everywhere, whatever the clip shows: each position is kept every 1/share latent frames.
 
-    No source; the plain baseline. Positions take turns in the order of the R2 sequence, so that the tokens of each latent frame are
-    spread evenly over it and their number is the same up to one.
-    """
+    No source; the plain baseline. Positions take turns in the order of the R2 sequence, so that the tokens of each
+    latent frame are spread evenly over it and their number is the same up to one."""
     tokens = tokens_for(keep, segment.latents)
     (_, height, width), total = segment.shapes[0], segment.positions
     first = height * width
@@ -114,7 +114,9 @@ def by_uniform(segment: Segment, keep: float) -> Allocation:
 
 def by_chance(segment: Segment, keep: float, seed: int) -> Allocation:
     """Tokens drawn at random, all alike, by numpy's PCG64 from a seed. No source; the plain baseline."""
-    worth = np.random.default_rng(seed).random((segment.positions // np.prod(segment.shapes[0][1:]), *segment.shapes[0][1:]))
+    worth = np.random.default_rng(seed).random(
+        (segment.positions // np.prod(segment.shapes[0][1:]), *segment.shapes[0][1:])
+    )
     return Allocation(largest(_by_group(worth, segment), tokens_for(keep, segment.latents)))
 
 
@@ -131,7 +133,9 @@ def first_only(segment: Segment) -> Allocation:
 
 
 def turns(height: int, width: int) -> np.ndarray:
-    """(height, width) int64, each number from 0 on once: the order of the positions that fills the grid evenly at every moment."""
+    """(height, width) int64, each number from 0 on once: the order of the positions that fills the grid evenly at every
+    moment.
+    """
     y, x = np.mgrid[0:height, 0:width]
     found = np.empty(height * width, np.int64)
     found[np.argsort((y * R2[0] + x * R2[1]).ravel() % 1, kind="stable")] = np.arange(found.size)
@@ -139,7 +143,8 @@ def turns(height: int, width: int) -> np.ndarray:
 
 
 def largest(worth: list[np.ndarray], tokens: int) -> list[np.ndarray]:
-    """Keep masks (T, h, w) of `tokens` tokens in all: the first latent frame, and those of the largest worth (T, h, w) beyond it.
+    """Keep masks (T, h, w) of `tokens` tokens in all: the first latent frame, and those of the largest worth (T, h, w)
+    beyond it.
 
     Equal ones are taken in order t, y, x. A smaller number than the first latent frame has keeps just that.
     """

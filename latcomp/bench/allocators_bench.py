@@ -1,9 +1,8 @@
 """Allocators under one clock: the same latents, quantiser, fill, file and decoder; only the keep masks differ.
 
-Each clip is encoded once. Each method then decides at every keep ratio; its masks are written as a .lat file, filled and decoded, and
-measured. Networks are warmed up on the clip's own shapes first. Short decisions are timed three times (the median counts), those of
-more than two seconds once.
-"""
+Each clip is encoded once. Each method then decides at every keep ratio; its masks are written as a .lat file, filled
+and decoded, and measured. Networks are warmed up on the clip's own shapes first. Short decisions are timed three times
+(the median counts), those of more than two seconds once."""
 
 from __future__ import annotations
 
@@ -130,26 +129,40 @@ class AllocatorBench:
                 one.add(method, keep, found, seconds)
         self.rows += one.rows
         self.sources[clip.name] = {
-            "frames": len(clip.frames), "width": clip.header.width, "height": clip.header.height,
-            "tokens": sum(segment.positions for segment in segments), "groups": sum(len(segment.groups) for segment in segments),
-        }  # fmt: skip
+            "frames": len(clip.frames),
+            "width": clip.header.width,
+            "height": clip.header.height,
+            "tokens": sum(segment.positions for segment in segments),
+            "groups": sum(len(segment.groups) for segment in segments),
+        }
         return one.rows
 
     def figures(self) -> dict[str, Any]:
         """What `bench allocators --json` prints, of the clips measured so far."""
         settings = self.settings
         return {
-            "version": __version__, "quality": settings.quality, "keeps": list(settings.keeps), "square": settings.square,
-            "duration_seconds": settings.duration_seconds, "seed": settings.seed, "device": str(self.codec.device),
-            "threads": torch.get_num_threads(), "sources": self.sources, **figures_of(self.rows),
-        }  # fmt: skip
+            "version": __version__,
+            "quality": settings.quality,
+            "keeps": list(settings.keeps),
+            "square": settings.square,
+            "duration_seconds": settings.duration_seconds,
+            "seed": settings.seed,
+            "device": str(self.codec.device),
+            "threads": torch.get_num_threads(),
+            "sources": self.sources,
+            **figures_of(self.rows),
+        }
 
-    def _decide(self, method: str, segments: Sequence[Segment], keep: float, thresholds: Sequence[float]) -> list[Allocation]:
+    def _decide(
+        self, method: str, segments: Sequence[Segment], keep: float, thresholds: Sequence[float]
+    ) -> list[Allocation]:
         """The allocation of each segment; thresholds: of each segment, for the fixed threshold."""
         if method == LATCOMP:
             return [by_budget(segment, self.codec, keep) for segment in segments]
         if method == THRESHOLD:
-            return [by_threshold(segment, self.codec, value) for segment, value in zip(segments, thresholds, strict=True)]
+            return [
+                by_threshold(segment, self.codec, value) for segment, value in zip(segments, thresholds, strict=True)
+            ]
         if method == INFOTOK:
             return [by_infotok(segment, self.codec, keep) for segment in segments]
         if method == UNIFORM:
@@ -168,13 +181,20 @@ class _ClipBench:
         self.rows: list[AllocatorRow] = []
 
     def add(
-        self, method: str, keep: float | None, found: Sequence[Allocation], seconds: Seconds, target: float | None = None
+        self,
+        method: str,
+        keep: float | None,
+        found: Sequence[Allocation],
+        seconds: Seconds,
+        target: float | None = None,
     ) -> None:
         """Write, decode and measure what a method decided."""
         share = sum(allocation.tokens for allocation in found) / self.positions if keep is None else keep
         written = self.codec.written(self.clip, self.segments, [allocation.masks for allocation in found], share)
         if len(written.frames) != len(self.clip.frames):
-            raise OutputError(f"{self.clip.name}: {method} made {len(written.frames)} frames of {len(self.clip.frames)}")
+            raise OutputError(
+                f"{self.clip.name}: {method} made {len(written.frames)} frames of {len(self.clip.frames)}"
+            )
         comparison = VideoComparison(self.clip.matrix)
         for frame, decoded in zip(self.clip.frames, written.frames, strict=True):
             comparison.add(frame.pixels, decoded)
@@ -182,15 +202,27 @@ class _ClipBench:
         network = written.fill_seconds + written.decode_seconds
         self.rows.append(
             AllocatorRow(
-                clip=self.clip.name, method=method, keep=keep, tokens=written.tokens, keep_ratio=written.tokens / self.positions,
-                bytes=len(written.data), bpp=len(written.data) * 8 / self.clip.pixels, psnr_y=result["psnr_y"],
-                psnr_rgb=result["psnr_rgb"], ms_ssim_y=result["ms_ssim_y"],
-                decodes=sum(allocation.decodes for allocation in found), target_mse=target, encode_seconds=self.encoding.wall,
-                allocate_seconds=seconds.wall, allocate_cpu_seconds=seconds.cpu, code_seconds=written.code_seconds,
-                fill_seconds=written.fill_seconds, decode_seconds=written.decode_seconds,
+                clip=self.clip.name,
+                method=method,
+                keep=keep,
+                tokens=written.tokens,
+                keep_ratio=written.tokens / self.positions,
+                bytes=len(written.data),
+                bpp=len(written.data) * 8 / self.clip.pixels,
+                psnr_y=result["psnr_y"],
+                psnr_rgb=result["psnr_rgb"],
+                ms_ssim_y=result["ms_ssim_y"],
+                decodes=sum(allocation.decodes for allocation in found),
+                target_mse=target,
+                encode_seconds=self.encoding.wall,
+                allocate_seconds=seconds.wall,
+                allocate_cpu_seconds=seconds.cpu,
+                code_seconds=written.code_seconds,
+                fill_seconds=written.fill_seconds,
+                decode_seconds=written.decode_seconds,
                 total_seconds=self.encoding.wall + seconds.wall + network,
             )
-        )  # fmt: skip
+        )
 
     def elastic(self, keep: float, searches: Sequence[ElasticSearch]) -> None:
         """ElasticTok with the target that brings it nearest to the budget; only the search at that target is timed."""

@@ -1,8 +1,8 @@
 """What every allocator of a comparison shares: the encoder, the quantiser, the fill, the file and the decoder.
 
-Only the keep masks differ between the methods of `latcomp.bench.allocators`. Whatever mask they ask for becomes a file as
-`latcomp encode --keep` makes one: the same steps, the same lookahead and rounding, the fill that the encoder's own rule picks.
-"""
+Only the keep masks differ between the methods of `latcomp.bench.allocators`. Whatever mask they ask for becomes a file
+as `latcomp encode --keep` makes one: the same steps, the same lookahead and rounding, the fill that the encoder's own
+rule picks."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ class Written:
 
 
 def timed(make: Callable[[], Made]) -> tuple[Made, Seconds]:
-    """What `make` gives, and how long it takes: the median of up to 3 runs, as long as all of them took less than 2 seconds."""
+    """What `make` gives, and how long it takes: the median of up to 3 runs, as long as all of them took less than 2
+    seconds.
+    """
     walls, cpus = [], []
     while True:
         cpu, wall = time.process_time(), time.perf_counter()
@@ -129,7 +131,8 @@ class AllocatorCodec:
         self.half = decodes_in_bf16(self.device)
 
     def read(self, path: Path, square: int | None = None, duration_seconds: float | None = None) -> BenchClip:
-        """The clip's frames; square: scaled and cut as by `rd_source.read_clip`; duration_seconds: no more than its beginning.
+        """The clip's frames; square: scaled and cut as by `rd_source.read_clip`; duration_seconds: no more than its
+        beginning.
 
         Raises `NotAVideoError`.
         """
@@ -191,7 +194,9 @@ class AllocatorCodec:
     def decode(
         self, filled: Tensor, state: StreamState | None, scale: float, octaves: np.ndarray | None = None
     ) -> tuple[Tensor, StreamState | None]:
-        """Pixels (1, 3, 4*T, 8*h, 8*w) in [-1, 1] of filled latents (1, C, T, h, w), piece by piece as `latcomp decode` does."""
+        """Pixels (1, 3, 4*T, 8*h, 8*w) in [-1, 1] of filled latents (1, C, T, h, w), piece by piece as `latcomp decode`
+        does.
+        """
         steps, height, width = filled.shape[2:]
         piece = frames_a_piece(height * SPATIAL, width * SPATIAL, steps * TEMPORAL) // TEMPORAL
         halvings = None if octaves is None else torch.from_numpy(octaves).to(self.device).unsqueeze(0)
@@ -206,7 +211,9 @@ class AllocatorCodec:
         return torch.cat(found, dim=2), state
 
     def warm_up(self, segments: Sequence[Segment]) -> None:
-        """Run every network once on every shape of group: libraries choose their kernels at the first call of a shape."""
+        """Run every network once on every shape of group: libraries choose their kernels at the first call of a
+        shape.
+        """
         seen: set[tuple[int, int, int]] = set()
         for segment in segments:
             for group, frames, shape in zip(segment.groups, segment.frames, segment.shapes, strict=True):
@@ -222,12 +229,13 @@ class AllocatorCodec:
                 with torch.inference_mode():
                     self.encoder.tokenizer.encode(self.source(frames[:TEMPORAL]))
 
-    def written(self, clip: BenchClip, segments: Sequence[Segment], masks: Sequence[Sequence[np.ndarray]], keep: float) -> Written:
+    def written(
+        self, clip: BenchClip, segments: Sequence[Segment], masks: Sequence[Sequence[np.ndarray]], keep: float
+    ) -> Written:
         """The clip as a .lat file under keep masks (T, h, w) of each segment's groups, decoded.
 
-        keep: the share that the file says was asked for. The file holds what the frames were decoded from. Raises `UsageError` for masks
-        that do not keep all of a segment's first latent frame.
-        """
+        keep: the share that the file says was asked for. The file holds what the frames were decoded from. Raises
+        `UsageError` for masks that do not keep all of a segment's first latent frame."""
         file = io.BytesIO()
         writer = Writer(file, replace(clip.header, keep=keep), self.encoder.prior, self.encoder.settings.coding)
         height, width = clip.header.height, clip.header.width

@@ -1,23 +1,27 @@
 """ElasticTok's search on our tokenizer: block by block, how many tokens does it take to meet a pixel error?
 
-Source: ElasticTok, arXiv 2410.08368, and its code (LargeWorldModel/ElasticTok, elastic/inference.py, `inference_binary`). *-CV* is the
-name that arXiv 2606.06158 gives to the scheme on a continuous video tokenizer.
+Source: ElasticTok, arXiv 2410.08368, and its code (LargeWorldModel/ElasticTok, elastic/inference.py,
+`inference_binary`). *-CV* is the name that arXiv 2606.06158 gives to the scheme on a continuous video tokenizer.
 
-- *Block.* The source's block is what its network takes at once: 4 frames, up to 2048 tokens. Here it is a group, which the LIT
-  fills at once: 8 latent frames, 32 frames. Longer blocks make the search cheaper a frame, not dearer: networks run on larger pieces.
-- *Order.* The source keeps a prefix of a block's tokens and was trained with random prefixes, so that any of them describes the whole
-  block, the longer the finer. A frozen tokenizer has no such order, and one by temporal difference would hand our selection to the
-  rival. So the order is fixed, the same for every clip: positions in the order of the R2 sequence, which fills a latent frame evenly,
-  moved on by the golden ratio from one latent frame to the next, so that every prefix is spread evenly over the whole block. Of seven
-  fixed orders tried on training clips it was the best at 20 and 30 % of the tokens (1.7 to 2.4 dB above plain t, y, x); whole latent
-  frames from coarse to fine in time were 1 dB better at half, but their error does not fall steadily, and bisection then stops anywhere.
-- *Search.* Bisection over the number of tokens between a 16th of the block (128 of 2048 in the source) and all of it, in 2048 rungs: 11
-  probes. Each fills and decodes the block for real, going on from what the blocks before it committed, and is measured by the mean
-  squared error over RGB pixels in [-1, 1]. The smallest number seen to be below the target is taken, all tokens if none was.
-- *Commit.* One more pass with the number found carries fill and decoder on to the next block, as the source commits its cache. The
-  source's last pass over all blocks is the decode that every method needs, and counts there.
-- *In its favour.* The source's encoder sees the mask, so that each of its probes encodes as well; our latents do not depend on the mask,
-  so the probes here fill and decode only. They take their tokens from the plain quantiser, without lookahead and rounding.
+- *Block.* The source's block is what its network takes at once: 4 frames, up to 2048 tokens. Here it is a group, which
+  the LIT fills at once: 8 latent frames, 32 frames. Longer blocks make the search cheaper a frame, not dearer: networks
+  run on larger pieces.
+- *Order.* The source keeps a prefix of a block's tokens and was trained with random prefixes, so that any of them
+  describes the whole block, the longer the finer. A frozen tokenizer has no such order, and one by temporal difference
+  would hand our selection to the rival. So the order is fixed, the same for every clip: positions in the order of the
+  R2 sequence, which fills a latent frame evenly, moved on by the golden ratio from one latent frame to the next, so
+  that every prefix is spread evenly over the whole block. Of seven fixed orders tried on training clips it was the best
+  at 20 and 30 % of the tokens (1.7 to 2.4 dB above plain t, y, x); whole latent frames from coarse to fine in time were
+  1 dB better at half, but their error does not fall steadily, and bisection then stops anywhere.
+- *Search.* Bisection over the number of tokens between a 16th of the block (128 of 2048 in the source) and all of it,
+  in 2048 rungs: 11 probes. Each fills and decodes the block for real, going on from what the blocks before it
+  committed, and is measured by the mean squared error over RGB pixels in [-1, 1]. The smallest number seen to be below
+  the target is taken, all tokens if none was.
+- *Commit.* One more pass with the number found carries fill and decoder on to the next block, as the source commits its
+  cache. The source's last pass over all blocks is the decode that every method needs, and counts there.
+- *In its favour.* The source's encoder sees the mask, so that each of its probes encodes as well; our latents do not
+  depend on the mask, so the probes here fill and decode only. They take their tokens from the plain quantiser, without
+  lookahead and rounding.
 """
 
 from __future__ import annotations
@@ -38,7 +42,17 @@ from latcomp.tokenizer.model import StreamState
 RUNGS = 2**11  # 11 probes
 GOLDEN = (math.sqrt(5) - 1) / 2  # successive multiples of it, taken modulo 1, keep apart
 LEAST_SHARE = 1 / 16  # of a block's tokens; the source's configuration has 128 of 2048
-LADDER = (0.0625, 0.125, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)  # shares of a block at which its error is looked at to find a target
+LADDER = (
+    0.0625,
+    0.125,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.65,
+    0.8,
+    1.0,
+)  # shares of a block at which its error is looked at to find a target
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,9 @@ class BlockState:
 
 
 def order_of(shape: tuple[int, int, int], key: bool) -> np.ndarray:
-    """(T, h, w) int64: place of each token of a block, 0 is kept first; a key group begins with its first latent frame."""
+    """(T, h, w) int64: place of each token of a block, 0 is kept first; a key group begins with its first latent
+    frame.
+    """
     frames, height, width = shape
     late = (turns(height, width) / (height * width) + np.arange(frames).reshape(-1, 1, 1) * GOLDEN) % 1
     if key:
@@ -78,7 +94,9 @@ def order_of(shape: tuple[int, int, int], key: bool) -> np.ndarray:
 
 
 def probes_of(least: int, most: int) -> int:
-    """How many probes a search between two numbers of tokens takes: 11, fewer where there are fewer numbers than rungs."""
+    """How many probes a search between two numbers of tokens takes: 11, fewer where there are fewer numbers than
+    rungs.
+    """
     return math.ceil(math.log2(max(1, min(RUNGS, most - least))))
 
 
@@ -87,7 +105,9 @@ Ladder = dict[int, float]
 
 
 class ElasticSearch:
-    """The search over one segment. `decodes` counts runs of fill and decoder over a block, `seen` holds the errors of each block."""
+    """The search over one segment. `decodes` counts runs of fill and decoder over a block, `seen` holds the errors of
+    each block.
+    """
 
     def __init__(self, segment: Segment, codec: AllocatorCodec) -> None:
         self.segment, self.codec = segment, codec
@@ -161,11 +181,11 @@ def _tokens_at(rung: int, rungs: int, block: Block) -> int:
 
 
 def target_for(ladders: Sequence[Ladder], tokens: float) -> float:
-    """The error at which blocks of such ladders would keep so many tokens in all, by interpolation; clipped to what they can reach.
+    """The error at which blocks of such ladders would keep so many tokens in all, by interpolation; clipped to what
+    they can reach.
 
-    The source is used at a fixed error; where it is compared at a number of tokens, this looks for the error that gives it. It is no
-    part of the method, and its time is not counted.
-    """
+    The source is used at a fixed error; where it is compared at a number of tokens, this looks for the error that gives
+    it. It is no part of the method, and its time is not counted."""
     curves = []
     for ladder in ladders:
         counts = sorted(ladder)

@@ -1,11 +1,12 @@
-"""From measured rows to figures: every method at latcomp's number of tokens and at latcomp's PSNR-Y, and ratios of seconds.
+"""From measured rows to figures: every method at latcomp's number of tokens and at latcomp's PSNR-Y, and ratios of
+seconds.
 
-A method that met the budget is taken as measured. One that did not (ElasticTok aims at an error, a fixed threshold keeps what it keeps)
-is read off its own curve at the budget, on straight lines over the logarithm of the number of tokens between its measured points and
-the two where all methods meet: the first latent frames alone, and all tokens. Tokens and bytes at a PSNR-Y are read off the same points
-the other way round, by PCHIP of their logarithm over PSNR-Y as for BD-rates, points that a cheaper one beats left out. Nothing is read
-beyond a curve; clips whose curve does not reach a PSNR-Y are named and left out of the means.
-"""
+A method that met the budget is taken as measured. One that did not (ElasticTok aims at an error, a fixed threshold
+keeps what it keeps) is read off its own curve at the budget, on straight lines over the logarithm of the number of
+tokens between its measured points and the two where all methods meet: the first latent frames alone, and all tokens.
+Tokens and bytes at a PSNR-Y are read off the same points the other way round, by PCHIP of their logarithm over PSNR-Y
+as for BD-rates, points that a cheaper one beats left out. Nothing is read beyond a curve; clips whose curve does not
+reach a PSNR-Y are named and left out of the means."""
 
 from __future__ import annotations
 
@@ -65,13 +66,14 @@ def figures_of(rows: Sequence[AllocatorRow]) -> dict[str, Any]:
 
 
 def at_ratio(rows: Sequence[AllocatorRow]) -> list[dict[str, Any]]:
-    """Means over the clips at each keep ratio, all methods at latcomp's number of tokens; seconds as measured, and their ratios.
+    """Means over the clips at each keep ratio, all methods at latcomp's number of tokens; seconds as measured, and
+    their ratios.
 
-    Keys: keep, method, clips, tokens, bytes, psnr_y, psnr_rgb, ms_ssim_y; *_gain: latcomp's mean quality less the method's over
-    the same clips; allocate_seconds, total_seconds: means; allocate_ratio, total_ratio: the method's over latcomp's, sums over the clips;
-    allocate_cpu_ratio: the same of processor seconds, which other work on the machine disturbs less;
-    allocate_ratio_least: the smallest of any clip; allocate_ratio_threshold: over the fixed threshold's; decodes.
-    """
+    Keys: keep, method, clips, tokens, bytes, psnr_y, psnr_rgb, ms_ssim_y; *_gain: latcomp's mean quality less the
+    method's over the same clips; allocate_seconds, total_seconds: means; allocate_ratio, total_ratio: the method's over
+    latcomp's, sums over the clips; allocate_cpu_ratio: the same of processor seconds, which other work on the machine
+    disturbs less; allocate_ratio_least: the smallest of any clip; allocate_ratio_threshold: over the fixed threshold's;
+    decodes."""
     found = []
     for keep in _keeps(rows):
         ours = {row.clip: row for row in rows if row.method == LATCOMP and row.keep == keep}
@@ -85,14 +87,17 @@ def at_ratio(rows: Sequence[AllocatorRow]) -> list[dict[str, Any]]:
             for name in ("tokens", "bytes", "psnr_y", "psnr_rgb", "ms_ssim_y"):
                 line[name] = mean_of(values[name] for values in read.values())
             for name in ("psnr_y", "psnr_rgb", "ms_ssim_y"):
-                line[f"{name}_gain"] = mean_of(getattr(ours[clip], name) - values[name] for clip, values in read.items())
+                line[f"{name}_gain"] = mean_of(
+                    getattr(ours[clip], name) - values[name] for clip, values in read.items()
+                )
             line |= _seconds(here, ours, plain)
             found.append(line)
     return found
 
 
 def at_psnr(rows: Sequence[AllocatorRow]) -> list[dict[str, Any]]:
-    """Tokens and bytes that each method needs for the PSNR-Y latcomp has at each keep ratio, over latcomp's; means of clips' ratios.
+    """Tokens and bytes that each method needs for the PSNR-Y latcomp has at each keep ratio, over latcomp's; means of
+    clips' ratios.
 
     Keys: keep, method, clips, missing, psnr_y, tokens_ratio, bytes_ratio.
     """
@@ -112,17 +117,24 @@ def at_psnr(rows: Sequence[AllocatorRow]) -> list[dict[str, Any]]:
                 if tokens is not None and size is not None:
                     ratios[clip] = (tokens / row.tokens, size / row.bytes)
             if clips:
-                found.append({
-                    "keep": keep, "method": method, "clips": len(ratios), "missing": [clip for clip in clips if clip not in ratios],
-                    "psnr_y": mean_of(ours[clip].psnr_y for clip in ratios),
-                    "tokens_ratio": mean_of(ratio for ratio, _ in ratios.values()),
-                    "bytes_ratio": mean_of(ratio for _, ratio in ratios.values()),
-                })  # fmt: skip
+                found.append(
+                    {
+                        "keep": keep,
+                        "method": method,
+                        "clips": len(ratios),
+                        "missing": [clip for clip in clips if clip not in ratios],
+                        "psnr_y": mean_of(ours[clip].psnr_y for clip in ratios),
+                        "tokens_ratio": mean_of(ratio for ratio, _ in ratios.values()),
+                        "bytes_ratio": mean_of(ratio for _, ratio in ratios.values()),
+                    }
+                )
     return found
 
 
 def rate_at(points: Sequence[tuple[float, float]], quality: float) -> float | None:
-    """Rate of a curve of (rate above 0, quality) at a quality, by PCHIP of its logarithm over quality; None outside the curve."""
+    """Rate of a curve of (rate above 0, quality) at a quality, by PCHIP of its logarithm over quality; None outside the
+    curve.
+    """
     from scipy.interpolate import PchipInterpolator  # type: ignore[import-untyped]
 
     curve = monotone(points)
@@ -178,7 +190,9 @@ def _seconds(
         "allocate_ratio": allocate / total(ours, "allocate_seconds"),
         "allocate_cpu_ratio": total(here, "allocate_cpu_seconds") / total(ours, "allocate_cpu_seconds"),
         "allocate_ratio_least": min(row.allocate_seconds / ours[clip].allocate_seconds for clip, row in here.items()),
-        "allocate_ratio_threshold": allocate / total(plain, "allocate_seconds") if all(clip in plain for clip in here) else None,
+        "allocate_ratio_threshold": allocate / total(plain, "allocate_seconds")
+        if all(clip in plain for clip in here)
+        else None,
         "total_ratio": total(here, "total_seconds") / total(ours, "total_seconds"),
         "decodes": total(here, "decodes") / len(here),
     }

@@ -1,4 +1,6 @@
-"""The plot of `bench allocators`: quality over the share of tokens, and seconds of the decision beside latcomp's; means over the clips."""
+"""The plot of `bench allocators`: quality over the share of tokens, and seconds of the decision beside latcomp's; means
+over the clips.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def save_plot(rows: Sequence[AllocatorRow], path: Path) -> None:
         _draw_quality(axes, rows, measure)
     _draw_seconds(right, rows)
     clips = len({row.clip for row in rows})
-    figure.suptitle(f"The same tokenizer, LIT and decoder under each mask, mean of {counted(clips, 'clip')}", fontsize=12)
+    figure.suptitle(
+        f"The same tokenizer, LIT and decoder under each mask, mean of {counted(clips, 'clip')}", fontsize=12
+    )
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=9, frameon=False)
     with output_file(path, force=True) as temporary:
         figure.savefig(temporary, format=path.suffix[1:] or "png")
@@ -66,8 +70,12 @@ def _draw_quality(axes: Axes, rows: Sequence[AllocatorRow], measure: str) -> Non
         if points:
             color, marker, line = _LOOKS[method]
             both = sorted([*points, *ends])
-            axes.plot(*zip(*both, strict=True), color=color, linestyle=line, linewidth=2.2 if method == LATCOMP else 1.5)
-            axes.plot(*zip(*points, strict=True), color=color, linestyle=line, marker=marker, markersize=5, label=method)
+            axes.plot(
+                *zip(*both, strict=True), color=color, linestyle=line, linewidth=2.2 if method == LATCOMP else 1.5
+            )
+            axes.plot(
+                *zip(*points, strict=True), color=color, linestyle=line, marker=marker, markersize=5, label=method
+            )
     axes.set_xlabel("share of tokens kept")
     axes.set_ylabel(_LABELS[measure])
     axes.grid(True, color="#dddddd", linewidth=0.8)
@@ -85,7 +93,9 @@ def _draw_seconds(axes: Axes, rows: Sequence[AllocatorRow]) -> None:
     """Bars: the mean seconds of a decision, on a logarithmic axis, with its ratio to latcomp's."""
     lines = at_ratio(rows)
     methods = [method for method in METHODS if any(line["method"] == method for line in lines)]
-    seconds = [float(np.mean([line["allocate_seconds"] for line in lines if line["method"] == method])) for method in methods]
+    seconds = [
+        float(np.mean([line["allocate_seconds"] for line in lines if line["method"] == method])) for method in methods
+    ]
     places = np.arange(len(methods))[::-1]
     axes.barh(places, seconds, color=[_LOOKS[method][0] for method in methods], height=0.6)
     ours = seconds[methods.index(LATCOMP)]

@@ -1,10 +1,10 @@
-"""BD-rate: how many more bits one codec needs than another at equal quality, and quality read off a curve at a given rate.
+"""BD-rate: how many more bits one codec needs than another at equal quality, and quality read off a curve at a given
+rate.
 
-G. Bjontegaard, "Calculation of average PSNR differences between RD-curves", VCEG-M33, 2001, in the variant of the common test
-conditions of HEVC and VVC (F. Bossen, JCTVC-L1100; JVET-T2010): the logarithm of the rate is interpolated over quality by piecewise cubic
-Hermite polynomials (PCHIP) instead of one cubic through all points, which overshoots. MS-SSIM is close to 1 over most of a curve, so it
-is interpolated in decibels, -10 log10(1 - MS-SSIM).
-"""
+G. Bjontegaard, "Calculation of average PSNR differences between RD-curves", VCEG-M33, 2001, in the variant of the
+common test conditions of HEVC and VVC (F. Bossen, JCTVC-L1100; JVET-T2010): the logarithm of the rate is interpolated
+over quality by piecewise cubic Hermite polynomials (PCHIP) instead of one cubic through all points, which overshoots.
+MS-SSIM is close to 1 over most of a curve, so it is interpolated in decibels, -10 log10(1 - MS-SSIM)."""
 
 from __future__ import annotations
 
@@ -50,9 +50,8 @@ def monotone(points: Iterable[Point]) -> list[Point]:
 def bd_rate(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
     """Percent more bits that `test` needs than `anchor`, mean over the qualities both reach; negative is fewer bits.
 
-    anchor, test: (bits per pixel, quality) in any order; points that a cheaper one beats are dropped. None when the curves have
-    no interval of quality in common, or fewer than two points are left on one of them.
-    """
+    anchor, test: (bits per pixel, quality) in any order; points that a cheaper one beats are dropped. None when the
+    curves have no interval of quality in common, or fewer than two points are left on one of them."""
     curves = [monotone(anchor), monotone(test)]
     if min(map(len, curves)) < 2:
         return None
@@ -68,7 +67,8 @@ def bd_rate(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
 
 
 def quality_at(points: Sequence[Point], rate: float) -> float | None:
-    """Quality of a curve at a rate in bits per pixel, interpolated over the logarithm of the rate; None outside the curve.
+    """Quality of a curve at a rate in bits per pixel, interpolated over the logarithm of the rate; None outside the
+    curve.
 
     points: as for `bd_rate`.
     """

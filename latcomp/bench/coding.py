@@ -1,4 +1,6 @@
-"""How many bytes the same tokens and masks take under each way of coding them, and how fast: clip by clip, quality by quality."""
+"""How many bytes the same tokens and masks take under each way of coding them, and how fast: clip by clip, quality by
+quality.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,7 @@ import numpy as np
 from latcomp.codec import encode
 from latcomp.container import Group, Header, Prior, Reader
 from latcomp.container.content import decode_content, encode_content
-from latcomp.container.layout_prior import (
-    FrameCoder,
-    PriorState,
-    contexts_of,
-    kinds_of,
-    table_symbols,
-)
+from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
 from latcomp.container.segment import SegmentState
 from latcomp.container.steps import log_step_of
 from latcomp.container.tokens import encode_tokens
@@ -57,7 +53,11 @@ class CodingRow:
 
 
 def measure(
-    path: Path, quality: float, tokenizer: str | Path | None = None, device: str = "auto", duration_seconds: float | None = None
+    path: Path,
+    quality: float,
+    tokenizer: str | Path | None = None,
+    device: str = "auto",
+    duration_seconds: float | None = None,
 ) -> CodingRow:
     """One row, of the whole clip or its first seconds. Raises `UsageError` for a tokenizer without a prior."""
     folder = registry.find_tokenizer(tokenizer)
@@ -76,10 +76,18 @@ def measure(
     sizes, speeds = _by_prior(groups, header, prior)
     ideal = _ideals(groups, header, prior)
     return CodingRow(
-        path.stem, quality, stats["keep_ratio"], sum(group.tokens.size for group in groups), _by_zstd(groups, header, prior), sizes,
-        _order0(groups, header.units), *ideal, sum(len(compress(np.packbits(group.mask).tobytes())) for group in groups),
-        stats["bytes_mask"], *speeds,
-    )  # fmt: skip
+        path.stem,
+        quality,
+        stats["keep_ratio"],
+        sum(group.tokens.size for group in groups),
+        _by_zstd(groups, header, prior),
+        sizes,
+        _order0(groups, header.units),
+        *ideal,
+        sum(len(compress(np.packbits(group.mask).tobytes())) for group in groups),
+        stats["bytes_mask"],
+        *speeds,
+    )
 
 
 def _octaves(group: Group) -> np.ndarray:
@@ -96,7 +104,9 @@ def _by_zstd(groups: Sequence[Group], header: Header, prior: Prior) -> int:
 
 
 def _by_prior(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int, tuple[float, float]]:
-    """(bytes of the tokens, (encoding, decoding) million values a second, masks included); what is read must be what was written."""
+    """(bytes of the tokens, (encoding, decoding) million values a second, masks included); what is read must be what
+    was written.
+    """
     state = again = SegmentState(header, prior)
     total, seconds, values = 0, [0.0, 0.0], 0
     for group in groups:
@@ -132,7 +142,9 @@ def _entropy(counts: np.ndarray) -> float:
 
 
 def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int, int]:
-    """(bytes around the prior's means, bytes around the last kept values), each under scale classes and fractions counted here."""
+    """(bytes around the prior's means, bytes around the last kept values), each under scale classes and fractions
+    counted here.
+    """
     state = PriorState.start(*header.grid, header.channels)
     octaves_most = header.units.bit_length() - 1
     predicted: list[np.ndarray] = []
@@ -154,7 +166,8 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
                     _, off, _ = table_symbols(multiples, nearest, fraction, scale)
                     predicted.append(_pairs(contexts_of(fraction, scale), off))
                     distance = [
-                        (values[p.rows, p.channels] - coder.own[p.rows, p.channels]) >> (octaves_most - coder.octaves[p.rows])
+                        (values[p.rows, p.channels] - coder.own[p.rows, p.channels])
+                        >> (octaves_most - coder.octaves[p.rows])
                         for p in parts
                     ]
                     held.append(_pairs(scale.astype(np.uint8), np.concatenate([d.reshape(-1) for d in distance])))
@@ -176,9 +189,14 @@ def _conditional(pairs: np.ndarray) -> float:
 
 
 def bench_coding(
-    clips: Sequence[Path], qualities: Sequence[float] = QUALITIES, tokenizer: str | Path | None = None, device: str = "auto"
+    clips: Sequence[Path],
+    qualities: Sequence[float] = QUALITIES,
+    tokenizer: str | Path | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
-    """`{"rows": [...], "mean": [...]}`: a row for each clip and quality; the means give each saving as the mean of the clips' ratios."""
+    """`{"rows": [...], "mean": [...]}`: a row for each clip and quality; the means give each saving as the mean of the
+    clips' ratios.
+    """
     rows = [measure(clip, quality, tokenizer, device) for clip in clips for quality in qualities]
     means = []
     for quality in qualities:
@@ -200,5 +218,3 @@ def savings(rows: Sequence[CodingRow]) -> dict[str, float]:
         "encode_speed": float(np.mean([row.encode_speed for row in rows])),
         "decode_speed": float(np.mean([row.decode_speed for row in rows])),
     }
-
-

@@ -31,7 +31,9 @@ def check_plot_path(target: Path) -> None:
         raise OutputError(f"{target}: a plot is written as {' or '.join(SUFFIXES)}")
 
 
-def save_comparison_plot(figures: Mapping[str, Any], seconds: Sequence[float], title: str, target: Path, force: bool = False) -> None:
+def save_comparison_plot(
+    figures: Mapping[str, Any], seconds: Sequence[float], title: str, target: Path, force: bool = False
+) -> None:
     """Write the plot of `figures`, the object of `compare --json`, as the PNG or SVG that the suffix asks for.
 
     seconds: the time of each frame. Raises `OutputError` for another suffix and when the target exists without `force`.
@@ -53,7 +55,9 @@ def save_comparison_plot(figures: Mapping[str, Any], seconds: Sequence[float], t
         figure.savefig(temporary, format=target.suffix.lower().lstrip("."))
 
 
-def _draw(axes: Axes, figures: Mapping[str, Any], seconds: Sequence[float], names: Sequence[str], label: str, words: str) -> None:
+def _draw(
+    axes: Axes, figures: Mapping[str, Any], seconds: Sequence[float], names: Sequence[str], label: str, words: str
+) -> None:
     """A curve and a level line at the mean for each of the names."""
     for name in names:
         text, color, line = _LOOKS[name]

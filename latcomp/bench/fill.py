@@ -1,8 +1,8 @@
 """How well dropped positions are filled: hold, linear interpolation and the LIT at the same mask, clip by clip.
 
-One encoder pass a clip; the masks and values are those of `encode --keep`, so every fill sees exactly the same kept tokens, and
-what it makes goes through the decoder as `latcomp decode` would have it. Rounding by rate, which moves values and no masks, is left out.
-"""
+One encoder pass a clip; the masks and values are those of `encode --keep`, so every fill sees exactly the same kept
+tokens, and what it makes goes through the decoder as `latcomp decode` would have it. Rounding by rate, which moves
+values and no masks, is left out."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class _Filled:
 
 
 def interpolate(held: HeldGroup) -> Tensor:
-    """The group (1, C, T, h, w), dropped positions on a line to the next kept value in the group, held where none follows.
+    """The group (1, C, T, h, w), dropped positions on a line to the next kept value in the group, held where none
+    follows.
 
-    A rival that is not causal: it needs kept values from after the position, so it can only run when the group is complete. So does the
-    LIT, which is shown the same next kept values; hold is the one causal fill.
-    """
+    A rival that is not causal: it needs kept values from after the position, so it can only run when the group is
+    complete. So does the LIT, which is shown the same next kept values; hold is the one causal fill."""
     values = torch.from_numpy(held.held).unsqueeze(0)
     mask = torch.from_numpy(held.mask).unsqueeze(0)
     ahead, distance, known = next_kept(values, mask)
@@ -84,7 +84,9 @@ class FillBench:
         self.rows: list[FillRow] = []
 
     def run(self, path: Path, watch: Callable[[str], None] | None = None) -> list[FillRow]:
-        """Rows of one clip: every keep ratio, every fill. watch: called with what is being measured now, in a few words."""
+        """Rows of one clip: every keep ratio, every fill. watch: called with what is being measured now, in a few
+        words.
+        """
         clip = self.codec.read(path)
         segments = self.codec.encode(clip)
         rows = []
@@ -93,7 +95,9 @@ class FillBench:
             for segment in segments:
                 adjust = self.codec.adjust(segment)
                 wishes = self.codec.wishes(segment, adjust)
-                found = select_budget(segment.latents, keep, self.codec.encoder.coder.rule, self.codec.quantiser(adjust), wishes)
+                found = select_budget(
+                    segment.latents, keep, self.codec.encoder.coder.rule, self.codec.quantiser(adjust), wishes
+                )
                 chosen.append(found[0])
             kept = float(np.mean(np.concatenate([s.mask.ravel() for selections in chosen for s in selections])))
             made = {}
@@ -108,23 +112,35 @@ class FillBench:
                 share = float(np.array(filled.by_lit)[some].mean()) if some.any() else 0.0
                 mse = float(here.sum() / max(1, sum(filled.counts)))
                 rows.append(
-                    FillRow(clip.name, keep, kept, fill, mse, float(gain.mean()), filled.psnr_y, filled.ms_ssim_y, share)
+                    FillRow(
+                        clip.name, keep, kept, fill, mse, float(gain.mean()), filled.psnr_y, filled.ms_ssim_y, share
+                    )
                 )
         self.rows += rows
         return rows
 
     def figures(self) -> dict[str, Any]:
-        """`{"quality", "rows": [...], "mean": [...]}`: a row for each clip, keep ratio and fill, and their means over the clips."""
+        """`{"quality", "rows": [...], "mean": [...]}`: a row for each clip, keep ratio and fill, and their means over
+        the clips.
+        """
         means = []
         for keep in self.keeps:
             for fill in FILLS:
                 same = [row for row in self.rows if row.keep == keep and row.fill == fill]
                 names = ("keep_ratio", "latent_mse", "gain_db", "psnr_y", "ms_ssim_y", "lit_share")
-                means.append({"keep": keep, "fill": fill, **{name: float(np.mean([getattr(row, name) for row in same])) for name in names}})
+                means.append(
+                    {
+                        "keep": keep,
+                        "fill": fill,
+                        **{name: float(np.mean([getattr(row, name) for row in same])) for name in names},
+                    }
+                )
         return {"quality": self.quality, "rows": [asdict(row) for row in self.rows], "mean": means}
 
     @torch.inference_mode()
-    def _fill(self, clip: BenchClip, segments: Sequence[Segment], chosen: Sequence[Sequence[Selection]], fill: str) -> _Filled:
+    def _fill(
+        self, clip: BenchClip, segments: Sequence[Segment], chosen: Sequence[Sequence[Selection]], fill: str
+    ) -> _Filled:
         """The clip with every dropped position filled one way, decoded and compared."""
         errors, counts, by_lit = [], [], []
         comparison = VideoComparison(clip.matrix)
@@ -154,7 +170,9 @@ class FillBench:
         return _Filled(errors, counts, by_lit, result["psnr_y"], result["ms_ssim_y"])
 
 
-def bench_fill(clips: Sequence[Path], quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto") -> dict[str, Any]:
+def bench_fill(
+    clips: Sequence[Path], quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto"
+) -> dict[str, Any]:
     """The figures of some clips, see `FillBench.figures`."""
     bench = FillBench(quality, keeps, device)
     for clip in clips:

@@ -48,6 +48,8 @@ def save_plot(rows: Sequence[FillRow], path: Path) -> None:
         axes.set_axisbelow(True)
     clips = len({row.clip for row in rows})
     figure.suptitle(f"Fill at the same mask, mean of {counted(clips, 'clip')}", fontsize=12)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(FILLS), fontsize=9, frameon=False)
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(FILLS), fontsize=9, frameon=False
+    )
     with output_file(path, force=True) as temporary:
         figure.savefig(temporary, format=path.suffix[1:] or "png")

@@ -1,8 +1,7 @@
 """Whether length costs anything: a made-up stream of hours through the two commands, with memory and speed over time.
 
-Frames go into `latcomp encode` through a pipe as they are made and come out of `latcomp decode` through another, so nothing but the
-.lat file grows, and what is watched are whole processes, start-up and all.
-"""
+Frames go into `latcomp encode` through a pipe as they are made and come out of `latcomp decode` through another, so
+nothing but the .lat file grows, and what is watched are whole processes, start-up and all."""
 
 from __future__ import annotations
 
@@ -33,7 +32,9 @@ OnFrames = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Stream:
-    """A video made of arithmetic: a textured background that changes every minute, and a bright square that goes round."""
+    """A video made of arithmetic: a textured background that changes every minute, and a bright square that goes
+    round.
+    """
 
     width: int
     height: int
@@ -99,12 +100,16 @@ class Passage:
     """The most memory it ever held."""
 
     def figures(self) -> dict[str, Any]:
-        """Everything as JSON; `*_early` and `*_late` are of the second and the last tenth of the frames, None for short streams."""
+        """Everything as JSON; `*_early` and `*_late` are of the second and the last tenth of the frames, None for short
+        streams.
+        """
         last = self.samples[-1]
         found: dict[str, Any] = {
-            "seconds": self.seconds, "frames_per_second": last.frames / max(self.seconds, 1e-9), "peak_bytes": self.peak_bytes,
+            "seconds": self.seconds,
+            "frames_per_second": last.frames / max(self.seconds, 1e-9),
+            "peak_bytes": self.peak_bytes,
             "samples": [asdict(sample) for sample in self.samples],
-        }  # fmt: skip
+        }
         for name, low, high in (("early", 0.1, 0.2), ("late", 0.9, 1.0)):
             part = [s for s in self.samples if low * last.frames <= s.frames <= high * last.frames]
             frames = part[-1].frames - part[0].frames if len(part) > 1 else 0
@@ -115,7 +120,8 @@ class Passage:
 
 
 def measure(stream: Stream, quality: float, device: str = "auto", watch: OnFrames | None = None) -> dict[str, Any]:
-    """Figures of one stream: `{frames, width, height, rate, quality, bytes, encode: {...}, decode: {...}, seek: {...}}`.
+    """Figures of one stream: `{frames, width, height, rate, quality, bytes, encode: {...}, decode: {...}, seek:
+    {...}}`.
 
     Raises `UsageError` where this system does not tell the memory of a process, `LatcompError` when a command fails.
     """
@@ -127,13 +133,22 @@ def measure(stream: Stream, quality: float, device: str = "auto", watch: OnFrame
         decoding = _decode(stream, lat, ["--device", device], watch)
         seek = _seek(stream, lat, Path(folder) / "part.mkv", device)
         return {
-            "frames": stream.frames, "width": stream.width, "height": stream.height, "rate": stream.rate, "quality": quality,
-            "bytes": lat.stat().st_size, "encode": encoding.figures(), "decode": decoding.figures(), "seek": seek,
-        }  # fmt: skip
+            "frames": stream.frames,
+            "width": stream.width,
+            "height": stream.height,
+            "rate": stream.rate,
+            "quality": quality,
+            "bytes": lat.stat().st_size,
+            "encode": encoding.figures(),
+            "decode": decoding.figures(),
+            "seek": seek,
+        }
 
 
 def _seek(stream: Stream, lat: Path, out: Path, device: str) -> dict[str, float]:
-    """What decoding a second near the end takes, start-up and all: median over `SEEKS` runs of time and of processor time."""
+    """What decoding a second near the end takes, start-up and all: median over `SEEKS` runs of time and of processor
+    time.
+    """
     start = max(0.0, stream.seconds - SEEK_BEFORE_END)
     took, worked = [], []
     for _ in range(SEEKS):
@@ -215,9 +230,13 @@ class _Meter:
             self._samples.append(Sample(self.frames, time.perf_counter() - self._began, worked, held))
 
 
-def _command(*arguments: str, stdin: int | None = subprocess.DEVNULL, stdout: int | None = None) -> subprocess.Popen[bytes]:
+def _command(
+    *arguments: str, stdin: int | None = subprocess.DEVNULL, stdout: int | None = None
+) -> subprocess.Popen[bytes]:
     """A latcomp command as a process of its own, whose messages are kept for `_finish`."""
-    return subprocess.Popen([sys.executable, "-m", "latcomp", *arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-m", "latcomp", *arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE
+    )
 
 
 def _finish(process: subprocess.Popen[bytes]) -> resource.struct_rusage:
@@ -229,7 +248,9 @@ def _finish(process: subprocess.Popen[bytes]) -> resource.struct_rusage:
     process.returncode = os.waitstatus_to_exitcode(status)
     listener.join()
     if process.returncode:
-        raise LatcompError(b"".join(said).decode(errors="replace").strip() or f"latcomp ended with {process.returncode}")
+        raise LatcompError(
+            b"".join(said).decode(errors="replace").strip() or f"latcomp ended with {process.returncode}"
+        )
     return usage
 
 

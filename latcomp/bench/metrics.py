@@ -19,18 +19,17 @@ _BLOCK = 16  # columns filtered by one matrix product; measured: 8 to 32 are ali
 def ssim(reference: np.ndarray, test: np.ndarray) -> float:
     """Return the mean SSIM of two luma arrays (H, W): 1 for equal ones, near 0 or below for unrelated ones.
 
-    Wang et al. 2004: gaussian window of 11x11 with sigma 1.5, only where it lies inside the frame; a side shorter than the
-    window gets the part of it that fits.
-    """
+    Wang et al. 2004: gaussian window of 11x11 with sigma 1.5, only where it lies inside the frame; a side shorter than
+    the window gets the part of it that fits."""
     return _ssim_and_contrast(*_centred(reference, test))[0]
 
 
 def ms_ssim(reference: np.ndarray, test: np.ndarray) -> float:
     """Return the MS-SSIM of two luma arrays (H, W), 0 to 1.
 
-    Five scales halved by 2x2 means. A frame whose shorter side has fewer than 176 pixels has no room for the window in all
-    of them: it is measured on fewer scales, their exponents scaled to sum to 1, and its values are not those of five.
-    """
+    Five scales halved by 2x2 means. A frame whose shorter side has fewer than 176 pixels has no room for the window in
+    all of them: it is measured on fewer scales, their exponents scaled to sum to 1, and its values are not those of
+    five."""
     return _both(reference, test)[1]
 
 
@@ -100,7 +99,9 @@ def _both(reference: np.ndarray, test: np.ndarray) -> tuple[float, float]:
         if scale == 0:
             full = similarity
         factor = similarity if scale == scales - 1 else contrast
-        product *= max(0.0, factor) ** float(weights[scale])  # a negative mean has no real root: it counts as nothing alike
+        product *= max(0.0, factor) ** float(
+            weights[scale]
+        )  # a negative mean has no real root: it counts as nothing alike
         if scale < scales - 1:
             a, b = _halved(a), _halved(b)
     return full, product

@@ -61,9 +61,8 @@ class RdSettings:
 class RdBench:
     """Measures clips one after the other; `figures` holds all that were measured so far.
 
-    Raises `UsageError` for clips of one name, and for groups of clips that are not among them. Codecs that this PyAV lacks are left
-    out; `missing` names them.
-    """
+    Raises `UsageError` for clips of one name, and for groups of clips that are not among them. Codecs that this PyAV
+    lacks are left out; `missing` names them."""
 
     def __init__(self, clips: Sequence[Path], settings: RdSettings) -> None:
         names = [clip.stem for clip in clips]
@@ -87,8 +86,11 @@ class RdBench:
         with tempfile.TemporaryDirectory(prefix="latcomp-") as folder:
             clip = read_clip(path, Path(folder), self.settings.square)
             self.sources[clip.name] = {
-                "frames": len(clip.rgb), "width": clip.width, "height": clip.height, "fps": float(clip.rate),
-            }  # fmt: skip
+                "frames": len(clip.rgb),
+                "width": clip.width,
+                "height": clip.height,
+                "fps": float(clip.rate),
+            }
             found = []
             for codec in self.codecs:
                 began = time.perf_counter()
@@ -126,7 +128,9 @@ class RdBench:
 
         settings = self.settings
         file = io.BytesIO()
-        result = encode(clip.path, file, quality=quality, audio=False, device=settings.device, tokenizer=settings.tokenizer)
+        result = encode(
+            clip.path, file, quality=quality, audio=False, device=settings.device, tokenizer=settings.tokenizer
+        )
         file.seek(0)
         folder = registry.find_tokenizer(settings.tokenizer)
         clock = Clock(frame.pixels for frame in decode_frames(file, device=settings.device, tokenizer=folder))
@@ -137,7 +141,9 @@ class RdBench:
         coded = rivals.encode(rival, clip, crf)
         frames, seconds = rivals.decode(rival, coded)
         bpp = coded.size_bytes * 8 / clip.pixels
-        return measured(clip, rival.name, rival.preset, crf, bpp, rivals.to_rgb(frames, clip), coded.encode_seconds, seconds)
+        return measured(
+            clip, rival.name, rival.preset, crf, bpp, rivals.to_rgb(frames, clip), coded.encode_seconds, seconds
+        )
 
     def _latent(self, clip: SourceClip, codec: str) -> RdRow:
         from latcomp.bench.rd_latents import LatentBench, pack
@@ -172,10 +178,18 @@ class Clock:
 
 
 def measured(
-    clip: SourceClip, codec: str, preset: str, setting: float | None, bpp: float, frames: Iterable[np.ndarray],
-    encode_seconds: float, decode: Clock | float,
-) -> RdRow:  # fmt: skip
-    """The row of a clip as decoded: frames (H, W, 3) uint8 RGB. Raises `OutputError` when they are more or fewer than the clip's."""
+    clip: SourceClip,
+    codec: str,
+    preset: str,
+    setting: float | None,
+    bpp: float,
+    frames: Iterable[np.ndarray],
+    encode_seconds: float,
+    decode: Clock | float,
+) -> RdRow:
+    """The row of a clip as decoded: frames (H, W, 3) uint8 RGB. Raises `OutputError` when they are more or fewer than
+    the clip's.
+    """
     comparison = VideoComparison(clip.color.matrix)
     count = 0
     for frame in frames:
@@ -187,7 +201,16 @@ def measured(
     result = comparison.result()
     seconds = decode.seconds if isinstance(decode, Clock) else decode
     return RdRow(
-        clip.name, codec, preset, setting, bpp, result["psnr_rgb"], result["psnr_y"], result["ms_ssim_y"], encode_seconds, seconds
+        clip.name,
+        codec,
+        preset,
+        setting,
+        bpp,
+        result["psnr_rgb"],
+        result["psnr_y"],
+        result["ms_ssim_y"],
+        encode_seconds,
+        seconds,
     )
 
 

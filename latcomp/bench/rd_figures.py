@@ -68,13 +68,22 @@ def mean_rows(rows: Sequence[RdRow], name: str = MEAN) -> list[RdRow]:
         points.setdefault((row.codec, row.setting), []).append(row)
     numbers = ("bpp", "psnr_rgb", "psnr_y", "ms_ssim_y", "encode_seconds", "decode_seconds")
     return [
-        RdRow(name, codec, same[0].preset, setting, *(float(np.mean([getattr(row, number) for row in same])) for number in numbers))
+        RdRow(
+            name,
+            codec,
+            same[0].preset,
+            setting,
+            *(float(np.mean([getattr(row, number) for row in same])) for number in numbers),
+        )
         for (codec, setting), same in points.items()
     ]
 
 
-def bd_rates(rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[str, dict[str, float | None]]]:
-    """`{codec: {clip | "mean" | "mean of GROUP": {psnr_y, ms_ssim_y}}}`: percent more bits of `test` than of each codec.
+def bd_rates(
+    rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """`{codec: {clip | "mean" | "mean of GROUP": {psnr_y, ms_ssim_y}}}`: percent more bits of `test` than of each
+    codec.
 
     None for a clip where the curves share no quality; it is left out of the means.
     """
@@ -87,11 +96,16 @@ def bd_rates(rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str
         if codec == test:
             continue
         by_clip = {
-            clip: {name: bd_rate(curve(rows, clip, codec, name), curve(rows, clip, test, name)) for name in MEASURES} for clip in clips
+            clip: {name: bd_rate(curve(rows, clip, codec, name), curve(rows, clip, test, name)) for name in MEASURES}
+            for clip in clips
         }
-        means = {MEAN: clips, **{mean_key(group): [name for name in clips if name in members] for group, members in groups.items()}}
+        means = {
+            MEAN: clips,
+            **{mean_key(group): [name for name in clips if name in members] for group, members in groups.items()},
+        }
         found[codec] = by_clip | {
-            key: {name: mean_of(by_clip[clip][name] for clip in members) for name in MEASURES} for key, members in means.items()
+            key: {name: mean_of(by_clip[clip][name] for clip in members) for name in MEASURES}
+            for key, members in means.items()
         }
     return found
 
@@ -108,12 +122,12 @@ def without_overlap(rates: Mapping[str, Mapping[str, Mapping[str, float | None]]
 
 
 def at_rates(rows: Sequence[RdRow], rates: Sequence[float]) -> list[dict[str, Any]]:
-    """`[{codec, bpp, psnr_rgb, psnr_y, ms_ssim_y, clips, missing, common}]`: means over clips of the quality at each rate.
+    """`[{codec, bpp, psnr_rgb, psnr_y, ms_ssim_y, clips, missing, common}]`: means over clips of the quality at each
+    rate.
 
-    clips: how many the means are over; missing: those whose curve does not reach the rate; common: the same means, with their
-    `clips`, over those that every codec reaches, for codecs to be compared by. MS-SSIM is interpolated in dB and averaged as it is,
-    0 to 1.
-    """
+    clips: how many the means are over; missing: those whose curve does not reach the rate; common: the same means, with
+    their `clips`, over those that every codec reaches, for codecs to be compared by. MS-SSIM is interpolated in dB and
+    averaged as it is, 0 to 1."""
     names = clips_of(rows)
     found: list[dict[str, Any]] = []
     for rate in rates:
@@ -141,7 +155,9 @@ def _means(values: Mapping[str, dict[str, float] | None], clips: Sequence[str]) 
     return {name: mean_of(found[name] for found in there) for name in ("psnr_rgb", *MEASURES)} | {"clips": len(there)}
 
 
-def figures_of(rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]], rates: Sequence[float]) -> dict[str, Any]:
+def figures_of(
+    rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]], rates: Sequence[float]
+) -> dict[str, Any]:
     """`{"clips": [...], "bd_rate": {...}}`, and `"at"` where rates are asked for."""
     figures: dict[str, Any] = {"clips": [asdict(row) for row in rows], "bd_rate": bd_rates(rows, test, groups)}
     if rates:

@@ -31,7 +31,9 @@ class PackedLatents:
     """The latents of a clip as bytes."""
 
     data: bytes
-    """raw-fp16: all values in order (C, T, h, w). int8-zstd: one zstd frame of the int8 values in that order, channel by channel."""
+    """raw-fp16: all values in order (C, T, h, w). int8-zstd: one zstd frame of the int8 values in that order, channel
+    by channel.
+    """
     shape: tuple[int, ...]
     steps: np.ndarray | None
     """(C,) float32 step of each channel; None for raw-fp16."""

@@ -7,22 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latcomp.bench.rd_figures import (
-    MEAN,
-    MEASURES,
-    RdRow,
-    clips_of,
-    curve_codecs,
-    mean_key,
-    mean_rows,
-    quality_of,
-)
+from latcomp.bench.rd_figures import MEAN, MEASURES, RdRow, clips_of, curve_codecs, mean_key, mean_rows, quality_of
 from latcomp.files import output_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which people with any common colour blindness tell apart; markers and line styles say the same again.
+# Okabe and Ito's colours, which people with any common colour blindness tell apart; markers and line styles say the
+# same again.
 _LOOKS: dict[str, tuple[str, str, str]] = {
     "latcomp": ("#D55E00", "o", "-"),
     "x264": ("#000000", "s", "--"),
@@ -39,9 +31,8 @@ _SUFFIX = ".png"
 def plot_paths(target: Path, clips: Sequence[str], groups: Mapping[str, Sequence[str]]) -> dict[str, Path]:
     """The file of each plot, by the name of its clip or mean.
 
-    target: a path that ends in .png gets the mean alone, any other one is a folder that gets `mean.png`, `mean-of-GROUP.png` and a
-    file for each clip.
-    """
+    target: a path that ends in .png gets the mean alone, any other one is a folder that gets `mean.png`,
+    `mean-of-GROUP.png` and a file for each clip."""
     if target.suffix.lower() == _SUFFIX:
         return {MEAN: target}
     names = [MEAN, *map(mean_key, groups), *clips]
@@ -49,7 +40,9 @@ def plot_paths(target: Path, clips: Sequence[str], groups: Mapping[str, Sequence
 
 
 def save_plots(rows: Sequence[RdRow], target: Path, groups: Mapping[str, Sequence[str]]) -> list[Path]:
-    """Write the plots of `plot_paths` and return their paths; a folder is made where there is none. Raises `OutputError`."""
+    """Write the plots of `plot_paths` and return their paths; a folder is made where there is none. Raises
+    `OutputError`.
+    """
     paths = plot_paths(target, clips_of(rows), groups)
     if target.suffix.lower() != _SUFFIX:
         target.mkdir(parents=True, exist_ok=True)
@@ -84,7 +77,9 @@ def _save(rows: Sequence[RdRow], title: str, path: Path) -> None:
 
 
 def _draw(axes: Axes, rows: Sequence[RdRow], measure: str) -> None:
-    """Curves of the codecs that have one, and a level line for the quality of latents kept whole, far to the right of the curves."""
+    """Curves of the codecs that have one, and a level line for the quality of latents kept whole, far to the right of
+    the curves.
+    """
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     with_curve = curve_codecs(rows)
@@ -92,7 +87,15 @@ def _draw(axes: Axes, rows: Sequence[RdRow], measure: str) -> None:
         points = sorted((row.bpp, quality_of(row, measure)) for row in rows if row.codec == codec)
         color, marker, line = _LOOKS.get(codec, _OTHER)
         width = 2.2 if codec == "latcomp" else 1.5
-        axes.plot(*zip(*points, strict=True), color=color, marker=marker, linestyle=line, linewidth=width, markersize=5, label=codec)
+        axes.plot(
+            *zip(*points, strict=True),
+            color=color,
+            marker=marker,
+            linestyle=line,
+            linewidth=width,
+            markersize=5,
+            label=codec,
+        )
     for row in rows:
         if row.codec not in with_curve:
             color, _, line = _LOOKS.get(row.codec, _OTHER)

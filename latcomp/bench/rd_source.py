@@ -1,4 +1,5 @@
-"""The frames that every codec of a comparison gets: 8-bit 4:2:0, as stored or scaled to a square, and what they are measured against.
+"""The frames that every codec of a comparison gets: 8-bit 4:2:0, as stored or scaled to a square, and what they are
+measured against.
 
 A clip is held in memory whole, so that the seconds of an encoder or decoder are its own and not those of reading.
 """
@@ -38,7 +39,9 @@ class SourceClip:
 
     name: str
     path: Path
-    """A file with exactly these frames, for latcomp to read: the clip itself, or a lossless copy of what was made of it."""
+    """A file with exactly these frames, for latcomp to read: the clip itself, or a lossless copy of what was made of
+    it.
+    """
     planes: list[Planes]
     rgb: list[np.ndarray]
     """The frames as latcomp reads them and as they are measured, (H, W, 3) uint8."""
@@ -62,10 +65,9 @@ class SourceClip:
 def read_clip(path: Path, folder: Path, square: int | None = None) -> SourceClip:
     """The clip at `path`; with `square` scaled (bicubic) to that shorter side and cut to the square in its middle.
 
-    folder: where a lossless copy is put for latcomp to read, when the frames are no longer those of the file.
-    Raises `NotAVideoError` when the file cannot be read, `LimitError` when it does not fit in memory, `UsageError` for a square that is
-    odd or under 16 pixels.
-    """
+    folder: where a lossless copy is put for latcomp to read, when the frames are no longer those of the file. Raises
+    `NotAVideoError` when the file cannot be read, `LimitError` when it does not fit in memory, `UsageError` for a
+    square that is odd or under 16 pixels."""
     if square is not None and (square < SQUARE_LEAST or square % 2):
         raise UsageError(f"--square {square} is not an even number from {SQUARE_LEAST} on")
     with open_video(path, audio=False) as reader:
@@ -82,7 +84,8 @@ def read_clip(path: Path, folder: Path, square: int | None = None) -> SourceClip
                 planes.append(shape(frame))
                 if len(planes) * width * height > PIXELS_MOST:
                     raise LimitError(
-                        f"{path}: has more than {PIXELS_MOST // (width * height)} frames of {width}x{height}, and clips are held in memory "
+                        f"{path}: has more than {PIXELS_MOST // (width * height)} frames of {width}x{height}, and "
+                        "clips are held in memory "
                         "to compare codecs: cut it shorter"
                     )
     except (av.FFmpegError, ValueError) as error:
@@ -92,15 +95,16 @@ def read_clip(path: Path, folder: Path, square: int | None = None) -> SourceClip
         seen = folder / f"{path.stem}.mp4"
         _write_lossless(seen, planes, rate, info.color)
     to_rgb = LikeFile(seen, width, height, info.color)
-    return SourceClip(path.stem, seen, planes, [to_rgb(item) for item in planes], width, height, info.color, rate, to_rgb)
+    return SourceClip(
+        path.stem, seen, planes, [to_rgb(item) for item in planes], width, height, info.color, rate, to_rgb
+    )
 
 
 class LikeFile:
     """Turns planes into RGB as frames of one file are turned.
 
-    The scaler goes by where a frame says its chroma lies. H.264 and AV1 say different things of the same planes, and PyAV cannot
-    set it, so every frame goes through one that was decoded from the file.
-    """
+    The scaler goes by where a frame says its chroma lies. H.264 and AV1 say different things of the same planes, and
+    PyAV cannot set it, so every frame goes through one that was decoded from the file."""
 
     def __init__(self, path: Path, width: int, height: int, color: ColorTags) -> None:
         self._convert = ToRgb(width, height, color)
@@ -133,9 +137,16 @@ class _Shape:
             full = ColorRange.JPEG if self._color.range == RANGE_FULL else ColorRange.MPEG
             rgb = is_rgb(frame.format)
             frame = self._scaler.reformat(
-                frame, *self._size, format="yuv420p", src_colorspace=None if rgb else matrix, dst_colorspace=matrix,
-                src_color_range=ColorRange.JPEG if rgb else full, dst_color_range=full, interpolation=_SCALER, threads=1,
-            )  # fmt: skip
+                frame,
+                *self._size,
+                format="yuv420p",
+                src_colorspace=None if rgb else matrix,
+                dst_colorspace=matrix,
+                src_color_range=ColorRange.JPEG if rgb else full,
+                dst_color_range=full,
+                interpolation=_SCALER,
+                threads=1,
+            )
         planes = planes_of(frame)
         return middle(planes, self._square) if self._square else planes
 

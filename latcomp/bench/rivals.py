@@ -1,8 +1,8 @@
 """What other codecs make of a clip: H.264, H.265 and AV1 through PyAV, at their presets' own settings.
 
-Only preset and CRF are set. GOP, B-frames, tuning and lookahead are the encoders' defaults, as `ffmpeg -c:v NAME -preset P -crf N` has
-them; frames carry no picture types, and threads work on whole frames (PyAV's default, slices, costs x264 bits).
-"""
+Only preset and CRF are set. GOP, B-frames, tuning and lookahead are the encoders' defaults, as `ffmpeg -c:v NAME
+-preset P -crf N` has them; frames carry no picture types, and threads work on whole frames (PyAV's default, slices,
+costs x264 bits)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,7 @@ import av
 import numpy as np
 from av.bitstream import BitStreamFilterContext
 
-from latcomp.bench.rd_source import (
-    SourceClip,
-    cropped,
-    frames_in_time,
-    padded,
-    planes_of,
-    tag_context,
-)
+from latcomp.bench.rd_source import SourceClip, cropped, frames_in_time, padded, planes_of, tag_context
 from latcomp.errors import OutputError
 from latcomp.video.streams import reason_of
 
@@ -60,17 +53,25 @@ RIVALS = {
     for rival in (
         Rival("x264", "libx264", "h264", "medium", (15, 20, 25, 30, 35, 40, 45), text_units="6"),
         Rival(
-            "x265", "libx265", "hevc", "medium", (15, 20, 25, 30, 35, 40, 45),
+            "x265",
+            "libx265",
+            "hevc",
+            "medium",
+            (15, 20, 25, 30, 35, 40, 45),
             options={"x265-params": "log-level=none"},
             least_side=64,  # x265 4.x writes past its buffers when both sides are under a coding unit of 64
             text_units="39-40",
         ),
         Rival(
-            "svtav1", "libsvtav1", "libdav1d", "6", (15, 25, 35, 45, 55, 60, 65, 70),
+            "svtav1",
+            "libsvtav1",
+            "libdav1d",
+            "6",
+            (15, 25, 35, 45, 55, 60, 65, 70),
             least_side=64,  # SVT-AV1 4.1 does not return from a frame of 130x20
         ),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ def encode(rival: Rival, clip: SourceClip, crf: int) -> Coded:
 
 
 def _without_text(rival: Rival, packets: list[av.Packet]) -> list[av.Packet]:
-    """The packets without the encoder's settings in words: 700 bytes of x264 and 2300 of x265, up to a tenth of a short clip."""
+    """The packets without the encoder's settings in words: 700 bytes of x264 and 2300 of x265, up to a tenth of a short
+    clip.
+    """
     if not rival.text_units:
         return packets
     strip = BitStreamFilterContext(f"filter_units=remove_types={rival.text_units}", rival.decoder)

@@ -1,8 +1,8 @@
 """How fast clips are encoded and decoded, where the time goes, and what memory it takes.
 
-Two kinds of runs: in one process whose models are loaded and whose caches are warm, and as whole commands with their start-up. Shares of
-the stages come from a run of their own, since a clock that waits for a GPU at every boundary slows it down.
-"""
+Two kinds of runs: in one process whose models are loaded and whose caches are warm, and as whole commands with their
+start-up. Shares of the stages come from a run of their own, since a clock that waits for a GPU at every boundary slows
+it down."""
 
 from __future__ import annotations
 
@@ -79,15 +79,18 @@ class _Runs:
         return {
             "in_process": {"frames_per_second": _spread([frames / taken for taken in self.warm]), "seconds": self.warm},
             "whole_process": {
-                "frames_per_second": _spread([frames / taken for taken in whole]), "seconds": whole,
-                "cpu_seconds": [run.cpu_seconds for run in self.whole], "peak_bytes": max(run.peak_bytes for run in self.whole),
+                "frames_per_second": _spread([frames / taken for taken in whole]),
+                "seconds": whole,
+                "cpu_seconds": [run.cpu_seconds for run in self.whole],
+                "peak_bytes": max(run.peak_bytes for run in self.whole),
             },
             "device_peak_bytes": self.device_peak_bytes,
             "stages": {
-                "wall_seconds": self.staged_seconds, "seconds": dict(self.clock.seconds),
+                "wall_seconds": self.staged_seconds,
+                "seconds": dict(self.clock.seconds),
                 "shares": {name: taken / max(total, 1e-9) for name, taken in self.clock.seconds.items()},
             },
-        }  # fmt: skip
+        }
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -112,46 +115,73 @@ class SpeedBench:
             say(f"{clip.stem}: warm-up")
             stats = stats_dict(self._encode(clip, duration, lat))
             frames = int(stats["frames"])
-            encoding = self._runs(lambda: self._encode(clip, duration, lat), self._encode_command(clip, duration, lat), "encode", clip, say)
+            encoding = self._runs(
+                lambda: self._encode(clip, duration, lat),
+                self._encode_command(clip, duration, lat),
+                "encode",
+                clip,
+                say,
+            )
             with lat.open("rb") as file, memory_errors(self.device):
                 decoder = Decoder(Reader(file).header, str(self.device), tokenizer=self.encoder.folder)
             self._decode(lat, decoder, out)
-            decoding = self._runs(lambda: self._decode(lat, decoder, out), self._decode_command(lat, out), "decode", clip, say)
-        self.clips.append({
-            "clip": clip.stem, "frames": frames, "width": stats["width"], "height": stats["height"], "keep_ratio": stats["keep_ratio"],
-            "bpp": stats["bpp"], "prior_macs_per_pixel": self._prior_macs(stats["keep_ratio"]),
-            "encode": encoding.figures(frames), "decode": decoding.figures(frames),
-        })  # fmt: skip
+            decoding = self._runs(
+                lambda: self._decode(lat, decoder, out), self._decode_command(lat, out), "decode", clip, say
+            )
+        self.clips.append(
+            {
+                "clip": clip.stem,
+                "frames": frames,
+                "width": stats["width"],
+                "height": stats["height"],
+                "keep_ratio": stats["keep_ratio"],
+                "bpp": stats["bpp"],
+                "prior_macs_per_pixel": self._prior_macs(stats["keep_ratio"]),
+                "encode": encoding.figures(frames),
+                "decode": decoding.figures(frames),
+            }
+        )
         return sum(len(part.warm) + len(part.whole) for part in (encoding, decoding))
 
     def figures(self) -> dict[str, Any]:
         """The figures so far.
 
-        - `version`, `device`, `device_name` (of a GPU, else None), `threads` (PyTorch's, on the CPU), `quality`, `tokenizer`, `repeats`
-        - `macs_per_pixel`: multiply-adds a pixel, `{tokenizer_encoder, tokenizer_decoder, lit, prior}`, None for a model that is not there.
-          The LIT runs in the groups it fills, and for the encoder's choice. The prior runs once to read a file and about twice to write
-          one, and less where tokens are dropped: the figure is that of a clip that keeps them all
-        - `clips`: of each `clip, frames, width, height, keep_ratio, bpp, prior_macs_per_pixel` (at its own keep ratio), and for
-          `encode` and `decode` (to H.264 in Matroska):
-            - `in_process`: `frames_per_second {minimum, median, maximum}` and `seconds` of each run, models loaded, after one warm-up run
-            - `whole_process`: the same of whole commands, start-up and all, `cpu_seconds` of each and `peak_bytes` of the host's memory
+        - `version`, `device`, `device_name` (of a GPU, else None), `threads` (PyTorch's, on the CPU), `quality`,
+          `tokenizer`, `repeats`
+        - `macs_per_pixel`: multiply-adds a pixel, `{tokenizer_encoder, tokenizer_decoder, lit, prior}`, None for a
+          model that is not there. The LIT runs in the groups it fills, and for the encoder's choice. The prior runs
+          once to read a file and about twice to write one, and less where tokens are dropped: the figure is that of a
+          clip that keeps them all
+        - `clips`: of each `clip, frames, width, height, keep_ratio, bpp, prior_macs_per_pixel` (at its own keep ratio),
+          and for `encode` and `decode` (to H.264 in Matroska):
+            - `in_process`: `frames_per_second {minimum, median, maximum}` and `seconds` of each run, models loaded,
+              after one warm-up run
+            - `whole_process`: the same of whole commands, start-up and all, `cpu_seconds` of each and `peak_bytes` of
+              the host's memory
             - `device_peak_bytes`: most memory that tensors took on the GPU in the runs in one process; None on a CPU
-            - `stages`: of one more run in one process: `wall_seconds`, `seconds` by stage, those that took no time left out, and
-              `shares` of their sum. Stages overlap in threads, so the sum may be more than the wall time, and less where work is
-              between the stages. With a GPU the clock waits for it at every boundary: that run is slower than the others
+            - `stages`: of one more run in one process: `wall_seconds`, `seconds` by stage, those that took no time left
+              out, and `shares` of their sum. Stages overlap in threads, so the sum may be more than the wall time, and
+              less where work is between the stages. With a GPU the clock waits for it at every boundary: that run is
+              slower than the others
         """
         encoder, decoder = macs_per_pixel(self.encoder.tokenizer.config)
         gpu = self.device.type == "cuda"
         return {
-            "version": __version__, "device": str(self.device), "device_name": torch.cuda.get_device_name(self.device) if gpu else None,
-            "threads": torch.get_num_threads(), "quality": self.settings.quality, "tokenizer": self.encoder.tokenizer.config.name,
+            "version": __version__,
+            "device": str(self.device),
+            "device_name": torch.cuda.get_device_name(self.device) if gpu else None,
+            "threads": torch.get_num_threads(),
+            "quality": self.settings.quality,
+            "tokenizer": self.encoder.tokenizer.config.name,
             "repeats": self.settings.repeats,
             "macs_per_pixel": {
-                "tokenizer_encoder": encoder, "tokenizer_decoder": decoder,
-                "lit": lit_macs_per_pixel(self.encoder.lit.config) if self.encoder.lit else None, "prior": self._prior_macs(1.0),
+                "tokenizer_encoder": encoder,
+                "tokenizer_decoder": decoder,
+                "lit": lit_macs_per_pixel(self.encoder.lit.config) if self.encoder.lit else None,
+                "prior": self._prior_macs(1.0),
             },
             "clips": self.clips,
-        }  # fmt: skip
+        }
 
     def _prior_macs(self, keep_ratio: float) -> float | None:
         if self.encoder.prior is None:
@@ -189,7 +219,17 @@ class SpeedBench:
                     writer.close()
 
     def _encode_command(self, clip: Path, duration: float | None, lat: Path) -> list[str]:
-        found = ["encode", str(clip), str(lat), "-f", "-q", "-Q", f"{self.settings.quality!r}", "--device", self.settings.device]
+        found = [
+            "encode",
+            str(clip),
+            str(lat),
+            "-f",
+            "-q",
+            "-Q",
+            f"{self.settings.quality!r}",
+            "--device",
+            self.settings.device,
+        ]
         if self.settings.tokenizer is not None:
             found += ["--tokenizer", str(self.settings.tokenizer)]
         return found if duration is None else [*found, "--duration", f"{duration!r}"]
@@ -206,7 +246,9 @@ def _seconds(once: Callable[[], Any]) -> float:
 
 
 def _seconds_of(clip: Path, frames: int) -> float | None:
-    """The time from a clip's first frame to the one behind so many frames; None when it has no more. Raises `NotAVideoError`."""
+    """The time from a clip's first frame to the one behind so many frames; None when it has no more. Raises
+    `NotAVideoError`.
+    """
     with open_video(clip, audio=False, deinterlace=False) as reader:
         times = [item.pts for item in islice((item for item in reader if isinstance(item, Frame)), frames + 1)]
         return float((times[-1] - times[0]) * reader.info.time_base) if len(times) > frames else None

@@ -1,4 +1,6 @@
-"""The plot of `bench speed`: a bar for each direction of each clip, milliseconds a frame stacked by stage, and the time that went by."""
+"""The plot of `bench speed`: a bar for each direction of each clip, milliseconds a frame stacked by stage, and the time
+that went by.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ def save_plot(figures: dict[str, Any], path: Path) -> None:
     """Write the plot of what `SpeedBench.figures` gave. Raises `OutputError`."""
     from matplotlib.figure import Figure
 
-    bars = [(f"{clip['clip']}, {name}", clip["frames"], clip[name]["stages"]) for clip in figures["clips"] for name in DIRECTIONS]
+    bars = [
+        (f"{clip['clip']}, {name}", clip["frames"], clip[name]["stages"])
+        for clip in figures["clips"]
+        for name in DIRECTIONS
+    ]
     figure = Figure(figsize=(9, 1.6 + 0.42 * len(bars)), dpi=130, layout="constrained")
     axes = figure.subplots()
     places = list(range(len(bars)))
@@ -39,7 +45,17 @@ def save_plot(figures: dict[str, Any], path: Path) -> None:
         values = [1e3 * stages["seconds"].get(name, 0.0) / frames for _, frames, stages in bars]
         if any(values):
             color, hatch = LOOKS[name]
-            axes.barh(places, values, 0.62, left=ends, color=color, hatch=hatch, edgecolor="white", linewidth=0.5, label=words(name))
+            axes.barh(
+                places,
+                values,
+                0.62,
+                left=ends,
+                color=color,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0.5,
+                label=words(name),
+            )
             ends = [end + value for end, value in zip(ends, values, strict=True)]
     walls = [1e3 * stages["wall_seconds"] / frames for _, frames, stages in bars]
     axes.plot(walls, places, "k|", markersize=18, markeredgewidth=2, label="time that went by")

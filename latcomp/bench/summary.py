@@ -1,7 +1,7 @@
 """What a user gets from each clip: the default setting, the best one, and the cost of quantising against exact latents.
 
-Every row is measured through files: encoded, decoded to a video and read again for the round trip, compared for the quality.
-"""
+Every row is measured through files: encoded, decoded to a video and read again for the round trip, compared for the
+quality."""
 
 from __future__ import annotations
 
@@ -138,8 +138,6 @@ def bench_summary(clips: Sequence[Path], device: str = "auto") -> dict[str, Any]
     """`{"rows": [...], "mean": {...}}`: a row a clip, and the mean of every number."""
     rows = [asdict(summarise(clip, device)) for clip in clips]
     mean = {
-        name: float(np.mean([row[name] for row in rows]))
-        for name, value in rows[0].items()
-        if isinstance(value, float)
+        name: float(np.mean([row[name] for row in rows])) for name, value in rows[0].items() if isinstance(value, float)
     }
     return {"rows": rows, "mean": mean}

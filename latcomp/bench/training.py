@@ -60,17 +60,33 @@ def measure(kind: str, options: TrainOptions, steps: int, watch: Callable[[str],
         _finish_queued(run.device)
         seconds, waited = time.perf_counter() - began, feed.waited_seconds - waited
     return {
-        "kind": kind, "preset": options.preset, "device": machine(run.device), "batch": recipe.batch, "workers": supply.workers,
-        "compiled": options.compile, "steps": steps, "step_seconds": seconds / steps, "steps_per_second": steps / seconds,
-        "examples_per_second": steps * recipe.batch / seconds, "waiting_share": waited / seconds, "data_examples_per_second": alone,
+        "kind": kind,
+        "preset": options.preset,
+        "device": machine(run.device),
+        "batch": recipe.batch,
+        "workers": supply.workers,
+        "compiled": options.compile,
+        "steps": steps,
+        "step_seconds": seconds / steps,
+        "steps_per_second": steps / seconds,
+        "examples_per_second": steps * recipe.batch / seconds,
+        "waiting_share": waited / seconds,
+        "data_examples_per_second": alone,
         "peak_device_bytes": torch.cuda.max_memory_allocated(run.device) if cuda else None,
-    }  # fmt: skip
+    }
 
 
 def _data_alone(task: Task[Any], supply: Supply, batch: int) -> float:
     """Examples a second that batches are made of and brought to the device."""
     device = task.setting.run.device
-    with Feed(task.make_batch(), device, replace(supply, waits=True, reuse=1), task.setting.options.seed, 0, lambda here: False) as feed:
+    with Feed(
+        task.make_batch(),
+        device,
+        replace(supply, waits=True, reuse=1),
+        task.setting.options.seed,
+        0,
+        lambda here: False,
+    ) as feed:
         feed.take(0)  # workers have started now
         began, count = time.perf_counter(), 0
         while count < 2 or time.perf_counter() - began < DATA_SECONDS:

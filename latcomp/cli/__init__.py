@@ -1,1 +1,3 @@
-"""The command line: one file a command; parsing, messages and exit codes. Nothing here imports torch until a command needs it."""
+"""The command line: one file a command; parsing, messages and exit codes. Nothing here imports torch until a command
+needs it.
+"""

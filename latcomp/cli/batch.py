@@ -37,19 +37,32 @@ if TYPE_CHECKING:
 
 
 def batch(
-    source: Annotated[Path, typer.Argument(metavar="SRC_DIR", help="The folder of videos; folders inside it are searched as well.")],
-    target: Annotated[Path, typer.Argument(metavar="DST_DIR", help="The folder for the .lat files; it gets the same folders inside.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC_DIR", help="The folder of videos; folders inside it are searched as well.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="DST_DIR", help="The folder for the .lat files; it gets the same folders inside.")
+    ],
     jobs: Annotated[
         int,
         typer.Option(
-            min=1, max=1024, metavar="N", rich_help_panel=WHERE, show_default=False,
-            help="Encode this many files at a time, each in a process: 1 unless given. One for 2 to 4 processor cores is usual.",
+            min=1,
+            max=1024,
+            metavar="N",
+            rich_help_panel=WHERE,
+            show_default=False,
+            help="Encode this many files at a time, each in a process: 1 unless given. One for 2 to 4 processor cores "
+            "is usual.",
         ),
     ] = 1,
     engine: Annotated[
         str,
         typer.Option(
-            callback=one_of(ENGINES), autocompletion=completes(ENGINES), metavar="local|ray", rich_help_panel=WHERE, show_default=False,
+            callback=one_of(ENGINES),
+            autocompletion=completes(ENGINES),
+            metavar="local|ray",
+            rich_help_panel=WHERE,
+            show_default=False,
             help="Where: on this machine (default), or on a Ray cluster, which needs pip install 'latcomp\\[ray]'.",
         ),
     ] = "local",
@@ -69,29 +82,45 @@ def batch(
     keep_suffix: Annotated[
         bool,
         typer.Option(
-            "--keep-suffix", rich_help_panel=OUTPUT, help="Make a.mp4.lat of a.mp4, not a.lat: for folders that have a.mkv as well."
+            "--keep-suffix",
+            rich_help_panel=OUTPUT,
+            help="Make a.mp4.lat of a.mp4, not a.lat: for folders that have a.mkv as well.",
         ),
     ] = False,
     force: Annotated[
         bool,
-        typer.Option("-f", "--force", rich_help_panel=OUTPUT, help="Replace intact .lat files that were made with other settings."),
+        typer.Option(
+            "-f",
+            "--force",
+            rich_help_panel=OUTPUT,
+            help="Replace intact .lat files that were made with other settings.",
+        ),
     ] = False,
     quiet: Quiet = False,
     json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print a line of JSON on standard output as each file ends.")
+        bool,
+        typer.Option(
+            "--json", rich_help_panel=OUTPUT, help="Print a line of JSON on standard output as each file ends."
+        ),
     ] = False,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
 ) -> None:
     """Encode a folder of videos into a folder of .lat files.
 
-    Files that are there already, intact and of these settings, are skipped; damaged ones, and ones older than their video, are made
-    again. A file that fails does not stop the others; the exit code is then that of the first one that failed, in the order of names.
-    """
+    Files that are there already, intact and of these settings, are skipped; damaged ones, and ones older than their
+    video, are made again. A file that fails does not stop the others; the exit code is then that of the first one that
+    failed, in the order of names."""
     settings = chosen_settings(
-        quality=quality, threshold=threshold, keep=keep, target_bpp=target_bpp, min_psnr=min_psnr, lossless=lossless,
-        reference=reference, coding=coding,
-    )  # fmt: skip
+        quality=quality,
+        threshold=threshold,
+        keep=keep,
+        target_bpp=target_bpp,
+        min_psnr=min_psnr,
+        lossless=lossless,
+        reference=reference,
+        coding=coding,
+    )
 
     from latcomp.batch import FAILED, BatchSettings, Outcome, Step, Task, make_plan, run_batch
 
@@ -113,17 +142,23 @@ def batch(
 
         for folder, error in plan.unreadable:
             watch(Outcome(Task(-1, str(folder), folder, target), FAILED, error))
-        chosen = BatchSettings(settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace, video_track, keep_going)
+        chosen = BatchSettings(
+            settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace, video_track, keep_going
+        )
         run_batch(plan.tasks, chosen, jobs, engine, watch)
     if not quiet:
         print_summary(outcomes, board.seconds)
-    failed = sorted((outcome for outcome in outcomes if outcome.error is not None), key=lambda outcome: outcome.task.index)
+    failed = sorted(
+        (outcome for outcome in outcomes if outcome.error is not None), key=lambda outcome: outcome.task.index
+    )
     if failed and failed[0].error is not None:
         raise typer.Exit(exit_code(failed[0].error))
 
 
 def _tell(outcome: Outcome, quiet: bool) -> None:
-    """A line for people on a file that was encoded or failed, and its notes; those that were skipped only count in the summary."""
+    """A line for people on a file that was encoded or failed, and its notes; those that were skipped only count in the
+    summary.
+    """
     name = outcome.task.name
     if outcome.error is not None:
         text = str(outcome.error)
@@ -140,7 +175,8 @@ def _tell(outcome: Outcome, quiet: bool) -> None:
     figures = outcome.figures
     note(
         f"{outcome.task.target}: {figures['frames']} frames, {100 * figures['keep_ratio']:.1f} % of tokens kept, "
-        f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bpp, {figures['frames'] / max(outcome.seconds, 1e-9):.1f} fps"
+        f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bpp, "
+        f"{figures['frames'] / max(outcome.seconds, 1e-9):.1f} fps"
     )
 
 

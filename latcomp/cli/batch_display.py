@@ -24,9 +24,8 @@ _NAME_COLUMNS = 40  # of a file's name beside its bar
 class Board:
     """A bar over the files, and one over the frames of each file in work; nothing where nobody watches.
 
-    That is when quiet, when standard error is no terminal, and when JSON goes to a terminal, or into a pipe at whose end most likely a
-    program writes to it: such lines would cut through the bars.
-    """
+    That is when quiet, when standard error is no terminal, and when JSON goes to a terminal, or into a pipe at whose
+    end most likely a program writes to it: such lines would cut through the bars."""
 
     def __init__(self, files: int, quiet: bool, json: bool) -> None:
         self.seconds = 0.0
@@ -44,14 +43,21 @@ class Board:
 
             # standard output carries data: only what goes to standard error is put above the bars
             self._bars = Progress(
-                TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[count]}"), TimeElapsedColumn(),
-                console=error_console(), transient=True, redirect_stdout=False,
-            )  # fmt: skip
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.fields[count]}"),
+                TimeElapsedColumn(),
+                console=error_console(),
+                transient=True,
+                redirect_stdout=False,
+            )
             self._all = self._bars.add_task("files", total=self._files, count=f"0 of {self._files}")
             self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bars is not None:
             self._bars.stop()
         self.seconds = time.monotonic() - self._began
@@ -86,7 +92,9 @@ def _may_reach_terminal() -> bool:
 
 
 def print_summary(outcomes: Iterable[Outcome], seconds: float) -> None:
-    """Print a row for each way that files ended: how many, with how many frames, bytes and bits a pixel; and how long all took."""
+    """Print a row for each way that files ended: how many, with how many frames, bytes and bits a pixel; and how long
+    all took.
+    """
     from rich.table import Table
 
     from latcomp.report.terminal import bytes_text
@@ -106,9 +114,13 @@ def print_summary(outcomes: Iterable[Outcome], seconds: float) -> None:
         plain = sum(one["bytes_total"] - one["bytes_audio"] for one in figures)
         kept, total = (sum(one[name] for one in figures) for name in ("tokens_kept", "tokens_total"))
         table.add_row(
-            status, str(len(chosen)), str(sum(one["frames"] for one in figures)), bytes_text(sum(one["bytes_total"] for one in figures)),
-            f"{plain * 8 / max(pixels, 1):.4f}", f"{kept / max(total, 1):.1%}",
-        )  # fmt: skip
+            status,
+            str(len(chosen)),
+            str(sum(one["frames"] for one in figures)),
+            bytes_text(sum(one["bytes_total"] for one in figures)),
+            f"{plain * 8 / max(pixels, 1):.4f}",
+            f"{kept / max(total, 1):.1%}",
+        )
     console = error_console()
     console.print(table)
     frames = sum(outcome.figures["frames"] for outcome in every if outcome.status == "done" and outcome.figures)

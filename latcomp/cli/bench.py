@@ -50,11 +50,17 @@ def summary(clips: Clips, device: Device = "auto", json: JsonFile = None) -> Non
     figures = bench_summary(checked(clips), device)
     for row in [*figures["rows"], {"clip": "mean", **figures["mean"]}]:
         table.add_row(
-            row["clip"], f"{row['bpp']:.4f}", f"{100 * row['keep_ratio']:.1f} %", f"{row['psnr_y']:.2f}",
-            f"{row['ms_ssim_y']:.4f}", f"{row['best_psnr_y']:.2f}", f"{row['exact_psnr_y']:.2f}",
-            f"{row['fine_psnr_y']:.2f}", f"{row['fine_ratio_to_raw']:.1f}",
+            row["clip"],
+            f"{row['bpp']:.4f}",
+            f"{100 * row['keep_ratio']:.1f} %",
+            f"{row['psnr_y']:.2f}",
+            f"{row['ms_ssim_y']:.4f}",
+            f"{row['best_psnr_y']:.2f}",
+            f"{row['exact_psnr_y']:.2f}",
+            f"{row['fine_psnr_y']:.2f}",
+            f"{row['fine_ratio_to_raw']:.1f}",
             *("" if name not in row else "yes" if row[name] else "NO" for name in ("round_trip", "repeats")),
-        )  # fmt: skip
+        )
     show(table)
     finish(figures, json)
 
@@ -63,7 +69,8 @@ def summary(clips: Clips, device: Device = "auto", json: JsonFile = None) -> Non
 def fill(
     clips: Clips,
     quality: Annotated[
-        float, typer.Option("-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality to fill at.")
+        float,
+        typer.Option("-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality to fill at."),
     ] = 5.0,
     keeps: Annotated[
         str, typer.Option("--keep", callback=keep_list, metavar="F,F,...", help="Keep ratios to measure at.")
@@ -127,20 +134,46 @@ def coding(
     figures = bench_coding(checked(clips), numbers(quality), tokenizer, device)
     table = Table(box=None, pad_edge=False)
     table.add_column("clip")
-    for heading in ("-Q", "order 0", "zstd", "context", "saved", "by prediction", "mask zstd", "mask", "saved", "M values/s"):
+    for heading in (
+        "-Q",
+        "order 0",
+        "zstd",
+        "context",
+        "saved",
+        "by prediction",
+        "mask zstd",
+        "mask",
+        "saved",
+        "M values/s",
+    ):
         table.add_column(heading, justify="right")
     for row in figures["rows"]:
         table.add_row(
-            row["clip"], f"{row['quality']:g}", f"{row['tokens_order0']}", f"{row['tokens_zstd']}", f"{row['tokens_prior']}",
+            row["clip"],
+            f"{row['quality']:g}",
+            f"{row['tokens_order0']}",
+            f"{row['tokens_zstd']}",
+            f"{row['tokens_prior']}",
             f"{100 * (1 - row['tokens_prior'] / max(row['tokens_zstd'], 1)):.1f} %",
             f"{100 * (1 - row['ideal_predicted'] / max(row['ideal_held'], 1)):.1f} %",
-            f"{row['mask_packed']}", f"{row['mask_prior']}", f"{100 * (1 - row['mask_prior'] / max(row['mask_packed'], 1)):.1f} %",
+            f"{row['mask_packed']}",
+            f"{row['mask_prior']}",
+            f"{100 * (1 - row['mask_prior'] / max(row['mask_packed'], 1)):.1f} %",
             f"{row['encode_speed']:.1f} / {row['decode_speed']:.1f}",
-        )  # fmt: skip
+        )
     for name, mean in (*((f"{row['quality']:g}", row) for row in figures["mean"]), ("all", figures["mean_of_all"])):
         table.add_row(
-            "mean", name, "", "", "", f"{mean['tokens_saved_percent']:.1f} %", f"{mean['prediction_saved_percent']:.1f} %",
-            "", "", f"{mean['mask_saved_percent']:.1f} %", f"{mean['encode_speed']:.1f} / {mean['decode_speed']:.1f}",
-        )  # fmt: skip
+            "mean",
+            name,
+            "",
+            "",
+            "",
+            f"{mean['tokens_saved_percent']:.1f} %",
+            f"{mean['prediction_saved_percent']:.1f} %",
+            "",
+            "",
+            f"{mean['mask_saved_percent']:.1f} %",
+            f"{mean['encode_speed']:.1f} / {mean['decode_speed']:.1f}",
+        )
     show(table)
     finish(figures, json)

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 def allocators(
     clips: Clips,
     quality: Annotated[
-        float, typer.Option("-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality of the quantiser.")
+        float,
+        typer.Option(
+            "-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality of the quantiser."
+        ),
     ] = 5.0,
     at: Annotated[
         str, typer.Option(callback=keep_list, metavar="F,F,...", help="Shares of the tokens to keep.")
@@ -48,7 +51,7 @@ def allocators(
     plot: PlotFile = None,
     force: Force = False,
     quiet: Quiet = False,
-) -> None:  # fmt: skip
+) -> None:
     """Temporal selection beside ElasticTok, InfoTok, uniform and random masks: tokens, bytes, quality, seconds."""
     from latcomp.bench.bdrate import need_report_extra
 
@@ -90,30 +93,61 @@ def _show(bench: AllocatorBench) -> None:
     """The means at each keep ratio and at latcomp's PSNR-Y, as tables."""
     figures = bench.figures()
     headings = (
-        "kept", "tokens", "kB", "PSNR-Y", "PSNR RGB", "MS-SSIM", "allocate s", "x latcomp", "CPU x", "x threshold", "total s", "x latcomp",
+        "kept",
+        "tokens",
+        "kB",
+        "PSNR-Y",
+        "PSNR RGB",
+        "MS-SSIM",
+        "allocate s",
+        "x latcomp",
+        "CPU x",
+        "x threshold",
+        "total s",
+        "x latcomp",
         "decodes",
-    )  # fmt: skip
-    table = plain_table("method", *headings, title=f"at the same number of tokens, mean over the clips ({len(figures['sources'])})")
+    )
+    table = plain_table(
+        "method", *headings, title=f"at the same number of tokens, mean over the clips ({len(figures['sources'])})"
+    )
     for row in figures["at_ratio"]:
         table.add_row(
-            row["method"], f"{100 * row['keep']:g} %", _cell(row["tokens"], ".0f"), _cell(_kilo(row["bytes"]), ".1f"),
-            _cell(row["psnr_y"], ".2f"), _cell(row["psnr_rgb"], ".2f"), _cell(row["ms_ssim_y"], ".4f"),
-            _cell(row["allocate_seconds"], ".4f"), _cell(row["allocate_ratio"], ".3g"), _cell(row["allocate_cpu_ratio"], ".3g"),
-            _cell(row["allocate_ratio_threshold"], ".3g"), _cell(row["total_seconds"], ".2f"), _cell(row["total_ratio"], ".3g"),
+            row["method"],
+            f"{100 * row['keep']:g} %",
+            _cell(row["tokens"], ".0f"),
+            _cell(_kilo(row["bytes"]), ".1f"),
+            _cell(row["psnr_y"], ".2f"),
+            _cell(row["psnr_rgb"], ".2f"),
+            _cell(row["ms_ssim_y"], ".4f"),
+            _cell(row["allocate_seconds"], ".4f"),
+            _cell(row["allocate_ratio"], ".3g"),
+            _cell(row["allocate_cpu_ratio"], ".3g"),
+            _cell(row["allocate_ratio_threshold"], ".3g"),
+            _cell(row["total_seconds"], ".2f"),
+            _cell(row["total_ratio"], ".3g"),
             _cell(row["decodes"], ".0f"),
-        )  # fmt: skip
+        )
     show(table)
-    table = plain_table("method", "kept", "PSNR-Y", "tokens x latcomp", "bytes x latcomp", "clips", title="at latcomp's PSNR-Y")
+    table = plain_table(
+        "method", "kept", "PSNR-Y", "tokens x latcomp", "bytes x latcomp", "clips", title="at latcomp's PSNR-Y"
+    )
     for row in figures["at_psnr"]:
         table.add_row(
-            row["method"], f"{100 * row['keep']:g} %", _cell(row["psnr_y"], ".2f"), _cell(row["tokens_ratio"], ".2f"),
-            _cell(row["bytes_ratio"], ".2f"), str(row["clips"]),
-        )  # fmt: skip
+            row["method"],
+            f"{100 * row['keep']:g} %",
+            _cell(row["psnr_y"], ".2f"),
+            _cell(row["tokens_ratio"], ".2f"),
+            _cell(row["bytes_ratio"], ".2f"),
+            str(row["clips"]),
+        )
     show(table)
     for row in figures["at_psnr"]:
         if row["missing"]:
             clips = ", ".join(row["missing"])
-            note(f"{row['method']} does not reach the PSNR-Y of {100 * row['keep']:g} % on {clips}; left out of the means")
+            note(
+                f"{row['method']} does not reach the PSNR-Y of {100 * row['keep']:g} % on {clips}; left out of the "
+                "means"
+            )
 
 
 def _cell(value: float | None, form: str) -> str:

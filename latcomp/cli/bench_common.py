@@ -17,6 +17,7 @@ from latcomp.files import output_file
 if TYPE_CHECKING:
     from rich.table import Table
 
+
 def _plot_file(value: Path | None) -> Path | None:
     if value is not None and value.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise typer.BadParameter(f"{value} is no plot: give it a name that ends in .png, .svg or .pdf")
@@ -25,17 +26,21 @@ def _plot_file(value: Path | None) -> Path | None:
 
 Clips = Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Videos to measure on.")]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="OUT.json", help="Write the figures to this file, - for standard output.")
+    Path | None,
+    typer.Option("--json", metavar="OUT.json", help="Write the figures to this file, - for standard output."),
 ]
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", callback=_plot_file, metavar="OUT.png", help="Plot what was measured.")
 ]
 TokenizerName = Annotated[
-    str | None, typer.Option("--tokenizer", metavar="NAME|PATH", help="A tokenizer at hand (see latcomp models) or its folder.")
+    str | None,
+    typer.Option("--tokenizer", metavar="NAME|PATH", help="A tokenizer at hand (see latcomp models) or its folder."),
 ]
 Square = Annotated[
     int | None,
-    typer.Option("--square", min=16, metavar="SIDE", help="Scale clips to this shorter side, cut the square out of their middle."),
+    typer.Option(
+        "--square", min=16, metavar="SIDE", help="Scale clips to this shorter side, cut the square out of their middle."
+    ),
 ]
 
 
@@ -49,7 +54,12 @@ def _group_list(value: list[str] | None) -> list[str] | None:
 
 Groups = Annotated[
     list[str] | None,
-    typer.Option("--group", callback=_group_list, metavar="NAME=CLIP,...", help="Clips to give a mean of their own; may be repeated."),
+    typer.Option(
+        "--group",
+        callback=_group_list,
+        metavar="NAME=CLIP,...",
+        help="Clips to give a mean of their own; may be repeated.",
+    ),
 ]
 
 
@@ -117,7 +127,9 @@ def plain_table(*headings: str, title: str) -> Table:
 
 
 def check_outputs(clips: list[Path], force: bool, *outputs: Path | None) -> None:
-    """Refuse, before any work, outputs that exist, cannot be written or are clips. Raises `UsageError` and `OutputError`."""
+    """Refuse, before any work, outputs that exist, cannot be written or are clips. Raises `UsageError` and
+    `OutputError`.
+    """
     for clip in clips:
         for output in outputs:
             if output is not None:
@@ -125,7 +137,8 @@ def check_outputs(clips: list[Path], force: bool, *outputs: Path | None) -> None
 
 
 def measure_each(clips: list[Path], measure: Callable[[Path, Callable[[str], None] | None], int], quiet: bool) -> None:
-    """Measure clips one after the other: a line for a person when one is done, and what goes on now where a terminal shows it.
+    """Measure clips one after the other: a line for a person when one is done, and what goes on now where a terminal
+    shows it.
 
     measure: given a clip and what to call with a few words on what it does now; gives the number of its points.
     """

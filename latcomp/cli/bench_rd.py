@@ -52,14 +52,17 @@ def rd(
     codecs: Annotated[
         str,
         typer.Option(
-            metavar="NAME,...", show_default=False,
+            metavar="NAME,...",
+            show_default=False,
             help="What to measure, of latcomp, x264, x265, svtav1, raw-fp16, int8-zstd; all of them unless given.",
         ),
     ] = "latcomp,x264,x265,svtav1,raw-fp16,int8-zstd",
     square: Square = None,
     at: Annotated[
         str | None,
-        typer.Option(callback=_rate_list, metavar="BPP,...", help="Bits per pixel to read qualities off the curves at."),
+        typer.Option(
+            callback=_rate_list, metavar="BPP,...", help="Bits per pixel to read qualities off the curves at."
+        ),
     ] = None,
     group: Groups = None,
     tokenizer: TokenizerName = None,
@@ -67,11 +70,13 @@ def rd(
     json: JsonFile = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="DIR|OUT.png", help="Folder for a plot of each clip and of the means, or a file for the mean alone."),
+        typer.Option(
+            metavar="DIR|OUT.png", help="Folder for a plot of each clip and of the means, or a file for the mean alone."
+        ),
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
-) -> None:  # fmt: skip
+) -> None:
     """Rate and distortion beside x264, x265, SVT-AV1 and plain latents: BD-rates, points, plots."""
     from latcomp.bench.bdrate import need_report_extra
 
@@ -108,7 +113,9 @@ def rd(
         print_json(figures)
 
 
-def _check_outputs(clips: list[Path], json: Path | None, plot: Path | None, groups: dict[str, tuple[str, ...]], force: bool) -> None:
+def _check_outputs(
+    clips: list[Path], json: Path | None, plot: Path | None, groups: dict[str, tuple[str, ...]], force: bool
+) -> None:
     """Refuse, before any work, outputs that exist or cannot be written."""
     from latcomp.bench.rd_plots import plot_paths
 
@@ -147,9 +154,15 @@ def _show_rd(bench: RdBench, figures: dict[str, Any]) -> None:
     points = plain_table(*headings, title=f"mean over the clips ({len(names)})")
     for row in mean_rows(bench.rows):
         points.add_row(
-            row.codec, "" if row.setting is None else f"{row.setting:g}", f"{row.bpp:.4f}", f"{row.psnr_y:.2f}",
-            f"{row.psnr_rgb:.2f}", f"{row.ms_ssim_y:.4f}", f"{row.encode_seconds:.2f}", f"{row.decode_seconds:.2f}",
-        )  # fmt: skip
+            row.codec,
+            "" if row.setting is None else f"{row.setting:g}",
+            f"{row.bpp:.4f}",
+            f"{row.psnr_y:.2f}",
+            f"{row.psnr_rgb:.2f}",
+            f"{row.ms_ssim_y:.4f}",
+            f"{row.encode_seconds:.2f}",
+            f"{row.decode_seconds:.2f}",
+        )
     show(points)
     rates = figures["bd_rate"]
     if rates:
@@ -158,7 +171,11 @@ def _show_rd(bench: RdBench, figures: dict[str, Any]) -> None:
         keys = [*names, *(key for key in next(iter(rates.values())) if key not in names)]
         for key in keys:
             values = [rates[codec][key][name] for codec in rates for name in ("psnr_y", "ms_ssim_y")]
-            table.add_row(key, *("" if value is None else f"{value:+.1f} %" for value in values), style="bold" if key == MEAN else None)
+            table.add_row(
+                key,
+                *("" if value is None else f"{value:+.1f} %" for value in values),
+                style="bold" if key == MEAN else None,
+            )
         show(table)
         for line in without_overlap(rates, names):
             note(line)

@@ -25,11 +25,19 @@ from latcomp.printable import counted
 def speed(
     clips: Clips,
     quality: Annotated[
-        float, typer.Option("-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality to encode with.")
+        float,
+        typer.Option(
+            "-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality to encode with."
+        ),
     ] = 5.0,
-    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Runs of each kind; minimum, median and maximum are told.")] = 3,
+    repeats: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Runs of each kind; minimum, median and maximum are told.")
+    ] = 3,
     frames: Annotated[
-        int | None, typer.Option(min=1, metavar="N", show_default=False, help="At most so many frames of each clip (default: all).")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", show_default=False, help="At most so many frames of each clip (default: all)."
+        ),
     ] = None,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
@@ -40,10 +48,9 @@ def speed(
 ) -> None:
     """Frames a second of encode and decode, where the time goes, memory, and multiply-adds a pixel.
 
-    Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its start-up. Shares of stages
-    come from a run of their own and are shares of the stages' seconds added up: stages overlap in threads, so the sum may be more than
-    the time that went by, which is told beside it.
-    """
+    Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its
+    start-up. Shares of stages come from a run of their own and are shares of the stages' seconds added up: stages
+    overlap in threads, so the sum may be more than the time that went by, which is told beside it."""
     from latcomp.bench.bdrate import need_report_extra
 
     need_report_extra(*(["matplotlib"] if plot else []))
@@ -71,28 +78,47 @@ def _show(figures: dict[str, Any]) -> None:
     threads, repeats = figures["threads"], figures["repeats"]
     on = figures["device_name"] or f"{figures['device']}, {counted(threads, 'thread')}"
     speeds = plain_table(
-        "clip", "", "in one process", "whole process", "peak MB", *(["device MB"] if figures["device_name"] else []),
+        "clip",
+        "",
+        "in one process",
+        "whole process",
+        "peak MB",
+        *(["device MB"] if figures["device_name"] else []),
         title=f"frames a second: median (minimum to maximum) of {counted(repeats, 'run')} on {on}",
-    )  # fmt: skip
+    )
     rows = [(clip, name) for clip in figures["clips"] for name in DIRECTIONS]
     met = [name for name in STAGES if any(name in clip[way]["stages"]["seconds"] for clip, way in rows)]
     shares = plain_table(
-        "clip", "", *map(words, met), "ms a frame", "wall ms", title="shares of the stages' seconds, and milliseconds a frame"
+        "clip",
+        "",
+        *map(words, met),
+        "ms a frame",
+        "wall ms",
+        title="shares of the stages' seconds, and milliseconds a frame",
     )
     for clip, name in rows:
         one = clip[name]
-        memory = [one["whole_process"]["peak_bytes"]] + [one["device_peak_bytes"]] * (figures["device_name"] is not None)
+        memory = [one["whole_process"]["peak_bytes"]] + [one["device_peak_bytes"]] * (
+            figures["device_name"] is not None
+        )
         texts = [_spread(one[kind]["frames_per_second"]) for kind in ("in_process", "whole_process")]
         label = f"{clip['clip']} ({clip['frames']} frames of {clip['width']}x{clip['height']})"
         speeds.add_row(label, name, *texts, *(f"{held / 1e6:.0f}" for held in memory))
         stages = one["stages"]
         parts = [f"{100 * stages['shares'][stage]:.1f} %" if stage in stages["shares"] else "" for stage in met]
-        times = [1e3 * seconds / clip["frames"] for seconds in (sum(stages["seconds"].values()), stages["wall_seconds"])]
+        times = [
+            1e3 * seconds / clip["frames"] for seconds in (sum(stages["seconds"].values()), stages["wall_seconds"])
+        ]
         shares.add_row(clip["clip"], name, *parts, *(f"{value:.2f}" for value in times))
     show(speeds)
     show(shares)
     costs = figures["macs_per_pixel"]
-    names = {"tokenizer_encoder": "tokenizer's encoder", "tokenizer_decoder": "its decoder", "lit": "LIT", "prior": "prior, if all is kept"}
+    names = {
+        "tokenizer_encoder": "tokenizer's encoder",
+        "tokenizer_decoder": "its decoder",
+        "lit": "LIT",
+        "prior": "prior, if all is kept",
+    }
     told = [f"{label} {costs[key] / 1e3:.2f}" for key, label in names.items() if costs[key] is not None]
     note(f"thousand multiply-adds a pixel: {', '.join(told)}")
 

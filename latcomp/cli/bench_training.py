@@ -28,7 +28,9 @@ def training(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Steps a second of each kind of training, what its data path delivers alone, and how long a step waits for data."""
+    """Steps a second of each kind of training, what its data path delivers alone, and how long a step waits for
+    data.
+    """
     if json is not None:
         check_paths(data, json, force)
 
@@ -36,9 +38,16 @@ def training(
     from latcomp.training.loop import TrainOptions
 
     options = TrainOptions(
-        data, Path(), steps=steps, preset=preset, device=device, batch_factor=batch_factor, workers=workers, compile=compile,
+        data,
+        Path(),
+        steps=steps,
+        preset=preset,
+        device=device,
+        batch_factor=batch_factor,
+        workers=workers,
+        compile=compile,
         tokenizer=tokenizer,
-    )  # fmt: skip
+    )
     console = error_console()
     rows = []
     for kind in dict.fromkeys(name.strip() for name in kinds.split(",")):
@@ -48,11 +57,17 @@ def training(
             with console.status(kind) as status:
                 rows.append(measure(kind, options, steps, status.update))
     if not quiet:
-        table = plain_table("kind", "batch", "steps/s", "examples/s", "data alone, examples/s", "waiting", title=rows[0]["device"])
+        table = plain_table(
+            "kind", "batch", "steps/s", "examples/s", "data alone, examples/s", "waiting", title=rows[0]["device"]
+        )
         for row in rows:
             table.add_row(
-                row["kind"], f"{row['batch']}", f"{row['steps_per_second']:.3f}", f"{row['examples_per_second']:.2f}",
-                f"{row['data_examples_per_second']:.1f}", f"{100 * row['waiting_share']:.1f} %",
-            )  # fmt: skip
+                row["kind"],
+                f"{row['batch']}",
+                f"{row['steps_per_second']:.3f}",
+                f"{row['examples_per_second']:.2f}",
+                f"{row['data_examples_per_second']:.1f}",
+                f"{100 * row['waiting_share']:.1f} %",
+            )
         show(table)
     finish({"rows": rows}, json)

@@ -37,8 +37,10 @@ def check(
     repair: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT.lat", show_default=False,
-            help="Write what is intact to a new file, - for standard output: all groups before a damage and from the next segment on.",
+            metavar="OUT.lat",
+            show_default=False,
+            help="Write what is intact to a new file, - for standard output: all groups before a damage and from the "
+            "next segment on.",
         ),
     ] = None,
     force: Force = False,
@@ -50,12 +52,12 @@ def check(
     max_tokens: MaxTokens = None,
     max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
-) -> None:  # fmt: skip
+) -> None:
     """Verify .lat files, and with --repair save what is intact of one.
 
-    The exit code is 0 for an intact file and 4 for a damaged one, also when it was repaired. Of several files each is told by itself, as a
-    line, or with --json as an object a line with its path; the exit code is then that of the first one that failed.
-    """
+    The exit code is 0 for an intact file and 4 for a damaged one, also when it was repaired. Of several files each is
+    told by itself, as a line, or with --json as an object a line with its path; the exit code is then that of the first
+    one that failed."""
     limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
     if repair is not None and len(sources) > 1:
         raise UsageError(f"--repair writes one file, and {len(sources)} are given: repair them one by one")
@@ -73,7 +75,14 @@ def check(
         problems += header.of_video
         if json:
             path = {"path": str(source)} if len(sources) > 1 else {}
-            print_json({**path, "ok": not problems, "problems": problems, **({} if done is None else {"repaired": _figures(done)})})
+            print_json(
+                {
+                    **path,
+                    "ok": not problems,
+                    "problems": problems,
+                    **({} if done is None else {"repaired": _figures(done)}),
+                }
+            )
         if done is not None and not quiet:
             _tell_lost(done)
         name = shown_name(source)

@@ -1,4 +1,5 @@
-"""Options that take one of a few words: checked with a suggestion for a slip of the fingers, and completed by the shell.
+"""Options that take one of a few words: checked with a suggestion for a slip of the fingers, and completed by the
+shell.
 
 No torch, no av: the shell asks for these lists at every press of TAB.
 """
@@ -10,28 +11,42 @@ from collections.abc import Callable, Mapping, Sequence
 import typer
 
 DEVICES = {"auto": "a GPU if there is one", "cpu": "the processor", "cuda": "the first GPU; cuda:1 is the second"}
-FILLS = {"auto": "what the encoder chose for each group", "lit": "the LIT everywhere", "hold": "the last kept value everywhere"}
+FILLS = {
+    "auto": "what the encoder chose for each group",
+    "lit": "the LIT everywhere",
+    "hold": "the last kept value everywhere",
+}
 REFERENCES = {"kept": "the last kept value", "previous": "the previous latent frame"}
 CODINGS = {"context": "under the prior: smallest", "zstd": "by zstd alone"}
 ENGINES = {"local": "processes on this machine", "ray": "a Ray cluster"}
 MODES = {"side": "both side by side", "difference": "test less reference"}
 CODECS = {
-    "libx264": "H.264, the default", "libx265": "H.265", "libsvtav1": "AV1", "libvpx-vp9": "VP9", "ffv1": "lossless RGB",
+    "libx264": "H.264, the default",
+    "libx265": "H.265",
+    "libsvtav1": "AV1",
+    "libvpx-vp9": "VP9",
+    "ffv1": "lossless RGB",
     "rawvideo": "uncompressed",
-}  # fmt: skip
+}
 FORMATS = {
-    "mp4": "fragmented in a pipe", "mkv": "the default in a pipe", "mov": "QuickTime", "webm": "VP9 or AV1", "avi": "without timestamps",
+    "mp4": "fragmented in a pipe",
+    "mkv": "the default in a pipe",
+    "mov": "QuickTime",
+    "webm": "VP9 or AV1",
+    "avi": "without timestamps",
     "y4m": "uncompressed, without sound",
-}  # fmt: skip
+}
 PRESETS = {
     "tokenizer": {
-        "default": "the shipped one's, 96 channels", "wide": "160 channels", "depthwise": "depthwise convolutions, fewer multiply-adds",
+        "default": "the shipped one's, 96 channels",
+        "wide": "160 channels",
+        "depthwise": "depthwise convolutions, fewer multiply-adds",
         "tiny": "16 channels, for tests",
     },
     "decoder": {"default": "for the shipped tokenizer", "tiny": "for tests"},
     "lit": {"default": "the shipped one's, 3 layers of 96", "tiny": "one layer of 32, for tests"},
     "prior": {"default": "the shipped one's", "tiny": "for tests"},
-}  # fmt: skip
+}
 """Recipes that each kind of training knows by name."""
 
 
@@ -67,7 +82,9 @@ def completes(known: Mapping[str, str]) -> Callable[[], list[tuple[str, str]]]:
 
 
 def tokenizer_names() -> list[str]:
-    """Names of the tokenizers at hand, for the shell: as `latcomp models` lists them, found without reading their weights."""
+    """Names of the tokenizers at hand, for the shell: as `latcomp models` lists them, found without reading their
+    weights.
+    """
     from latcomp.tokenizer.registry import tokenizers_at_hand
 
     return tokenizers_at_hand()

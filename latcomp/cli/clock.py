@@ -13,8 +13,8 @@ WORDS = "seconds, or [HH:]MM:SS[.fff]"
 def seconds_of(text: str | float) -> float:
     """The seconds of a time: '83.5', '1:23.5', '00:01:23.5'. Raises `typer.BadParameter` for what is none.
 
-    Minutes behind hours, and seconds behind minutes, stay below 60. The range is left to who asks: 'nan' and '-1' are numbers too.
-    """
+    Minutes behind hours, and seconds behind minutes, stay below 60. The range is left to who asks: 'nan' and '-1' are
+    numbers too."""
     if isinstance(text, float | int):
         return float(text)
     words = text.strip()

@@ -1,4 +1,6 @@
-"""How commands and their groups present themselves: usage lines, help panels, hints for a command that does not exist."""
+"""How commands and their groups present themselves: usage lines, help panels, hints for a command that does not
+exist.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Command(TyperCommand):
         super().__init__(name, help=flowing(help or ""), **settings)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The rest of the words, as Click has it. Fails with what was meant where they are those of another tool, or not as many."""
+        """The rest of the words, as Click has it. Fails with what was meant where they are those of another tool, or
+        not as many.
+        """
         words = [] if ctx.resilient_parsing else list(args)
         own = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
         refused = address(words, self.name or "")
@@ -54,11 +58,15 @@ class Command(TyperCommand):
             super().format_help(ctx, formatter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words after the command's name, as `[OPTIONS] IN OUT.lat`: arguments without the braces some versions put."""
+        """The words after the command's name, as `[OPTIONS] IN OUT.lat`: arguments without the braces some versions
+        put.
+        """
         return [re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1\2", piece) for piece in super().collect_usage_pieces(ctx)]
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, those of a command with panels all in panels: else --help would stand first, in one of its own."""
+        """The parameters, those of a command with panels all in panels: else --help would stand first, in one of its
+        own.
+        """
         params: list[Any] = _without_types(super().get_params(ctx))
         panels = [panel for param in params if (panel := getattr(param, "rich_help_panel", None))]
         for param in params:
@@ -78,7 +86,9 @@ class Group(TyperGroup):
         return _without_types(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The rest of the words, as Click has it. Fails with what was meant where flags stand in the place of a command."""
+        """The rest of the words, as Click has it. Fails with what was meant where flags stand in the place of a
+        command.
+        """
         words = [] if ctx.resilient_parsing else list(args)
         try:
             return super().parse_args(ctx, args)  # type: ignore[no-any-return,unused-ignore]
@@ -105,18 +115,23 @@ class Group(TyperGroup):
 
 
 def flowing(text: str) -> str:
-    """The text with each paragraph on one line, for the terminal to wrap: line breaks of the source are kept otherwise."""
+    """The text with each paragraph on one line, for the terminal to wrap: line breaks of the source are kept
+    otherwise.
+    """
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _meant(word: str, args: list[str], path: str, known: list[str], *, top: bool) -> str:
-    """What to say of a first word that is no command: that of a person who asks for help, or left `encode` or `decode` out."""
+    """What to say of a first word that is no command: that of a person who asks for help, or left `encode` or `decode`
+    out.
+    """
     if word == "help":
         return f"No such command 'help'; did you mean {' '.join([path, *args[1:2], '--help'])}?"
     if top and word.lower() in COMMAND_WORDS:
         return f"No such command {word!r}; did you mean {command_line([path, COMMAND_WORDS[word.lower()], *args[1:]])}?"
     if top and is_lat(Path(word)):
-        return f"{word} is no command; did you mean latcomp decode {command_line(args)} or latcomp stats {command_line([word])}?"
+        decoded, shown = f"latcomp decode {command_line(args)}", f"latcomp stats {command_line([word])}"
+        return f"{word} is no command; did you mean {decoded} or {shown}?"
     if top and Path(word).suffix.lower() in INPUT_SUFFIXES:
         return f"{word} is no command; did you mean latcomp encode {command_line(args)}?"
     return f"No such command {word!r}{did_you_mean(word, known) or ': choose ' + ', '.join(known)}"

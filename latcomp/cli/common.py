@@ -39,9 +39,7 @@ def finite_between(
     if math.isinf(high):
         wanted = f"a number above {low:g}" if open_low else f"a number of at least {low:g}"
     else:
-        wanted = (
-            f"a number above {low:g} and up to {high:g}" if open_low else f"a number from {low:g} to {high:g}"
-        )
+        wanted = f"a number above {low:g} and up to {high:g}" if open_low else f"a number from {low:g} to {high:g}"
 
     def check(value: float | None) -> float | None:
         if value is None:
@@ -69,44 +67,63 @@ LatInputs = Annotated[
 Force = Annotated[bool, typer.Option("-f", "--force", rich_help_panel=OUTPUT, help="Replace an existing output.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print nothing but errors.")]
 Json = Annotated[
-    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the figures as one JSON object on standard output.")
+    bool,
+    typer.Option("--json", rich_help_panel=OUTPUT, help="Print the figures as one JSON object on standard output."),
 ]
 Device = Annotated[
     str,
     typer.Option(
-        callback=_device_name, autocompletion=completes(DEVICES), metavar="NAME", rich_help_panel=DEVICE, show_default=False,
+        callback=_device_name,
+        autocompletion=completes(DEVICES),
+        metavar="NAME",
+        rich_help_panel=DEVICE,
+        show_default=False,
         help="auto (default: a GPU if there is one), cpu, cuda or cuda:N.",
     ),
-]  # fmt: skip
+]
 Start = Annotated[
     float | None,
     typer.Option(
-        parser=seconds_of, callback=finite_between(0), metavar="TIME", rich_help_panel=PART,
+        parser=seconds_of,
+        callback=finite_between(0),
+        metavar="TIME",
+        rich_help_panel=PART,
         help=f"Begin at this time: {WORDS}, from the first frame on.",
     ),
-]  # fmt: skip
+]
 Duration = Annotated[
     float | None,
     typer.Option(
-        parser=seconds_of, callback=finite_between(0, open_low=True), metavar="TIME", rich_help_panel=PART,
+        parser=seconds_of,
+        callback=finite_between(0, open_low=True),
+        metavar="TIME",
+        rich_help_panel=PART,
         help="Stop after so long, written likewise.",
     ),
-]  # fmt: skip
+]
 NoAudio = Annotated[bool, typer.Option("--no-audio", rich_help_panel=PART, help="Leave the audio out.")]
 Fill = Annotated[
     str,
     typer.Option(
-        callback=one_of(FILLS), autocompletion=completes(FILLS), metavar="auto|lit|hold", rich_help_panel=QUALITY, show_default=False,
-        help="What dropped positions are filled by: lit, a network; hold, the last kept value; auto (default), as the encoder chose.",
+        callback=one_of(FILLS),
+        autocompletion=completes(FILLS),
+        metavar="auto|lit|hold",
+        rich_help_panel=QUALITY,
+        show_default=False,
+        help="What dropped positions are filled by: lit, a network; hold, the last kept value; auto (default), as the "
+        "encoder chose.",
     ),
-]  # fmt: skip
+]
 TokenizerFolder = Annotated[
     Path | None,
     typer.Option(
-        "--tokenizer", metavar="PATH", rich_help_panel=DEVICE,
+        "--tokenizer",
+        metavar="PATH",
+        rich_help_panel=DEVICE,
         help="Folder of the tokenizer, for a file that was encoded with one that is not shipped.",
     ),
-]  # fmt: skip
+]
+
 
 def input_file(path: Path) -> Path | BinaryIO:
     """The path itself, or standard input for `-`. Raises `UsageError` when standard input is closed or a terminal."""
@@ -116,15 +133,17 @@ def input_file(path: Path) -> Path | BinaryIO:
 def output_place(path: Path, *, json_on_stdout: bool = False) -> Path | BinaryIO:
     """The path itself, or standard output for `-`.
 
-    Raises `UsageError` for a terminal and where JSON goes to the same place, `OutputError` for a standard stream that is closed.
-    """
+    Raises `UsageError` for a terminal and where JSON goes to the same place, `OutputError` for a standard stream that
+    is closed."""
     number = STDOUT if str(path) == STANDARD else descriptor_of(path)
     if json_on_stdout and (number == STDOUT or _is_standard_output(path)):
         raise UsageError(f"--json and an output of {path} both want standard output: give the output a file name")
     if str(path) == STANDARD:
         return standard_output()
     if number is not None and is_closed(number):
-        raise OutputError(f"{path}: standard {'error' if number == STDERR else 'output'} is closed: give the output a file name")
+        raise OutputError(
+            f"{path}: standard {'error' if number == STDERR else 'output'} is closed: give the output a file name"
+        )
     with suppress(OSError):
         if stat.S_ISCHR(path.stat().st_mode):
             with path.open("wb", buffering=0) as device:
@@ -149,7 +168,9 @@ def check_paths(source: Path, target: Path, force: bool) -> None:
     if str(target) == STANDARD:
         return
     if is_stream(target):
-        if str(source) != STANDARD and source.is_file() and same_file(source, target):  # a descriptor of the input itself
+        if (
+            str(source) != STANDARD and source.is_file() and same_file(source, target)
+        ):  # a descriptor of the input itself
             raise UsageError(f"{target} is both input and output: give the output another name")
         return
     if str(source) != STANDARD and same_file(source, target):
@@ -166,8 +187,8 @@ def check_paths(source: Path, target: Path, force: bool) -> None:
 def open_lat(path: Path, *, or_video: bool = False) -> Iterator[BinaryIO]:
     """The bytes of a .lat file, or standard input for `-`, as a binary file object.
 
-    Raises `DamagedFileError` when there is no such file, when it cannot be read, or when it is a video and `or_video` is not given.
-    """
+    Raises `DamagedFileError` when there is no such file, when it cannot be read, or when it is a video and `or_video`
+    is not given."""
     source = input_file(path)
     with open_source(source) as file:
         if isinstance(source, Path) and not or_video:

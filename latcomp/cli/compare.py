@@ -40,23 +40,24 @@ if TYPE_CHECKING:
 
 
 def compare(
-    reference: Annotated[
-        Path, typer.Argument(metavar="REF", help="The original video, or - for standard input.")
-    ],
-    test: Annotated[
-        Path, typer.Argument(metavar="TEST", help="A video or a .lat file, or - for standard input.")
-    ],
+    reference: Annotated[Path, typer.Argument(metavar="REF", help="The original video, or - for standard input.")],
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="A video or a .lat file, or - for standard input.")],
     fill: Fill = "auto",
     deinterlace: Annotated[
         bool,
         typer.Option(
-            "--deinterlace", rich_help_panel=SHOWN, help="Make one whole frame of each interlaced one of REF, as encode --deinterlace does."
+            "--deinterlace",
+            rich_help_panel=SHOWN,
+            help="Make one whole frame of each interlaced one of REF, as encode --deinterlace does.",
         ),
     ] = False,
     video_track: Annotated[
         int | None,
         typer.Option(
-            "--video-track", min=0, metavar="N", rich_help_panel=SHOWN,
+            "--video-track",
+            min=0,
+            metavar="N",
+            rich_help_panel=SHOWN,
             help="Which video track of REF, from 0; unless given, as ffmpeg chooses.",
         ),
     ] = None,
@@ -67,28 +68,38 @@ def compare(
     video: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT", rich_help_panel=SHOWN, help="Also write a video that shows both (.mp4, .mkv, ...), or - for standard output."
+            metavar="OUT",
+            rich_help_panel=SHOWN,
+            help="Also write a video that shows both (.mp4, .mkv, ...), or - for standard output.",
         ),
     ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
-            callback=one_of(MODES), autocompletion=completes(MODES), metavar="side|difference", rich_help_panel=SHOWN,
-            help="What --video shows: side (default), both side by side, REF on the left; or difference, TEST less REF around mid grey.",
+            callback=one_of(MODES),
+            autocompletion=completes(MODES),
+            metavar="side|difference",
+            rich_help_panel=SHOWN,
+            help="What --video shows: side (default), both side by side, REF on the left; or difference, TEST less REF "
+            "around mid grey.",
         ),
     ] = None,
     amplify: Annotated[
         float | None,
         typer.Option(
-            callback=finite_between(0, 255, open_low=True), metavar="FACTOR", rich_help_panel=SHOWN,
+            callback=finite_between(0, 255, open_low=True),
+            metavar="FACTOR",
+            rich_help_panel=SHOWN,
             help="How much --mode difference is amplified: 8 unless given, 2 to 32 are usual.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT", rich_help_panel=SHOWN,
-            help="Also plot PSNR and SSIM of every frame (.png or .svg). Needs matplotlib: pip install 'latcomp\\[report]'.",
+            metavar="OUT",
+            rich_help_panel=SHOWN,
+            help="Also plot PSNR and SSIM of every frame (.png or .svg). Needs matplotlib: pip install "
+            "'latcomp\\[report]'.",
         ),
     ] = None,
     force: Force = False,
@@ -124,14 +135,17 @@ def compare(
             size_bytes = _video_bytes(file, str(test))
             file.seek(0)
             frames = _video_frames(file, max_pixels)
-        figures, seconds = _measure(original, frames, size_bytes, max_pixels, pictures, quiet, deinterlace, video_track, keep_going)
+        figures, seconds = _measure(
+            original, frames, size_bytes, max_pixels, pictures, quiet, deinterlace, video_track, keep_going
+        )
     if plot is not None:
         from latcomp.bench.compare_plot import save_comparison_plot
 
         save_comparison_plot(figures, seconds, printable(f"{test.name} against {reference.name}"), plot, force)
     if not quiet:
         note(
-            f"{test}: {figures['frames']} frames, PSNR {figures['psnr_y']:.2f} dB (Y) {figures['psnr_rgb']:.2f} dB (RGB), "
+            f"{test}: {figures['frames']} frames, PSNR {figures['psnr_y']:.2f} dB (Y) {figures['psnr_rgb']:.2f} dB "
+            "(RGB), "
             f"SSIM {figures['ssim_y']:.4f}, MS-SSIM {figures['ms_ssim_y']:.4f}, {figures['bpp']:.4f} bpp"
         )
     if json:
@@ -139,8 +153,15 @@ def compare(
 
 
 def _measure(
-    original: Path | BinaryIO, frames: Iterator[Frame], size_bytes: int, max_pixels: int | None, pictures: Pictures, quiet: bool,
-    deinterlace: bool, video_track: int | None, keep_going: bool,
+    original: Path | BinaryIO,
+    frames: Iterator[Frame],
+    size_bytes: int,
+    max_pixels: int | None,
+    pictures: Pictures,
+    quiet: bool,
+    deinterlace: bool,
+    video_track: int | None,
+    keep_going: bool,
 ) -> tuple[dict[str, Any], list[float]]:
     """(figures of `compare --json`, time of each frame in seconds); writes the pictures on the way.
 
@@ -157,7 +178,12 @@ def _measure(
         bound = max_pixels or DEFAULT_MAX_PIXELS
         reader = stack.enter_context(
             open_video(
-                original, audio=False, max_pixels=bound, deinterlace=deinterlace, video_track=video_track, keep_going=keep_going
+                original,
+                audio=False,
+                max_pixels=bound,
+                deinterlace=deinterlace,
+                video_track=video_track,
+                keep_going=keep_going,
             )
         )
         shown = open_pictures(pictures, reader.info, stack)
@@ -180,9 +206,7 @@ def _measure(
             if progress is not None:
                 progress(Progress(counts[0], reader.info.frames_estimate, 0, 0))
         if counts[0] != counts[1]:
-            raise UsageError(
-                f"the reference has {counts[0]} frames and the test {counts[1]}: they cannot be compared"
-            )
+            raise UsageError(f"the reference has {counts[0]} frames and the test {counts[1]}: they cannot be compared")
         figures = comparison.result(size_bytes)
     if shown is not None:
         notes(shown.notes, quiet)

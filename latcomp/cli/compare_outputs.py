@@ -35,9 +35,18 @@ class Pictures:
 
 
 def check_outputs(
-    reference: Path, test: Path, video: Path | None, mode: str | None, amplify: float | None, plot: Path | None, force: bool, json: bool
+    reference: Path,
+    test: Path,
+    video: Path | None,
+    mode: str | None,
+    amplify: float | None,
+    plot: Path | None,
+    force: bool,
+    json: bool,
 ) -> Pictures:
-    """The pictures that are asked for. Refuses, before any work, outputs that cannot or may not be written and settings without sense."""
+    """The pictures that are asked for. Refuses, before any work, outputs that cannot or may not be written and settings
+    without sense.
+    """
     from latcomp.files import is_stream
     from latcomp.video.compare import DEFAULT_AMPLIFY
     from latcomp.video.writer import format_of_path

@@ -1,7 +1,7 @@
 """`latcomp completion SHELL`, and what the command line does when a shell asks it for completions.
 
-The shell runs the command with the line so far in the environment, at every press of TAB: nothing here imports torch, av or numpy.
-"""
+The shell runs the command with the line so far in the environment, at every press of TAB: nothing here imports torch,
+av or numpy."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from latcomp.cli.choices import completes, one_of
 
 VARIABLE = "_LATCOMP_COMPLETE"  # what the scripts of bash, zsh and fish set
 SHELLS = {
-    "bash": "for ~/.bash_completion", "zsh": "for a file _latcomp on the fpath", "fish": "for ~/.config/fish/completions/latcomp.fish",
-}  # fmt: skip
+    "bash": "for ~/.bash_completion",
+    "zsh": "for a file _latcomp on the fpath",
+    "fish": "for ~/.config/fish/completions/latcomp.fish",
+}
 
 
 def completion(
     shell: Annotated[
         str,
         typer.Argument(
-            metavar="bash|zsh|fish", callback=one_of(SHELLS), autocompletion=completes(SHELLS), help="The shell the script is for.",
+            metavar="bash|zsh|fish",
+            callback=one_of(SHELLS),
+            autocompletion=completes(SHELLS),
+            help="The shell the script is for.",
         ),
     ],
-) -> None:  # fmt: skip
+) -> None:
     """Print a script that makes a shell complete commands, flags and their values.
 
     Once for the shell at hand: latcomp --install-completion. For this session: eval "$(latcomp completion bash)".
@@ -50,7 +55,9 @@ def typed_words(environment: Mapping[str, str]) -> list[str] | None:
 
 
 def join_equal_signs(environment: MutableMapping[str, str]) -> None:
-    """Let `--fill=au` be completed in bash, which takes the equal sign for a word of its own: it is left out of the words."""
+    """Let `--fill=au` be completed in bash, which takes the equal sign for a word of its own: it is left out of the
+    words.
+    """
     words, count = environment.get("COMP_WORDS", "").split("\n"), environment.get("COMP_CWORD", "")
     if not count.isdecimal():
         return
@@ -61,7 +68,9 @@ def join_equal_signs(environment: MutableMapping[str, str]) -> None:
 
 
 def first_word(arguments: list[str] | None) -> str | None:
-    """The word that names the command: of the arguments (of this process, when None), or of a line that is being completed."""
+    """The word that names the command: of the arguments (of this process, when None), or of a line that is being
+    completed.
+    """
     words = typed_words(os.environ)
     given = words[1:] if words is not None else sys.argv[1:] if arguments is None else arguments
     return given[0] if given else None

@@ -42,15 +42,20 @@ def decode(
         str,
         typer.Argument(
             metavar="OUT",
-            help="The video: .mp4, .mkv, .mov, .webm, .avi or .y4m, a folder for it (DIR/ is made), or - for standard output.",
+            help="The video: .mp4, .mkv, .mov, .webm, .avi or .y4m, a folder for it (DIR/ is made), or - for standard "
+            "output.",
         ),
     ],
     fill: Fill = "auto",
     crf: Annotated[
         int | None,
         typer.Option(
-            min=0, max=63, metavar="N", rich_help_panel=QUALITY,
-            help="Constant rate factor of the video codec; less is better and larger. 14 for libx264 unless given, 10 to 23 are usual.",
+            min=0,
+            max=63,
+            metavar="N",
+            rich_help_panel=QUALITY,
+            help="Constant rate factor of the video codec; less is better and larger. 14 for libx264 unless given, 10 "
+            "to 23 are usual.",
         ),
     ] = None,
     start: Start = None,
@@ -59,15 +64,20 @@ def decode(
     codec: Annotated[
         str | None,
         typer.Option(
-            autocompletion=completes(CODECS), metavar="NAME", rich_help_panel=OUTPUT,
-            help="Video codec: libx264 (H.264), libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), rawvideo, or another of FFmpeg's. "
+            autocompletion=completes(CODECS),
+            metavar="NAME",
+            rich_help_panel=OUTPUT,
+            help="Video codec: libx264 (H.264), libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), rawvideo, or another "
+            "of FFmpeg's. "
             "What the format usually has, unless given.",
         ),
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            autocompletion=completes(FORMATS), metavar="NAME", rich_help_panel=OUTPUT,
+            autocompletion=completes(FORMATS),
+            metavar="NAME",
+            rich_help_panel=OUTPUT,
             help="mp4, mkv, mov, webm, avi or y4m. What the suffix of OUT says, unless given; mkv into a pipe.",
         ),
     ] = None,
@@ -84,9 +94,17 @@ def decode(
 ) -> None:
     """Decode a .lat file into a video."""
     settings: dict[str, Any] = {
-        "fill": fill, "start_seconds": start, "duration_seconds": duration, "codec": codec, "crf": crf, "format": format,
-        "audio": not no_audio, "tokenizer": tokenizer, "device": device, "force": force,
-    }  # fmt: skip
+        "fill": fill,
+        "start_seconds": start,
+        "duration_seconds": duration,
+        "codec": codec,
+        "crf": crf,
+        "format": format,
+        "audio": not no_audio,
+        "tokenizer": tokenizer,
+        "device": device,
+        "force": force,
+    }
     settings = {name: value for name, value in settings.items() if value is not None}
     target = output_in(target_word, source, _suffix_in_folder(format, codec))
     refuse_wrong_way_to_decode(source, target)

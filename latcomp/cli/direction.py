@@ -1,4 +1,6 @@
-"""Encode and decode told apart by the names they are given: a command that runs the wrong way is refused before any work."""
+"""Encode and decode told apart by the names they are given: a command that runs the wrong way is refused before any
+work.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ def refuse_wrong_way_to_encode(source: Path, target: Path) -> None:
     if (suffix := target.suffix.lower()) in INPUT_SUFFIXES:
         better = _command("encode", source, target.with_suffix(LAT))
         kind = "picture" if suffix in PICTURE_SUFFIXES else "video"
-        folder = ", or latcomp batch SRC_DIR DST_DIR for a folder of videos" if source.is_file() and target.is_file() else ""
-        raise UsageError(f"encode writes .lat files, and {target} is the name of a {kind}; did you mean {better}{folder}?")
+        folder = (
+            ", or latcomp batch SRC_DIR DST_DIR for a folder of videos" if source.is_file() and target.is_file() else ""
+        )
+        raise UsageError(
+            f"encode writes .lat files, and {target} is the name of a {kind}; did you mean {better}{folder}?"
+        )
 
 
 def refuse_wrong_way_to_decode(source: Path, target: Path) -> None:
@@ -30,7 +36,10 @@ def refuse_wrong_way_to_decode(source: Path, target: Path) -> None:
         return
     if target.is_file() and not source.exists():
         raise UsageError(f"input and output are swapped; did you mean {_command('decode', target, source)}?")
-    raise UsageError(f"decode writes videos, and {target} is the name of a .lat file; did you mean {_command('encode', source, target)}?")
+    raise UsageError(
+        f"decode writes videos, and {target} is the name of a .lat file; did you mean "
+        f"{_command('encode', source, target)}?"
+    )
 
 
 def refuse_wrong_order(reference: Path, test: Path) -> None:
@@ -57,12 +66,15 @@ def refuse_pictures(source: Path) -> None:
         pictures = ["-i", str(source)]
     line = command_line(["ffmpeg", "-framerate", "25", *pictures, "-c:v", "ffv1", "-f", "matroska", "-"])
     raise NotAVideoError(
-        f"{source} is a {'folder' if folder else 'series'} of pictures, which ffmpeg makes a video of: {line} | latcomp encode - OUT.lat"
+        f"{source} is a {'folder' if folder else 'series'} of pictures, which ffmpeg makes a video of: {line} | "
+        "latcomp encode - OUT.lat"
     )
 
 
 def refuse_named_video(path: Path, file: BinaryIO) -> None:
-    """Raise `DamagedFileError` with what can be done, where a file read as a .lat file is a video by name and no .lat by its start."""
+    """Raise `DamagedFileError` with what can be done, where a file read as a .lat file is a video by name and no .lat
+    by its start.
+    """
     if path.suffix.lower() not in INPUT_SUFFIXES or not file.seekable():
         return
     from latcomp.container import MAGIC
@@ -72,7 +84,8 @@ def refuse_named_video(path: Path, file: BinaryIO) -> None:
     if start != MAGIC:
         made = path.with_suffix(LAT)
         raise DamagedFileError(
-            f"{path} is no .lat file, and has the name of a video: {_command('encode', path, made)} makes one of it, and "
+            f"{path} is no .lat file, and has the name of a video: {_command('encode', path, made)} makes one of it, "
+            "and "
             f"{_command('compare', path, made)} measures that"
         )
 

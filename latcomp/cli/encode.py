@@ -49,7 +49,9 @@ def encode(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Any video that FFmpeg reads, or - for standard input.")],
     target_word: Annotated[
         str,
-        typer.Argument(metavar="OUT.lat", help="The .lat file, a folder for it (DIR/ is made), or - for standard output."),
+        typer.Argument(
+            metavar="OUT.lat", help="The .lat file, a folder for it (DIR/ is made), or - for standard output."
+        ),
     ],
     quality: Quality = None,
     target_bpp: TargetBpp = None,
@@ -75,13 +77,26 @@ def encode(
     """Encode a video into a .lat file."""
     settings = {
         **chosen_settings(
-            quality=quality, threshold=threshold, keep=keep, target_bpp=target_bpp, min_psnr=min_psnr, lossless=lossless,
-            reference=reference, coding=coding,
+            quality=quality,
+            threshold=threshold,
+            keep=keep,
+            target_bpp=target_bpp,
+            min_psnr=min_psnr,
+            lossless=lossless,
+            reference=reference,
+            coding=coding,
         ),
-        "tokenizer": tokenizer, "start_seconds": start, "duration_seconds": duration, "audio": not no_audio,
-        "deinterlace": deinterlace, "video_track": video_track, "keep_going": keep_going,
-        "max_pixels": max_pixels, "device": device, "force": force,
-    }  # fmt: skip
+        "tokenizer": tokenizer,
+        "start_seconds": start,
+        "duration_seconds": duration,
+        "audio": not no_audio,
+        "deinterlace": deinterlace,
+        "video_track": video_track,
+        "keep_going": keep_going,
+        "max_pixels": max_pixels,
+        "device": device,
+        "force": force,
+    }
     settings = {name: value for name, value in settings.items() if value is not None}
     target = output_in(target_word, source, LAT)
     refuse_wrong_way_to_encode(source, target)

@@ -18,94 +18,144 @@ if TYPE_CHECKING:
 Quality = Annotated[
     float | None,
     typer.Option(
-        "-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", rich_help_panel=QUALITY,
-        help="The one knob: 0 is the smallest file, 10 the best picture. 5 unless given; 3 to 7 are usual, each step is about 1.4 times "
+        "-Q",
+        "--quality",
+        callback=finite_between(0, 10),
+        metavar="0..10",
+        rich_help_panel=QUALITY,
+        help="The one knob: 0 is the smallest file, 10 the best picture. 5 unless given; 3 to 7 are usual, each step "
+        "is about 1.4 times "
         "the bytes.",
     ),
-]  # fmt: skip
+]
 TargetBpp = Annotated[
     float | None,
     typer.Option(
-        "--target-bpp", callback=finite_between(0, open_low=True), metavar="B", rich_help_panel=QUALITY,
-        help="Instead: the quality that makes the file this many bits a pixel, audio not counted, within 3 %. 0.02 to 0.4 are usual.",
+        "--target-bpp",
+        callback=finite_between(0, open_low=True),
+        metavar="B",
+        rich_help_panel=QUALITY,
+        help="Instead: the quality that makes the file this many bits a pixel, audio not counted, within 3 %. 0.02 to "
+        "0.4 are usual.",
     ),
-]  # fmt: skip
+]
 MinPsnr = Annotated[
     float | None,
     typer.Option(
-        "--min-psnr", callback=finite_between(0, 60, open_low=True), metavar="DB", rich_help_panel=QUALITY,
-        help="Instead: the smallest file whose frames have at least this PSNR-Y, on the mean of each segment. 28 to 38 are usual.",
+        "--min-psnr",
+        callback=finite_between(0, 60, open_low=True),
+        metavar="DB",
+        rich_help_panel=QUALITY,
+        help="Instead: the smallest file whose frames have at least this PSNR-Y, on the mean of each segment. 28 to 38 "
+        "are usual.",
     ),
-]  # fmt: skip
+]
 Threshold = Annotated[
     float | None,
     typer.Option(
-        callback=finite_between(0), metavar="T", rich_help_panel=QUALITY,
-        help="Keep a token when its temporal L1 difference exceeds this, whatever the quality. 0.002 to 0.06 are usual; latcomp stats "
+        callback=finite_between(0),
+        metavar="T",
+        rich_help_panel=QUALITY,
+        help="Keep a token when its temporal L1 difference exceeds this, whatever the quality. 0.002 to 0.06 are "
+        "usual; latcomp stats "
         "shows what a quality took. 0 keeps all that change at all.",
     ),
-]  # fmt: skip
+]
 Keep = Annotated[
     float | None,
     typer.Option(
-        callback=finite_between(0, 1, open_low=True), metavar="FRACTION", rich_help_panel=QUALITY,
+        callback=finite_between(0, 1, open_low=True),
+        metavar="FRACTION",
+        rich_help_panel=QUALITY,
         help="Keep exactly this share of the tokens, those that change most. 0.1 to 0.7 are usual.",
     ),
-]  # fmt: skip
+]
 Reference = Annotated[
     str,
     typer.Option(
-        callback=one_of(REFERENCES), autocompletion=completes(REFERENCES), metavar="kept|previous", rich_help_panel=QUALITY,
-        show_default=False, help="What that difference is taken against: the last kept value (default), or the previous latent frame.",
+        callback=one_of(REFERENCES),
+        autocompletion=completes(REFERENCES),
+        metavar="kept|previous",
+        rich_help_panel=QUALITY,
+        show_default=False,
+        help="What that difference is taken against: the last kept value (default), or the previous latent frame.",
     ),
-]  # fmt: skip
+]
 Coding = Annotated[
     str,
     typer.Option(
-        callback=one_of(CODINGS), autocompletion=completes(CODINGS), metavar="context|zstd", rich_help_panel=QUALITY, show_default=False,
+        callback=one_of(CODINGS),
+        autocompletion=completes(CODINGS),
+        metavar="context|zstd",
+        rich_help_panel=QUALITY,
+        show_default=False,
         help="How tokens become bytes: context (default, smallest), or zstd alone. The tokens are the same.",
     ),
-]  # fmt: skip
+]
 Lossless = Annotated[
-    bool, typer.Option("--lossless", rich_help_panel=QUALITY, help="Store kept tokens bit-exactly, for research: very large files.")
+    bool,
+    typer.Option(
+        "--lossless", rich_help_panel=QUALITY, help="Store kept tokens bit-exactly, for research: very large files."
+    ),
 ]
 TokenizerChoice = Annotated[
     str | None,
     typer.Option(
-        "--tokenizer", autocompletion=tokenizer_names, metavar="NAME|PATH", rich_help_panel=QUALITY,
+        "--tokenizer",
+        autocompletion=tokenizer_names,
+        metavar="NAME|PATH",
+        rich_help_panel=QUALITY,
         help="A tokenizer that latcomp models lists, or the folder of one.",
     ),
-]  # fmt: skip
+]
 Deinterlace = Annotated[
     bool | None,
     typer.Option(
-        "--deinterlace/--no-deinterlace", rich_help_panel=PART, show_default=False,
-        help="Interlaced video, which is refused otherwise: make one whole frame of each (FFmpeg's bwdif), or keep its lines woven.",
+        "--deinterlace/--no-deinterlace",
+        rich_help_panel=PART,
+        show_default=False,
+        help="Interlaced video, which is refused otherwise: make one whole frame of each (FFmpeg's bwdif), or keep its "
+        "lines woven.",
     ),
-]  # fmt: skip
+]
 
 VideoTrack = Annotated[
     int | None,
     typer.Option(
-        "--video-track", min=0, metavar="N", rich_help_panel=PART,
-        help="Which video track, from 0; unless given, as ffmpeg chooses: the default one, else the largest, never a cover picture.",
+        "--video-track",
+        min=0,
+        metavar="N",
+        rich_help_panel=PART,
+        help="Which video track, from 0; unless given, as ffmpeg chooses: the default one, else the largest, never a "
+        "cover picture.",
     ),
-]  # fmt: skip
+]
 
 KeepGoing = Annotated[
     bool,
     typer.Option(
-        "--keep-going", rich_help_panel=PART,
-        help="Take what can be decoded of a damaged video, which is refused otherwise; frames that cannot be are the one before, held.",
+        "--keep-going",
+        rich_help_panel=PART,
+        help="Take what can be decoded of a damaged video, which is refused otherwise; frames that cannot be are the "
+        "one before, held.",
     ),
-]  # fmt: skip
+]
 
 
 def chosen_settings(
-    *, quality: float | None, threshold: float | None, keep: float | None, target_bpp: float | None, min_psnr: float | None,
-    lossless: bool, reference: str, coding: str,
-) -> dict[str, Any]:  # fmt: skip
-    """Fields of `EncodeSettings` by name, those that were given. Raises `UsageError` for settings that exclude each other."""
+    *,
+    quality: float | None,
+    threshold: float | None,
+    keep: float | None,
+    target_bpp: float | None,
+    min_psnr: float | None,
+    lossless: bool,
+    reference: str,
+    coding: str,
+) -> dict[str, Any]:
+    """Fields of `EncodeSettings` by name, those that were given. Raises `UsageError` for settings that exclude each
+    other.
+    """
     bounds = {"--threshold": threshold, "--keep": keep, "--target-bpp": target_bpp, "--min-psnr": min_psnr}
     given = [name for name, value in bounds.items() if value is not None]
     if len(given) > 1:
@@ -115,9 +165,15 @@ def chosen_settings(
     if lossless and quality is not None:
         raise UsageError("--lossless and --quality exclude each other: give one")
     settings = {
-        "coding": coding, "quality": quality, "threshold": threshold, "keep": keep, "target_bpp": target_bpp,
-        "min_psnr": min_psnr, "reference": reference, "lossless": lossless,
-    }  # fmt: skip
+        "coding": coding,
+        "quality": quality,
+        "threshold": threshold,
+        "keep": keep,
+        "target_bpp": target_bpp,
+        "min_psnr": min_psnr,
+        "reference": reference,
+        "lossless": lossless,
+    }
     return {name: value for name, value in settings.items() if value is not None}
 
 

@@ -12,7 +12,8 @@ from latcomp.files import is_stream
 
 
 def output_in(word: str, source: Path, suffix: str) -> Path:
-    """The output that a word of the command line means: `DIR/NAME` for a folder, NAME being that of the input with `suffix`.
+    """The output that a word of the command line means: `DIR/NAME` for a folder, NAME being that of the input with
+    `suffix`.
 
     A folder is what exists as one, and what ends in a slash. Raises `UsageError` where the input has no name to take.
     """
@@ -20,13 +21,16 @@ def output_in(word: str, source: Path, suffix: str) -> Path:
     if word == STANDARD or not (word.endswith("/") or target.is_dir()):
         return target
     if str(source) == STANDARD or is_stream(source):
-        raise UsageError(f"{word} is a folder, and {shown_name(source)} has no name to take: give the output a file name")
+        raise UsageError(
+            f"{word} is a folder, and {shown_name(source)} has no name to take: give the output a file name"
+        )
     return target / f"{source.stem}{suffix}"
 
 
 @contextlib.contextmanager
 def made_folder(word: str, target: Path) -> Iterator[None]:
-    """The folder that a word with a slash at its end asks for, made where it is missing; removed again when the block fails.
+    """The folder that a word with a slash at its end asks for, made where it is missing; removed again when the block
+    fails.
 
     Only the last folder is made, as by mkdir. Raises `OutputError` when that cannot be done.
     """

@@ -1,4 +1,6 @@
-"""What was meant by a command line of another tool, or one with too many or too few names: said in the message that refuses it."""
+"""What was meant by a command line of another tool, or one with too many or too few names: said in the message that
+refuses it.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,31 @@ from latcomp.suffixes import INPUT_SUFFIXES, LAT, VIDEO_SUFFIXES
 
 # other words for a command
 COMMAND_WORDS = {
-    "info": "stats", "probe": "stats", "ffprobe": "stats", "show": "stats", "inspect": "stats", "stat": "stats", "ls": "stats",
-    "compress": "encode", "convert": "encode", "enc": "encode", "decompress": "decode", "dec": "decode", "expand": "decode",
-    "verify": "check", "test": "check", "validate": "check", "repair": "check", "fsck": "check",
-    "psnr": "compare", "ssim": "compare", "diff": "compare", "metrics": "compare", "latents": "tokens", "list": "models",
-}  # fmt: skip
+    "info": "stats",
+    "probe": "stats",
+    "ffprobe": "stats",
+    "show": "stats",
+    "inspect": "stats",
+    "stat": "stats",
+    "ls": "stats",
+    "compress": "encode",
+    "convert": "encode",
+    "enc": "encode",
+    "decompress": "decode",
+    "dec": "decode",
+    "expand": "decode",
+    "verify": "check",
+    "test": "check",
+    "validate": "check",
+    "repair": "check",
+    "fsck": "check",
+    "psnr": "compare",
+    "ssim": "compare",
+    "diff": "compare",
+    "metrics": "compare",
+    "latents": "tokens",
+    "list": "models",
+}
 
 _FRONT = "put ffmpeg in front for that: ffmpeg -i IN ... -f matroska - | latcomp encode - OUT.lat"
 _SAYS_ALL = "-q silences notes and the progress bar, and latcomp --version prints the version"
@@ -95,12 +117,16 @@ def address(words: Sequence[str], command: str) -> str | None:
             return f"{word} is an address, and latcomp takes file names: {word.removeprefix('file://')}"
         quoted, suffix = command_line([word]), Path(word).suffix.lower()
         if command == "encode":
-            way = f"latcomp encode IN - | curl -T - {quoted}" if suffix == LAT else (
-                f"ffmpeg -i {quoted} -c copy -f matroska - | latcomp encode - OUT.lat"
+            way = (
+                f"latcomp encode IN - | curl -T - {quoted}"
+                if suffix == LAT
+                else (f"ffmpeg -i {quoted} -c copy -f matroska - | latcomp encode - OUT.lat")
             )
         elif command == "decode":
-            way = f"curl -sS {quoted} | latcomp decode - OUT.mp4" if suffix == LAT else (
-                f"latcomp decode IN.lat - | ffmpeg -i - -c copy {quoted}"
+            way = (
+                f"curl -sS {quoted} | latcomp decode - OUT.mp4"
+                if suffix == LAT
+                else (f"latcomp decode IN.lat - | ffmpeg -i - -c copy {quoted}")
             )
         else:
             way = f"curl -sS {quoted} | latcomp {command} -" if command in ("stats", "check") else ""
@@ -111,12 +137,17 @@ def address(words: Sequence[str], command: str) -> str | None:
 def too_many(words: Sequence[str], command: str, own: Collection[str]) -> str | None:
     """What to say where there are more names than the command takes."""
     for flag, value in zip(words, words[1:], strict=False):
-        if flag == "-f" and f".{value.lower()}" in VIDEO_SUFFIXES | {".matroska", ".yuv4mpegpipe"} and "--format" in own:
+        if (
+            flag == "-f"
+            and f".{value.lower()}" in VIDEO_SUFFIXES | {".matroska", ".yuv4mpegpipe"}
+            and "--format" in own
+        ):
             return f"-f is --force here and takes no value; did you mean --format {value}?"
     videos = [word for word in words if Path(word).suffix.lower() in INPUT_SUFFIXES]
     lats = [word for word in words if Path(word).suffix.lower() == LAT]
     if command == "encode" and len(videos) > 1:
-        return f"encode takes one video and one output, and {len(videos)} videos are given; latcomp batch SRC_DIR DST_DIR encodes a folder"
+        many = f"encode takes one video and one output, and {len(videos)} videos are given"
+        return f"{many}; latcomp batch SRC_DIR DST_DIR encodes a folder"
     if command == "decode" and len(lats) > 1:
         return (
             f"decode takes one .lat file and one output, and {len(lats)} .lat files are given; one by one: "
@@ -131,11 +162,14 @@ def too_few(words: Sequence[str], command: str) -> str | None:
     names = [word for word in words if not word.startswith("-")]
     if suffix is None or len(names) != 1 or len(words) != 1:
         return None
-    return f"the output is missing; did you mean {command_line(['latcomp', command, names[0], Path(names[0]).with_suffix(suffix)])}?"
+    meant = command_line(["latcomp", command, names[0], Path(names[0]).with_suffix(suffix)])
+    return f"the output is missing; did you mean {meant}?"
 
 
 def without_command(words: Sequence[str]) -> str | None:
-    """The command that was meant by flags and names without one, as `-i in.mp4 out.lat`; None where that cannot be told."""
+    """The command that was meant by flags and names without one, as `-i in.mp4 out.lat`; None where that cannot be
+    told.
+    """
     names = [word for word in words if not word.startswith("-") and Path(word).suffix]
     if len(names) != 2:
         return None

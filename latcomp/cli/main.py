@@ -20,21 +20,15 @@ from latcomp.cli import exit_codes as codes
 from latcomp.cli.choices import did_you_mean
 from latcomp.cli.commands import Command, Group
 from latcomp.cli.completion import first_word, join_equal_signs
-from latcomp.cli.standard import (
-    drop_output,
-    flush_output,
-    hold_closed_streams,
-    note,
-    say,
-)
+from latcomp.cli.standard import drop_output, flush_output, hold_closed_streams, note, say
 from latcomp.devices import device_failure
 from latcomp.errors import LatcompError
 
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
 EPILOG = """A path of - is standard input or output. Data goes to standard output, messages to standard error.
 
-Exit codes: 0 done, 1 a bug, 2 usage, 3 not a video, 4 damaged or not a .lat file, 5 a model is missing, 6 output, 7 a limit, 8 device,
-130 interrupted."""
+Exit codes: 0 done, 1 a bug, 2 usage, 3 not a video, 4 damaged or not a .lat file, 5 a model is missing, 6 output, \
+7 a limit, 8 device, 130 interrupted."""
 
 FILES, MODELS = "Look into files", "Models and measurements"
 
@@ -53,13 +47,12 @@ class Entry:
 # in the order of the help
 COMMANDS = {
     "encode": Entry(
-        "encode:encode", None,
-        "latcomp encode clip.mp4 clip.lat -Q 6\n\nffmpeg -i in.mov -f matroska - | latcomp encode - clip.lat --target-bpp 0.08",
+        "encode:encode",
+        None,
+        "latcomp encode clip.mp4 clip.lat -Q 6\n\nffmpeg -i in.mov -f matroska - | latcomp encode - clip.lat "
+        "--target-bpp 0.08",
     ),
-    "decode": Entry(
-        "decode:decode", None,
-        "latcomp decode clip.lat back.mp4\n\nlatcomp decode clip.lat - | ffplay -",
-    ),
+    "decode": Entry("decode:decode", None, "latcomp decode clip.lat back.mp4\n\nlatcomp decode clip.lat - | ffplay -"),
     "batch": Entry("batch:batch", None, "latcomp batch videos/ lats/ --jobs 4 --json > done.jsonl"),
     "stats": Entry("stats:stats", FILES),
     "check": Entry("check:check", FILES),
@@ -69,11 +62,13 @@ COMMANDS = {
     "bench": Entry("bench:app", MODELS),
     "train": Entry("train:app", MODELS),
     "completion": Entry("completion:completion", MODELS),
-}  # fmt: skip
+}
 
 
 def make_app(only: str | None = None) -> typer.Typer:
-    """The command line with all commands, or with the one that is asked for: importing and building the others takes time."""
+    """The command line with all commands, or with the one that is asked for: importing and building the others takes
+    time.
+    """
     app = typer.Typer(
         name="latcomp",
         cls=Group,
@@ -106,8 +101,7 @@ def _print_version(wanted: bool) -> None:
 def _main(
     context: typer.Context,
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
@@ -118,10 +112,14 @@ def _main(
 
 
 class _Signalled(SystemExit):
-    """A signal that asks the process to end, turned into an exception so that temporary files are removed on the way out."""
+    """A signal that asks the process to end, turned into an exception so that temporary files are removed on the way
+    out.
+    """
 
 
-_signals: list[int] = []  # that came in; libraries written in C and Rust turn what a handler raises into errors of their own
+_signals: list[
+    int
+] = []  # that came in; libraries written in C and Rust turn what a handler raises into errors of their own
 
 
 def _end_by_signal(number: int, frame: FrameType | None) -> NoReturn:
@@ -184,7 +182,8 @@ def _report(error: Exception) -> int:
         return codes.OUTPUT
     lines = str(error).strip().splitlines()
     note(
-        f"error: unexpected {type(error).__name__}: {lines[0] if lines else 'no message'} (set {DEBUG}=1 for a traceback)"
+        f"error: unexpected {type(error).__name__}: {lines[0] if lines else 'no message'} (set {DEBUG}=1 for a "
+        "traceback)"
     )
     return codes.UNEXPECTED
 
@@ -194,6 +193,11 @@ def _usage_words(error: Any) -> str:
     option = getattr(error, "option_name", None)
     context = getattr(error, "ctx", None)
     if option and context is not None and hasattr(error, "possibilities"):
-        known = [name for one in context.command.get_params(context) for name in (*one.opts, *one.secondary_opts) if name.startswith("--")]
+        known = [
+            name
+            for one in context.command.get_params(context)
+            for name in (*one.opts, *one.secondary_opts)
+            if name.startswith("--")
+        ]
         return f"No such option {option}{did_you_mean(option, known)}"
     return " ".join(str(error.format_message()).split())

@@ -26,14 +26,17 @@ def models(json: Json = False) -> None:
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "sha256", "size", "parameters", "encoder", "decoder"):
-        table.add_column(
-            heading, justify="left" if heading in ("name", "kind", "sha256") else "right", no_wrap=True
-        )
+        table.add_column(heading, justify="left" if heading in ("name", "kind", "sha256") else "right", no_wrap=True)
     for card in cards:
         table.add_row(
-            Text(printable(card.name)), card.kind, card.sha256[:12], bytes_text(card.bytes), f"{card.parameters:,}",
-            _cost(card.encoder_kmac_per_pixel), _cost(card.decoder_kmac_per_pixel),
-        )  # fmt: skip
+            Text(printable(card.name)),
+            card.kind,
+            card.sha256[:12],
+            bytes_text(card.bytes),
+            f"{card.parameters:,}",
+            _cost(card.encoder_kmac_per_pixel),
+            _cost(card.decoder_kmac_per_pixel),
+        )
     console = error_console()
     console.print(table)
     console.print("encoder and decoder: thousand multiply-adds a pixel")

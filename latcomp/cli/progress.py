@@ -19,9 +19,8 @@ BURST_SECONDS = 0.25  # reports closer than this come from one piece of work
 class Pace:
     """Speed and time left, from how many frames were done when.
 
-    The time before the first report, spent on loading, does not count, nor do the frames that came in one burst with it: they were worked
-    out before.
-    """
+    The time before the first report, spent on loading, does not count, nor do the frames that came in one burst with
+    it: they were worked out before."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None  # when the first burst began, frames at its end

@@ -10,23 +10,15 @@ import typer
 
 from latcomp.cli.exit_codes import exit_code
 from latcomp.cli.standard import STANDARD, note, print_json, shown_name
-from latcomp.errors import (
-    DamagedFileError,
-    LatcompError,
-    LimitError,
-    OutputError,
-    UnsupportedFileError,
-    UsageError,
-)
+from latcomp.errors import DamagedFileError, LatcompError, LimitError, OutputError, UnsupportedFileError, UsageError
 
 
 def each_file(sources: Sequence[Path], tell: Callable[[Path], LatcompError | None], json: bool = False) -> None:
     """Call `tell` with every file, in order; it returns what was wrong with one that it told of nevertheless.
 
-    The error of a single file is raised. Of several, each failure is a line on standard error, and one that `tell` raised, with `json`, an
-    object with `path`, `error` and `exit_code` on standard output; the command then ends with the exit code of the first file that failed.
-    Raises `UsageError` when standard input is named twice.
-    """
+    The error of a single file is raised. Of several, each failure is a line on standard error, and one that `tell`
+    raised, with `json`, an object with `path`, `error` and `exit_code` on standard output; the command then ends with
+    the exit code of the first file that failed. Raises `UsageError` when standard input is named twice."""
     if sum(str(source) == STANDARD for source in sources) > 1:
         raise UsageError("standard input can be read only once: give - once")
     failed: list[LatcompError] = []

@@ -1,8 +1,8 @@
-"""Standard input, output and error: closed ones, what is said to people, JSON, and errors that name the stream at fault.
+"""Standard input, output and error: closed ones, what is said to people, JSON, and errors that name the stream at
+fault.
 
-Every line that is shown to a person goes through `say`, which escapes what a terminal must not get; a message that cannot be written is
-lost and changes nothing else.
-"""
+Every line that is shown to a person goes through `say`, which escapes what a terminal must not get; a message that
+cannot be written is lost and changes nothing else."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _closed: set[int] = set()  # those that were closed when the process began
 
 
 def hold_closed_streams() -> None:
-    """Put a null device in the place of each standard stream that is closed, so that no file which is opened later takes its number.
+    """Put a null device in the place of each standard stream that is closed, so that no file which is opened later
+    takes its number.
 
-    Else libraries, and `print` itself, would write messages into the output. What is written to a closed standard output still fails.
-    """
+    Else libraries, and `print` itself, would write messages into the output. What is written to a closed standard
+    output still fails."""
     for descriptor in (STDIN, STDOUT, STDERR):
         try:
             usable = descriptor != STDERR or fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
@@ -73,7 +74,9 @@ def standard_input() -> BinaryIO:
 
 
 def standard_output() -> BinaryIO:
-    """Where bytes for standard output go. Raises `OutputError` when it is closed, `UsageError` when it is a terminal."""
+    """Where bytes for standard output go. Raises `OutputError` when it is closed, `UsageError` when it is a
+    terminal.
+    """
     if is_closed(STDOUT) or sys.stdout is None or sys.stdout.closed:
         raise OutputError("standard output is closed: give the output a file name")
     refuse_terminal(sys.stdout)
@@ -143,8 +146,8 @@ def notes(lines: Iterable[str], quiet: bool) -> None:
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on one line of standard output, in ASCII.
 
-    Numbers that JSON cannot hold (infinite, NaN) become null; bytes of names that are not UTF-8 are escaped as `printable` does.
-    """
+    Numbers that JSON cannot hold (infinite, NaN) become null; bytes of names that are not UTF-8 are escaped as
+    `printable` does."""
     with text_output() as out:
         out.write(json.dumps(_for_json(data), allow_nan=False) + "\n")
 

@@ -1,4 +1,6 @@
-"""`latcomp stats`: what a .lat file holds and what it costs: for people, as JSON or CSV, as a plot, as a page with a player."""
+"""`latcomp stats`: what a .lat file holds and what it costs: for people, as JSON or CSV, as a plot, as a page with a
+player.
+"""
 
 from __future__ import annotations
 
@@ -38,28 +40,42 @@ SHOWN = "What is shown"
 
 def stats(
     sources: LatInputs,
-    groups: Annotated[bool, typer.Option("--groups", rich_help_panel=SHOWN, help="Also show a row for each group.")] = False,
+    groups: Annotated[
+        bool, typer.Option("--groups", rich_help_panel=SHOWN, help="Also show a row for each group.")
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT", rich_help_panel=SHOWN,
-            help="Also plot kept tokens and bytes over time (.png or .svg). Needs matplotlib: pip install 'latcomp\\[report]'."
+            metavar="OUT",
+            rich_help_panel=SHOWN,
+            help="Also plot kept tokens and bytes over time (.png or .svg). Needs matplotlib: pip install "
+            "'latcomp\\[report]'.",
         ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT.html", rich_help_panel=SHOWN,
-            help="Also write a page with figures, curves and a player that lays the keep mask over the frames. It decodes the file.",
+            metavar="OUT.html",
+            rich_help_panel=SHOWN,
+            help="Also write a page with figures, curves and a player that lays the keep mask over the frames. It "
+            "decodes the file.",
         ),
     ] = None,
     video: Annotated[
         Path | None,
-        typer.Option(metavar="SOURCE", rich_help_panel=SHOWN, help="Show the frames of this video on the page, instead of decoded ones."),
+        typer.Option(
+            metavar="SOURCE",
+            rich_help_panel=SHOWN,
+            help="Show the frames of this video on the page, instead of decoded ones.",
+        ),
     ] = None,
     as_csv: Annotated[
         bool,
-        typer.Option("--csv", rich_help_panel=OUTPUT, help="Print a row for each group on standard output, as groups in --json has them."),
+        typer.Option(
+            "--csv",
+            rich_help_panel=OUTPUT,
+            help="Print a row for each group on standard output, as groups in --json has them.",
+        ),
     ] = False,
     json: Json = False,
     force: Force = False,
@@ -71,12 +87,12 @@ def stats(
     max_tokens: MaxTokens = None,
     max_bytes: MaxBytes = None,
     tokenizer: TokenizerFolder = None,
-) -> None:  # fmt: skip
+) -> None:
     """Show what .lat files hold and cost.
 
-    Several files are a row each, with --groups a block each; with --json an object a line with its path, with --csv rows with the path in
-    front. One that fails does not stop the others; the exit code is then that of the first one that failed.
-    """
+    Several files are a row each, with --groups a block each; with --json an object a line with its path, with --csv
+    rows with the path in front. One that fails does not stop the others; the exit code is then that of the first one
+    that failed."""
     _check_options(sources, json, as_csv, plot, html, video, force)
     limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
     show = _Show(len(sources) > 1, json=json, as_csv=as_csv, groups=groups, quiet=quiet)
@@ -99,9 +115,18 @@ def stats(
                 from latcomp.cli.stats_html import write_page
 
                 page = write_page(
-                    file, figures, rows, name, html, video=video, tokenizer=tokenizer, limits=limits, device=device, force=force,
+                    file,
+                    figures,
+                    rows,
+                    name,
+                    html,
+                    video=video,
+                    tokenizer=tokenizer,
+                    limits=limits,
+                    device=device,
+                    force=force,
                     quiet=quiet,
-                )  # fmt: skip
+                )
                 page_damage = page.damage
         show.file(source, figures)
         if not quiet:
@@ -111,7 +136,9 @@ def stats(
                 note(f"{html}: {page.text}")
         damage = [*figures["damage"], *page_damage]
         if damage:
-            return DamagedFileError(f"{shown_name(source)} is damaged: {damage[0]}; the figures are those of what could be read")
+            return DamagedFileError(
+                f"{shown_name(source)} is damaged: {damage[0]}; the figures are those of what could be read"
+            )
         return None
 
     try:
@@ -121,7 +148,13 @@ def stats(
 
 
 def _check_options(
-    sources: Sequence[Path], json: bool, as_csv: bool, plot: Path | None, html: Path | None, video: Path | None, force: bool
+    sources: Sequence[Path],
+    json: bool,
+    as_csv: bool,
+    plot: Path | None,
+    html: Path | None,
+    video: Path | None,
+    force: bool,
 ) -> None:
     """Refuse, before any work, options that exclude each other and outputs that cannot or may not be written."""
     source = sources[0]
@@ -168,7 +201,9 @@ class _Show:
         elif self._csv:
             _print_csv(figures["groups"], utf8(str(source)) if self._several else None, names=not self._begun)
         elif not self._quiet and self._several and not self._groups:
-            self._rows.append((shown_name(source), {name: value for name, value in figures.items() if name != "groups"}))
+            self._rows.append(
+                (shown_name(source), {name: value for name, value in figures.items() if name != "groups"})
+            )
         elif not self._quiet:
             from latcomp.report.terminal import print_stats
 
@@ -188,7 +223,9 @@ class _Show:
 
 
 def _print_csv(groups: Sequence[dict[str, Any]], path: str | None, *, names: bool) -> None:
-    """A line a group, as `groups` of `--json` has them, true and false as there; a line of names before, and the path in front of each."""
+    """A line a group, as `groups` of `--json` has them, true and false as there; a line of names before, and the path
+    in front of each.
+    """
     from latcomp.report.series import COLUMNS
 
     front = [] if path is None else [path]
@@ -197,5 +234,7 @@ def _print_csv(groups: Sequence[dict[str, Any]], path: str | None, *, names: boo
         if names:
             writer.writerow([*(["path"] if front else []), *COLUMNS])
         for group in groups:
-            values = [str(value).lower() if isinstance(value, bool) else value for value in map(group.__getitem__, COLUMNS)]
+            values = [
+                str(value).lower() if isinstance(value, bool) else value for value in map(group.__getitem__, COLUMNS)
+            ]
             writer.writerow([*front, *values])

@@ -32,14 +32,24 @@ class PageTold:
 
 
 def write_page(
-    file: BinaryIO, figures: dict[str, Any], rows: Sequence[GroupRow], name: str, target: Path, *, video: Path | None,
-    tokenizer: Path | None, limits: Limits, device: str, force: bool, quiet: bool,
-) -> PageTold:  # fmt: skip
+    file: BinaryIO,
+    figures: dict[str, Any],
+    rows: Sequence[GroupRow],
+    name: str,
+    target: Path,
+    *,
+    video: Path | None,
+    tokenizer: Path | None,
+    limits: Limits,
+    device: str,
+    force: bool,
+    quiet: bool,
+) -> PageTold:
     """Write the page of a .lat file to a path, or to standard output for `-`.
 
-    file: seekable, read from its beginning; figures and rows: of its scan. Raises as `decode` does, and with a video as `encode` does of
-    its input; `UsageError` when the video has frames of another size than the file; `OutputError` when the target cannot be written.
-    """
+    file: seekable, read from its beginning; figures and rows: of its scan. Raises as `decode` does, and with a video as
+    `encode` does of its input; `UsageError` when the video has frames of another size than the file; `OutputError` when
+    the target cannot be written."""
     file.seek(0)
     reader = Reader(file, limits, prior_finder(tokenizer))
     pictures = _decoded(reader.header, device, tokenizer) if video is None else _of_video(video, reader.header, limits)

@@ -41,9 +41,8 @@ def tokens(
 ) -> None:
     """Write kept tokens, keep mask and dense latents as arrays.
 
-    Arrays: tokens (N, C), the kept ones in order t, y, x; mask (T, h, w), which those are; latents (1, C, T, h, w), every dropped position
-    filled.
-    """
+    Arrays: tokens (N, C), the kept ones in order t, y, x; mask (T, h, w), which those are; latents (1, C, T, h, w),
+    every dropped position filled."""
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
         raise UsageError(f"{target} must end in {' or '.join(FORMATS)}")

@@ -15,52 +15,82 @@ from latcomp.cli.commands import DEVICE
 from latcomp.cli.common import Device, Force, finite_between
 from latcomp.errors import OutputError, UsageError
 
-app = typer.Typer(help="Train a tokenizer, its decoder alone, a LIT or a prior on a folder of clips.", no_args_is_help=False)
+app = typer.Typer(
+    help="Train a tokenizer, its decoder alone, a LIT or a prior on a folder of clips.", no_args_is_help=False
+)
 
 BUDGET, CHECKPOINTS = "Budget and recipe", "Checkpoints"
 
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of clips.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder the model is written to, with its checkpoints and log.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder the model is written to, with its checkpoints and log.")
+]
 Minutes = Annotated[
     float | None,
-    typer.Option(callback=finite_between(0, open_low=True), metavar="M", rich_help_panel=BUDGET, help="Budget by the clock."),
+    typer.Option(
+        callback=finite_between(0, open_low=True), metavar="M", rich_help_panel=BUDGET, help="Budget by the clock."
+    ),
 ]
 Steps = Annotated[
-    int | None, typer.Option(min=1, metavar="N", rich_help_panel=BUDGET, help="Budget in steps; on a CPU it repeats exactly for its seed.")
+    int | None,
+    typer.Option(
+        min=1, metavar="N", rich_help_panel=BUDGET, help="Budget in steps; on a CPU it repeats exactly for its seed."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", rich_help_panel=BUDGET, help="Seed of all random choices.")]
 Resume = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", rich_help_panel=CHECKPOINTS, help="Go on from the checkpoint in this folder, or from its finished model."),
+    typer.Option(
+        metavar="DIR",
+        rich_help_panel=CHECKPOINTS,
+        help="Go on from the checkpoint in this folder, or from its finished model.",
+    ),
 ]
 PieceMib = Annotated[
     float | None,
     typer.Option(
-        "--checkpoint-piece-mib", callback=finite_between(0, open_low=True), metavar="MIB", rich_help_panel=CHECKPOINTS,
+        "--checkpoint-piece-mib",
+        callback=finite_between(0, open_low=True),
+        metavar="MIB",
+        rich_help_panel=CHECKPOINTS,
         help="Write checkpoints in pieces of at most so many MiB; --resume joins them.",
     ),
-]  # fmt: skip
+]
 BatchFactor = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", rich_help_panel=DEVICE, show_default=False,
-        help="Batches of N times the recipe's size, learning rates times the square root of N; 1 on a CPU, by the GPU's size on one.",
+        min=1,
+        metavar="N",
+        rich_help_panel=DEVICE,
+        show_default=False,
+        help="Batches of N times the recipe's size, learning rates times the square root of N; 1 on a CPU, by the "
+        "GPU's size on one.",
     ),
-]  # fmt: skip
+]
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=0, metavar="N", rich_help_panel=DEVICE, show_default=False,
-        help="Processes that make examples: every core but one for a GPU unless given, on a CPU none, where a thread does it.",
+        min=0,
+        metavar="N",
+        rich_help_panel=DEVICE,
+        show_default=False,
+        help="Processes that make examples: every core but one for a GPU unless given, on a CPU none, where a thread "
+        "does it.",
     ),
-]  # fmt: skip
+]
 Compile = Annotated[
-    bool, typer.Option("--compile", rich_help_panel=DEVICE, help="Compile the networks by torch.compile, which takes a minute or more.")
+    bool,
+    typer.Option(
+        "--compile", rich_help_panel=DEVICE, help="Compile the networks by torch.compile, which takes a minute or more."
+    ),
 ]
 Tokenizer = Annotated[
-    str | None, typer.Option(metavar="NAME|PATH", help="The frozen tokenizer that it is for; the default one unless given.")
+    str | None,
+    typer.Option(metavar="NAME|PATH", help="The frozen tokenizer that it is for; the default one unless given."),
 ]
-Part = Annotated[str, typer.Option(metavar="NAME", help="What to train: all, or mask alone on top of the checkpoint of --resume.")]
+Part = Annotated[
+    str, typer.Option(metavar="NAME", help="What to train: all, or mask alone on top of the checkpoint of --resume.")
+]
 
 
 def _preset(kind: str) -> Any:
@@ -68,20 +98,32 @@ def _preset(kind: str) -> Any:
     return Annotated[
         str,
         typer.Option(
-            autocompletion=completes(PRESETS[kind]), metavar="NAME|RECIPE.toml", rich_help_panel=BUDGET,
+            autocompletion=completes(PRESETS[kind]),
+            metavar="NAME|RECIPE.toml",
+            rich_help_panel=BUDGET,
             help=f"The recipe ({known}), or a file like the recipe.toml beside a trained model.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _add(kind: str, text: str, **more: tuple[Any, Any]) -> None:
     """Add the command `train KIND`; more: name to (annotation, default) of options that only some kinds have."""
     options: dict[str, tuple[Any, Any]] = {
-        "data": (Data, inspect.Parameter.empty), "out": (Out, inspect.Parameter.empty), **more,
-        "minutes": (Minutes, None), "steps": (Steps, None), "preset": (_preset(kind), "default"), "seed": (Seed, 0),
-        "device": (Device, "auto"), "batch_factor": (BatchFactor, None), "workers": (Workers, None), "compile": (Compile, False),
-        "resume": (Resume, None), "checkpoint_piece_mib": (PieceMib, None), "force": (Force, False),
-    }  # fmt: skip
+        "data": (Data, inspect.Parameter.empty),
+        "out": (Out, inspect.Parameter.empty),
+        **more,
+        "minutes": (Minutes, None),
+        "steps": (Steps, None),
+        "preset": (_preset(kind), "default"),
+        "seed": (Seed, 0),
+        "device": (Device, "auto"),
+        "batch_factor": (BatchFactor, None),
+        "workers": (Workers, None),
+        "compile": (Compile, False),
+        "resume": (Resume, None),
+        "checkpoint_piece_mib": (PieceMib, None),
+        "force": (Force, False),
+    }
 
     def command(**values: Any) -> None:
         _check(values["data"], values["out"], values["minutes"], values["steps"], values["resume"], values.pop("force"))
@@ -115,6 +157,8 @@ _add("tokenizer", "Train a tokenizer.")
 _add("decoder", "Train a tokenizer's decoder alone, on latents as files hold them.", tokenizer=(Tokenizer, None))
 _add("lit", "Train a LIT for a frozen tokenizer.", tokenizer=(Tokenizer, None))
 _add(
-    "prior", "Train a prior, which tokens and masks are coded under, for a frozen tokenizer.",
-    tokenizer=(Tokenizer, None), part=(Part, "all"),
-)  # fmt: skip
+    "prior",
+    "Train a prior, which tokens and masks are coded under, for a frozen tokenizer.",
+    tokenizer=(Tokenizer, None),
+    part=(Part, "all"),
+)

@@ -43,11 +43,19 @@ class DecodeResult:
 
 
 def decode_frames(
-    source: str | Path | BinaryIO, *, fill: str = "auto", device: str = "auto", start_seconds: float | None = None,
-    duration_seconds: float | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, limits: Limits | None = None,
+    source: str | Path | BinaryIO,
+    *,
+    fill: str = "auto",
+    device: str = "auto",
+    start_seconds: float | None = None,
+    duration_seconds: float | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    limits: Limits | None = None,
     tokenizer: Path | None = None,
-) -> Iterator[Frame]:  # fmt: skip
-    """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage, once the frames before it were given."""
+) -> Iterator[Frame]:
+    """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage, once the frames before it
+    were given.
+    """
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
@@ -63,20 +71,31 @@ def decode_frames(
 
 
 def decode(
-    source: str | Path | BinaryIO, target: str | Path | BinaryIO, *, fill: str = "auto", start_seconds: float | None = None,
-    duration_seconds: float | None = None, codec: str | None = None, crf: int | None = None, format: str | None = None,
-    audio: bool = True, device: str = "auto", force: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS,
+    source: str | Path | BinaryIO,
+    target: str | Path | BinaryIO,
+    *,
+    fill: str = "auto",
+    start_seconds: float | None = None,
+    duration_seconds: float | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
+    format: str | None = None,
+    audio: bool = True,
+    device: str = "auto",
+    force: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: Limits | None = None,
-    tokenizer: Path | None = None, progress: ProgressCallback | None = None,
-) -> DecodeResult:  # fmt: skip
+    tokenizer: Path | None = None,
+    progress: ProgressCallback | None = None,
+) -> DecodeResult:
     """Decode a .lat file into a video file or stream.
 
     limits: what the file may claim; those of `Limits` and `max_pixels` unless given.
 
-    Damaged segments are skipped: their frames are the last good frame held, and `damage` of the result says what happened. Raises
-    `DamagedFileError` when nothing could be decoded, `UsageError` when the chosen time holds no frame, `UnsupportedFileError` when a model
-    is not at hand, `OutputError` when the format cannot hold the streams (before anything is decoded).
-    """
+    Damaged segments are skipped: their frames are the last good frame held, and `damage` of the result says what
+    happened. Raises `DamagedFileError` when nothing could be decoded, `UsageError` when the chosen time holds no frame,
+    `UnsupportedFileError` when a model is not at hand, `OutputError` when the format cannot hold the streams (before
+    anything is decoded)."""
     began = time.monotonic()
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
@@ -92,7 +111,9 @@ def decode(
         if isinstance(target, str | Path):
             place = stack.enter_context(output_target(target, force))
         label = str(target) if isinstance(target, str | Path) else None
-        writer = stack.enter_context(open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio, label=label))
+        writer = stack.enter_context(
+            open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio, label=label)
+        )
         stream = DecodeStream(reader, decoder, window)
         frames = write_stream(stream, writer, audio, progress)
         if frames == 0 or stream.groups == 0:
@@ -110,7 +131,9 @@ def decode(
     )
 
 
-def write_stream(stream: DecodeStream, writer: VideoWriter, audio: bool = True, progress: ProgressCallback | None = None) -> int:
+def write_stream(
+    stream: DecodeStream, writer: VideoWriter, audio: bool = True, progress: ProgressCallback | None = None
+) -> int:
     """Write all that a stream gives; gives the number of its frames. The writer stays open."""
     frames = 0
     for item in moved_to_zero(stream, stream.info) if stream.window.start else stream:
@@ -135,7 +158,9 @@ def _metadata_of_part(info: VideoInfo, reader: Reader, window: TimeWindow) -> Me
 
 
 def _format_of(target: str | Path | BinaryIO) -> str | None:
-    """The container format a path's suffix asks for; None for streams, where the codec decides; pipes may have any name."""
+    """The container format a path's suffix asks for; None for streams, where the codec decides; pipes may have any
+    name.
+    """
     from latcomp.video import format_of_path
 
     if not isinstance(target, str | Path):

@@ -1,4 +1,6 @@
-"""Frames and audio of an open .lat file in order of presentation: the chosen time of it, and the last frame held where groups are lost."""
+"""Frames and audio of an open .lat file in order of presentation: the chosen time of it, and the last frame held where
+groups are lost.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class DecodeStream:
     info: VideoInfo = field(init=False)
     lost_frames: int = 0
     _last: np.ndarray | None = field(default=None, repr=False)
-    _origin: Fraction = field(default=Fraction(0), repr=False)  # seconds: the time of the file's first frame, from which windows count
+    _origin: Fraction = field(
+        default=Fraction(0), repr=False
+    )  # seconds: the time of the file's first frame, from which windows count
 
     def __post_init__(self) -> None:
         self.info = VideoInfo.from_header_fields(self.reader.header.video_fields())
@@ -36,7 +40,8 @@ class DecodeStream:
         """Frames and audio packets; frames of lost groups are the last frame held, timed from their neighbours."""
         unit = Fraction(*self.reader.header.time_base)
         first = seek_to(self.reader, self.window)
-        behind = 0  # groups past the end that were met: behind the first of them there may still be audio of the time before it
+        # groups past the end that were met: behind the first of them there may still be audio of the time before it
+        behind = 0
         for item in self.reader:
             if first is None and isinstance(item, Group | LostGroups):
                 first = int(item.pts[0])
@@ -46,7 +51,13 @@ class DecodeStream:
             elif isinstance(item, AudioChunk):
                 for packet in self._inside(item):
                     yield AudioPacket(
-                        item.stream, packet.pts, packet.dts, packet.duration, packet.is_keyframe, packet.data, packet.unheard_samples
+                        item.stream,
+                        packet.pts,
+                        packet.dts,
+                        packet.duration,
+                        packet.is_keyframe,
+                        packet.data,
+                        packet.unheard_samples,
                     )
             elif isinstance(item, Group):
                 if self.window.is_past(int(item.pts[0]) * unit - self._origin):
@@ -89,7 +100,9 @@ class DecodeStream:
 
 
 def seek_to(reader: Reader, window: TimeWindow) -> int | None:
-    """The presentation time of the file's first frame, None where it is not known yet; `reader` goes on at the window's start."""
+    """The presentation time of the file's first frame, None where it is not known yet; `reader` goes on at the window's
+    start.
+    """
     first = reader.first_pts
     if first is not None and window.start > 0:
         reader.seek_seconds(float(window.start + first * Fraction(*reader.header.time_base)))

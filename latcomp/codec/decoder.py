@@ -1,4 +1,6 @@
-"""Groups to frames under the models that a file names: tokens -> fill -> tokenizer.decode, with what one group leaves to the next."""
+"""Groups to frames under the models that a file names: tokens -> fill -> tokenizer.decode, with what one group leaves
+to the next.
+"""
 
 from __future__ import annotations
 
@@ -70,14 +72,18 @@ class Decoder:
             return self._filled(group)[0]
 
     def _filled(self, group: Group) -> tuple[Tensor, Tensor]:
-        """(filled latents (1, C, T, h, w), octaves of the steps behind them (1, T, h, w)) of the next group, on the device."""
+        """(filled latents (1, C, T, h, w), octaves of the steps behind them (1, T, h, w)) of the next group, on the
+        device.
+        """
         if group.key:
             self.holding.reset()
             self.filler.reset()
             self._state = None
             self._unseen.clear()
         scale = self.filler.step_scale = adjusted(self.header.step_scale, group.step_adjust)
-        quantiser = Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale, units=self.header.units)
+        quantiser = (
+            Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale, units=self.header.units)
+        )
         with stage("lit"):
             tokens = quantiser.dequantise(group.tokens.T).T
             held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask, group.octaves)
@@ -102,17 +108,23 @@ class Decoder:
 
     @torch.inference_mode()
     def skip(self, group: Group) -> None:
-        """Take in a group whose frames are not wanted: filled, which is quick, and decoded later as far as what follows depends on it."""
+        """Take in a group whose frames are not wanted: filled, which is quick, and decoded later as far as what follows
+        depends on it.
+        """
         with memory_errors(self.device):
             latents, octaves = self._filled(group)
         last = len(group.pts) - TEMPORAL * (latents.shape[2] - 1)
-        self._unseen.append(_Unseen(latents[:, :, -self._reach :].clone(), octaves[:, -self._reach :], self._scale(), last))
+        self._unseen.append(
+            _Unseen(latents[:, :, -self._reach :].clone(), octaves[:, -self._reach :], self._scale(), last)
+        )
         while sum(part.latents.shape[2] for part in self._unseen[1:]) >= self._reach:
             del self._unseen[0]
 
     @torch.inference_mode()
     def last_skipped(self) -> np.ndarray | None:
-        """The last frame (H, W, 3) of the groups that were skipped last, which are caught up with; None when there are none."""
+        """The last frame (H, W, 3) of the groups that were skipped last, which are caught up with; None when there are
+        none.
+        """
         found = None
         with memory_errors(self.device):
             for part in self._unseen:
@@ -126,7 +138,9 @@ class Decoder:
         return found
 
     def _scale(self) -> float:
-        """The step scale that the tokenizer's decoder is told; exact latents need none of the smoothing that coarse steps ask for."""
+        """The step scale that the tokenizer's decoder is told; exact latents need none of the smoothing that coarse
+        steps ask for.
+        """
         return EXACT_SCALE if self.header.coding == "lossless" else self.filler.step_scale
 
     def _decoded(self, latents: Tensor, octaves: Tensor, scale: float) -> Iterator[Tensor]:

@@ -17,13 +17,7 @@ from latcomp import __version__
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.segments import SegmentCoder, SegmentSelection
-from latcomp.codec.settings import (
-    GROUP_LATENT_FRAMES,
-    SEGMENT_GROUPS,
-    EncodeSettings,
-    Progress,
-    ProgressCallback,
-)
+from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings, Progress, ProgressCallback
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
@@ -80,7 +74,12 @@ class Encoder:
         info, channels = reader.info, self.tokenizer.config.channels
         frames = GROUP_LATENT_FRAMES * TEMPORAL
         return segment_groups_for(
-            info.height, info.width, channels, frames, GROUP_LATENT_FRAMES, with_pixels=self.settings.min_psnr is not None
+            info.height,
+            info.width,
+            channels,
+            frames,
+            GROUP_LATENT_FRAMES,
+            with_pixels=self.settings.min_psnr is not None,
         )
 
     def header(self, reader: VideoReader) -> Header:
@@ -104,10 +103,12 @@ class Encoder:
             units=self.coder.units,
             target_bpp=settings.target_bpp,
             min_psnr=settings.min_psnr,
-        )  # fmt: skip
+        )
 
     def run(self, reader: VideoReader, target: BinaryIO, progress: ProgressCallback | None = None) -> FileSummary:
-        """Encode all of `reader` into `target`, which is only ever written forward; returns the summary of what was written."""
+        """Encode all of `reader` into `target`, which is only ever written forward; returns the summary of what was
+        written.
+        """
         header = self.header(reader)
         items = self._groups(reader, header)
         started = list(islice(items, 1))  # a target out of reach shows here, before anything is written
@@ -136,7 +137,11 @@ class Encoder:
         """The file's groups and audio chunks in order."""
         whole = self._whole_segments(header)
         stream = LatentStream(
-            self.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL, header.segment_groups, self.settings.min_psnr is not None
+            self.tokenizer,
+            self.device,
+            GROUP_LATENT_FRAMES * TEMPORAL,
+            header.segment_groups,
+            self.settings.min_psnr is not None,
         )
         segment: list[EncodedGroup] = []
         selection: SegmentSelection | None = None
@@ -145,7 +150,13 @@ class Encoder:
         for item in stream.run(reader):
             if isinstance(item, AudioPacket):
                 packets.setdefault(item.stream, []).append(
-                    AudioPacketBytes(item.pts, item.dts, item.duration, audio_flags(item.is_keyframe, item.unheard_samples), item.data)
+                    AudioPacketBytes(
+                        item.pts,
+                        item.dts,
+                        item.duration,
+                        audio_flags(item.is_keyframe, item.unheard_samples),
+                        item.data,
+                    )
                 )
                 continue
             if whole is not None:
@@ -163,7 +174,9 @@ class Encoder:
         yield from _audio_chunks(packets)
 
     def _whole_segments(self, header: Header) -> Callable[[list[EncodedGroup]], list[Group]] | None:
-        """What makes the groups of a whole segment, where the settings need to see all of it; None where a group can go at once."""
+        """What makes the groups of a whole segment, where the settings need to see all of it; None where a group can go
+        at once.
+        """
         settings, coder = self.settings, self.coder
         self.notes = []
         if settings.target_bpp is not None:
@@ -184,11 +197,13 @@ class Encoder:
         return None
 
 
-def _with_audio(groups: list[Group], packets: dict[int, list[AudioPacketBytes]], header: Header) -> Iterator[Group | AudioChunk]:
+def _with_audio(
+    groups: list[Group], packets: dict[int, list[AudioPacketBytes]], header: Header
+) -> Iterator[Group | AudioChunk]:
     """The groups, each followed by the waiting audio up to its last frame.
 
-    Audio that the source has further ahead of its frames waits: who seeks to a later group reads nothing of what stands before it.
-    """
+    Audio that the source has further ahead of its frames waits: who seeks to a later group reads nothing of what stands
+    before it."""
     for group in groups:
         yield group
         yield from _audio_chunks(packets, header, int(group.pts[-1]) * Fraction(*header.time_base))
@@ -203,35 +218,53 @@ def _audio_chunks(
         count = len(waiting)
         if header is not None and until_seconds is not None:
             until = until_seconds / Fraction(*header.audio[stream]["time_base"])
-            count = next((i for i, packet in enumerate(waiting) if packet.pts is not None and packet.pts > until), count)
+            count = next(
+                (i for i, packet in enumerate(waiting) if packet.pts is not None and packet.pts > until), count
+            )
         if count:
             yield AudioChunk(stream, tuple(waiting[:count]))
             del waiting[:count]
 
 
 def encode(
-    source: str | Path | BinaryIO, target: Target, *, tokenizer: str | Path | None = None, start_seconds: float | None = None,
-    duration_seconds: float | None = None, audio: bool = True, device: str = "auto", force: bool = False,
-    max_pixels: int = DEFAULT_MAX_PIXELS, deinterlace: bool | None = None, video_track: int | None = None,
-    keep_going: bool = False, progress: ProgressCallback | None = None,
+    source: str | Path | BinaryIO,
+    target: Target,
+    *,
+    tokenizer: str | Path | None = None,
+    start_seconds: float | None = None,
+    duration_seconds: float | None = None,
+    audio: bool = True,
+    device: str = "auto",
+    force: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    deinterlace: bool | None = None,
+    video_track: int | None = None,
+    keep_going: bool = False,
+    progress: ProgressCallback | None = None,
     **settings: Any,
-) -> EncodeResult:  # fmt: skip
+) -> EncodeResult:
     """Encode a video into a .lat file.
 
-    source, target: paths or binary file objects; the target is written forward only. settings: fields of `EncodeSettings`
-    (quality, threshold, keep, target_bpp, min_psnr, reference, coding, lossless). A target path appears only when it is complete; an
-    existing one is refused unless `force`. deinterlace: whether each interlaced frame becomes a progressive one (True) or keeps the lines
-    of its fields woven (False); None refuses interlaced video. video_track: which of the source's video tracks, from 0; None takes the one
-    that ffmpeg takes. keep_going: encode what can be decoded of a damaged source; frames that cannot be are the one before, held, and
-    `damage` of the result tells which. Raises the named errors of `latcomp.errors`.
-    """
+    source, target: paths or binary file objects; the target is written forward only. settings: fields of
+    `EncodeSettings` (quality, threshold, keep, target_bpp, min_psnr, reference, coding, lossless). A target path
+    appears only when it is complete; an existing one is refused unless `force`. deinterlace: whether each interlaced
+    frame becomes a progressive one (True) or keeps the lines of its fields woven (False); None refuses interlaced
+    video. video_track: which of the source's video tracks, from 0; None takes the one that ffmpeg takes. keep_going:
+    encode what can be decoded of a damaged source; frames that cannot be are the one before, held, and `damage` of the
+    result tells which. Raises the named errors of `latcomp.errors`."""
     chosen = EncodeSettings(**settings)
     began = time.monotonic()
     with ExitStack() as stack:
         reader = stack.enter_context(
             open_video(
-                source, start_seconds=start_seconds, duration_seconds=duration_seconds, audio=audio, max_pixels=max_pixels,
-                deinterlace=deinterlace, video_track=video_track, keep_going=keep_going,
+                source,
+                start_seconds=start_seconds,
+                duration_seconds=duration_seconds,
+                audio=audio,
+                max_pixels=max_pixels,
+                deinterlace=deinterlace,
+                video_track=video_track,
+                keep_going=keep_going,
             )
         )
         encoder = Encoder(chosen, tokenizer, device)

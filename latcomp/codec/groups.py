@@ -51,7 +51,9 @@ def frames_a_piece(height: int, width: int, most: int) -> int:
 
 
 def to_pixels(frames: list[np.ndarray], device: torch.device) -> Tensor:
-    """(1, 3, T, H, W) in [-1, 1] of RGB frames (h, w, 3) uint8: sides padded to multiples of 8 and T to one of 4, by repetition."""
+    """(1, 3, T, H, W) in [-1, 1] of RGB frames (h, w, 3) uint8: sides padded to multiples of 8 and T to one of 4, by
+    repetition.
+    """
     count = len(frames)
     stacked = np.stack(frames + [frames[-1]] * (-count % TEMPORAL))
     height, width = stacked.shape[1:3]
@@ -81,8 +83,8 @@ class Grouping:
         self._in_segment = 0
 
     def put(self, frame: _LatentFrame) -> Iterator[EncodedGroup]:
-        """The groups that are complete with this latent frame. One is held back: of two jumps in a row, as four frames with a cut
-        among them make, the scene begins with the second."""
+        """The groups that are complete with this latent frame. One is held back: of two jumps in a row, as four frames
+        with a cut among them make, the scene begins with the second."""
         waiting, self._waiting = self._waiting, frame
         if waiting is not None:
             yield from self._add(waiting, waiting.jump and not frame.jump)
@@ -109,21 +111,33 @@ class Grouping:
         parts, self._current, self._starts = self._current, [], False
         pts = np.array([time for part in parts for time in part.pts], np.int64)
         group = EncodedGroup(
-            self._index, key, self._first, pts, np.stack([part.latents for part in parts], axis=1),
+            self._index,
+            key,
+            self._first,
+            pts,
+            np.stack([part.latents for part in parts], axis=1),
             tuple(picture for part in parts for picture in part.pixels),
-        )  # fmt: skip
+        )
         self._index, self._first = self._index + 1, self._first + len(pts)
         return group
 
 
 class LatentStream:
-    """Runs the encoder over a stream of frames and hands out whole groups; audio packets pass through in their place."""
+    """Runs the encoder over a stream of frames and hands out whole groups; audio packets pass through in their
+    place.
+    """
 
     def __init__(
-        self, tokenizer: Tokenizer, device: torch.device, group_frames: int, segment_groups: int = SEGMENT_GROUPS,
+        self,
+        tokenizer: Tokenizer,
+        device: torch.device,
+        group_frames: int,
+        segment_groups: int = SEGMENT_GROUPS,
         keep_pixels: bool = False,
-    ) -> None:  # fmt: skip
-        """group_frames: frames of a whole group; segment_groups: most groups a segment; keep_pixels: hand out the frames too."""
+    ) -> None:
+        """group_frames: frames of a whole group; segment_groups: most groups a segment; keep_pixels: hand out the
+        frames too.
+        """
         self.tokenizer, self.device, self.keep_pixels = tokenizer, device, keep_pixels
         self._most = group_frames
         self._grouping = Grouping(group_frames // TEMPORAL, segment_groups)
@@ -131,7 +145,9 @@ class LatentStream:
         self._state: StreamState | None = None
 
     def run(self, items: Iterable[Frame | AudioPacket]) -> Iterator[EncodedGroup | AudioPacket]:
-        """Groups in order; the last one, and one before a scene cut, may be short. The true number of frames is the length of `pts`."""
+        """Groups in order; the last one, and one before a scene cut, may be short. The true number of frames is the
+        length of `pts`.
+        """
         waiting: list[Frame] = []
         for item in items:
             if isinstance(item, AudioPacket):
@@ -160,7 +176,9 @@ class LatentStream:
 
     @torch.inference_mode()
     def _latents(self, frames: list[np.ndarray]) -> np.ndarray:
-        """Latents (C, T, h, w) of some frames, in fp32: a rounding of the latents would flip tokens near the threshold."""
+        """Latents (C, T, h, w) of some frames, in fp32: a rounding of the latents would flip tokens near the
+        threshold.
+        """
         with exact_fp32():
             found, self._state = self.tokenizer.encode(to_pixels(frames, self.device), self._state)
         return found[0].cpu().numpy()

@@ -38,7 +38,12 @@ class SegmentCoder:
     """What one encoding makes of latents, segment after segment. Nothing of a segment depends on the one before."""
 
     def __init__(
-        self, settings: EncodeSettings, config: TokenizerConfig, prior: Prior | None, lit: Lit | None, device: torch.device
+        self,
+        settings: EncodeSettings,
+        config: TokenizerConfig,
+        prior: Prior | None,
+        lit: Lit | None,
+        device: torch.device,
     ) -> None:
         self.settings, self.prior, self.device = settings, prior, device
         self.units = PRIOR_UNITS if prior else 1
@@ -71,7 +76,9 @@ class SegmentCoder:
         wishes = [self.wishes(group, adjust, refine=False) for group in latents]
         there = [wish for wish in wishes if wish is not None]
         with stage("selection"):
-            chosen, threshold = select_budget(latents, self.settings.keep, self.rule, self.quantiser(adjust), there or None)
+            chosen, threshold = select_budget(
+                latents, self.settings.keep, self.rule, self.quantiser(adjust), there or None
+            )
         if selection.rounding is None:
             return chosen
         # the masks stand; only values move
@@ -103,7 +110,9 @@ class SegmentCoder:
         log_step = log_step_of(self.settings.step_scale) + (adjust >> 1)
         return PriorRounding(self.prior, grid[0], grid[1], self.units, worth, log_step)
 
-    def groups(self, segment: Iterable[EncodedGroup], chosen: Iterable[Selection], adjust: int, fill: bool = True) -> list[Group]:
+    def groups(
+        self, segment: Iterable[EncodedGroup], chosen: Iterable[Selection], adjust: int, fill: bool = True
+    ) -> list[Group]:
         """The groups of a segment as they are written."""
         return [self.group(item, selection, adjust, fill) for item, selection in zip(segment, chosen, strict=True)]
 
@@ -148,6 +157,13 @@ class SegmentSelection:
         """The same by another threshold, or under a mask (T, h, w) that was decided before."""
         with stage("selection"):
             found, self._cache = select_group(
-                latents, self._cache, threshold, self.coder.rule, self.coder.quantiser(self.adjust), wishes, mask, self.rounding
+                latents,
+                self._cache,
+                threshold,
+                self.coder.rule,
+                self.coder.quantiser(self.adjust),
+                wishes,
+                mask,
+                self.rounding,
             )
         return found

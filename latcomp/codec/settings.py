@@ -14,7 +14,9 @@ from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, ROUNDING_WORT
 DEFAULT_QUALITY = 5.0
 GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8
-SEGMENT_BYTES = 2**29  # of latents and frames that a search for a target may hold: larger pictures have shorter segments
+SEGMENT_BYTES = (
+    2**29
+)  # of latents and frames that a search for a target may hold: larger pictures have shorter segments
 PSNR_MOST = 60.0  # dB; more than this no tokenizer gives
 
 
@@ -50,7 +52,9 @@ class EncodeSettings:
     coding: str = "context"
     """'context': masks and tokens under the tokenizer's prior; 'zstd': by zstd alone."""
     error_worth: float = ERROR_WORTH
-    """Bits that a squared error of one step squared is worth where values that will be held choose their steps; 0: one step for all."""
+    """Bits that a squared error of one step squared is worth where values that will be held choose their steps; 0: one
+    step for all.
+    """
     rounding_worth: float = ROUNDING_WORTH
     """The same for rounding by rate and distortion; 0 rounds plainly."""
     lossless: bool = False
@@ -60,18 +64,29 @@ class EncodeSettings:
         if not (math.isfinite(self.quality) and 0 <= self.quality <= QUALITY_MAX):
             raise UsageError(f"--quality {self.quality:g} is out of range: choose 0 (small) to 10 (exact)")
         if self.threshold is not None and not (math.isfinite(self.threshold) and self.threshold >= 0):
-            raise UsageError(f"--threshold {self.threshold:g} is out of range: choose 0 or more (0.002 to 0.06 is usual)")
+            raise UsageError(
+                f"--threshold {self.threshold:g} is out of range: choose 0 or more (0.002 to 0.06 is usual)"
+            )
         if self.keep is not None and not (math.isfinite(self.keep) and 0 < self.keep <= 1):
             raise UsageError(f"--keep {self.keep:g} is out of range: choose a share above 0 and up to 1, such as 0.3")
         if self.target_bpp is not None and not (math.isfinite(self.target_bpp) and self.target_bpp > 0):
-            raise UsageError(f"--target-bpp {self.target_bpp:g} is out of range: choose more than 0 bits a pixel, such as 0.08")
+            raise UsageError(
+                f"--target-bpp {self.target_bpp:g} is out of range: choose more than 0 bits a pixel, such as 0.08"
+            )
         if self.min_psnr is not None and not (math.isfinite(self.min_psnr) and 0 < self.min_psnr <= PSNR_MOST):
-            raise UsageError(f"--min-psnr {self.min_psnr:g} is out of range: choose more than 0 and up to {PSNR_MOST:g} dB, such as 34")
+            raise UsageError(
+                f"--min-psnr {self.min_psnr:g} is out of range: choose more than 0 and up to {PSNR_MOST:g} dB, such as "
+                "34"
+            )
         given = [name for name in ("threshold", "keep", "target_bpp", "min_psnr") if getattr(self, name) is not None]
         if len(given) > 1:
-            raise UsageError(f"{' and '.join('--' + name.replace('_', '-') for name in given)} exclude each other: give one")
+            raise UsageError(
+                f"{' and '.join('--' + name.replace('_', '-') for name in given)} exclude each other: give one"
+            )
         if self.lossless and self.searches:
-            raise UsageError("--lossless stores exact latents: --target-bpp and --min-psnr have nothing to choose there")
+            raise UsageError(
+                "--lossless stores exact latents: --target-bpp and --min-psnr have nothing to choose there"
+            )
         for name in ("error_worth", "rounding_worth"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise UsageError(f"{name} {getattr(self, name)} is out of range: choose 0 or more")
@@ -91,7 +106,9 @@ class EncodeSettings:
         return 1.0 if self.searches else step_scale_of(self.quality)
 
     def threshold_at(self, adjust: int, channels: int) -> float:
-        """The threshold of a segment whose steps are adjusted by so many 32nds of an octave; one that was given stands as it is."""
+        """The threshold of a segment whose steps are adjusted by so many 32nds of an octave; one that was given stands
+        as it is.
+        """
         if self.threshold is not None:
             return self.threshold
         return 0.0 if self.lossless else DROPPED_CHANGES / channels * adjusted(self.step_scale, adjust)

@@ -1,8 +1,8 @@
-"""Steps for a target instead of a quality: bits a pixel, or a PSNR, found segment by segment from latents that are at hand.
+"""Steps for a target instead of a quality: bits a pixel, or a PSNR, found segment by segment from latents that are at
+hand.
 
-The tokenizer's encoder runs once. For a rate, selection and coding are replayed; for a PSNR also fill and the tokenizer's decoder.
-Both grow with finer steps, so a bracketed secant finds the adjustment in a few replays.
-"""
+The tokenizer's encoder runs once. For a rate, selection and coding are replayed; for a PSNR also fill and the
+tokenizer's decoder. Both grow with finer steps, so a bracketed secant finds the adjustment in a few replays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from latcomp.selection.complexity import ADJUST_PER_OCTAVE
 from latcomp.tokenizer.config import SPATIAL
 from latcomp.video.luma import luma, psnr
 
-COARSEST, FINEST = 80, -96  # adjustments of step scale 1: 5.7 and 1/8, the range the decoder was trained with and a little beyond
+COARSEST, FINEST = (
+    80,
+    -96,
+)  # adjustments of step scale 1: 5.7 and 1/8, the range the decoder was trained with and a little beyond
 BITS_AN_OCTAVE = 1.1  # a guess: halving the steps makes files so many octaves larger
 DECIBELS_AN_OCTAVE = 2.6  # a guess: and the picture so many dB better
 RATE_CLOSE = 0.006  # share of the budget within which a search stops
@@ -31,7 +34,9 @@ SECANT_PROBES = 10  # after so many a search halves what is left
 CARRY_MOST = 0.5  # share of a segment's budget by which what earlier ones left over may change it
 
 
-def segment_groups_for(height: int, width: int, channels: int, group_frames: int, group_latents: int, with_pixels: bool) -> int:
+def segment_groups_for(
+    height: int, width: int, channels: int, group_frames: int, group_latents: int, with_pixels: bool
+) -> int:
     """Groups a segment may have so that its latents, and frames where they are needed, fit into `SEGMENT_BYTES`."""
     positions = math.ceil(height / SPATIAL) * math.ceil(width / SPATIAL)
     one = 4 * channels * group_latents * positions + (3 * height * width * group_frames if with_pixels else 0)
@@ -41,9 +46,8 @@ def segment_groups_for(height: int, width: int, channels: int, group_frames: int
 def search(probe: Callable[[int], float], goal: float, guess: int, slope: float, close: float, least: bool) -> int:
     """The adjustment whose figure is nearest to `goal`, or with `least` the coarsest that reaches it.
 
-    probe: figure of an adjustment, falling as steps get coarser; slope: by how much a 32nd of an octave lowers it, at a guess; close:
-    distance to the goal that is good enough. Gives `FINEST` or `COARSEST` where the goal lies beyond.
-    """
+    probe: figure of an adjustment, falling as steps get coarser; slope: by how much a 32nd of an octave lowers it, at a
+    guess; close: distance to the goal that is good enough. Gives `FINEST` or `COARSEST` where the goal lies beyond."""
     fine, coarse = FINEST - 1, COARSEST + 1  # known to reach the goal, known not to; not probed yet
     found: dict[int, float] = {}
     at = min(max(guess, FINEST), COARSEST)
@@ -70,7 +74,9 @@ def search(probe: Callable[[int], float], goal: float, guess: int, slope: float,
 
 
 class RateTarget:
-    """Chooses each segment's steps so that the file has so many bits a pixel; what one segment leaves over, the next may use."""
+    """Chooses each segment's steps so that the file has so many bits a pixel; what one segment leaves over, the next
+    may use.
+    """
 
     def __init__(self, coder: SegmentCoder, header: Header, bpp: float) -> None:
         self.coder, self.header, self.bpp = coder, header, bpp
@@ -80,7 +86,9 @@ class RateTarget:
         self._guess: int | None = None
 
     def choose(self, segment: list[EncodedGroup]) -> list[Group]:
-        """The groups of the next segment. Raises `UsageError` when the first one cannot be as small as the target asks."""
+        """The groups of the next segment. Raises `UsageError` when the first one cannot be as small as the target
+        asks.
+        """
         pixels = sum(len(group.pts) for group in segment) * self.header.width * self.header.height
         share = self.bpp * pixels / 8
         carry = self.bpp * self._pixels / 8 - self._spent
@@ -103,7 +111,8 @@ class RateTarget:
         if first and adjust == COARSEST and size > 1.03 * budget:
             smallest = 8 * (self._spent + size) / pixels
             raise UsageError(
-                f"--target-bpp {self.bpp:g}: the smallest file of this video has about {smallest:.3g} bits a pixel; ask for that or more"
+                f"--target-bpp {self.bpp:g}: the smallest file of this video has about {smallest:.3g} bits a pixel; "
+                "ask for that or more"
             )
         if adjust == FINEST and size < 0.97 * budget and not self.notes:
             self.notes.append(f"the finest quality needs less than {self.bpp:g} bits a pixel here")
@@ -113,17 +122,25 @@ class RateTarget:
 
 
 class PsnrTarget:
-    """Chooses each segment's steps so that its decoded frames have a PSNR-Y of so many dB on the mean, and no more than they must."""
+    """Chooses each segment's steps so that its decoded frames have a PSNR-Y of so many dB on the mean, and no more than
+    they must.
+    """
 
-    def __init__(self, coder: SegmentCoder, decode: Callable[[Group], list[np.ndarray]], matrix: int | None, decibels: float) -> None:
-        """decode: the frames (H, W, 3) uint8 that a reader makes of the next group; matrix: of the luma, FFmpeg's number."""
+    def __init__(
+        self, coder: SegmentCoder, decode: Callable[[Group], list[np.ndarray]], matrix: int | None, decibels: float
+    ) -> None:
+        """decode: the frames (H, W, 3) uint8 that a reader makes of the next group; matrix: of the luma, FFmpeg's
+        number.
+        """
         self.coder, self.decode, self.matrix, self.decibels = coder, decode, matrix, decibels
         self._guess: int | None = None
 
     def choose(self, segment: list[EncodedGroup]) -> list[Group]:
         """The groups of the next segment. Raises `UsageError` when not even the finest steps reach the target."""
         reached: dict[int, float] = {}
-        best: dict[int, list[Group]] = {}  # of the coarsest probe that reaches the target alone: that is what a search ends at
+        best: dict[
+            int, list[Group]
+        ] = {}  # of the coarsest probe that reaches the target alone: that is what a search ends at
         truth = [[luma(frame, self.matrix) for frame in group.pixels] for group in segment]
 
         def decibels(adjust: int) -> float:
@@ -144,7 +161,8 @@ class PsnrTarget:
         adjust = search(decibels, self.decibels, guess, slope, DECIBELS_CLOSE, least=True)
         if reached[adjust] < self.decibels:
             raise UsageError(
-                f"--min-psnr {self.decibels:g}: at its finest steps this tokenizer reaches {reached[adjust]:.2f} dB from frame "
+                f"--min-psnr {self.decibels:g}: at its finest steps this tokenizer reaches {reached[adjust]:.2f} dB "
+                "from frame "
                 f"{segment[0].first_frame} on; ask for less"
             )
         self._guess = adjust

@@ -1,4 +1,5 @@
-"""The bytes of .lat files: format, writer, reader, mask and token coding. FORMAT.md beside this file is the specification.
+"""The bytes of .lat files: format, writer, reader, mask and token coding. FORMAT.md beside this file is the
+specification.
 
 Needs numpy and zstandard, and constriction where a prior is used: no torch, no video library.
 """

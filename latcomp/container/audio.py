@@ -52,7 +52,9 @@ class AudioChunk:
 
 
 def audio_flags(is_keyframe: bool, unheard_samples: int = 0) -> int:
-    """The flags of a packet: whether decoding can begin with it, and the samples at its end that a player throws away."""
+    """The flags of a packet: whether decoding can begin with it, and the samples at its end that a player throws
+    away.
+    """
     return (FLAG_KEY if is_keyframe else 0) | min(max(unheard_samples, 0), UNHEARD_MAX) << UNHEARD_SHIFT
 
 
@@ -84,7 +86,9 @@ def pack_audio(chunk: AudioChunk) -> bytes:
 
 
 def unpack_audio(payload: bytes | memoryview, streams: int) -> AudioChunk:
-    """The packets of an audio chunk's payload; `streams` is how many the header names. Raises `DamagedFileError` on anything unfit."""
+    """The packets of an audio chunk's payload; `streams` is how many the header names. Raises `DamagedFileError` on
+    anything unfit.
+    """
     if len(payload) < AUDIO_HEAD.size:
         raise DamagedFileError(f"{WHAT}: {len(payload)} bytes are too few")
     head = AUDIO_HEAD.unpack(payload)

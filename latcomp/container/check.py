@@ -20,9 +20,8 @@ def check(
 
     faults_of: what there is to say against a header besides, such as that it does not fit its models.
 
-    Masks and tokens are decoded, the index is compared with the file. Raises `DamagedFileError` when there is no readable header,
-    `UnsupportedFileError` for a later version, `LimitError` for claims above the limits.
-    """
+    Masks and tokens are decoded, the index is compared with the file. Raises `DamagedFileError` when there is no
+    readable header, `UnsupportedFileError` for a later version, `LimitError` for claims above the limits."""
     reader = Reader(fo, limits, find_prior)
     faults = [] if faults_of is None else [Problem(0, fault) for fault in faults_of(reader.header)]
     if faults:

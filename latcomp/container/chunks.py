@@ -1,4 +1,6 @@
-"""Chunks: type, length, payload, CRC-32. Written one after the other; read from files and pipes, and found again after damage."""
+"""Chunks: type, length, payload, CRC-32. Written one after the other; read from files and pipes, and found again after
+damage.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ class ByteSource:
         self._ended = False
 
     def peek(self, count: int) -> memoryview:
-        """The next `count` bytes, or as many as there are before the end. The view must be released before the next call."""
+        """The next `count` bytes, or as many as there are before the end. The view must be released before the next
+        call.
+        """
         while len(self._buffer) - self._start < count and not self._ended:
             if self._start > READ_BYTES:
                 del self._buffer[: self._start]
@@ -108,7 +112,9 @@ class ChunkReader:
             raise SearchEnded(f"the damage before byte {self.source.offset} is too strange to search on")
 
     def next(self) -> Chunk | None:
-        """The next chunk, or None at the end of the bytes. Raises `BadChunk`, without moving on, when it is damaged or cut off."""
+        """The next chunk, or None at the end of the bytes. Raises `BadChunk`, without moving on, when it is damaged or
+        cut off.
+        """
         place = self.source.offset
         with self.source.peek(CHUNK_HEAD.size) as front:
             if not front:
@@ -119,11 +125,15 @@ class ChunkReader:
         if not _TYPE.fullmatch(kind):
             raise BadChunk(place, f"no chunk at byte {place}")
         if length > self.limits.max_chunk_bytes:
-            raise BadChunk(place, f"the chunk at byte {place} claims {length} bytes, {self.limits.max_chunk_bytes} are allowed")
+            raise BadChunk(
+                place, f"the chunk at byte {place} claims {length} bytes, {self.limits.max_chunk_bytes} are allowed"
+            )
         total = length + CHUNK_OVERHEAD
         with self.source.peek(total) as view:
             if len(view) < total:
-                raise BadChunk(place, f"the file is cut off inside a chunk at byte {place} ({len(view)} of {total} bytes)")
+                raise BadChunk(
+                    place, f"the file is cut off inside a chunk at byte {place} ({len(view)} of {total} bytes)"
+                )
             with view[: total - CRC.size] as body:
                 right = zlib.crc32(body) == CRC.unpack(view, total - CRC.size)["crc"]
                 payload = bytes(body[CHUNK_HEAD.size :]) if right else b""
@@ -136,9 +146,8 @@ class ChunkReader:
     def find_next(self) -> Chunk | None:
         """The next intact chunk of a known type after a damaged one, or None when there is none before the end.
 
-        First where the damaged chunk says that it ends, so that nothing inside a payload is taken for a chunk; then byte by byte.
-        Raises `SearchEnded` when the search takes absurdly long, as only a file made for that can.
-        """
+        First where the damaged chunk says that it ends, so that nothing inside a payload is taken for a chunk; then
+        byte by byte. Raises `SearchEnded` when the search takes absurdly long, as only a file made for that can."""
         found = self._past_damaged()
         if found is not None:
             return found

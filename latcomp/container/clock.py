@@ -1,7 +1,8 @@
-"""The clock of a file's frames: whether times rise from frame to frame and stay within bounds, and times for frames that have none.
+"""The clock of a file's frames: whether times rise from frame to frame and stay within bounds, and times for frames
+that have none.
 
-A file says its times group by group, so a wrong one may pass every checksum. Nothing behind the reader can do with times that go back.
-"""
+A file says its times group by group, so a wrong one may pass every checksum. Nothing behind the reader can do with
+times that go back."""
 
 from __future__ import annotations
 
@@ -12,12 +13,16 @@ from latcomp.limits import SECONDS_MAX
 
 UNITS_MAX = 2**62 - 1  # differences fit into 64 bits, too
 RATE_LIES = 256
-"""A header's rate that differs by more than this factor from that of the frames is not believed: formats hold no frames of 68 years."""
+"""A header's rate that differs by more than this factor from that of the frames is not believed: formats hold no frames
+of 68 years.
+"""
 _FALLBACK_RATE = 25
 
 
 class FrameClock:
-    """Follows the times of a file's groups, in order. All arithmetic is exact: times of a hostile file reach all of 64 bits."""
+    """Follows the times of a file's groups, in order. All arithmetic is exact: times of a hostile file reach all of 64
+    bits.
+    """
 
     def __init__(self, header: Header) -> None:
         numerator, denominator = header.time_base
@@ -32,10 +37,11 @@ class FrameClock:
         self._last = None
 
     def follow(self, first_frame: int, pts: np.ndarray) -> tuple[np.ndarray, str | None]:
-        """(times of the next group's frames, what was wrong with `pts`, its own ones; None when they are taken as they are).
+        """(times of the next group's frames, what was wrong with `pts`, its own ones; None when they are taken as they
+        are).
 
-        Times that go back or repeat, or leave less than a unit to each frame lost before them, go on evenly behind the last frame.
-        """
+        Times that go back or repeat, or leave less than a unit to each frame lost before them, go on evenly behind the
+        last frame."""
         wrong = self._fault(first_frame, pts)
         if wrong is not None:
             pts = self._mended(first_frame, pts)
@@ -63,12 +69,16 @@ class FrameClock:
             begin = self.after(self._last[1], first_frame - self._last[0], len(pts))
         first, span = int(pts[0]), int(pts[-1]) - int(pts[0])
         if _rise(pts) and begin + span <= self.bound:
-            moved = pts.view(np.uint64) - np.uint64(first % 2**64) + np.uint64(begin % 2**64)  # exact: the sums fit into 64 bits
+            moved = (
+                pts.view(np.uint64) - np.uint64(first % 2**64) + np.uint64(begin % 2**64)
+            )  # exact: the sums fit into 64 bits
             return moved.view(np.int64)
         return begin + self._room(begin, len(pts)) * np.arange(len(pts), dtype=np.int64)
 
     def after(self, last: int, frames: int, more: int = 0) -> int:
-        """The time `frames` usual steps behind `last`; shorter steps where the bound is near and `more` frames are to follow."""
+        """The time `frames` usual steps behind `last`; shorter steps where the bound is near and `more` frames are to
+        follow.
+        """
         return last + frames * self._room(last, frames + more)
 
     def before(self, first: int, frames: int) -> int:
@@ -76,7 +86,9 @@ class FrameClock:
         return -self.after(-first, frames)
 
     def _room(self, begin: int, frames: int) -> int:
-        """Units of a step such that as many frames fit behind `begin`; at least 1, as there are more units than frames behind the bound."""
+        """Units of a step such that as many frames fit behind `begin`; at least 1, as there are more units than frames
+        behind the bound.
+        """
         return max(1, min(self.step, (self.bound - begin) // max(frames, 1)))
 
 
@@ -85,9 +97,13 @@ def _rise(pts: np.ndarray) -> bool:
 
 
 def spread(places: list[int], times: list[int]) -> np.ndarray:
-    """int64: a time for each place from the first to the last of `places`, evenly spaced between the given ones; rising if they do."""
+    """int64: a time for each place from the first to the last of `places`, evenly spaced between the given ones; rising
+    if they do.
+    """
     found: list[int] = []
-    for (place, time), (later, until) in zip(zip(places, times, strict=True), zip(places[1:], times[1:], strict=True), strict=False):
+    for (place, time), (later, until) in zip(
+        zip(places, times, strict=True), zip(places[1:], times[1:], strict=True), strict=False
+    ):
         span, steps = until - time, later - place
         found += [time + (2 * offset * span + steps) // (2 * steps) for offset in range(steps)]
     return np.array([*found, times[-1]], np.int64)

@@ -1,4 +1,6 @@
-"""Keep mask and tokens of a group as two byte strings: one after the other, or in step where masks are coded under the prior."""
+"""Keep mask and tokens of a group as two byte strings: one after the other, or in step where masks are coded under the
+prior.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from latcomp.errors import DamagedFileError, UnsupportedFileError
 def encode_content(
     mask: np.ndarray, tokens: np.ndarray, octaves: np.ndarray | None, key: bool, state: SegmentState, step_adjust: int
 ) -> tuple[int, bytes, int, bytes]:
-    """(mask coding id, its bytes, token layout id, its bytes) of a keep mask (T, h, w) bool and its tokens (N, C) with octaves (N,).
+    """(mask coding id, its bytes, token layout id, its bytes) of a keep mask (T, h, w) bool and its tokens (N, C) with
+    octaves (N,).
 
     `state` moves on. Raises what `encode_tokens` raises.
     """
@@ -39,19 +42,28 @@ def encode_content(
 
 
 def decode_content(
-    coding: int, mask_data: bytes | memoryview, layout: int, token_data: bytes | memoryview, shape: tuple[int, int, int], kept: int,
-    key: bool, state: SegmentState, step_adjust: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:  # fmt: skip
-    """(keep mask (T, h, w) of that shape, tokens (N, C), octaves (N,) or None in files without a prior); `state` moves on.
+    coding: int,
+    mask_data: bytes | memoryview,
+    layout: int,
+    token_data: bytes | memoryview,
+    shape: tuple[int, int, int],
+    kept: int,
+    key: bool,
+    state: SegmentState,
+    step_adjust: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """(keep mask (T, h, w) of that shape, tokens (N, C), octaves (N,) or None in files without a prior); `state` moves
+    on.
 
-    kept: N as it is claimed. Raises `DamagedFileError` when the bytes do not give exactly these, `UnsupportedFileError` for a coding or
-    layout that is not known.
-    """
+    kept: N as it is claimed. Raises `DamagedFileError` when the bytes do not give exactly these, `UnsupportedFileError`
+    for a coding or layout that is not known."""
     mask: np.ndarray
     octaves: np.ndarray | None
     if coding == MASK_PRIOR and state.prior is not None and state.by_prior is not None:
         if layout != LAYOUT_PRIOR:
-            raise UnsupportedFileError(f"tokens: layout {layout} beside mask coding {coding} is not known: use a newer latcomp")
+            raise UnsupportedFileError(
+                f"tokens: layout {layout} beside mask coding {coding} is not known: use a newer latcomp"
+            )
         mask = np.ones(shape, bool)
         past, prior, log_step = state.by_prior, state.prior, state.log_step(step_adjust)
         coder = TableDecoder(mask_data)

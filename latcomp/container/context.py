@@ -1,8 +1,7 @@
 """What is known about a token before it is read: a predicted value, and how far off that will probably be.
 
-Whole numbers only, 32 bits wide, so that every machine finds the same. Fixed-point units: neighbour means 1/64, predictions 1/1024,
-expected sizes 1/2048.
-"""
+Whole numbers only, 32 bits wide, so that every machine finds the same. Fixed-point units: neighbour means 1/64,
+predictions 1/1024, expected sizes 1/2048."""
 
 from __future__ import annotations
 
@@ -16,7 +15,9 @@ from latcomp.container.lattice import PassPositions
 
 VALUE_TERMS = 3  # own last value, mean of neighbours now, mean of neighbours before
 SIZE_TERMS = 6
-"""Channel's usual size, own last size, neighbours' change, neighbours' size now, neighbours' size before, doubt of the rounding."""
+"""Channel's usual size, own last size, neighbours' change, neighbours' size now, neighbours' size before, doubt of the
+rounding.
+"""
 SIZE_CAP = 2047  # sizes above count as this, so that sums stay inside 32 bits
 SHARE_BITS = 6  # neighbour means in 1/64
 PREDICTION_BITS = 10  # predictions in 1/1024: a mean (6 bits) times a weight (4 bits)
@@ -34,7 +35,8 @@ def band_of(channel: int) -> int:
 
 @dataclass(frozen=True)
 class Weights:
-    """One set of weights: there is one for the first pass and one for the others, both for first latent frames of segments and for later.
+    """One set of weights: there is one for the first pass and one for the others, both for first latent frames of
+    segments and for later.
 
     value: (bands, 3) int8 in 1/16; size: (6,) int8 in 1/32.
     """
@@ -57,9 +59,8 @@ def weight_set(first_frame: bool, first_pass: bool) -> int:
 class Known:
     """What a pass may look at, each (n, C) int32 for its n kept positions.
 
-    last: own last value; now, before: sums over neighbours of their present and last values, and of sizes (capped magnitudes):
-    change of present against last, present, last; all but `last` are zero in the first pass.
-    """
+    last: own last value; now, before: sums over neighbours of their present and last values, and of sizes (capped
+    magnitudes): change of present against last, present, last; all but `last` are zero in the first pass."""
 
     last: np.ndarray
     last_size: np.ndarray
@@ -79,7 +80,9 @@ class Known:
 
 
 def predict(known: Known, value_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(value, doubt), both (n, C) int32: the predicted symbol, and what rounding to it took away, -512 to 511 in 1/1024."""
+    """(value, doubt), both (n, C) int32: the predicted symbol, and what rounding to it took away, -512 to 511 in
+    1/1024.
+    """
     total = np.zeros_like(known.last)
     for term, weight in zip(known.value_terms(), value_weights, strict=True):
         if term is not None and weight.any():
@@ -90,7 +93,9 @@ def predict(known: Known, value_weights: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def expected_class(known: Known, doubt: np.ndarray, usual: np.ndarray, size_weights: np.ndarray) -> np.ndarray:
-    """(n, C) uint8: class of the expected size, 0 (surely small) to 20. usual: (C,) usual size of each channel in 1/64."""
+    """(n, C) uint8: class of the expected size, 0 (surely small) to 20. usual: (C,) usual size of each channel in
+    1/64.
+    """
     total = np.broadcast_to(usual.astype(np.int32) * int(size_weights[0]), doubt.shape).copy()
     terms = [*known.size_terms(), np.abs(doubt) >> DOUBT_SHIFT]
     for term, weight in zip(terms, size_weights[1:].tolist(), strict=True):
@@ -106,7 +111,9 @@ def _size(values: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Field:
-    """Values of all positions while one latent frame is coded; the row behind the last position stands for outside and is zero."""
+    """Values of all positions while one latent frame is coded; the row behind the last position stands for outside and
+    is zero.
+    """
 
     before: np.ndarray
     """(P + 1, C) int32: last kept values."""
@@ -144,7 +151,11 @@ class Field:
             return total
 
         own.now, own.before = mean(self.now), mean(self.before)
-        own.change_size, own.now_size, own.before_size = mean(self.change_size), mean(self.now_size), mean(self.before_size)
+        own.change_size, own.now_size, own.before_size = (
+            mean(self.change_size),
+            mean(self.now_size),
+            mean(self.before_size),
+        )
         return own
 
 
@@ -163,8 +174,8 @@ class Step:
 def steps_of_frame(passes: list[PassPositions], mask: np.ndarray, first_row: int, first_frame: bool) -> Iterator[Step]:
     """The passes of one latent frame that have kept positions, in coding order.
 
-    mask: (P,) bool of the latent frame; first_row: the row of its first token; first_frame: whether it is the first of its segment.
-    """
+    mask: (P,) bool of the latent frame; first_row: the row of its first token; first_frame: whether it is the first of
+    its segment."""
     row_of = np.cumsum(mask) + (first_row - 1)
     for positions in passes:
         kept = np.flatnonzero(mask[positions.places])

@@ -1,4 +1,6 @@
-"""Small whole numbers packed into bytes, several to a byte; a digit at the end of its range stands for everything beyond as well."""
+"""Small whole numbers packed into bytes, several to a byte; a digit at the end of its range stands for everything
+beyond as well.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,9 @@ def _values_of_bytes(packing: Packing) -> np.ndarray:
 
 
 def unpack_digits(packed: np.ndarray, count: int, packing: Packing) -> np.ndarray | None:
-    """int32 (count,) values; None when a byte is one that no digits make, or a digit behind the last value is not zero."""
+    """int32 (count,) values; None when a byte is one that no digits make, or a digit behind the last value is not
+    zero.
+    """
     if packed.size and int(packed.max()) >= packing.base**packing.digits:
         return None
     values = _values_of_bytes(packing)[packed].reshape(-1)
@@ -112,7 +116,8 @@ LONG_GAP = 255
 
 
 def pack_gaps(bits: np.ndarray, packing: Gaps) -> np.ndarray:
-    """uint8: for each one, the number of zeros since the one before; a byte of 255 stands for 255 zeros with no one behind them yet.
+    """uint8: for each one, the number of zeros since the one before; a byte of 255 stands for 255 zeros with no one
+    behind them yet.
 
     Zeros behind the last one are not written. For distances between zeros the bits are turned over first.
     """

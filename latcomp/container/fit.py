@@ -1,4 +1,6 @@
-"""The weights of a group's predictions: least squares on a sample of its tokens. Only the writer runs this; the file holds the result."""
+"""The weights of a group's predictions: least squares on a sample of its tokens. Only the writer runs this; the file
+holds the result.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The constants and fixed structs of the .lat format, as data: writer, reader, FORMAT.md's test and `stats` all follow from these lists.
+"""The constants and fixed structs of the .lat format, as data: writer, reader, FORMAT.md's test and `stats` all follow
+from these lists.
 
 All integers are little-endian. FORMAT.md beside this file explains each of them.
 """
@@ -80,7 +81,11 @@ GROUP_HEAD = Layout(
     Field("tokens_kept", "I", "number N of kept tokens: the ones in the keep mask"),
     Field("times_bytes", "H", "length of the times that follow this struct"),
     Field("mask_bytes", "I", "length of the mask that follows the times; the tokens take the rest of the payload"),
-    Field("step_adjust", "b", "steps of the group's tokens in 32nds of an octave over `step_scale`: step_scale x 2^(step_adjust / 32)"),
+    Field(
+        "step_adjust",
+        "b",
+        "steps of the group's tokens in 32nds of an octave over `step_scale`: step_scale x 2^(step_adjust / 32)",
+    ),
 )
 
 FLAG_KEY = 1
@@ -90,14 +95,14 @@ GROUP_FLAGS = {
     FLAG_LIT: "fill by the LIT; otherwise by hold",
 }
 
-INDEX_HEAD = Layout(
-    Field("segments", "I", "number of entries"),
-)
+INDEX_HEAD = Layout(Field("segments", "I", "number of entries"))
 INDEX_ENTRY = Layout(
     Field("group", "I", "number of the key group"),
     Field("first_frame", "I", "number of its first frame"),
     Field("first_pts", "q", "presentation time of that frame"),
-    Field("offset", "Q", "where reading starts: the first byte after the group before, so audio in between is included"),
+    Field(
+        "offset", "Q", "where reading starts: the first byte after the group before, so audio in between is included"
+    ),
 )
 
 END = Layout(

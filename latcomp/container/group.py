@@ -28,7 +28,9 @@ class Group:
     first_frame: int
     """Number of its first frame in the file, from 0."""
     pts: np.ndarray
-    """int64 (frames,): presentation times in the header's time base. `temporal` frames a latent frame; the last may have fewer."""
+    """int64 (frames,): presentation times in the header's time base. `temporal` frames a latent frame; the last may
+    have fewer.
+    """
     mask: np.ndarray
     """bool (T, h, w): the keep mask."""
     tokens: np.ndarray
@@ -38,11 +40,14 @@ class Group:
     step_adjust: int = 0
     """32nds of an octave by which the steps of its tokens are above the header's `step_scale`, -128 to 127."""
     octaves: np.ndarray | None = None
-    """uint8 (N,): how many times the step behind each kept token was halved; None where never, as in files without a prior."""
+    """uint8 (N,): how many times the step behind each kept token was halved; None where never, as in files without a
+    prior.
+    """
 
     def __repr__(self) -> str:
         return (
-            f"Group(index={self.index}, key={self.key}, frames {self.first_frame}..{self.first_frame + len(self.pts) - 1}, "
+            f"Group(index={self.index}, key={self.key}, frames "
+            f"{self.first_frame}..{self.first_frame + len(self.pts) - 1}, "
             f"mask {self.mask.shape}, tokens {self.tokens.shape} {self.tokens.dtype}, fill={self.fill!r})"
         )
 
@@ -85,13 +90,21 @@ class GroupHead:
 def check_group(group: Group, header: Header) -> None:
     """Raise `UsageError` naming what does not fit when a group may not be written under this header."""
     steps = len(group.mask)
-    if group.mask.dtype != np.bool_ or group.mask.shape[1:] != header.grid or not 1 <= steps <= header.group_latent_frames:
+    if (
+        group.mask.dtype != np.bool_
+        or group.mask.shape[1:] != header.grid
+        or not 1 <= steps <= header.group_latent_frames
+    ):
         raise UsageError(
             f"keep mask {group.mask.dtype} {group.mask.shape}: bool (1..{header.group_latent_frames}, "
             f"{header.grid[0]}, {header.grid[1]}) is needed"
         )
     frames = len(group.pts)
-    if group.pts.ndim != 1 or group.pts.dtype.kind not in "iu" or not (steps - 1) * header.temporal < frames <= steps * header.temporal:
+    if (
+        group.pts.ndim != 1
+        or group.pts.dtype.kind not in "iu"
+        or not (steps - 1) * header.temporal < frames <= steps * header.temporal
+    ):
         raise UsageError(f"{frames} frames do not make {steps} latent frames of {header.temporal} frames")
     if group.key and not group.mask[0].all():
         raise UsageError("a key group keeps every position of its first latent frame")
@@ -99,7 +112,8 @@ def check_group(group: Group, header: Header) -> None:
     kept = int(np.count_nonzero(group.mask))
     if group.tokens.dtype != wanted or group.tokens.shape != (kept, header.channels):
         raise UsageError(
-            f"tokens {group.tokens.dtype} {group.tokens.shape}: {np.dtype(wanted)} ({kept}, {header.channels}) are needed"
+            f"tokens {group.tokens.dtype} {group.tokens.shape}: {np.dtype(wanted)} ({kept}, {header.channels}) are "
+            "needed"
         )
     if group.octaves is not None:
         if group.octaves.dtype != np.uint8 or group.octaves.shape != (kept,):
@@ -113,7 +127,9 @@ def check_group(group: Group, header: Header) -> None:
 
 
 def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes, GroupHead]:
-    """(payload, head) of a group chunk; `state` is the segment's and moves on. Raises `UsageError` on a group that does not fit."""
+    """(payload, head) of a group chunk; `state` is the segment's and moves on. Raises `UsageError` on a group that does
+    not fit.
+    """
     check_group(group, header)
     pts = [int(time) for time in group.pts]
     times = encode_times(pts)
@@ -139,7 +155,9 @@ def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes
 
 
 def place_of(payload: bytes) -> tuple[int, int]:
-    """(index, first frame) that a group's payload claims. Raises `DamagedFileError` when it is too short for its head."""
+    """(index, first frame) that a group's payload claims. Raises `DamagedFileError` when it is too short for its
+    head.
+    """
     if len(payload) < GROUP_HEAD.size:
         raise DamagedFileError(f"a group of {len(payload)} bytes, its head alone takes {GROUP_HEAD.size}")
     head = GROUP_HEAD.unpack(payload)
@@ -149,18 +167,23 @@ def place_of(payload: bytes) -> tuple[int, int]:
 def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
     """The plain numbers of a group chunk, each checked against the header and the limits.
 
-    Raises `DamagedFileError` for numbers that contradict each other or the header, `LimitError` for frame numbers above the limit,
-    `UnsupportedFileError` for flags of a later version.
-    """
+    Raises `DamagedFileError` for numbers that contradict each other or the header, `LimitError` for frame numbers above
+    the limit, `UnsupportedFileError` for flags of a later version."""
     place_of(payload)
     head = GROUP_HEAD.unpack(payload)
     name = f"group {head['index']}"
     frames, steps = head["frames"], head["latent_frames"]
     if head["first_frame"] + frames > limits.max_frames:
-        raise LimitError(f"{name} claims frame {head['first_frame'] + frames}, {limits.max_frames} are allowed (raise with --max-frames)")
+        raise LimitError(
+            f"{name} claims frame {head['first_frame'] + frames}, {limits.max_frames} are allowed (raise with "
+            "--max-frames)"
+        )
     if head["flags"] & ~sum(GROUP_FLAGS):
         raise UnsupportedFileError(f"{name} has flags of a later version: use a newer latcomp")
-    if not 1 <= steps <= header.group_latent_frames or not (steps - 1) * header.temporal < frames <= steps * header.temporal:
+    if (
+        not 1 <= steps <= header.group_latent_frames
+        or not (steps - 1) * header.temporal < frames <= steps * header.temporal
+    ):
         raise DamagedFileError(f"{name} claims {steps} latent frames and {frames} frames")
     rows, columns = header.grid
     key = bool(head["flags"] & FLAG_KEY)
@@ -172,26 +195,41 @@ def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
         raise DamagedFileError(f"{name} claims {tokens_from} bytes of times and mask in a payload of {len(payload)}")
     pts = decode_times(payload[GROUP_HEAD.size : mask_from], frames, head["first_pts"])
     return GroupHead(
-        head["index"], key, head["first_frame"], pts, steps, head["tokens_kept"], FILLS[bool(head["flags"] & FLAG_LIT)],
-        head["mask_coding"], head["token_layout"], slice(mask_from, tokens_from), slice(tokens_from, len(payload)),
+        head["index"],
+        key,
+        head["first_frame"],
+        pts,
+        steps,
+        head["tokens_kept"],
+        FILLS[bool(head["flags"] & FLAG_LIT)],
+        head["mask_coding"],
+        head["token_layout"],
+        slice(mask_from, tokens_from),
+        slice(tokens_from, len(payload)),
         head["step_adjust"],
-    )  # fmt: skip
+    )
 
 
 def unpack_group(payload: bytes, head: GroupHead, header: Header, state: SegmentState) -> Group:
     """The group of a chunk whose head was read; `state` is the segment's and moves on.
 
-    Raises `DamagedFileError` when mask or tokens are not what the head says, `UnsupportedFileError` for a coding or layout of a later
-    version.
-    """
+    Raises `DamagedFileError` when mask or tokens are not what the head says, `UnsupportedFileError` for a coding or
+    layout of a later version."""
     data = memoryview(payload)
     name = f"group {head.index}"
     try:
         shape = (head.latent_frames, *header.grid)
         mask, tokens, octaves = decode_content(
-            head.mask_coding, data[head.mask_at], head.token_layout, data[head.tokens_at], shape, head.tokens_kept, head.key, state,
+            head.mask_coding,
+            data[head.mask_at],
+            head.token_layout,
+            data[head.tokens_at],
+            shape,
+            head.tokens_kept,
+            head.key,
+            state,
             head.step_adjust,
-        )  # fmt: skip
+        )
     except DamagedFileError as error:
         raise DamagedFileError(f"{name}: {error}") from None
     except UnsupportedFileError as error:

@@ -86,7 +86,11 @@ class Header:
     def to_dict(self) -> dict[str, Any]:
         """The JSON object, in the order of `HEADER_FIELDS`, without what is left unsaid."""
         values = {field.name: getattr(self, field.name) for field in HEADER_FIELDS}
-        return {field.name: values[field.name] for field in HEADER_FIELDS if not (field.unsaid and values[field.name] == field.default)}
+        return {
+            field.name: values[field.name]
+            for field in HEADER_FIELDS
+            if not (field.unsaid and values[field.name] == field.default)
+        }
 
 
 def pack_header(header: Header) -> bytes:
@@ -106,8 +110,8 @@ def pack_header(header: Header) -> bytes:
 def header_length(prelude: bytes, limits: Limits) -> int:
     """Bytes of header frame and CRC-32 that follow the prelude.
 
-    Raises `DamagedFileError` when this is no .lat file, `UnsupportedFileError` for another version, `LimitError` for an absurd length.
-    """
+    Raises `DamagedFileError` when this is no .lat file, `UnsupportedFileError` for another version, `LimitError` for an
+    absurd length."""
     if len(prelude) < PRELUDE.size or prelude[: len(MAGIC)] != MAGIC:
         if not prelude:
             raise DamagedFileError("not a .lat file: it is empty")
@@ -116,19 +120,22 @@ def header_length(prelude: bytes, limits: Limits) -> int:
     found = PRELUDE.unpack(prelude)
     if found["version"] != VERSION:
         raise UnsupportedFileError(
-            f"a .lat file of format version {found['version']}; this latcomp reads version {VERSION}: use a newer latcomp"
+            f"a .lat file of format version {found['version']}; this latcomp reads version {VERSION}: use a newer "
+            "latcomp"
         )
     if found["header_bytes"] > limits.max_header_bytes:
-        raise LimitError(f"the header claims {found['header_bytes']} bytes, {limits.max_header_bytes} are allowed (raise with --max-bytes)")
+        raise LimitError(
+            f"the header claims {found['header_bytes']} bytes, {limits.max_header_bytes} are allowed (raise with "
+            "--max-bytes)"
+        )
     return found["header_bytes"] + CRC.size
 
 
 def unpack_header(prelude: bytes, rest: bytes, limits: Limits) -> Header:
     """The header of prelude and what follows it (frame and CRC-32).
 
-    Raises `DamagedFileError` when cut off, damaged or not as declared, `UnsupportedFileError` for a coding that is not known, `LimitError`
-    for sizes above the limits.
-    """
+    Raises `DamagedFileError` when cut off, damaged or not as declared, `UnsupportedFileError` for a coding that is not
+    known, `LimitError` for sizes above the limits."""
     expected = header_length(prelude, limits)
     if len(rest) < expected:
         raise DamagedFileError(f"the file is cut off inside its header ({len(rest)} of {expected} bytes)")
@@ -158,17 +165,21 @@ def check_header_limits(header: Header, limits: Limits) -> None:
     pixels = header.width * header.height
     if pixels > limits.max_pixels:
         raise LimitError(
-            f"{header.width}x{header.height} is {pixels} pixels a frame, {limits.max_pixels} are allowed (raise with --max-pixels)"
+            f"{header.width}x{header.height} is {pixels} pixels a frame, {limits.max_pixels} are allowed (raise with "
+            "--max-pixels)"
         )
     rows, columns = header.grid
     tokens = header.group_latent_frames * rows * columns
     shape = f"a group of {header.group_latent_frames} latent frames of {rows} x {columns}"
     if tokens > limits.max_group_tokens:
-        raise LimitError(f"{shape} has {tokens} tokens, {limits.max_group_tokens} are allowed (raise with --max-tokens)")
+        raise LimitError(
+            f"{shape} has {tokens} tokens, {limits.max_group_tokens} are allowed (raise with --max-tokens)"
+        )
     size = tokens * header.channels * NUMBER_BYTES
     if size > limits.max_group_bytes:
         raise LimitError(
-            f"{shape} and {header.channels} channels takes {size} bytes, {limits.max_group_bytes} are allowed (raise with --max-bytes)"
+            f"{shape} and {header.channels} channels takes {size} bytes, {limits.max_group_bytes} are allowed (raise "
+            "with --max-bytes)"
         )
 
 

@@ -1,4 +1,6 @@
-"""The members of a .lat file's header, declared as data: name, kind and range of each, which writing, reading and printing follow."""
+"""The members of a .lat file's header, declared as data: name, kind and range of each, which writing, reading and
+printing follow.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,9 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _streams(value: Any) -> list[dict[str, Any]]:
-    """Audio streams. Their members are the video side's business; those that count or measure must do so for every reader."""
+    """Audio streams. Their members are the video side's business; those that count or measure must do so for every
+    reader.
+    """
     streams = _objects(value)
     for number, stream in enumerate(streams):
         for name, check in _STREAM_NUMBERS.items():
@@ -155,55 +159,99 @@ HEADER_FIELDS = (
     HeaderField("height", "integer", _whole(1, SIDE_MAX), "frame height in pixels"),
     HeaderField("time_base", "[integer, integer]", _rational(1), "seconds of one pts unit: numerator, denominator"),
     HeaderField(
-        "average_rate", "[integer, integer] or null", _or_null(_rational(0)), "frames a second as the source declared; 0: not known"
+        "average_rate",
+        "[integer, integer] or null",
+        _or_null(_rational(0)),
+        "frames a second as the source declared; 0: not known",
     ),
-    HeaderField("sample_aspect_ratio", "[integer, integer]", _rational(0), "width over height of one pixel; a width of 0: square"),
+    HeaderField(
+        "sample_aspect_ratio",
+        "[integer, integer]",
+        _rational(0),
+        "width over height of one pixel; a width of 0: square",
+    ),
     HeaderField("rotation", "integer", _whole(-360, 360), "degrees by which a player turns the picture"),
     HeaderField(
-        "color", "object",
+        "color",
+        "object",
         _record(**dict.fromkeys(("primaries", "transfer", "matrix", "range"), _whole(0, 2**15))),
         "colour tags in FFmpeg's numbering: primaries, transfer, matrix, range",
     ),
-    HeaderField("audio", "[object, ...]", _streams, "one object an audio stream (at most 256), made and understood by the video side"),
     HeaderField(
-        "tokenizer", "object",
+        "audio",
+        "[object, ...]",
+        _streams,
+        "one object an audio stream (at most 256), made and understood by the video side",
+    ),
+    HeaderField(
+        "tokenizer",
+        "object",
         _model(channels=_whole(1, 2**16), spatial=_whole(1, 256), temporal=_whole(1, 256)),
-        "the tokenizer: name, sha256 of its weights, fingerprint, channels, pixels a position (spatial), frames a latent frame (temporal)",
+        "the tokenizer: name, sha256 of its weights, fingerprint, channels, pixels a position (spatial), frames a "
+        "latent frame (temporal)",
     ),
+    HeaderField("lit", "object or null", _or_null(_model()), "the LIT: name, sha256 of its weights, fingerprint"),
     HeaderField(
-        "lit", "object or null", _or_null(_model()), "the LIT: name, sha256 of its weights, fingerprint"
-    ),
-    HeaderField(
-        "prior", "object or null", _or_null(_model()),
-        "the prior that tokens and masks are coded under: name, sha256 of its weights, fingerprint; missing: null", None,
+        "prior",
+        "object or null",
+        _or_null(_model()),
+        "the prior that tokens and masks are coded under: name, sha256 of its weights, fingerprint; missing: null",
+        None,
     ),
     HeaderField("units", "integer", _units, "whole units of a symbol that make a step: 1, 2 or 4; missing: 1", 1),
     HeaderField("quality", "number or null", _or_null(_number(-1000, 1000)), "the quality that was asked for"),
     HeaderField(
-        "step_scale", "number", _number(1e-12, 1e12),
+        "step_scale",
+        "number",
+        _number(1e-12, 1e12),
         "latent = symbol / units x step of the channel (tokenizer's config) x step_scale",
     ),
-    HeaderField("coding", "string", _choice(*CODINGS), "`int`: tokens are integers; `lossless`: tokens are float32 latents"),
+    HeaderField(
+        "coding", "string", _choice(*CODINGS), "`int`: tokens are integers; `lossless`: tokens are float32 latents"
+    ),
     HeaderField("threshold", "number or null", _or_null(_number(0, 1e30)), "the threshold tokens were kept by"),
     HeaderField("keep", "number or null", _or_null(_number(0, 1)), "the part of the tokens that was asked for"),
     HeaderField(
-        "target_bpp", "number or null", _or_null(_number(0, 1e30)),
-        "the bits a pixel without audio that were asked for; missing: null", None,
+        "target_bpp",
+        "number or null",
+        _or_null(_number(0, 1e30)),
+        "the bits a pixel without audio that were asked for; missing: null",
+        None,
     ),
     HeaderField(
-        "min_psnr", "number or null", _or_null(_number(0, 1e30)), "the PSNR-Y in dB that was asked for; missing: null", None
+        "min_psnr",
+        "number or null",
+        _or_null(_number(0, 1e30)),
+        "the PSNR-Y in dB that was asked for; missing: null",
+        None,
     ),
-    HeaderField("reference", "string", _choice(*REFERENCES), "what differences were taken against: `kept` or `previous`"),
+    HeaderField(
+        "reference", "string", _choice(*REFERENCES), "what differences were taken against: `kept` or `previous`"
+    ),
     HeaderField("group_latent_frames", "integer", _whole(1, GROUP_LATENT_FRAMES_MAX), "most latent frames of a group"),
     HeaderField("segment_groups", "integer", _whole(1, 2**31 - 1), "groups of a normal segment"),
     HeaderField("created_by", "string", _text, "program and version that wrote the file"),
     HeaderField(
-        "metadata", "object or null", _or_null(_record()),
-        "what the source said of itself in words: section 3.1; missing: null", None, unsaid=True,
+        "metadata",
+        "object or null",
+        _or_null(_record()),
+        "what the source said of itself in words: section 3.1; missing: null",
+        None,
+        unsaid=True,
     ),
-)  # fmt: skip
+)
 
-VIDEO_FIELDS = ("width", "height", "time_base", "average_rate", "sample_aspect_ratio", "rotation", "color", "audio", "metadata")
+VIDEO_FIELDS = (
+    "width",
+    "height",
+    "time_base",
+    "average_rate",
+    "sample_aspect_ratio",
+    "rotation",
+    "color",
+    "audio",
+    "metadata",
+)
 
 
 def checked(values: dict[str, Any]) -> dict[str, Any]:
@@ -223,5 +271,7 @@ def checked(values: dict[str, Any]) -> dict[str, Any]:
         raise MisfitError("a prior is for a coding of int")
     tokenizer = found["tokenizer"]
     if found["group_latent_frames"] * tokenizer["temporal"] > GROUP_FRAMES_MAX:
-        raise MisfitError(f"a group of {found['group_latent_frames']} latent frames has more than {GROUP_FRAMES_MAX} frames")
+        raise MisfitError(
+            f"a group of {found['group_latent_frames']} latent frames has more than {GROUP_FRAMES_MAX} frames"
+        )
     return found

@@ -1,4 +1,6 @@
-"""What stands at a place of a file, and where its segments really start: an index is a hint, and is not believed without a look."""
+"""What stands at a place of a file, and where its segments really start: an index is a hint, and is not believed
+without a look.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 
 
 def group_from(fo: BinaryIO, offset: int, header: Header, limits: Limits) -> GroupHead | None:
-    """The head of the next group at or behind `offset`; None when anything but intact audio and optional chunks stands before it.
+    """The head of the next group at or behind `offset`; None when anything but intact audio and optional chunks stands
+    before it.
 
     The file's place moves. limits: those of a `Walk`, which bound the length of a chunk.
     """
@@ -30,9 +33,8 @@ def group_from(fo: BinaryIO, offset: int, header: Header, limits: Limits) -> Gro
 
 
 def claims_at(fo: BinaryIO, offset: int) -> tuple[int, int, int] | None:
-    """(index, first frame, first pts) that the next group at or behind `offset` claims, without a look at its checksum: a few bytes are
-    read. None when no group stands there. The file's place moves.
-    """
+    """(index, first frame, first pts) that the next group at or behind `offset` claims, without a look at its checksum:
+    a few bytes are read. None when no group stands there. The file's place moves."""
     while True:
         fo.seek(offset)
         front = fo.read(CHUNK_HEAD.size + GROUP_HEAD.size)
@@ -55,9 +57,9 @@ def starts(head: GroupHead | None, entry: IndexEntry) -> bool:
 def true_segments(
     fo: BinaryIO, offset: int, header: Header, limits: Limits, hinted: tuple[IndexEntry, ...]
 ) -> tuple[IndexEntry, ...] | None:
-    """The segments of a whole file, found by reading its chunks from `offset`, the first one, on; None when the index did not lie: where
-    the file is damaged, the segments that only the index knows of may have been there. The file's place moves.
-    """
+    """The segments of a whole file, found by reading its chunks from `offset`, the first one, on; None when the index
+    did not lie: where the file is damaged, the segments that only the index knows of may have been there. The file's
+    place moves."""
     fo.seek(offset)
     walk = Walk(ByteSource(fo, offset), header, limits, compare_index=False)
     for _ in walk:

@@ -49,8 +49,8 @@ def pack_index(entries: list[IndexEntry]) -> bytes:
 def unpack_index(payload: bytes, offset: int) -> tuple[IndexEntry, ...]:
     """The entries of an index chunk that stands at `offset` in its file.
 
-    Raises `DamagedFileError` when they are not what is declared, not in order, or more than the bytes before can hold groups.
-    """
+    Raises `DamagedFileError` when they are not what is declared, not in order, or more than the bytes before can hold
+    groups."""
     if len(payload) < INDEX_HEAD.size:
         raise DamagedFileError("the index is too short")
     count = INDEX_HEAD.unpack(payload)["segments"]
@@ -71,17 +71,23 @@ def pack_end(marker: EndMarker) -> bytes:
 
 
 def unpack_end(payload: bytes, limits: Limits) -> EndMarker:
-    """The end marker's counts. Raises `DamagedFileError` for a wrong length, `LimitError` for more frames than allowed."""
+    """The end marker's counts. Raises `DamagedFileError` for a wrong length, `LimitError` for more frames than
+    allowed.
+    """
     if len(payload) != END.size:
         raise DamagedFileError(f"the end marker has {len(payload)} bytes, not {END.size}")
     marker = EndMarker(**END.unpack(payload))
     if marker.frames > limits.max_frames:
-        raise LimitError(f"the end marker claims {marker.frames} frames, {limits.max_frames} are allowed (raise with --max-frames)")
+        raise LimitError(
+            f"the end marker claims {marker.frames} frames, {limits.max_frames} are allowed (raise with --max-frames)"
+        )
     return marker
 
 
 def load_index(fo: BinaryIO, limits: Limits) -> tuple[EndMarker, tuple[IndexEntry, ...]] | None:
-    """End marker and index of a seekable file, found from its end; None when they are missing or damaged. The file's place moves."""
+    """End marker and index of a seekable file, found from its end; None when they are missing or damaged. The file's
+    place moves.
+    """
     tail = END.size + CHUNK_OVERHEAD
     size = fo.seek(0, os.SEEK_END)
     if size < tail:

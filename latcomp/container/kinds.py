@@ -1,4 +1,6 @@
-"""What kind each kept token is: going on from its last kept value, or standing on a grid of its own with so many halvings of the step."""
+"""What kind each kept token is: going on from its last kept value, or standing on a grid of its own with so many
+halvings of the step.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,17 @@ CONTEXTS = 7 * NEAR_CLASSES
 class KindField:
     """The kinds of one latent frame's kept positions, phase after phase."""
 
-    def __init__(self, hood: Neighbourhood, mask: np.ndarray, octaves: np.ndarray, before: np.ndarray, first: bool) -> None:
+    def __init__(
+        self, hood: Neighbourhood, mask: np.ndarray, octaves: np.ndarray, before: np.ndarray, first: bool
+    ) -> None:
         """mask, octaves, before: (P,), of the positions before the latent frame is known."""
         self.hood = hood
         self.places = np.flatnonzero(mask)
-        self._base = np.zeros(len(self.places), np.intp) if first else 1 + 2 * octaves[self.places].astype(np.intp) + before[self.places]
+        self._base = (
+            np.zeros(len(self.places), np.intp)
+            if first
+            else 1 + 2 * octaves[self.places].astype(np.intp) + before[self.places]
+        )
         self._kinds = np.zeros(len(mask) + 1, np.int32)
         self._known = np.zeros(len(mask) + 1, np.int32)
 

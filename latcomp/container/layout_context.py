@@ -1,4 +1,6 @@
-"""Layout `context`: each token against its prediction from last kept values and neighbours, sorted by how large the error should be."""
+"""Layout `context`: each token against its prediction from last kept values and neighbours, sorted by how large the
+error should be.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ REUSE_SYMBOLS = 600_000  # up to here the model's bytes may matter, and coding a
 
 @dataclass(frozen=True)
 class Model:
-    """What a group's predictions need: weights by set, and the usual size of an error of each channel, (C,) uint16 in 1/64."""
+    """What a group's predictions need: weights by set, and the usual size of an error of each channel, (C,) uint16 in
+    1/64.
+    """
 
     weights: dict[int, Weights]
     usual: np.ndarray
@@ -47,17 +51,24 @@ class Model:
 
 
 def weight_sets(mask: np.ndarray, key: bool) -> list[int]:
-    """Numbers of the weight sets a group needs: 0 and 1 in a key group, 2 and 3 where it has later latent frames or is no key group."""
+    """Numbers of the weight sets a group needs: 0 and 1 in a key group, 2 and 3 where it has later latent frames or is
+    no key group.
+    """
     return [*([0, 1] if key else []), *([2, 3] if len(mask) > key else [])]
 
 
 def encode_context(
-    symbols: np.ndarray, mask: np.ndarray, key: bool, last: np.ndarray, passes: list[PassPositions], before: Model | None
+    symbols: np.ndarray,
+    mask: np.ndarray,
+    key: bool,
+    last: np.ndarray,
+    passes: list[PassPositions],
+    before: Model | None,
 ) -> tuple[bytes, Model]:
     """(zstd frame, its model) of symbols (N, C) int32, N > 0, at the kept positions of mask (T, P).
 
-    last: (P + 1, C) int32, unchanged; before: the model of the group before in the segment, which a small group may take over.
-    """
+    last: (P + 1, C) int32, unchanged; before: the model of the group before in the segment, which a small group may
+    take over."""
     group = _Group(symbols, mask, key, last, passes)
     channels = symbols.shape[1]
     sets = weight_sets(mask, key)
@@ -119,7 +130,9 @@ def _samples(group: _Group) -> dict[int, list[Sample]]:
 
 
 def _read_model(numbers: VarintReader, sets: list[int], channels: int, before: Model | None) -> Model:
-    """The model of a group. Raises `DamagedFileError` when it is said to be that of the group before and there is none that fits."""
+    """The model of a group. Raises `DamagedFileError` when it is said to be that of the group before and there is none
+    that fits.
+    """
     origin = numbers.byte()
     if origin == MODEL_BEFORE:
         if before is None or not before.weights.keys() >= set(sets):
@@ -137,14 +150,25 @@ def _read_model(numbers: VarintReader, sets: list[int], channels: int, before: M
 
 
 def decode_context(
-    data: bytes | memoryview, mask: np.ndarray, key: bool, last: np.ndarray, passes: list[PassPositions], before: Model | None
+    data: bytes | memoryview,
+    mask: np.ndarray,
+    key: bool,
+    last: np.ndarray,
+    passes: list[PassPositions],
+    before: Model | None,
 ) -> tuple[np.ndarray, Model]:
     """((N, C) int32 symbols, model). `last` moves on.
 
     Raises `DamagedFileError` when the bytes do not give exactly so many symbols of 16 bits.
     """
     kept, channels = int(np.count_nonzero(mask)), last.shape[1]
-    most = 4 * kept * channels + 2 * channels + 4 * ((band_of(channels - 1) + 1) * VALUE_TERMS + SIZE_TERMS) + 16 * CLASSES + 16
+    most = (
+        4 * kept * channels
+        + 2 * channels
+        + 4 * ((band_of(channels - 1) + 1) * VALUE_TERMS + SIZE_TERMS)
+        + 16 * CLASSES
+        + 16
+    )
     content = decompress(data, most, WHAT)
     symbols = np.empty((kept, channels), np.int32)
     try:

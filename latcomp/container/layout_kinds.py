@@ -1,4 +1,6 @@
-"""Layouts of planes for tokens in units: their kinds, and whole multiples of their own steps by channel, for zstd alone to compress."""
+"""Layouts of planes for tokens in units: their kinds, and whole multiples of their own steps by channel, for zstd alone
+to compress.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ WHAT = "tokens"
 def encode_kinds(
     tokens: np.ndarray, octaves: np.ndarray, mask: np.ndarray, state: PriorState, units: int
 ) -> tuple[bytes, bytes | None]:
-    """Two zstd frames for tokens (N, C) with octaves (N,) at the kept positions of mask (T, P): values themselves, and changes of tokens
-    that go on from their last kept value, None where a change passes 16 bits; no bytes for no tokens. `state` moves on."""
+    """Two zstd frames for tokens (N, C) with octaves (N,) at the kept positions of mask (T, P): values themselves, and
+    changes of tokens that go on from their last kept value, None where a change passes 16 bits; no bytes for no tokens.
+    `state` moves on."""
     kinds = np.empty(len(tokens), np.uint8)
     themselves, changed = np.empty_like(tokens), np.empty_like(tokens)
     row = 0
@@ -35,7 +38,9 @@ def encode_kinds(
         return b"", b""
     front = kinds.tobytes()
     fits = changed.min() >= SYMBOL_MIN and changed.max() <= SYMBOL_MAX
-    return compress(front + planes_of_symbols(themselves)), compress(front + planes_of_symbols(changed)) if fits else None
+    return compress(front + planes_of_symbols(themselves)), compress(
+        front + planes_of_symbols(changed)
+    ) if fits else None
 
 
 def decode_kinds(

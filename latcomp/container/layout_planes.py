@@ -1,4 +1,6 @@
-"""Layouts of plain planes: all symbols of channel 0, then of channel 1, and so on; for content that repeats exactly, as on screens."""
+"""Layouts of plain planes: all symbols of channel 0, then of channel 1, and so on; for content that repeats exactly, as
+on screens.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ WHAT = "tokens"
 
 
 def split_bytes(table: np.ndarray) -> bytes:
-    """(N, C) numbers as planes: of channel 0 all lowest bytes, ... all highest bytes, then channel 1. A number has 1, 2 or 4 bytes."""
+    """(N, C) numbers as planes: of channel 0 all lowest bytes, ... all highest bytes, then channel 1. A number has 1, 2
+    or 4 bytes.
+    """
     width = table.dtype.itemsize
     planes = np.ascontiguousarray(table.T).view(np.uint8).reshape(*table.T.shape, width)
     return planes.transpose(0, 2, 1).tobytes()
@@ -43,7 +47,9 @@ def planes_of_symbols(symbols: np.ndarray) -> bytes:
 
 
 def symbols_of_planes(data: bytes | memoryview, rows: int, channels: int) -> np.ndarray:
-    """(N, C) int32 of the zstd frame of `planes_of_symbols`; its size tells the width. Raises `DamagedFileError` on any other size."""
+    """(N, C) int32 of the zstd frame of `planes_of_symbols`; its size tells the width. Raises `DamagedFileError` on any
+    other size.
+    """
     content = decompress(data, 2 * rows * channels, WHAT)
     if len(content) not in (rows * channels, 2 * rows * channels):
         raise DamagedFileError(f"{WHAT}: {len(content)} bytes for {rows} x {channels} symbols")

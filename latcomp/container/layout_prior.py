@@ -35,10 +35,9 @@ AGE_MAX = 255
 class PriorState:
     """What a segment remembers for the prior. Place P, behind the last position, stands for outside and stays zero.
 
-    kept, change: (P + 1, C) int32 last kept values and their last change (zero where the latent frame before dropped the token); octaves,
-    age, before: (P,) halvings of the held value's step, latent frames since it was kept, and whether the last one kept it; first: nothing
-    was coded yet.
-    """
+    kept, change: (P + 1, C) int32 last kept values and their last change (zero where the latent frame before dropped
+    the token); octaves, age, before: (P,) halvings of the held value's step, latent frames since it was kept, and
+    whether the last one kept it; first: nothing was coded yet."""
 
     hood: Neighbourhood
     kept: np.ndarray
@@ -54,14 +53,24 @@ class PriorState:
         """The state at the start of a segment."""
         count = rows * columns
         return cls(
-            Neighbourhood.of(rows, columns), np.zeros((count + 1, channels), np.int32), np.zeros((count + 1, channels), np.int32),
-            np.zeros(count, np.uint8), np.zeros(count, np.uint8), np.zeros(count, bool),
-        )  # fmt: skip
+            Neighbourhood.of(rows, columns),
+            np.zeros((count + 1, channels), np.int32),
+            np.zeros((count + 1, channels), np.int32),
+            np.zeros(count, np.uint8),
+            np.zeros(count, np.uint8),
+            np.zeros(count, bool),
+        )
 
     def copy(self) -> PriorState:
         """A copy that later latent frames do not change."""
         return PriorState(
-            self.hood, self.kept.copy(), self.change.copy(), self.octaves.copy(), self.age.copy(), self.before.copy(), self.first
+            self.hood,
+            self.kept.copy(),
+            self.change.copy(),
+            self.octaves.copy(),
+            self.age.copy(),
+            self.before.copy(),
+            self.first,
         )
 
     def past(self, prior: Prior) -> np.ndarray:
@@ -94,7 +103,9 @@ class PriorState:
 
 @dataclass(frozen=True)
 class Part:
-    """The values of one pass at positions of one phase: rows (n,) of the latent frame's kept tokens, and a slice of channels."""
+    """The values of one pass at positions of one phase: rows (n,) of the latent frame's kept tokens, and a slice of
+    channels.
+    """
 
     rows: np.ndarray
     channels: slice
@@ -113,8 +124,12 @@ def _by_part(parts: list[Part], multiples: np.ndarray) -> Iterator[tuple[Part, n
 class FrameCoder:
     """Goes through one latent frame's kept tokens in four passes."""
 
-    def __init__(self, prior: Prior, state: PriorState, mask: np.ndarray, kinds: np.ndarray, log_step: int, units_log2: int) -> None:
-        """mask: (P,) bool; kinds: (n,) uint8 of the kept positions in rising place; log_step: sixteenths of an octave."""
+    def __init__(
+        self, prior: Prior, state: PriorState, mask: np.ndarray, kinds: np.ndarray, log_step: int, units_log2: int
+    ) -> None:
+        """mask: (P,) bool; kinds: (n,) uint8 of the kept positions in rising place; log_step: sixteenths of an
+        octave.
+        """
         self.prior, self.state, self.units_log2 = prior, state, units_log2
         self.places = np.flatnonzero(mask)
         around = state.hood.around[self.places]
@@ -124,9 +139,14 @@ class FrameCoder:
         self.anchor = np.where(kinds[:, None] == 0, self.own, 0)
         masked = np.append(mask, False)
         facts = Facts(
-            kinds, state.octaves[self.places], state.age[self.places].astype(np.int32), state.before[self.places],
-            masked[around], state.first, log_step,
-        )  # fmt: skip
+            kinds,
+            state.octaves[self.places],
+            state.age[self.places].astype(np.int32),
+            state.before[self.places],
+            masked[around],
+            state.first,
+            log_step,
+        )
         self.trunk = prior.trunk(state.past(prior), around, self.own, facts.activations())
         self.known = np.zeros_like(state.kept)
         self.squashed = np.zeros((len(self.places), prior.channels), np.float32)  # of `known`, at the kept places
@@ -178,7 +198,9 @@ class FrameCoder:
         return (total * SHARE[count][:, None]) >> 5
 
     def put(self, parts: list[Part], multiples: np.ndarray) -> None:
-        """Take the whole multiples (m,) of a pass, in the order it gave its parts. Raises `DamagedFileError` for a value beyond 16 bits."""
+        """Take the whole multiples (m,) of a pass, in the order it gave its parts. Raises `DamagedFileError` for a
+        value beyond 16 bits.
+        """
         for part, steps in _by_part(parts, multiples):
             values = self._values(part, steps)
             if values.size and (values.min() < SYMBOL_MIN or values.max() > SYMBOL_MAX):
@@ -194,7 +216,9 @@ class FrameCoder:
 
     def _values(self, part: Part, steps: np.ndarray) -> np.ndarray:
         """(n, c) values that whole multiples (n, c) of a part stand for."""
-        values: np.ndarray = self.anchor[part.rows, part.channels] + (steps << (self.units_log2 - self.octaves[part.rows]))
+        values: np.ndarray = self.anchor[part.rows, part.channels] + (
+            steps << (self.units_log2 - self.octaves[part.rows])
+        )
         return values
 
     def multiples_of(self, parts: list[Part], values: np.ndarray) -> np.ndarray:
@@ -218,7 +242,8 @@ def contexts_of(fraction: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def table_symbols(
     multiples: np.ndarray, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(symbol in the table of each value's context, signed distance to the nearest multiple, whether it is an escape), each (m,).
+    """(symbol in the table of each value's context, signed distance to the nearest multiple, whether it is an escape),
+    each (m,).
 
     The distance is mirrored where the mean lies below the nearest multiple, so that tables need no sign.
     """
@@ -230,7 +255,12 @@ def table_symbols(
 
 
 def encode_values(
-    coder: TableEncoder, tables: Tables, multiples: np.ndarray, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray
+    coder: TableEncoder,
+    tables: Tables,
+    multiples: np.ndarray,
+    nearest: np.ndarray,
+    fraction: np.ndarray,
+    scale: np.ndarray,
 ) -> None:
     """Append one pass's whole multiples."""
     symbols, off, far = table_symbols(multiples, nearest, fraction, scale)
@@ -238,7 +268,9 @@ def encode_values(
     coder.put_wide(off[far] + ESCAPES // 2, ESCAPES)
 
 
-def decode_values(coder: TableDecoder, tables: Tables, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def decode_values(
+    coder: TableDecoder, tables: Tables, nearest: np.ndarray, fraction: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
     """(m,) whole multiples of one pass."""
     most = REACH[scale]
     off = coder.take(contexts_of(fraction, scale), tables)
@@ -249,9 +281,11 @@ def decode_values(coder: TableDecoder, tables: Tables, nearest: np.ndarray, frac
     return off + nearest
 
 
-def kinds_of(values: np.ndarray, octaves: np.ndarray, kept: np.ndarray, held: np.ndarray, first: bool, units: int) -> np.ndarray:
-    """(n,) uint8 kinds of tokens: 0 where all values (n, C) are whole steps from the last kept ones (n, C) and octaves (n,) are the held
-    ones, else 1 + octaves.
+def kinds_of(
+    values: np.ndarray, octaves: np.ndarray, kept: np.ndarray, held: np.ndarray, first: bool, units: int
+) -> np.ndarray:
+    """(n,) uint8 kinds of tokens: 0 where all values (n, C) are whole steps from the last kept ones (n, C) and octaves
+    (n,) are the held ones, else 1 + octaves.
 
     Raises `UsageError` when a token is on neither grid.
     """
@@ -263,7 +297,13 @@ def kinds_of(values: np.ndarray, octaves: np.ndarray, kept: np.ndarray, held: np
 
 
 def encode_prior(
-    tokens: np.ndarray, octaves: np.ndarray, mask: Iterable[np.ndarray], state: PriorState, prior: Prior, log_step: int, units: int
+    tokens: np.ndarray,
+    octaves: np.ndarray,
+    mask: Iterable[np.ndarray],
+    state: PriorState,
+    prior: Prior,
+    log_step: int,
+    units: int,
 ) -> bytes:
     """Bytes of tokens (N, C) int32 with octaves (N,) uint8 at the kept positions of mask (T, P); `state` moves on.
 
@@ -277,7 +317,9 @@ def encode_prior(
         row += len(places)
         kinds = kinds_of(values, finer, state.kept[places], state.octaves[places], state.first, units)
         if len(places):
-            KindField(state.hood, frame, state.octaves, state.before, state.first).encode(kinds, coder, prior.kind_tables)
+            KindField(state.hood, frame, state.octaves, state.before, state.first).encode(
+                kinds, coder, prior.kind_tables
+            )
             walk = FrameCoder(prior, state, frame, kinds, log_step, units.bit_length() - 1)
             for parts, nearest, fraction, scale in walk.passes():
                 multiples = walk.multiples_of(parts, values)
@@ -292,9 +334,8 @@ def decode_prior(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(tokens (N, C) int32, octaves (N,) uint8) at the kept positions of mask (T, P); `state` moves on.
 
-    mask: an array, or what gives its latent frames one by one: each is asked for when all tokens before it are known. Raises
-    `DamagedFileError` when the bytes do not give exactly these.
-    """
+    mask: an array, or what gives its latent frames one by one: each is asked for when all tokens before it are known.
+    Raises `DamagedFileError` when the bytes do not give exactly these."""
     coder = TableDecoder(data)
     tokens, octaves = [], []
     for frame in mask:
@@ -302,7 +343,9 @@ def decode_prior(
         values, finer = np.zeros((0, prior.channels), np.int32), np.zeros(0, np.uint8)
         if len(places):
             coder.require(len(places) * prior.least_bits_of_token)  # before anything is made for them
-            kinds = KindField(state.hood, frame, state.octaves, state.before, state.first).decode(coder, prior.kind_tables)
+            kinds = KindField(state.hood, frame, state.octaves, state.before, state.first).decode(
+                coder, prior.kind_tables
+            )
             finer = np.where(kinds == 0, state.octaves[places], kinds - 1).astype(np.uint8)
             if finer.max() > units.bit_length() - 1:
                 raise DamagedFileError("a step is halved too often")

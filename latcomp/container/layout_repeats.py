@@ -1,4 +1,6 @@
-"""Layout `repeats`: a mask of the tokens that differ from the last kept value of their position, and only these in layout `context`."""
+"""Layout `repeats`: a mask of the tokens that differ from the last kept value of their position, and only these in
+layout `context`.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,17 @@ def changed_tokens(symbols: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 
 def encode_repeats(
-    symbols: np.ndarray, changed: np.ndarray, mask: np.ndarray, key: bool, last: np.ndarray, passes: list[PassPositions],
+    symbols: np.ndarray,
+    changed: np.ndarray,
+    mask: np.ndarray,
+    key: bool,
+    last: np.ndarray,
+    passes: list[PassPositions],
     before: Model | None,
-) -> tuple[bytes, Model | None]:  # fmt: skip
-    """(bytes, model to go on with). changed: (N,) bool of `changed_tokens`; mask: (T, h, w); last: (P + 1, C) int32, unchanged."""
+) -> tuple[bytes, Model | None]:
+    """(bytes, model to go on with). changed: (N,) bool of `changed_tokens`; mask: (T, h, w); last: (P + 1, C) int32,
+    unchanged.
+    """
     stored = mask.copy()
     stored[mask] = changed
     coding, packed = encode_mask(stored, False, passes, MaskState(*mask.shape[1:]))
@@ -35,9 +44,16 @@ def encode_repeats(
 
 
 def decode_repeats(
-    data: bytes | memoryview, mask: np.ndarray, key: bool, last: np.ndarray, passes: list[PassPositions], before: Model | None
+    data: bytes | memoryview,
+    mask: np.ndarray,
+    key: bool,
+    last: np.ndarray,
+    passes: list[PassPositions],
+    before: Model | None,
 ) -> tuple[np.ndarray, Model | None]:
-    """((N, C) int32 symbols, model to go on with); `last` moves on. Raises `DamagedFileError` when the bytes do not give exactly these."""
+    """((N, C) int32 symbols, model to go on with); `last` moves on. Raises `DamagedFileError` when the bytes do not
+    give exactly these.
+    """
     if len(data) < HEAD.size:
         raise DamagedFileError(f"{WHAT}: {len(data)} bytes are too few")
     coding, length = HEAD.unpack_from(data)

@@ -9,7 +9,8 @@ from latcomp.limits import DEFAULT_MAX_PIXELS
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader accepts; a file that claims more is refused with `LimitError`. Every bound can be raised by the caller.
+    """What a reader accepts; a file that claims more is refused with `LimitError`. Every bound can be raised by the
+    caller.
 
     The memory that a reader takes follows from these and from the length of the file: see section 10 of FORMAT.md.
     """
@@ -19,7 +20,9 @@ class Limits:
     max_frames: int = 100_000_000
     """Frames of one file: 19 days at 60 frames a second. --max-frames."""
     max_lost_frames: int = 1 << 18
-    """Frames that damage may take from a file and that are still reported one by one: three hours at 24 a second. --max-lost-frames."""
+    """Frames that damage may take from a file and that are still reported one by one: three hours at 24 a second.
+    --max-lost-frames.
+    """
     max_group_tokens: int = 1 << 23
     """Tokens of a group: its positions x its latent frames (twice 8K in groups of 8 latent frames). --max-tokens."""
     max_group_bytes: int = 1 << 31
@@ -31,5 +34,5 @@ class Limits:
     max_problems: int = 1000
     """Problems that are kept as text; more are only counted."""
     max_search_bytes: int = 1 << 30
-    """Bytes of what proves to be no chunk that may go through CRC-32, besides 16 for each byte of the file that was passed: more would
-    be a file made to keep a reader busy, and it ends there."""
+    """Bytes of what proves to be no chunk that may go through CRC-32, besides 16 for each byte of the file that was
+    passed: more would be a file made to keep a reader busy, and it ends there."""

@@ -1,7 +1,8 @@
-"""Keep masks under the prior: each bit in the class of its odds, which follow from the values before and from the bits around it.
+"""Keep masks under the prior: each bit in the class of its odds, which follow from the values before and from the bits
+around it.
 
-A latent frame's bits are coded between the tokens of the latent frame before and its own, so all values up to there are known.
-"""
+A latent frame's bits are coded between the tokens of the latent frame before and its own, so all values up to there are
+known."""
 
 from __future__ import annotations
 
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 BIT_ACTIVATION = 64  # of a known bit, in the plane of kept or in that of dropped positions
 
 
-def mask_facts(octaves: np.ndarray, age: np.ndarray, before: np.ndarray, around: np.ndarray, log_step: int) -> np.ndarray:
+def mask_facts(
+    octaves: np.ndarray, age: np.ndarray, before: np.ndarray, around: np.ndarray, log_step: int
+) -> np.ndarray:
     """(P, MASK_FACTS) float32 activations of all positions of a latent frame before its mask is known.
 
-    octaves, age, before: (P,) of the held values, see `PriorState`; around: (P, 9) places; log_step: sixteenths of an octave.
-    """
+    octaves, age, before: (P,) of the held values, see `PriorState`; around: (P, 9) places; log_step: sixteenths of an
+    octave."""
     count = len(age)
     found = np.zeros((count, MASK_FACTS), np.float32)
     aged = np.minimum(16 * age.astype(np.float32), np.float32(ACTIVATION_MAX))
@@ -70,7 +73,8 @@ class MaskField:
 def encode_along(
     mask: np.ndarray, state: PriorState, prior: Prior, log_step: int, coder: TableEncoder
 ) -> Iterator[np.ndarray]:
-    """The latent frames of a mask (T, P) bool; as each is asked for, its bits are coded under `state` as it then stands.
+    """The latent frames of a mask (T, P) bool; as each is asked for, its bits are coded under `state` as it then
+    stands.
 
     Those of a segment's first latent frame are not coded: all its positions are kept.
     """

@@ -1,4 +1,6 @@
-"""Keep masks in few bytes: packed bits under zstd, as they are or as changes, or bits sorted by what their neighbours make likely."""
+"""Keep masks in few bytes: packed bits under zstd, as they are or as changes, or bits sorted by what their neighbours
+make likely.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class _Scores:
         last = state.last.astype(np.int32)
         direct, diagonal = _beside(state.last, DIRECT), _beside(state.last, DIAGONAL)
         common = LAST_WEIGHT * last + state.earlier
-        self._first = (common + FIRST_PASS_DIRECT * direct + FIRST_PASS_DIAGONAL * diagonal + FIRST_PASS_START).reshape(-1)
+        self._first = (common + FIRST_PASS_DIRECT * direct + FIRST_PASS_DIAGONAL * diagonal + FIRST_PASS_START).reshape(
+            -1
+        )
         self._later = (common + DIRECT_WEIGHT * direct + DIAGONAL_WEIGHT * diagonal + START).reshape(-1)
 
     def classes(self, positions: PassPositions, known: np.ndarray) -> np.ndarray:
@@ -87,7 +91,9 @@ def _encode_context(mask: np.ndarray, key: bool, passes: list[PassPositions], st
     return compress_parts([table, *parts])
 
 
-def _decode_context(data: bytes | memoryview, mask: np.ndarray, key: bool, passes: list[PassPositions], state: MaskState) -> None:
+def _decode_context(
+    data: bytes | memoryview, mask: np.ndarray, key: bool, passes: list[PassPositions], state: MaskState
+) -> None:
     count = mask[int(key) :].size
     content = decompress(data, count + 16 * MASK_CLASSES + 1, WHAT)
     numbers = VarintReader(content, "stream table")
@@ -121,7 +127,12 @@ def encode_mask(mask: np.ndarray, key: bool, passes: list[PassPositions], state:
 
 
 def decode_mask(
-    coding: int, data: bytes | memoryview, shape: tuple[int, int, int], key: bool, passes: list[PassPositions], state: MaskState
+    coding: int,
+    data: bytes | memoryview,
+    shape: tuple[int, int, int],
+    key: bool,
+    passes: list[PassPositions],
+    state: MaskState,
 ) -> np.ndarray:
     """bool (T, h, w). Raises `DamagedFileError` when the bytes do not give exactly that many bits."""
     mask = np.ones(shape, bool)

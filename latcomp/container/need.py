@@ -1,8 +1,8 @@
 """How many bytes a group needs at least for what it claims, so that a few bytes cannot ask for much work and memory.
 
-Under a prior every symbol takes at least the bits of the likeliest one of its table, and a range coder's words hold 32 bits each; no zstd
-frame is more than 32768 times as long as its bytes. No honest group is shorter than what follows from these.
-"""
+Under a prior every symbol takes at least the bits of the likeliest one of its table, and a range coder's words hold 32
+bits each; no zstd frame is more than 32768 times as long as its bytes. No honest group is shorter than what follows
+from these."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def check_bytes(head: GroupHead, header: Header, prior: Prior | None, first: boo
     for what, bits, found in (("keep mask", mask, head.bytes_mask), ("tokens", tokens, head.bytes_tokens)):
         if bits > 8 * found + 1:  # a bit more than found: sums of logarithms are rounded
             raise DamagedFileError(
-                f"group {head.index}: {found} bytes cannot hold its {what} ({head.tokens_kept} tokens, {head.latent_frames} x {positions} "
+                f"group {head.index}: {found} bytes cannot hold its {what} ({head.tokens_kept} tokens, "
+                f"{head.latent_frames} x {positions} "
                 f"positions), which need {int(bits / 8) + 1}"
             )
 
@@ -55,7 +56,11 @@ def _bits_of_tokens(head: GroupHead, channels: int, prior: Prior | None) -> floa
     if head.token_layout == LAYOUT_PRIOR and prior is not None:
         return head.tokens_kept * prior.least_bits_of_token
     bytes_a_token = {
-        LAYOUT_PLANES: channels, LAYOUT_CONTEXT: channels / VALUES_A_BYTE, LAYOUT_KINDS: channels + 1, LAYOUT_KIND_CHANGES: channels + 1,
-        LAYOUT_FLOATS: 4 * channels, LAYOUT_FLOAT_CHANGES: 4 * channels,
-    }.get(head.token_layout, 0)  # fmt: skip
+        LAYOUT_PLANES: channels,
+        LAYOUT_CONTEXT: channels / VALUES_A_BYTE,
+        LAYOUT_KINDS: channels + 1,
+        LAYOUT_KIND_CHANGES: channels + 1,
+        LAYOUT_FLOATS: 4 * channels,
+        LAYOUT_FLOAT_CHANGES: 4 * channels,
+    }.get(head.token_layout, 0)
     return 8 * head.tokens_kept * bytes_a_token / EXPANSION_MAX

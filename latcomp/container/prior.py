@@ -1,9 +1,10 @@
-"""The learned prior: a small network of whole numbers that says, for each value of a token, where it probably lies and how surely.
+"""The learned prior: a small network of whole numbers that says, for each value of a token, where it probably lies and
+how surely.
 
-Everything is integer arithmetic: activations are whole numbers of 1/32 from 0 to 127, weights of 1/256 from -127 to 127, sums stay far
-below 2**24, so float32 matrix products are exact in any order and every machine finds the same. The network sees, of the position
-and its eight neighbours, the last kept values, the change before, and what of this latent frame is already known.
-"""
+Everything is integer arithmetic: activations are whole numbers of 1/32 from 0 to 127, weights of 1/256 from -127 to
+127, sums stay far below 2**24, so float32 matrix products are exact in any order and every machine finds the same. The
+network sees, of the position and its eight neighbours, the last kept values, the change before, and what of this latent
+frame is already known."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ WEIGHT_SHIFT = 8  # weights are whole numbers of 1/256
 PASSES = 4
 PHASES = 4
 PHASE_LEAD = (0, 2, 3, 1)
-"""By phase 2 * (y % 2) + x % 2: how many passes earlier its channels come. In pass k, phase f codes channels c % 4 = (k + lead) % 4."""
+"""By phase 2 * (y % 2) + x % 2: how many passes earlier its channels come. In pass k, phase f codes channels c % 4 = (k
++ lead) % 4.
+"""
 FACTS = 24
 MASK_FACTS = 33
 MASK_SIDE = 5  # places a side that a bit of a keep mask sees of what is known of its latent frame
@@ -40,7 +43,9 @@ FRACTION_BITS = 3
 
 
 def reach(scale: int) -> int:
-    """Largest distance to the nearest whole multiple that a table of this scale class holds; beyond stands an escape."""
+    """Largest distance to the nearest whole multiple that a table of this scale class holds; beyond stands an
+    escape.
+    """
     return int(min(max(np.ceil(12 * 2.0 ** ((scale + SCALE_LOW) / SCALE_OCTAVE)) + 2, 3), 127))
 
 
@@ -48,7 +53,9 @@ REACH = np.array([reach(scale) for scale in range(SCALES)], np.int32)
 
 
 def squash_table() -> np.ndarray:
-    """(SQUASH_LIMIT + 1,) float32: magnitudes of symbols, in units, to activations: round(16 * log2(1 + m / 4)), at most 127."""
+    """(SQUASH_LIMIT + 1,) float32: magnitudes of symbols, in units, to activations: round(16 * log2(1 + m / 4)), at
+    most 127.
+    """
     size = np.arange(SQUASH_LIMIT + 1)
     return np.minimum(np.floor(16 * np.log2(1 + size / 4) + 0.5), ACTIVATION_MAX).astype(np.float32)
 
@@ -68,7 +75,8 @@ def relu(sums: np.ndarray) -> np.ndarray:
 
 
 def around_product(values: np.ndarray, around: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(n, out) products of the values (P + 1, c) at nine places around (n, 9), one behind the other, with a matrix (9 * c, out).
+    """(n, out) products of the values (P + 1, c) at nine places around (n, 9), one behind the other, with a matrix (9 *
+    c, out).
 
     Goes block by block, which bounds memory and stays in the processor's cache.
     """
@@ -121,9 +129,9 @@ class Neighbourhood:
 class Facts:
     """What is known of the kept positions of a latent frame beside values, each (n,) or (n, 9).
 
-    kind: 0 goes on from the last kept value, 1 + octaves stands on its own grid; octaves: of the held value; age: latent frames since it
-    was kept; before: whether the position was kept in the latent frame before; mask: (n, 9) which places around are kept.
-    """
+    kind: 0 goes on from the last kept value, 1 + octaves stands on its own grid; octaves: of the held value; age:
+    latent frames since it was kept; before: whether the position was kept in the latent frame before; mask: (n, 9)
+    which places around are kept."""
 
     kind: np.ndarray
     octaves: np.ndarray
@@ -149,8 +157,8 @@ class Facts:
 
 
 def _ready(name: str, whole: np.ndarray) -> np.ndarray:
-    """A tensor as float32. Those that lead to activations are scaled by a power of two, and their biases get a half more, so that
-    `relu` need do neither; the products stay exact."""
+    """A tensor as float32. Those that lead to activations are scaled by a power of two, and their biases get a half
+    more, so that `relu` need do neither; the products stay exact."""
     found = whole.astype(np.float32)
     if not name.startswith(("leave", "mask_leave")):
         found *= np.float32(2.0**-WEIGHT_SHIFT)
@@ -163,7 +171,8 @@ class Prior:
     """The network's weights and the coding tables; made once a model and shared by all segments."""
 
     def __init__(self, arrays: dict[str, np.ndarray], sha256: str, name: str, fingerprint: str | None = None) -> None:
-        """arrays: the int8, int32 and uint32 tensors of `weights/prior-*/model.safetensors`; see FORMAT.md for their shapes.
+        """arrays: the int8, int32 and uint32 tensors of `weights/prior-*/model.safetensors`; see FORMAT.md for their
+        shapes.
 
         fingerprint: over weights and configuration; None where there is no configuration to compare.
         """
@@ -174,12 +183,15 @@ class Prior:
         self.groups = [np.arange(number, self.channels, PASSES) for number in range(PASSES)]
 
     def past(self, kept: np.ndarray, change: np.ndarray, around: np.ndarray) -> np.ndarray:
-        """(P + 1, E) activations of all positions from the last kept values and the change before, each (P + 1, C) int32.
+        """(P + 1, E) activations of all positions from the last kept values and the change before, each (P + 1, C)
+        int32.
 
-        around: (P, 9) places. What a position says here covers its eight neighbours, so that `trunk` sees five places each way.
-        """
+        around: (P, 9) places. What a position says here covers its eight neighbours, so that `trunk` sees five places
+        each way."""
         weights = self.weights
-        embedded = relu(np.concatenate([squash(kept), squash(change)], axis=1) @ weights["embed"] + weights["embed_bias"])
+        embedded = relu(
+            np.concatenate([squash(kept), squash(change)], axis=1) @ weights["embed"] + weights["embed_bias"]
+        )
         embedded[-1] = 0
         found = np.empty_like(embedded)
         sums = around_product(embedded, around, weights["spread"])
@@ -189,7 +201,9 @@ class Prior:
         return found
 
     def trunk(self, past: np.ndarray, around: np.ndarray, own: np.ndarray, facts: np.ndarray) -> np.ndarray:
-        """(n, W) activations of kept positions. around: (n, 9) places; own: (n, C) last kept values; facts: (n, FACTS)."""
+        """(n, W) activations of kept positions. around: (n, 9) places; own: (n, C) last kept values; facts: (n,
+        FACTS).
+        """
         weights = self.weights
         sums = around_product(past, around, weights["near"])
         sums += squash(own) @ weights["own"]
@@ -200,9 +214,8 @@ class Prior:
     def told(self, number: int, places: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
         """(count + 1, K) activations that positions tell their neighbours in pass `number`.
 
-        known: (n, C) activations of the differences to the last kept values, as far as they are known, at the kept places (n,); other
-        positions have none.
-        """
+        known: (n, C) activations of the differences to the last kept values, as far as they are known, at the kept
+        places (n,); other positions have none."""
         weight, bias = self.weights[f"known{number}"], self.weights[f"known{number}_bias"]
         found = np.empty((count + 1, len(bias)), np.float32)
         found[:] = relu(bias.copy())
@@ -215,23 +228,31 @@ class Prior:
         return around_product(told, around, self.weights[f"beside{number}"])
 
     def beside_untold(self, around: np.ndarray, count: int) -> np.ndarray:
-        """(n, W) the sums of `beside` in pass 0, where all of the `count` positions tell the same: that nothing is known."""
+        """(n, W) the sums of `beside` in pass 0, where all of the `count` positions tell the same: that nothing is
+        known.
+        """
         return (around < count).astype(np.float32) @ self._untold
 
     def head(self, number: int, trunk: np.ndarray, beside: np.ndarray) -> np.ndarray:
-        """(n, W) activations for pass `number`, of the trunk (n, W) and the sums of `beside` (n, W), which are used up."""
+        """(n, W) activations for pass `number`, of the trunk (n, W) and the sums of `beside` (n, W), which are used
+        up.
+        """
         weights = self.weights
         beside += trunk @ weights[f"down{number}"]
         beside += weights[f"down{number}_bias"]
         return relu(beside)
 
     def leave(self, number: int, phase: int, hidden: np.ndarray) -> np.ndarray:
-        """(n, 4, c) whole float32 sums in 1/8192 for the channels of this pass and phase: shift, gate, share of neighbours, log scale."""
+        """(n, 4, c) whole float32 sums in 1/8192 for the channels of this pass and phase: shift, gate, share of
+        neighbours, log scale.
+        """
         weight, bias = self._leaving[number][group_of(phase, number)]
         return (hidden @ weight + bias).reshape(len(hidden), 4, -1)
 
     def mask_trunk(self, past: np.ndarray, around: np.ndarray, kept: np.ndarray, facts: np.ndarray) -> np.ndarray:
-        """(P, M) activations of all positions, for their mask bits. kept: (P, C) last kept values; facts: (P, MASK_FACTS)."""
+        """(P, M) activations of all positions, for their mask bits. kept: (P, C) last kept values; facts: (P,
+        MASK_FACTS).
+        """
         weights = self.weights
         sums = around_product(past, around, weights["mask_near"])
         sums += squash(kept) @ weights["mask_own"]
@@ -291,7 +312,10 @@ class Prior:
             weight, bias = self.weights[f"leave{number}"], self.weights[f"leave{number}_bias"]  # (W, 4, C), (4, C)
             found.append(
                 [
-                    (np.ascontiguousarray(weight[:, :, g].reshape(len(weight), -1)), np.ascontiguousarray(bias[:, g].reshape(-1)))
+                    (
+                        np.ascontiguousarray(weight[:, :, g].reshape(len(weight), -1)),
+                        np.ascontiguousarray(bias[:, g].reshape(-1)),
+                    )
                     for g in self.groups
                 ]
             )
@@ -299,14 +323,19 @@ class Prior:
 
 
 def macs(arrays: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """Multiply-adds of the network in one latent frame, (for each position, for each kept token), counted from the shapes.
+    """Multiply-adds of the network in one latent frame, (for each position, for each kept token), counted from the
+    shapes.
 
-    arrays: as `Prior` takes them. A position is looked at for its neighbours and for its mask bit, whether it is kept or not.
-    """
+    arrays: as `Prior` takes them. A position is looked at for its neighbours and for its mask bit, whether it is kept
+    or not."""
     size = {name: float(array.size) for name, array in arrays.items()}
     mask = size["mask_near"] + size["mask_own"] + size["mask_facts"]
-    mask += (size["mask_beside"] + size["mask_down"] + size["mask_leave"]) / PHASES  # a position is in one of the phases
-    token = size["near"] + size["own"] + size["facts"] + 9 * arrays["beside0"].shape[1]  # before pass 0 all places around tell the same
+    mask += (
+        size["mask_beside"] + size["mask_down"] + size["mask_leave"]
+    ) / PHASES  # a position is in one of the phases
+    token = (
+        size["near"] + size["own"] + size["facts"] + 9 * arrays["beside0"].shape[1]
+    )  # before pass 0 all places around tell the same
     for number in range(PASSES):
         token += size[f"down{number}"] + size[f"leave{number}"] / PASSES  # each pass codes a part of the channels
         token += size[f"known{number}"] + size[f"beside{number}"] if number else 0
@@ -316,9 +345,8 @@ def macs(arrays: Mapping[str, np.ndarray]) -> tuple[float, float]:
 def parameters_of(sums: np.ndarray, kept: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(mean in 1/16 units, scale class), each (n, c) int32, from the last layer's sums (n, 4, c).
 
-    kept: (n, c) last kept values, beside: (n, c) mean difference of known neighbours to theirs in 1/8 units. mean = gate x kept + share x
-    beside + shift, cut to what a symbol may be, so that no distance to it passes the escapes.
-    """
+    kept: (n, c) last kept values, beside: (n, c) mean difference of known neighbours to theirs in 1/8 units. mean =
+    gate x kept + share x beside + shift, cut to what a symbol may be, so that no distance to it passes the escapes."""
     shift = np.floor(sums[:, 0] * np.float32(2.0**-7) + np.float32(0.5)).astype(np.int32)  # 1/64 steps
     gates = np.floor(sums[:, 1:3] * np.float32(2.0**-3) + np.float32(0.5)).astype(np.int32)  # 1/1024
     gate = np.clip(gates[:, 0], 0, GATE_MAX)
@@ -329,7 +357,9 @@ def parameters_of(sums: np.ndarray, kept: np.ndarray, beside: np.ndarray) -> tup
     return mean, np.clip(scale, 0, SCALES - 1)
 
 
-def on_grid(mean: np.ndarray, scale: np.ndarray, anchor: np.ndarray, octaves: np.ndarray, units_log2: int) -> tuple[np.ndarray, ...]:
+def on_grid(
+    mean: np.ndarray, scale: np.ndarray, anchor: np.ndarray, octaves: np.ndarray, units_log2: int
+) -> tuple[np.ndarray, ...]:
     """(nearest whole multiple, signed fraction in eighths, scale class), each (n, c), on each token's own grid.
 
     anchor: (n, c) where the grid stands, in units; octaves: (n, 1) halvings of its step of 2**units_log2 units.

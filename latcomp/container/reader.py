@@ -39,16 +39,19 @@ class LostGroups:
     pts: np.ndarray
     """int64 (frames,): their times, where the group's head could be read; between and around those, evenly spaced."""
     latent_frames: tuple[int, ...]
-    """How many of them each lost latent frame stands for, as the heads say that could be read; elsewhere whole ones, the last short."""
+    """How many of them each lost latent frame stands for, as the heads say that could be read; elsewhere whole ones,
+    the last short.
+    """
 
 
 class Reader:
-    """An open .lat file. Iterate over it once: Group, AudioChunk and, where damage was met, LostGroups come in file order.
+    """An open .lat file. Iterate over it once: Group, AudioChunk and, where damage was met, LostGroups come in file
+    order.
 
-    Raises on opening: `DamagedFileError` (not a .lat file, or its header is damaged), `UnsupportedFileError` (version, coding),
-    `LimitError`. Damage further on is stepped over and noted in `damage`: after it, reading goes on at the next key group. Later raised:
-    `UnsupportedFileError` for chunks or layouts of a later version, `LimitError` for claims above the limits.
-    """
+    Raises on opening: `DamagedFileError` (not a .lat file, or its header is damaged), `UnsupportedFileError` (version,
+    coding), `LimitError`. Damage further on is stepped over and noted in `damage`: after it, reading goes on at the
+    next key group. Later raised: `UnsupportedFileError` for chunks or layouts of a later version, `LimitError` for
+    claims above the limits."""
 
     def __init__(self, fo: BinaryIO, limits: Limits | None = None, find_prior: FindPrior | None = None) -> None:
         """find_prior: gives the prior of a name and SHA-256; files that name one cannot be read without."""
@@ -86,14 +89,18 @@ class Reader:
 
     @property
     def frames_total(self) -> int | None:
-        """Frames of the file, from its end marker; None when that is not at hand (a pipe before its end, a file cut off)."""
+        """Frames of the file, from its end marker; None when that is not at hand (a pipe before its end, a file cut
+        off).
+        """
         if self._walk.end is not None:
             return self._walk.end.frames
         return None if self.index is None or self._index is None else self._index[0].frames
 
     @property
     def first_pts(self) -> int | None:
-        """Time of the file's first frame: as its group says it, else as the index does; None when neither can be read, or for a pipe."""
+        """Time of the file's first frame: as its group says it, else as the index does; None when neither can be read,
+        or for a pipe.
+        """
         if not self._seekable:
             return None
         hinted = self.index[0].first_pts if self.index and self.index[0].first_frame == 0 else None
@@ -112,7 +119,9 @@ class Reader:
         return self._seek(lambda entries: entry_of_frame(entries, frame))
 
     def seek_seconds(self, seconds: float) -> IndexEntry | None:
-        """Go on at the segment that holds a presentation time. Gives None, and reading goes on where it was, without an index."""
+        """Go on at the segment that holds a presentation time. Gives None, and reading goes on where it was, without an
+        index.
+        """
         if not math.isfinite(seconds):
             raise UsageError(f"{seconds} is not a time")
         numerator, denominator = self.header.time_base
@@ -120,7 +129,9 @@ class Reader:
         return self._seek(lambda entries: entry_of_pts(entries, pts))
 
     def _seek(self, find: Callable[[tuple[IndexEntry, ...]], IndexEntry]) -> IndexEntry | None:
-        """Go on at the segment that `find` chooses: from the index, or from the file itself where the index contradicts it."""
+        """Go on at the segment that `find` chooses: from the index, or from the file itself where the index contradicts
+        it.
+        """
         if not self.index:
             return None
         place, entry = self._fo.tell(), find(self.index)

@@ -55,15 +55,19 @@ class Repair:
 
 
 def repair(
-    fo: BinaryIO, out: BinaryIO, limits: Limits | None = None, find_prior: FindPrior | None = None, faults_of: FaultsOf | None = None
+    fo: BinaryIO,
+    out: BinaryIO,
+    limits: Limits | None = None,
+    find_prior: FindPrior | None = None,
+    faults_of: FaultsOf | None = None,
 ) -> Repair:
-    """What became of a file whose intact part was written to `out` as a new file, front to back, so that both may be pipes.
+    """What became of a file whose intact part was written to `out` as a new file, front to back, so that both may be
+    pipes.
 
-    A group is copied when it decodes: when it is intact and so are all before it in its segment. Groups get new numbers and keep their
-    times, so lost frames leave a gap in time; times that make no sense are replaced as a reader replaces them. Audio packets are copied
-    where their chunk is intact; chunks of types that are not known are left out. Memory is that of a reader. Raises `DamagedFileError`
-    when no header or no group is left, and what `Reader` raises.
-    """
+    A group is copied when it decodes: when it is intact and so are all before it in its segment. Groups get new numbers
+    and keep their times, so lost frames leave a gap in time; times that make no sense are replaced as a reader replaces
+    them. Audio packets are copied where their chunk is intact; chunks of types that are not known are left out. Memory
+    is that of a reader. Raises `DamagedFileError` when no header or no group is left, and what `Reader` raises."""
     reader = Reader(fo, limits, find_prior)
     for fault in () if faults_of is None else faults_of(reader.header):
         raise DamagedFileError(f"nothing can be repaired: {fault}")  # the header is copied
@@ -76,10 +80,14 @@ def repair(
         elif isinstance(item, AudioChunk) and chunk is not None:
             writer.put_audio(chunk.payload, len(item.packets))
         elif isinstance(item, Group) and chunk is not None:
-            writer.put_group(_placed(chunk, writer.groups, writer.frames, item.pts), item.key, int(item.pts[0]), len(item.pts))
+            writer.put_group(
+                _placed(chunk, writer.groups, writer.frames, item.pts), item.key, int(item.pts[0]), len(item.pts)
+            )
     done.problems = list(reader.damage)
     if not writer.groups:
-        raise DamagedFileError(f"nothing can be repaired: {done.problems[0] if done.problems else 'the file holds no frames'}")
+        raise DamagedFileError(
+            f"nothing can be repaired: {done.problems[0] if done.problems else 'the file holds no frames'}"
+        )
     writer.put_end()
     done.segments, done.groups, done.frames = len(writer.segments), writer.groups, writer.frames
     done.audio_packets, done.bytes_total = writer.audio_packets, writer.offset

@@ -21,7 +21,8 @@ class SegmentState:
     """The last kept value of every position, zero before the first, and the masks before."""
 
     def __init__(self, header: Header, prior: Prior | None = None, coding: str = "context") -> None:
-        """prior: the one that the header names; coding: what a writer may use, 'context' for all or 'zstd' for zstd alone.
+        """prior: the one that the header names; coding: what a writer may use, 'context' for all or 'zstd' for zstd
+        alone.
 
         Raises `UnsupportedFileError` when the header's prior is not given, `UsageError` for an unknown coding.
         """
@@ -29,8 +30,14 @@ class SegmentState:
             raise UsageError(f"coding {coding!r} is unknown: choose {' or '.join(CODINGS)}")
         if header.prior is not None and (prior is None or prior.sha256 != header.prior["sha256"]):
             raise UnsupportedFileError(f"the prior {header.prior['name']!r} is needed to read masks and tokens")
-        if header.prior is not None and prior is not None and prior.fingerprint != header.prior.get("fingerprint", prior.fingerprint):
-            raise UnsupportedFileError(f"the prior {header.prior['name']!r} is at hand with another configuration than the file's")
+        if (
+            header.prior is not None
+            and prior is not None
+            and prior.fingerprint != header.prior.get("fingerprint", prior.fingerprint)
+        ):
+            raise UnsupportedFileError(
+                f"the prior {header.prior['name']!r} is at hand with another configuration than the file's"
+            )
         rows, columns = header.grid
         self.channels = header.channels
         self.lossless = header.coding == "lossless"
@@ -40,7 +47,9 @@ class SegmentState:
         self.model: Model | None = None  # of the last group in the context layout
         self.prior = prior if header.prior is not None else None
         if self.prior is not None and self.prior.channels != self.channels:
-            raise UnsupportedFileError(f"the prior {self.prior.name!r} is for {self.prior.channels} channels, not {self.channels}")
+            raise UnsupportedFileError(
+                f"the prior {self.prior.name!r} is for {self.prior.channels} channels, not {self.channels}"
+            )
         self.by_prior = PriorState.start(rows, columns, self.channels) if self.prior is not None else None
         self._log_step = log_step_of(header.step_scale)
         # one row more, always zero, stands for everything outside of the grid

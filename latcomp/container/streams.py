@@ -1,8 +1,8 @@
 """Values sorted by how large they are expected to be, as bytes on which zstd's Huffman tables do well; and back.
 
-Neighbouring classes share a stream. A stream's values are packed several to a byte (`digits`); what large values have beyond their digit
-follows in a second list, packed likewise, and what is beyond that in a last list of 16-bit numbers. Bits need neither of these.
-"""
+Neighbouring classes share a stream. A stream's values are packed several to a byte (`digits`); what large values have
+beyond their digit follows in a second list, packed likewise, and what is beyond that in a last list of 16-bit numbers.
+Bits need neither of these."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class Stream:
 
 
 def huffman_bits(counts: np.ndarray) -> float:
-    """Bits that a Huffman code takes for symbols that occur so often (at least one bit each), with its table and a block's overhead."""
+    """Bits that a Huffman code takes for symbols that occur so often (at least one bit each), with its table and a
+    block's overhead.
+    """
     used = counts[counts > 0]
     if len(used) < 2:
         return float(BLOCK_BITS)
@@ -119,7 +121,9 @@ def _merge(histograms: np.ndarray, packings: tuple[Packing | Gaps, ...]) -> list
 
 
 def _best_unsigned(values: np.ndarray) -> tuple[int, np.ndarray]:
-    """(place in `UNSIGNED_PACKINGS`, bytes) of the packing that takes the fewest bits, what is beyond it counted at 16 bits."""
+    """(place in `UNSIGNED_PACKINGS`, bytes) of the packing that takes the fewest bits, what is beyond it counted at 16
+    bits.
+    """
     tried = []
     for place, packing in enumerate(UNSIGNED_PACKINGS):
         packed = pack_digits(values, packing)
@@ -129,7 +133,9 @@ def _best_unsigned(values: np.ndarray) -> tuple[int, np.ndarray]:
     return place, packed
 
 
-def encode_streams(values: np.ndarray, classes: np.ndarray, class_count: int, bits: bool = False) -> tuple[bytes, list[bytes]]:
+def encode_streams(
+    values: np.ndarray, classes: np.ndarray, class_count: int, bits: bool = False
+) -> tuple[bytes, list[bytes]]:
     """(stream table, parts) of values (n,) int32 with their classes (n,) uint8, both in coding order.
 
     parts: pieces of bytes whose statistics differ, to be put one behind the other. bits: the values are 0 or 1.
@@ -231,7 +237,9 @@ class StreamValues:
             self._stream_of[: stream.last_class + 1] = place
 
     def take(self, classes: np.ndarray) -> np.ndarray:
-        """int32 (n,): the next values of these classes (n,) uint8. Raises `DamagedFileError` when a stream has no more."""
+        """int32 (n,): the next values of these classes (n,) uint8. Raises `DamagedFileError` when a stream has no
+        more.
+        """
         of_stream = self._stream_of[classes]
         found = np.empty(len(classes), np.int32)
         counts = np.bincount(of_stream, minlength=len(self._values) + 1)
@@ -252,7 +260,9 @@ class StreamValues:
 
 
 def decode_streams(streams: list[Stream], data: np.ndarray, bits: bool = False) -> StreamValues:
-    """The values of all streams, from all bytes behind the table. Raises `DamagedFileError` when these do not fit exactly."""
+    """The values of all streams, from all bytes behind the table. Raises `DamagedFileError` when these do not fit
+    exactly.
+    """
     source = _Bytes(data)
     packings = BIT_PACKINGS if bits else SIGNED_PACKINGS
     values = [_stream(source, stream, packings[stream.packing]) for stream in streams]

@@ -103,8 +103,18 @@ class FileSummary:
         self.bytes_tokens += head.bytes_tokens
         self.groups.append(
             GroupSummary(
-                head.index, head.key, head.first_frame, int(head.pts[0]), int(head.pts[-1]), head.frames, head.latent_frames,
-                head.latent_frames * rows * columns, head.tokens_kept, head.bytes_mask, head.bytes_tokens,
-                payload_bytes + CHUNK_OVERHEAD, head.fill,
+                head.index,
+                head.key,
+                head.first_frame,
+                int(head.pts[0]),
+                int(head.pts[-1]),
+                head.frames,
+                head.latent_frames,
+                head.latent_frames * rows * columns,
+                head.tokens_kept,
+                head.bytes_mask,
+                head.bytes_tokens,
+                payload_bytes + CHUNK_OVERHEAD,
+                head.fill,
             )
-        )  # fmt: skip
+        )

@@ -1,8 +1,8 @@
 """Coding by tables of whole frequencies: values sorted by table, each table's values in one call of a range coder.
 
-The range coder is that of the `constriction` library (32-bit words, 64-bit state, probabilities in 1/2**24). Its tables are given as
-probabilities; with f - 1 for every frequency f, summing up to 2**24 minus the number of symbols, its own rounding gives exactly f.
-"""
+The range coder is that of the `constriction` library (32-bit words, 64-bit state, probabilities in 1/2**24). Its tables
+are given as probabilities; with f - 1 for every frequency f, summing up to 2**24 minus the number of symbols, its own
+rounding gives exactly f."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class Tables:
     """Frequencies of n symbols under each of many contexts."""
 
     def __init__(self, frequencies: list[np.ndarray]) -> None:
-        """frequencies: one uint32 array a context, each adding up to 2**24. Raises `DamagedFileError` when one does not."""
+        """frequencies: one uint32 array a context, each adding up to 2**24. Raises `DamagedFileError` when one does
+        not.
+        """
         for one in frequencies:
             if len(one) < 2 or int(one.sum(dtype=np.int64)) != TOTAL or int(one.min()) < 1:
                 raise DamagedFileError("a coding table does not add up")
@@ -62,7 +64,9 @@ class TableEncoder:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def put(self, symbols: np.ndarray, contexts: np.ndarray, tables: Tables) -> None:
-        """Append symbols (n,) int32, each in the table of its context (n,) uint8; values of one table stand together."""
+        """Append symbols (n,) int32, each in the table of its context (n,) uint8; values of one table stand
+        together.
+        """
         order, ends = _by_context(contexts, len(tables))
         ordered = symbols[order].astype(np.int32, copy=False)
         start = 0
@@ -97,8 +101,8 @@ class TableDecoder:
         self._bits_left = 8.0 * len(data) + 1
 
     def require(self, bits: float) -> None:
-        """Raise `DamagedFileError` unless the data can hold what takes at least so many bits more: missing words would read as zeros,
-        without end."""
+        """Raise `DamagedFileError` unless the data can hold what takes at least so many bits more: missing words would
+        read as zeros, without end."""
         if bits > self._bits_left:
             raise DamagedFileError("coded values are cut off")
 

@@ -12,7 +12,9 @@ PTS_MIN, PTS_MAX = -(2**63), 2**63 - 1
 
 
 def _line(frames: int, span: int) -> list[int]:
-    """Rounded times from 0 to `span`, `frames` of them. A constant rate lies on it exactly, a rounded one within a unit."""
+    """Rounded times from 0 to `span`, `frames` of them. A constant rate lies on it exactly, a rounded one within a
+    unit.
+    """
     return [_on_line(place, frames, span) for place in range(frames)]
 
 
@@ -24,8 +26,8 @@ def _on_line(place: int, frames: int, span: int) -> int:
 def _line_modulo(frames: int, first: int, span: int) -> np.ndarray:
     """uint64 (frames,): `first` plus the line, modulo 2**64. At least two frames, at most 65536.
 
-    In whole arrays: a group of a few bytes may claim that many frames, and one by one they would take a thousand times as long.
-    """
+    In whole arrays: a group of a few bytes may claim that many frames, and one by one they would take a thousand times
+    as long."""
     steps = frames - 1
     whole, rest = divmod(span, steps)
     places = np.arange(frames, dtype=np.uint64)
@@ -34,7 +36,9 @@ def _line_modulo(frames: int, first: int, span: int) -> np.ndarray:
 
 
 def encode_times(pts: list[int]) -> bytes:
-    """Bytes for the times after the first: none for one frame, else the span, then (run, distance) pairs unless all are on the line."""
+    """Bytes for the times after the first: none for one frame, else the span, then (run, distance) pairs unless all are
+    on the line.
+    """
     if len(pts) == 1:
         return b""
     first, span = pts[0], pts[-1] - pts[0]
@@ -54,7 +58,9 @@ def encode_times(pts: list[int]) -> bytes:
 
 
 def decode_times(data: bytes | memoryview, frames: int, first: int) -> np.ndarray:
-    """int64 (frames,): the times. Raises `DamagedFileError` when the bytes do not give exactly `frames` times of 64 bits."""
+    """int64 (frames,): the times. Raises `DamagedFileError` when the bytes do not give exactly `frames` times of 64
+    bits.
+    """
     if frames == 1:
         if len(data):
             raise DamagedFileError(f"{WHAT}: bytes where none belong")

@@ -18,13 +18,7 @@ from latcomp.container.format import (
 )
 from latcomp.container.layout_context import Model, decode_context, encode_context
 from latcomp.container.layout_kinds import decode_kinds, encode_kinds
-from latcomp.container.layout_planes import (
-    changes,
-    join_bytes,
-    planes_of_symbols,
-    split_bytes,
-    symbols_of_planes,
-)
+from latcomp.container.layout_planes import changes, join_bytes, planes_of_symbols, split_bytes, symbols_of_planes
 from latcomp.container.layout_prior import decode_prior, encode_prior
 from latcomp.container.layout_repeats import changed_tokens, decode_repeats, encode_repeats
 from latcomp.container.segment import BITS, SegmentState
@@ -88,10 +82,11 @@ def encode_tokens(
 def decode_tokens(
     layout: int, data: bytes | memoryview, mask: np.ndarray, key: bool, state: SegmentState, step_adjust: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """((N, C) kept tokens, int32 symbols or float32 latents; (N,) octaves, None in files without a prior); `state` moves on.
+    """((N, C) kept tokens, int32 symbols or float32 latents; (N,) octaves, None in files without a prior); `state`
+    moves on.
 
-    Raises `DamagedFileError` when the bytes do not give exactly these, `UnsupportedFileError` for a layout that is not known.
-    """
+    Raises `DamagedFileError` when the bytes do not give exactly these, `UnsupportedFileError` for a layout that is not
+    known."""
     flat = mask.reshape(len(mask), -1)
     kept = int(np.count_nonzero(flat))
     if state.lossless:
@@ -142,7 +137,9 @@ def _encode_floats(tokens: np.ndarray, mask: np.ndarray, state: SegmentState) ->
     return min(tried, key=lambda found: len(found[1]))
 
 
-def _decode_floats(layout: int, data: bytes | memoryview, mask: np.ndarray, kept: int, state: SegmentState) -> np.ndarray:
+def _decode_floats(
+    layout: int, data: bytes | memoryview, mask: np.ndarray, kept: int, state: SegmentState
+) -> np.ndarray:
     size = kept * state.channels * BITS.itemsize
     bits = join_bytes(decompress(data, size, WHAT, exactly=size), kept, state.channels, BITS)
     if layout == LAYOUT_FLOATS:

@@ -1,4 +1,6 @@
-"""Whole numbers in few bytes: LEB128, seven bits a byte, least significant first; signed ones zigzag (0, -1, 1, -2, ...)."""
+"""Whole numbers in few bytes: LEB128, seven bits a byte, least significant first; signed ones zigzag (0, -1, 1, -2,
+...).
+"""
 
 from __future__ import annotations
 

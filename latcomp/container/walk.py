@@ -45,7 +45,8 @@ def read_front(source: ByteSource, limits: Limits) -> tuple[Header, bytes]:
 
 
 class Walk:
-    """Iterates over (chunk, content): a GroupHead, AudioChunk, index entries or EndMarker each; optional unknown chunks are left out.
+    """Iterates over (chunk, content): a GroupHead, AudioChunk, index entries or EndMarker each; optional unknown chunks
+    are left out.
 
     problems: what was wrong so far; damage never ends the walk, only the end of the bytes or the end marker does.
     """
@@ -92,7 +93,8 @@ class Walk:
         self._lost_frames += frames
         if self._lost_frames > self.limits.max_lost_frames:
             raise LimitError(
-                f"{self._lost_frames} frames {where} are lost, {self.limits.max_lost_frames} are allowed (raise with --max-lost-frames)"
+                f"{self._lost_frames} frames {where} are lost, {self.limits.max_lost_frames} are allowed (raise with "
+                "--max-lost-frames)"
             )
 
     def __iter__(self) -> Iterator[tuple[Chunk, GroupHead | AudioChunk | tuple[IndexEntry, ...] | EndMarker]]:
@@ -103,12 +105,16 @@ class Walk:
                 self.note(self.source.offset, str(error))
                 return
             if chunk is None:
-                self.note(self.source.offset, f"the file is cut off: it ends at byte {self.source.offset} without an end marker")
+                self.note(
+                    self.source.offset,
+                    f"the file is cut off: it ends at byte {self.source.offset} without an end marker",
+                )
                 return
             if chunk.type not in CHUNK_TYPES:
                 if chunk.type[:1].isupper():
                     raise UnsupportedFileError(
-                        f"the file needs chunks of type {chunk.type.decode('ascii')}, which this latcomp does not know: use a newer one"
+                        f"the file needs chunks of type {chunk.type.decode('ascii')}, which this latcomp does not "
+                        "know: use a newer one"
                     )
                 continue
             try:
@@ -149,7 +155,9 @@ class Walk:
         return end
 
     def _group(self, chunk: Chunk) -> GroupHead | None:
-        """The head of a group that comes in its place, or later than expected; None for one that comes again or contradicts the order."""
+        """The head of a group that comes in its place, or later than expected; None for one that comes again or
+        contradicts the order.
+        """
         index, first_frame = place_of(chunk.payload)  # before the times: a group of a few bytes may have many
         ahead, frames = index - self.next_group, first_frame - self.next_frame
         longest = self.header.group_latent_frames * self.header.temporal
@@ -179,7 +187,8 @@ class Walk:
         ahead, frames = end.groups - self.next_group, end.frames - self.next_frame
         if not 0 <= ahead <= frames <= ahead * longest:
             raise DamagedFileError(
-                f"the end marker claims {end.groups} groups and {end.frames} frames, {self.next_group} and {self.next_frame} came"
+                f"the end marker claims {end.groups} groups and {end.frames} frames, {self.next_group} and "
+                f"{self.next_frame} came"
             )
         self.lose(frames, "at the end")
         if ahead:
@@ -187,7 +196,9 @@ class Walk:
         if not self.from_start or self.problems:
             return
         if end.audio_packets != self.audio_packets:
-            self.note(chunk.offset, f"the end marker claims {end.audio_packets} audio packets, {self.audio_packets} came")
+            self.note(
+                chunk.offset, f"the end marker claims {end.audio_packets} audio packets, {self.audio_packets} came"
+            )
         elif end.groups == 0:
             self.note(chunk.offset, NO_FRAMES)
         elif self._compare_index and end.index_offset != self._index_offset:

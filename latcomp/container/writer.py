@@ -76,10 +76,11 @@ class ChunkWriter:
 
 
 class Writer:
-    """Writes one .lat file; `close` finishes it. As a context manager it closes on success only, so a failed file has no end marker.
+    """Writes one .lat file; `close` finishes it. As a context manager it closes on success only, so a failed file has
+    no end marker.
 
-    Raises `UsageError` for groups that do not follow each other or do not fit the header, `LimitError` for what no reader would accept.
-    """
+    Raises `UsageError` for groups that do not follow each other or do not fit the header, `LimitError` for what no
+    reader would accept."""
 
     def __init__(self, fo: BinaryIO, header: Header, prior: Prior | None = None, coding: str = "context") -> None:
         """prior: the one that the header names; coding: 'context', or 'zstd' to do without the prior's means."""
@@ -129,7 +130,9 @@ class Writer:
         return taken
 
     def close(self) -> FileSummary:
-        """Write index and end marker; gives the summary of the file. The file object stays open. A second call writes nothing."""
+        """Write index and end marker; gives the summary of the file. The file object stays open. A second call writes
+        nothing.
+        """
         if not self._closed:
             self._out.put_end()
             self._closed = True
@@ -150,6 +153,8 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()

@@ -10,11 +10,15 @@ from latcomp.errors import DamagedFileError
 LEVEL = 19
 QUICK_LEVEL = 3
 EXPANSION_MAX = 32768
-"""Bytes that come of one byte at most: a block of four bytes may repeat a byte 131072 times, and none says more with less."""
+"""Bytes that come of one byte at most: a block of four bytes may repeat a byte 131072 times, and none says more with
+less.
+"""
 
 
 def compress(data: bytes | bytearray | memoryview, level: int = LEVEL) -> bytes:
-    """One zstd frame that declares its content size; no zstd checksum, as every chunk has its CRC-32; window at most 8 MiB."""
+    """One zstd frame that declares its content size; no zstd checksum, as every chunk has its CRC-32; window at most 8
+    MiB.
+    """
     size = len(data)
     found = zstandard.ZstdCompressionParameters.from_level(level, source_size=size)
     settings = zstandard.ZstdCompressionParameters.from_level(
@@ -31,8 +35,8 @@ def compress(data: bytes | bytearray | memoryview, level: int = LEVEL) -> bytes:
 def compress_parts(parts: list[bytes]) -> bytes:
     """One zstd frame of parts whose statistics differ: each starts a block of its own, with Huffman tables of its own.
 
-    For packed digits, which hold next to no repeats: a search for them as thorough as usual finds short chance ones that cost more than
-    they save (7 %, measured), so only the cheapest search runs, under the parser that weighs best.
+    For packed digits, which hold next to no repeats: a search for them as thorough as usual finds short chance ones
+    that cost more than they save (7 %, measured), so only the cheapest search runs, under the parser that weighs best.
     """
     size = sum(len(part) for part in parts)
     settings = zstandard.ZstdCompressionParameters.from_level(
@@ -59,9 +63,8 @@ def compress_parts(parts: list[bytes]) -> bytes:
 def decompress(frame: bytes | memoryview, most: int, what: str, exactly: int | None = None) -> bytes:
     """The content of one zstd frame of at most `most` bytes (or of `exactly` so many).
 
-    Raises `DamagedFileError` naming `what` when the frame declares no size or another one, needs a window above 8 MiB or a dictionary,
-    is damaged, or is followed by more bytes.
-    """
+    Raises `DamagedFileError` naming `what` when the frame declares no size or another one, needs a window above 8 MiB
+    or a dictionary, is damaged, or is followed by more bytes."""
     try:
         found = zstandard.get_frame_parameters(frame)
     except zstandard.ZstdError as error:

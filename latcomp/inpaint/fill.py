@@ -11,19 +11,20 @@ from torch import Tensor
 from latcomp.inpaint.model import CONTEXT, Lit
 
 LIT_SHARE = 0.75
-"""The LIT's squared error over hold's below which it is used. Where nothing moves hold's error is mostly rounding, which the tokenizer's
-decoder smooths better than the LIT's correction of the same size."""
+"""The LIT's squared error over hold's below which it is used. Where nothing moves hold's error is mostly rounding,
+which the tokenizer's decoder smooths better than the LIT's correction of the same size."""
 HOLD_SHARE = 0.7
-"""Where hold's mean squared error at dropped positions is below this share of the error at kept ones, little was lost and the LIT is not
-tried: on training clips it was never chosen below 1.08, and hold lay below 0.47 wherever only unchanged tokens were dropped."""
+"""Where hold's mean squared error at dropped positions is below this share of the error at kept ones, little was lost
+and the LIT is not tried: on training clips it was never chosen below 1.08, and hold lay below 0.47 wherever only
+unchanged tokens were dropped."""
 
 
 @dataclass(frozen=True)
 class HeldGroup:
     """A group filled by hold, and what the networks need to know.
 
-    held: (C, T, h, w); mask, age: (T, h, w); octaves: (T, h, w) uint8, how many times the step behind each held value was halved.
-    """
+    held: (C, T, h, w); mask, age: (T, h, w); octaves: (T, h, w) uint8, how many times the step behind each held value
+    was halved."""
 
     held: np.ndarray
     mask: np.ndarray
@@ -34,8 +35,8 @@ class HeldGroup:
 def ages_of(mask: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
     """float32 (T, h, w): latent frames since each position's last keep, 0 where it is kept.
 
-    mask: (T, h, w) bool; before: (h, w) ages at the latent frame before the mask's first, None at the start of a segment.
-    """
+    mask: (T, h, w) bool; before: (h, w) ages at the latent frame before the mask's first, None at the start of a
+    segment."""
     ages = np.empty(mask.shape, np.float32)
     age = np.zeros(mask.shape[1:], np.float32) if before is None else before
     for t in range(len(mask)):
@@ -44,7 +45,9 @@ def ages_of(mask: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
 
 
 def holds_well(group: HeldGroup, truth: np.ndarray) -> bool:
-    """True where hold's errors at dropped positions are little beside those of quantisation at kept ones; truth: (C, T, h, w)."""
+    """True where hold's errors at dropped positions are little beside those of quantisation at kept ones; truth: (C, T,
+    h, w).
+    """
     kept = int(np.count_nonzero(group.mask))
     if kept == 0:
         return False
@@ -71,8 +74,8 @@ class HoldState:
     def hold(self, tokens: np.ndarray, mask: np.ndarray, octaves: np.ndarray | None = None) -> HeldGroup:
         """The group filled by hold.
 
-        tokens: (N, C) float32 kept tokens in order t, y, x; mask: (T, h, w) bool; octaves: (N,) uint8 of the tokens, None for all zero.
-        """
+        tokens: (N, C) float32 kept tokens in order t, y, x; mask: (T, h, w) bool; octaves: (N,) uint8 of the tokens,
+        None for all zero."""
         frames, height, width = mask.shape
         kept = self.kept if self.kept is not None else np.zeros((tokens.shape[1], height, width), np.float32)
         finer = self.octaves if self.octaves is not None else np.zeros((height, width), np.uint8)
@@ -121,10 +124,11 @@ class Filler:
 
     @torch.inference_mode()
     def fill_best(self, group: HeldGroup, truth: np.ndarray) -> tuple[str, Tensor]:
-        """('lit' or 'hold', the latents so filled): the LIT where it is clearly closer to the truth (C, T, h, w) at dropped positions.
+        """('lit' or 'hold', the latents so filled): the LIT where it is clearly closer to the truth (C, T, h, w) at
+        dropped positions.
 
-        The choice is what the reader will fill with, so C_fill continues with it. The LIT runs only where hold left something to gain.
-        """
+        The choice is what the reader will fill with, so C_fill continues with it. The LIT runs only where hold left
+        something to gain."""
         before = self._context
         held = self.fill(group, "hold")
         if self.lit is None or group.mask.all() or holds_well(group, truth):

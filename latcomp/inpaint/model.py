@@ -1,9 +1,8 @@
 """The Latent Inpainting Transformer: one pass over a group gives every dropped position a correction to hold.
 
-Attention is factorised: within windows of 8x8 positions of one latent frame, then along time at one position, over the group and the
-last filled latent frames before it (C_fill). Features are `(B, T, h, w, W)`, channels last, so that every projection is a plain
-matrix product. The correction starts at zero: an untrained LIT is hold.
-"""
+Attention is factorised: within windows of 8x8 positions of one latent frame, then along time at one position, over the
+group and the last filled latent frames before it (C_fill). Features are `(B, T, h, w, W)`, channels last, so that every
+projection is a plain matrix product. The correction starts at zero: an untrained LIT is hold."""
 
 from __future__ import annotations
 
@@ -67,7 +66,9 @@ class WindowAttention(nn.Module):
         self.place = nn.Parameter(torch.zeros(heads, (2 * WINDOW - 1) ** 2))
         axis = torch.arange(WINDOW)
         rows, columns = (g.flatten() for g in torch.meshgrid(axis, axis, indexing="ij"))
-        relative = (rows[:, None] - rows[None] + WINDOW - 1) * (2 * WINDOW - 1) + columns[:, None] - columns[None] + WINDOW - 1
+        relative = (
+            (rows[:, None] - rows[None] + WINDOW - 1) * (2 * WINDOW - 1) + columns[:, None] - columns[None] + WINDOW - 1
+        )
         self.register_buffer("relative", relative, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,7 +123,9 @@ class TimeAttention(nn.Module):
 
 
 class PositionNorm(nn.LayerNorm):
-    """Layer norm over the features of each position, in the precision of its input: autocast would make it fp32 and copy twice."""
+    """Layer norm over the features of each position, in the precision of its input: autocast would make it fp32 and
+    copy twice.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., W) from the same."""
@@ -162,9 +165,8 @@ class LitLayer(nn.Module):
 def _in_parts(x: Tensor, dim: int, slices: int, branch: Callable[[Tensor], Tensor]) -> Tensor:
     """x + branch(x) of features (B, T, h, w, W), where the branch takes at most so many slices along `dim` at a time.
 
-    A branch holds many times what it is given, and all at once of a large picture that would be gigabytes; of each slice it gives the same
-    whatever stands beside it.
-    """
+    A branch holds many times what it is given, and all at once of a large picture that would be gigabytes; of each
+    slice it gives the same whatever stands beside it."""
     if torch.is_grad_enabled() or slices >= x.shape[dim]:
         return x + branch(x)
     return torch.cat([part + branch(part) for part in x.split(max(1, slices), dim)], dim)
@@ -190,10 +192,9 @@ class Lit(nn.Module):
     def forward(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
         """Filled latents (B, C, T, h, w); kept tokens come back unchanged.
 
-        held: (B, C, T, h, w) latents filled by hold; mask: (B, T, h, w) bool, true where kept; age: (B, T, h, w) latent frames since the
-        held value was kept; step_scale: (B,) of the quantiser; context: C_fill, (B, C, K, h, w) the last filled latent frames
-        before the group, or None at the start of a segment.
-        """
+        held: (B, C, T, h, w) latents filled by hold; mask: (B, T, h, w) bool, true where kept; age: (B, T, h, w) latent
+        frames since the held value was kept; step_scale: (B,) of the quantiser; context: C_fill, (B, C, K, h, w) the
+        last filled latent frames before the group, or None at the start of a segment."""
         features = self.inputs(held, mask, age, step_scale, context)
         x = self.enter(features)
         for layer in self.layers:
@@ -203,11 +204,15 @@ class Lit(nn.Module):
         return torch.where(mask.unsqueeze(1), held, held + correction)
 
     def inputs(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
-        """What the network sees, (B, K + T, h, w, 2C + 6): held latents, the way to the next kept value, and facts about both."""
+        """What the network sees, (B, K + T, h, w, 2C + 6): held latents, the way to the next kept value, and facts
+        about both.
+        """
         batch, _, frames, height, width = held.shape
         ahead, distance, known = next_kept(held, mask)
         log_step = torch.log2(step_scale).view(batch, 1, 1, 1).expand(batch, frames, height, width) / 2
-        facts = torch.stack([mask.float(), age.clamp(max=32) / 8, distance / 8, known, log_step, torch.zeros_like(log_step)], dim=-1)
+        facts = torch.stack(
+            [mask.float(), age.clamp(max=32) / 8, distance / 8, known, log_step, torch.zeros_like(log_step)], dim=-1
+        )
         scale = self.latent_scale
         latents = rearrange(held, "b c t h w -> b t h w c") / scale
         change = rearrange((ahead - held) * known.unsqueeze(1), "b c t h w -> b t h w c") / scale
@@ -222,10 +227,11 @@ class Lit(nn.Module):
 
 
 def next_kept(held: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For every position the next kept value later in the group, how many latent frames ahead it is, and 1 where there is one.
+    """For every position the next kept value later in the group, how many latent frames ahead it is, and 1 where there
+    is one.
 
-    held: (B, C, T, h, w); mask: (B, T, h, w). Returns (B, C, T, h, w), (B, T, h, w) and (B, T, h, w); a kept position points at itself.
-    """
+    held: (B, C, T, h, w); mask: (B, T, h, w). Returns (B, C, T, h, w), (B, T, h, w) and (B, T, h, w); a kept position
+    points at itself."""
     frames = held.shape[2]
     index = torch.arange(frames, device=held.device).view(1, -1, 1, 1).expand(mask.shape)
     later = torch.where(mask, index, frames)

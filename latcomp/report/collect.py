@@ -14,7 +14,9 @@ from latcomp.report.series import GroupRow
 AGE_MOST = 255
 
 PicturesOf = Callable[[Group], Iterator[np.ndarray]]
-"""The frames of a group in order, (H, W, 3) uint8 RGB; called with every group in file order. It may give fewer than the group has."""
+"""The frames of a group in order, (H, W, 3) uint8 RGB; called with every group in file order. It may give fewer than
+the group has.
+"""
 
 
 class MaskHistory:
@@ -44,11 +46,17 @@ class MaskHistory:
         return np.rint(255 * self._times_kept / max(len(self.kept), 1)).astype(np.uint8)
 
     def ratios(self, most: int) -> list[tuple[float, float, float]]:
-        """(start_seconds, end_seconds, kept tokens over positions) of each latent frame, or of several in a row: at most `most`."""
+        """(start_seconds, end_seconds, kept tokens over positions) of each latent frame, or of several in a row: at
+        most `most`.
+        """
         each = max(-(-len(self.kept) // most), 1)
         pieces = [slice(start, start + each) for start in range(0, len(self.kept), each)]
         return [
-            (self.times[piece][0][0], self.times[piece][-1][1], sum(self.kept[piece]) / (len(self.kept[piece]) * self.age.size))
+            (
+                self.times[piece][0][0],
+                self.times[piece][-1][1],
+                sum(self.kept[piece]) / (len(self.kept[piece]) * self.age.size),
+            )
             for piece in pieces
         ]
 
@@ -70,9 +78,8 @@ def collect(
 ) -> Collected:
     """Read a file from the reader's place to its end.
 
-    rows: of `group_rows`, of the same file; progress: called with the number of frames passed, after each group. Raises what the reader and
-    `pictures_of` raise; damage in the file is stepped over and told.
-    """
+    rows: of `group_rows`, of the same file; progress: called with the number of frames passed, after each group. Raises
+    what the reader and `pictures_of` raise; damage in the file is stepped over and told."""
     header = reader.header
     numerator, denominator = header.time_base
     ends = {row.group: row.end_seconds for row in rows}

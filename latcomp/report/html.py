@@ -1,8 +1,8 @@
-"""The page of `stats --html`: summary, curves over time, and a player with the keep mask over the frames, in one file of its own.
+"""The page of `stats --html`: summary, curves over time, and a player with the keep mask over the frames, in one file
+of its own.
 
-The page is made of the files in `page/`, the summary as plain HTML and one JSON object; it refers to nothing outside and forbids itself
-any connection.
-"""
+The page is made of the files in `page/`, the summary as plain HTML and one JSON object; it refers to nothing outside
+and forbids itself any connection."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ SCRIPTS = ("text.js", "masks.js", "chart.js", "report.js")
 
 
 def page_html(
-    figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], collected: Collected, name: str, pictures_from: str
+    figures: dict[str, Any],
+    header: Header,
+    rows: Sequence[GroupRow],
+    collected: Collected,
+    name: str,
+    pictures_from: str,
 ) -> str:
     """The whole page.
 
-    figures: of `stats_dict`; rows: of `group_rows`; name: what the page calls the file; pictures_from: what it calls the source of the
-    pictures, as in 'Frames decoded from the file'.
-    """
+    figures: of `stats_dict`; rows: of `group_rows`; name: what the page calls the file; pictures_from: what it calls
+    the source of the pictures, as in 'Frames decoded from the file'."""
     damage = list(dict.fromkeys([*figures["damage"], *collected.damage]))
     parts = {
         "title": _text(f"{name} - latcomp"),
@@ -64,7 +68,8 @@ def frames_note(frames: int, collected: Collected, pictures_from: str) -> str:
     which = "all" if shown == frames else f"every {_ordinal(every)}, " if every > 1 else ""
     which = "all frames" if which == "all" else f"{which}{shown} of {frames} frames"
     return (
-        f"{pictures_from}: {which}, as JPEG of {width}x{height}. A page holds at most {FRAMES_MOST} frames of {SIDE_MOST} pixels on the "
+        f"{pictures_from}: {which}, as JPEG of {width}x{height}. A page holds at most {FRAMES_MOST} frames of "
+        f"{SIDE_MOST} pixels on the "
         f"longer side and {BYTES_MOST / 1e6:.0f} MB of pictures and masks."
     )
 
@@ -110,9 +115,16 @@ def _groups_table(rows: Sequence[GroupRow]) -> str:
     for row in rows[:TABLE_MOST]:
         bits = f"{8 * row.bytes / row.tokens_kept:.1f}" if row.tokens_kept else "-"
         cells = (
-            str(row.group), f"{row.start_seconds:.2f}", str(row.frames), f"{row.tokens_kept:,}",
-            f"{row.tokens_kept / row.tokens_total:.1%}", f"{row.bytes:,}", bits, row.fill, "key" if row.key else "",
-        )  # fmt: skip
+            str(row.group),
+            f"{row.start_seconds:.2f}",
+            str(row.frames),
+            f"{row.tokens_kept:,}",
+            f"{row.tokens_kept / row.tokens_total:.1%}",
+            f"{row.bytes:,}",
+            bits,
+            row.fill,
+            "key" if row.key else "",
+        )
         lines.append("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>")
     if len(rows) > TABLE_MOST:
         lines.append(f"<tr><td colspan=9>and {len(rows) - TABLE_MOST} more: latcomp stats --csv lists all</td></tr>")
@@ -135,8 +147,12 @@ def _data(figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], col
         "age_most": AGE_MOST,
         "frames": [
             {
-                "frame": shown.frame, "seconds": round(shown.seconds, 6), "latent_frame": shown.latent_frame, "group": shown.group,
-                "kept": shown.kept, "picture": "data:image/jpeg;base64," + _base64(shown.jpeg),
+                "frame": shown.frame,
+                "seconds": round(shown.seconds, 6),
+                "latent_frame": shown.latent_frame,
+                "group": shown.group,
+                "kept": shown.kept,
+                "picture": "data:image/jpeg;base64," + _base64(shown.jpeg),
             }
             for shown in shelf.frames
         ],
@@ -147,9 +163,15 @@ def _data(figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], col
             for row in rows
             if row.group in shown_groups
         },
-        "kept": [[round(start, 4), round(end, 4), round(ratio, 5)] for start, end, ratio in history.ratios(COLUMNS_MOST)],
+        "kept": [
+            [round(start, 4), round(end, 4), round(ratio, 5)] for start, end, ratio in history.ratios(COLUMNS_MOST)
+        ],
         "bits": [
-            [round(column.start_seconds, 4), round(column.end_seconds, 4), *(round(bits, 1) for bits in column.bits_per_second)]
+            [
+                round(column.start_seconds, 4),
+                round(column.end_seconds, 4),
+                *(round(bits, 1) for bits in column.bits_per_second),
+            ]
             for column in columns_of(rows, COLUMNS_MOST)
         ],
     }

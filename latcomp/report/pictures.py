@@ -17,8 +17,12 @@ BYTES_MOST = 18_000_000
 JPEG_SCALE = 4  # FFmpeg's scale of quantisation, 2 (best) to 31
 
 
-def picture_size(width: int, height: int, sample_aspect_ratio: tuple[int, int], most: int = SIDE_MOST) -> tuple[int, int]:
-    """(width, height) in square pixels of a picture of a frame: even, at least 2, the longer side at most `most`, never enlarged."""
+def picture_size(
+    width: int, height: int, sample_aspect_ratio: tuple[int, int], most: int = SIDE_MOST
+) -> tuple[int, int]:
+    """(width, height) in square pixels of a picture of a frame: even, at least 2, the longer side at most `most`, never
+    enlarged.
+    """
     across, down = sample_aspect_ratio
     wide = width * across / down if across > 0 and down > 0 else float(width)
     scale = min(1.0, most / max(wide, height))
@@ -39,9 +43,15 @@ class JpegMaker:
 
         width, height = self.size
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
-            width=width, height=height, format="yuvj420p", dst_colorspace=Colorspace.ITU601, src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.JPEG, interpolation=Interpolation.AREA, threads=1,
-        )  # fmt: skip
+            width=width,
+            height=height,
+            format="yuvj420p",
+            dst_colorspace=Colorspace.ITU601,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.AREA,
+            threads=1,
+        )
         frame.pts = 0
         encoder = av.CodecContext.create("mjpeg", "w")
         encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
@@ -78,7 +88,9 @@ class Shelf:
     bytes_most: int = BYTES_MOST
     frames: list[Shown] = field(default_factory=list)
     ages: dict[int, bytes] = field(default_factory=dict)
-    """By latent frame, deflated: of each position, in rows from the top, a byte that says how many latent frames ago it was kept."""
+    """By latent frame, deflated: of each position, in rows from the top, a byte that says how many latent frames ago it
+    was kept.
+    """
 
     @classmethod
     def for_frames(cls, count: int) -> Shelf:

@@ -36,9 +36,8 @@ def check_plot(path: Path) -> None:
 def save_plot(figures: dict[str, Any], rows: Sequence[GroupRow], name: str, path: Path, force: bool = False) -> None:
     """Write the plot of a file; its suffix chooses PNG or SVG.
 
-    figures: of `stats_dict`; rows: of `group_rows`; name: what the title calls the file. Raises `UsageError` as `check_plot` does,
-    `OutputError` when the path exists and `force` is not given, or cannot be written.
-    """
+    figures: of `stats_dict`; rows: of `group_rows`; name: what the title calls the file. Raises `UsageError` as
+    `check_plot` does, `OutputError` when the path exists and `force` is not given, or cannot be written."""
     check_plot(path)
     import matplotlib
     from matplotlib.figure import Figure
@@ -50,12 +49,17 @@ def save_plot(figures: dict[str, Any], rows: Sequence[GroupRow], name: str, path
     _draw_bytes(below, columns)
     shown = _shortened(printable(name))
     figure.suptitle(
-        f"{shown}: {figures['tokens_kept']} of {figures['tokens_total']} tokens kept, {figures['bpp']:.4f} bits a pixel",
-        fontsize=11, parse_math=False,
-    )  # fmt: skip
+        f"{shown}: {figures['tokens_kept']} of {figures['tokens_total']} tokens kept, {figures['bpp']:.4f} bits a "
+        "pixel",
+        fontsize=11,
+        parse_math=False,
+    )
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else {}
     # the same file gives the same bytes, and text stays text
-    with output_file(path, force) as temporary, matplotlib.rc_context({"svg.hashsalt": "latcomp", "svg.fonttype": "none"}):
+    with (
+        output_file(path, force) as temporary,
+        matplotlib.rc_context({"svg.hashsalt": "latcomp", "svg.fonttype": "none"}),
+    ):
         figure.savefig(temporary, metadata=metadata)
 
 
@@ -99,7 +103,9 @@ def _draw_bytes(axes: Axes, columns: Sequence[Column]) -> None:
 
 
 def _runs(columns: Sequence[Column]) -> list[list[Column]]:
-    """The columns in runs without a gap between them, so that lost groups stay empty; columns in which no time passes are left out."""
+    """The columns in runs without a gap between them, so that lost groups stay empty; columns in which no time passes
+    are left out.
+    """
     runs: list[list[Column]] = []
     for column in columns:
         if column.end_seconds <= column.start_seconds:

@@ -1,4 +1,6 @@
-"""What each group of a file holds and costs, as rows in order of time: the lines of `stats --csv`, the curves of plots and pages."""
+"""What each group of a file holds and costs, as rows in order of time: the lines of `stats --csv`, the curves of plots
+and pages.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ KINDS = ("tokens", "mask", "other")
 
 @dataclass(frozen=True)
 class GroupRow:
-    """Counts of one group; its fields in this order are the columns of `stats --csv` and the keys of `groups` in `stats --json`."""
+    """Counts of one group; its fields in this order are the columns of `stats --csv` and the keys of `groups` in `stats
+    --json`.
+    """
 
     start_seconds: float
     """Presentation time of its first frame."""
@@ -59,11 +63,21 @@ def group_rows(summary: FileSummary) -> list[GroupRow]:
         end = follower.first_pts if follower is not None and is_followed else group.last_pts + step
         rows.append(
             GroupRow(
-                group.first_pts * numerator / denominator, group.tokens_total, group.tokens_kept, group.bytes, group.fill,
-                group.index, group.key, end * numerator / denominator, group.frames, group.latent_frames,
-                group.bytes_tokens, group.bytes_mask, group.bytes - group.bytes_tokens - group.bytes_mask,
+                group.first_pts * numerator / denominator,
+                group.tokens_total,
+                group.tokens_kept,
+                group.bytes,
+                group.fill,
+                group.index,
+                group.key,
+                end * numerator / denominator,
+                group.frames,
+                group.latent_frames,
+                group.bytes_tokens,
+                group.bytes_mask,
+                group.bytes - group.bytes_tokens - group.bytes_mask,
             )
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -90,6 +104,8 @@ def _column(rows: Sequence[GroupRow]) -> Column:
     total = sum(row.tokens_total for row in rows)
     bits = [8 * sum(getattr(row, f"bytes_{kind}") for row in rows) for kind in KINDS]
     return Column(
-        rows[0].start_seconds, rows[-1].end_seconds, sum(row.tokens_kept for row in rows) / total if total else 0.0,
+        rows[0].start_seconds,
+        rows[-1].end_seconds,
+        sum(row.tokens_kept for row in rows) / total if total else 0.0,
         tuple(count / seconds if seconds > 0 else 0.0 for count in bits),
-    )  # fmt: skip
+    )

@@ -14,9 +14,9 @@ RAW_BYTES = 2  # an fp16 number
 def stats_dict(summary: FileSummary) -> dict[str, Any]:
     """JSON-able figures of one file, keys as the documentation of `stats --json` lists them.
 
-    bpp: bits of everything but audio over frames x width x height. bits_per_token: the same bits over kept tokens. ratio_to_raw_latents:
-    bytes of fp16 latents at all positions over bytes without audio. Figures that nothing can be divided by are 0 (an empty file).
-    """
+    bpp: bits of everything but audio over frames x width x height. bits_per_token: the same bits over kept tokens.
+    ratio_to_raw_latents: bytes of fp16 latents at all positions over bytes without audio. Figures that nothing can be
+    divided by are 0 (an empty file)."""
     header = summary.header
     frames, kept, total = summary.frames, summary.tokens_kept, summary.tokens_total
     plain_bytes = summary.bytes_total - summary.bytes_audio
@@ -34,8 +34,13 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
         "height": header.height,
         "duration_seconds": duration,
         "fps_average": frames / duration if duration > 0 else 0.0,
-        "tokenizer": {name: header.tokenizer.get(name) for name in ("name", "sha256", "fingerprint", "channels", "spatial", "temporal")},
-        "lit": None if header.lit is None else {name: header.lit.get(name) for name in ("name", "sha256", "fingerprint")},
+        "tokenizer": {
+            name: header.tokenizer.get(name)
+            for name in ("name", "sha256", "fingerprint", "channels", "spatial", "temporal")
+        },
+        "lit": None
+        if header.lit is None
+        else {name: header.lit.get(name) for name in ("name", "sha256", "fingerprint")},
         "quality": header.quality,
         "coding": header.coding,
         "threshold": header.threshold,

@@ -17,7 +17,9 @@ NO_WIDTH = 10_000
 
 
 def sparkline(values: list[float], columns: int = SPARKLINE_COLUMNS, top: float = 1.0) -> str:
-    """One block character a column for values from 0 to `top`; more values than columns are averaged, fewer are not stretched."""
+    """One block character a column for values from 0 to `top`; more values than columns are averaged, fewer are not
+    stretched.
+    """
     count = min(len(values), columns)
     line = ""
     for column in range(count):
@@ -47,22 +49,34 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         return f"{bytes_text(figures[name])} ({figures[name] / total:.1%})"
 
     asked = (
-        "lossless" if figures["coding"] == "lossless"
-        else f"quality {figures['quality']:g}" if figures["quality"] is not None
-        else f"{figures['target_bpp']:g} bits a pixel" if figures["target_bpp"] is not None
-        else f"at least {figures['min_psnr']:g} dB PSNR-Y" if figures["min_psnr"] is not None else "-"
-    )  # fmt: skip
+        "lossless"
+        if figures["coding"] == "lossless"
+        else f"quality {figures['quality']:g}"
+        if figures["quality"] is not None
+        else f"{figures['target_bpp']:g} bits a pixel"
+        if figures["target_bpp"] is not None
+        else f"at least {figures['min_psnr']:g} dB PSNR-Y"
+        if figures["min_psnr"] is not None
+        else "-"
+    )
     if figures["keep"] is not None:
         asked += f", keep {figures['keep']:g}"
     if figures["threshold"] is not None:
         asked += f", threshold {figures['threshold']:.4g}"
     tokenizer = figures["tokenizer"]
     rows = [
-        ("video", f"{figures['width']}x{figures['height']}, {figures['frames']} frames, "
-                  f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s"),
+        (
+            "video",
+            f"{figures['width']}x{figures['height']}, {figures['frames']} frames, "
+            f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s",
+        ),
         ("settings", f"{asked}, reference {figures['reference']}"),
-        ("tokenizer", f"{tokenizer['name']} ({tokenizer['channels']} channels, {tokenizer['spatial']}x{tokenizer['spatial']} pixels "
-                      f"x {tokenizer['temporal']} frames, {tokenizer['sha256'][:8]})"),
+        (
+            "tokenizer",
+            f"{tokenizer['name']} ({tokenizer['channels']} channels, {tokenizer['spatial']}x{tokenizer['spatial']} "
+            "pixels "
+            f"x {tokenizer['temporal']} frames, {tokenizer['sha256'][:8]})",
+        ),
         ("LIT", "none" if figures["lit"] is None else f"{figures['lit']['name']} ({figures['lit']['sha256'][:8]})"),
         ("tokens kept", f"{figures['tokens_kept']} of {figures['tokens_total']} ({figures['keep_ratio']:.1%})"),
         ("size", f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bits a pixel without audio"),
@@ -71,14 +85,19 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("audio", share("bytes_audio")),
         ("the rest", f"{bytes_text(figures['bytes_header'] + figures['bytes_other'])}"),
         ("raw latents", f"{figures['ratio_to_raw_latents']:.1f} times larger (fp16)"),
-        ("structure", f"{counted(figures['segments'], 'segment')}, {counted(len(figures['groups']), 'group')}, "
-                      f"{sum(group['fill'] == 'lit' for group in figures['groups'])} filled by the LIT"),
-    ]  # fmt: skip
+        (
+            "structure",
+            f"{counted(figures['segments'], 'segment')}, {counted(len(figures['groups']), 'group')}, "
+            f"{sum(group['fill'] == 'lit' for group in figures['groups'])} filled by the LIT",
+        ),
+    ]
     return [(name, printable(value)) for name, value in rows]
 
 
 def print_stats(figures: dict[str, Any], console: Console, groups: bool = False) -> None:
-    """Print a file's figures (of `stats_dict`) as a table, with the keep ratio over time below; `groups` adds a row a group."""
+    """Print a file's figures (of `stats_dict`) as a table, with the keep ratio over time below; `groups` adds a row a
+    group.
+    """
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -102,19 +121,29 @@ def print_stats_of_several(named: Sequence[tuple[str, dict[str, Any]]], console:
     table.add_column("file", overflow="fold")
     for name, figures in named:
         table.add_row(
-            str(figures["frames"]), f"{figures['width']}x{figures['height']}", f"{figures['duration_seconds']:.2f}",
-            f"{figures['bpp']:.4f}", f"{figures['keep_ratio']:.1%}", bytes_text(figures["bytes_total"]), Text(printable(name)),
-        )  # fmt: skip
+            str(figures["frames"]),
+            f"{figures['width']}x{figures['height']}",
+            f"{figures['duration_seconds']:.2f}",
+            f"{figures['bpp']:.4f}",
+            f"{figures['keep_ratio']:.1%}",
+            bytes_text(figures["bytes_total"]),
+            Text(printable(name)),
+        )
     if len(named) > 1:
         every = [figures for _, figures in named]
         pixels = sum(one["frames"] * one["width"] * one["height"] for one in every)
         plain = sum(one["bytes_total"] - one["bytes_audio"] for one in every)
         kept, total = (sum(one[key] for one in every) for key in ("tokens_kept", "tokens_total"))
         table.add_row(
-            str(sum(one["frames"] for one in every)), "", f"{sum(one['duration_seconds'] for one in every):.2f}",
-            f"{8 * plain / max(pixels, 1):.4f}", f"{kept / max(total, 1):.1%}", bytes_text(sum(one["bytes_total"] for one in every)),
-            Text(f"all {len(every)} files"), style="bold",
-        )  # fmt: skip
+            str(sum(one["frames"] for one in every)),
+            "",
+            f"{sum(one['duration_seconds'] for one in every):.2f}",
+            f"{8 * plain / max(pixels, 1):.4f}",
+            f"{kept / max(total, 1):.1%}",
+            bytes_text(sum(one["bytes_total"] for one in every)),
+            Text(f"all {len(every)} files"),
+            style="bold",
+        )
     # what is no terminal has no width: a name stays on its line
     (console if console.is_terminal else Console(file=console.file, width=NO_WIDTH)).print(table)
 
@@ -128,7 +157,13 @@ def _groups_table(groups: list[dict[str, Any]]) -> Table:
         kept, total = group["tokens_kept"], group["tokens_total"]
         bits = f"{group['bytes'] * 8 / kept:.1f}" if kept else "-"
         table.add_row(
-            str(number), f"{group['start_seconds']:.2f}", str(kept), str(total), f"{kept / total:.1%}", str(group["bytes"]), bits,
+            str(number),
+            f"{group['start_seconds']:.2f}",
+            str(kept),
+            str(total),
+            f"{kept / total:.1%}",
+            str(group["bytes"]),
+            bits,
             group["fill"],
-        )  # fmt: skip
+        )
     return table

@@ -1,4 +1,6 @@
-"""Selection: temporal L1 difference to keep mask, by a threshold or by a token budget. Arrays in, arrays out, no network."""
+"""Selection: temporal L1 difference to keep mask, by a threshold or by a token budget. Arrays in, arrays out, no
+network.
+"""
 
 from latcomp.selection.budget import select_budget
 from latcomp.selection.complexity import adjusted, step_adjust

@@ -1,8 +1,7 @@
 """A token budget for a segment, met exactly: the threshold is found by replaying the selection on the latents alone.
 
-Every position is decided by itself, so the search runs on a sample of the positions, and what is changed at the end is replayed only
-where it was changed.
-"""
+Every position is decided by itself, so the search runs on a sample of the positions, and what is changed at the end is
+replayed only where it was changed."""
 
 from __future__ import annotations
 
@@ -12,14 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latcomp.errors import UsageError
-from latcomp.selection.threshold import (
-    QuantiserLike,
-    Selection,
-    SelectionCache,
-    SelectionRule,
-    Wishes,
-    select_group,
-)
+from latcomp.selection.threshold import QuantiserLike, Selection, SelectionCache, SelectionRule, Wishes, select_group
 
 REPLAYS = 8  # most replays of a search; two or three are usual
 SLACK = 0.05  # share of the budget by which a search may miss it: single tokens are kept or dropped to make up for it
@@ -30,7 +22,8 @@ STRIDE = 4.0  # a step of the search divides or multiplies the threshold by no m
 
 
 def tokens_for(keep: float, groups: list[np.ndarray]) -> int:
-    """Tokens a segment may keep: the share `keep` of all, but never less than its first latent frame, which is always kept.
+    """Tokens a segment may keep: the share `keep` of all, but never less than its first latent frame, which is always
+    kept.
 
     Raises `UsageError` unless 0 < keep <= 1.
     """
@@ -42,13 +35,17 @@ def tokens_for(keep: float, groups: list[np.ndarray]) -> int:
 
 
 def select_budget(
-    groups: list[np.ndarray], keep: float, rule: SelectionRule, quantiser: QuantiserLike, wishes: list[Wishes] | None = None
+    groups: list[np.ndarray],
+    keep: float,
+    rule: SelectionRule,
+    quantiser: QuantiserLike,
+    wishes: list[Wishes] | None = None,
 ) -> tuple[list[Selection], float]:
     """Selections of a segment that keep exactly the budgeted number of tokens, and the threshold they came from.
 
-    groups: the segment's latents, each (C, T, h, w), the first one a key group; wishes: of each, whose `refine` is not looked at. Where no
-    threshold keeps just the budget, the tokens of the smallest difference are taken back, or those of the largest added.
-    """
+    groups: the segment's latents, each (C, T, h, w), the first one a key group; wishes: of each, whose `refine` is not
+    looked at. Where no threshold keeps just the budget, the tokens of the smallest difference are taken back, or those
+    of the largest added."""
     budget = tokens_for(keep, groups)
     segment = _Segment(groups, rule, quantiser, wishes)
     if budget == sum(g.shape[1] * g.shape[2] * g.shape[3] for g in groups):
@@ -57,7 +54,9 @@ def select_budget(
     threshold = float(np.abs(np.diff(groups[0], axis=1)).mean()) if groups[0].shape[1] > 1 else 0.0
     if positions >= 2 * SAMPLE_LEAST:
         places = np.arange(0, positions, min(SAMPLE, positions // SAMPLE_LEAST))
-        threshold = _search(segment.at(places), round(budget * len(places) / positions), threshold, SAMPLE_SLACK).threshold
+        threshold = _search(
+            segment.at(places), round(budget * len(places) / positions), threshold, SAMPLE_SLACK
+        ).threshold
     found = _search(segment, budget, threshold, SLACK)
     return _made_exact(segment, found.selections, budget - found.tokens), found.threshold
 
@@ -97,7 +96,10 @@ class _Segment:
         if self.wishes is not None:
             wishes = [
                 Wishes(
-                    _some(wish.target, places), _some(wish.octaves, places), None, None if wish.run is None else _some(wish.run, places)
+                    _some(wish.target, places),
+                    _some(wish.octaves, places),
+                    None,
+                    None if wish.run is None else _some(wish.run, places),
                 )
                 for wish in self.wishes
             ]
@@ -112,9 +114,8 @@ def _some(values: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _search(segment: _Segment, budget: int, threshold: float, slack: float) -> _Replay:
     """The replay that comes closest to the budget, from `threshold` on until one is within `slack` of it, a share.
 
-    The first step follows the replay's own differences; they creep, since a lower threshold also means closer references, so later steps
-    follow the line through the last two replays.
-    """
+    The first step follows the replay's own differences; they creep, since a lower threshold also means closer
+    references, so later steps follow the line through the last two replays."""
     best = last = _replayed(segment, threshold)
     more = fewer = before = None  # the closest replays on both sides of the budget, and the one before the last
     for _ in range(REPLAYS - 1):
@@ -126,7 +127,11 @@ def _search(segment: _Segment, budget: int, threshold: float, slack: float) -> _
             fewer = last
         else:
             break  # threshold 0 keeps all that changes
-        if more is not None and fewer is not None and not _any_between(last.selections, more.threshold, fewer.threshold):
+        if (
+            more is not None
+            and fewer is not None
+            and not _any_between(last.selections, more.threshold, fewer.threshold)
+        ):
             break
         following = _following(last, before, more, fewer, budget)
         if following == last.threshold:
@@ -140,7 +145,9 @@ def _replayed(segment: _Segment, threshold: float) -> _Replay:
     return _Replay(threshold, *segment.replay(threshold))
 
 
-def _following(last: _Replay, before: _Replay | None, more: _Replay | None, fewer: _Replay | None, budget: int) -> float:
+def _following(
+    last: _Replay, before: _Replay | None, more: _Replay | None, fewer: _Replay | None, budget: int
+) -> float:
     """The threshold to try next, between those of `more` and `fewer` where both are known."""
     if more is not None and fewer is not None:
         share = (more.tokens - budget) / max(1, more.tokens - fewer.tokens)
@@ -156,20 +163,26 @@ def _following(last: _Replay, before: _Replay | None, more: _Replay | None, fewe
 
 
 def _any_between(selections: list[Selection], low: float, high: float) -> bool:
-    """Whether some difference lies between two thresholds: differences come in whole quantiser steps over the channels, up to rounding."""
+    """Whether some difference lies between two thresholds: differences come in whole quantiser steps over the channels,
+    up to rounding.
+    """
     margin = 1e-4 * high
     return any(bool(((s.difference > low + margin) & (s.difference < high - margin)).any()) for s in selections)
 
 
 def _threshold_for(selections: list[Selection], tokens: int) -> float:
-    """The threshold above which the selections' differences would keep so many tokens, fewer than there are; a key's are infinite."""
+    """The threshold above which the selections' differences would keep so many tokens, fewer than there are; a key's
+    are infinite.
+    """
     differences = np.concatenate([s.difference.ravel() for s in selections])
     place = len(differences) - tokens
     return float(np.partition(differences, place - 1)[place - 1])
 
 
 def _made_exact(segment: _Segment, selections: list[Selection], missing: int) -> list[Selection]:
-    """The selections with `missing` more tokens, those of the largest difference, or without -`missing` of the smallest."""
+    """The selections with `missing` more tokens, those of the largest difference, or without -`missing` of the
+    smallest.
+    """
     if not missing:
         return selections
     masks = np.concatenate([s.mask.ravel() for s in selections])
@@ -196,6 +209,9 @@ def _with(whole: Selection, part: Selection, places: np.ndarray) -> Selection:
         return flat.reshape(values.shape)
 
     return Selection(
-        put(whole.mask, part.mask), put(whole.difference, part.difference), put(whole.symbols, part.symbols),
-        put(whole.octaves, part.octaves), put(whole.held, part.held),
-    )  # fmt: skip
+        put(whole.mask, part.mask),
+        put(whole.difference, part.difference),
+        put(whole.symbols, part.symbols),
+        put(whole.octaves, part.octaves),
+        put(whole.held, part.held),
+    )

@@ -1,8 +1,8 @@
 """Coarser steps where much changes, finer ones where little does: how a segment's step follows its content.
 
-A constant step spends most bits on fast scenes, where the eye sees least, as video encoders with a constant rate factor know (x264's
-`qcomp`). The measure is a count of bits that any reader of the latents can make, so no pass over the video is added.
-"""
+A constant step spends most bits on fast scenes, where the eye sees least, as video encoders with a constant rate factor
+know (x264's `qcomp`). The measure is a count of bits that any reader of the latents can make, so no pass over the video
+is added."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ ADJUST_PER_OCTAVE = 32  # the file stores the adjustment in 32nds of an octave
 ADJUST_MOST = 32  # steps are at most doubled or halved
 STRENGTH = 0.5  # exponent of complexity: 0 is a constant step, 1 a constant rate (x264 has 0.4)
 REFERENCE_BITS = 6.4  # complexity whose steps are not adjusted: the geometric mean of the training clips
-FULL_UNTIL, NONE_FROM = 5.0, 10.0  # qualities: the adjustment is whole below the first and fades to nothing at the second
+FULL_UNTIL, NONE_FROM = (
+    5.0,
+    10.0,
+)  # qualities: the adjustment is whole below the first and fades to nothing at the second
 
 
 def complexity(latents: np.ndarray, step: np.ndarray) -> float:
     """Estimated bits a token of a group, at step scale 1.
 
-    latents: (C, T, h, w) of a segment's first group; step: (C,). Each token counts the sum over channels of log2(1 + |v|), with v its
-    symbols or their change since the latent frame before, whichever is less. A single latent frame counts a quarter of its symbols.
-    """
+    latents: (C, T, h, w) of a segment's first group; step: (C,). Each token counts the sum over channels of log2(1 +
+    |v|), with v its symbols or their change since the latent frame before, whichever is less. A single latent frame
+    counts a quarter of its symbols."""
     symbols = np.rint(latents / step.astype(np.float32).reshape(-1, 1, 1, 1))
     alone = np.log2(1 + np.abs(symbols)).sum(0)  # (T, h, w)
     if len(alone) == 1:

@@ -1,8 +1,9 @@
-"""How long each token of a group would be held if it were kept, and what follows from that: its best value and its step.
+"""How long each token of a group would be held if it were kept, and what follows from that: its best value and its
+step.
 
-A value that is held for n latent frames counts n times in the error of the video, so it pays to take the mean of what it stands for
-and to give it a finer step; x264's macroblock tree spends bits by the same argument. Only the encoder needs any of this.
-"""
+A value that is held for n latent frames counts n times in the error of the video, so it pays to take the mean of what
+it stands for and to give it a finer step; x264's macroblock tree spends bits by the same argument. Only the encoder
+needs any of this."""
 
 from __future__ import annotations
 
@@ -20,25 +21,26 @@ LONGER = 1.5  # a run that reaches the end of the group is taken to be so many t
 class Lookahead:
     """Of each position (t, y, x) of a group.
 
-    target: (C, T, h, w) mean of the latents from t on for as long as the value can be held; run: (T, h, w) int16, latent frames after t for
-    which it can; whole: (T, h, w) bool, whether that reaches the group's end.
-    """
+    target: (C, T, h, w) mean of the latents from t on for as long as the value can be held; run: (T, h, w) int16,
+    latent frames after t for which it can; whole: (T, h, w) bool, whether that reaches the group's end."""
 
     target: np.ndarray
     run: np.ndarray
     whole: np.ndarray
 
     def octaves(self, quantiser: Quantiser, worth: float) -> np.ndarray:
-        """(T, h, w) uint8: how many times the step of each token should be halved, by least (run + 1) x error + bits / worth.
+        """(T, h, w) uint8: how many times the step of each token should be halved, by least (run + 1) x error + bits /
+        worth.
 
-        worth: bits that a squared error of one step squared is worth for one latent frame; 0 never halves. Errors are those of the target,
-        bits an estimate from the symbols' sizes.
-        """
+        worth: bits that a squared error of one step squared is worth for one latent frame; 0 never halves. Errors are
+        those of the target, bits an estimate from the symbols' sizes."""
         found = np.zeros(self.run.shape, np.uint8)
         held = self.run > 0
         if worth <= 0 or not held.any():
             return found
-        values = self.target[:, held] / (quantiser.step * quantiser.step_scale).astype(np.float32)[:, None]  # (C, n) in steps
+        values = (
+            self.target[:, held] / (quantiser.step * quantiser.step_scale).astype(np.float32)[:, None]
+        )  # (C, n) in steps
         frames = (self.run[held] + 1) * np.where(self.whole[held], np.float32(LONGER), np.float32(1))
         costs = []
         for octave in range(quantiser.octaves_most + 1):

@@ -1,4 +1,6 @@
-"""Latents to integers and back: a step for every channel, a scale for the quality, finer steps for what will be held."""
+"""Latents to integers and back: a step for every channel, a scale for the quality, finer steps for what will be
+held.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ QUALITY_OCTAVE = 2.5  # qualities over which the step halves
 
 
 def step_scale_of(quality: float) -> float:
-    """Step scale of a quality from 0 to 10: 3.75 at 0, halved every 2.5, 0.234 at 10. Raises `UsageError` outside the range."""
+    """Step scale of a quality from 0 to 10: 3.75 at 0, halved every 2.5, 0.234 at 10. Raises `UsageError` outside the
+    range.
+    """
     if not 0 <= quality <= QUALITY_MAX:
         raise UsageError(f"quality {quality} is out of range: choose 0 (small) to 10 (exact)")
     return SCALE_AT_ZERO * 2.0 ** (-quality / QUALITY_OCTAVE)
@@ -25,10 +29,10 @@ def step_scale_of(quality: float) -> float:
 class Quantiser:
     """Uniform reconstruction in whole units; a step is `units` of them, so that single tokens may have finer steps.
 
-    step: (C,) quantiser step of each channel at step scale 1; step_scale: factor on all of them; units: units a step, a power of two;
-    rounding: 0.5 rounds to the nearest multiple, less draws values towards zero; hysteresis: how much further than half a step a value
-    must move from its last kept one before it changes. The last two save bits for little error, and the reader need not know them.
-    """
+    step: (C,) quantiser step of each channel at step scale 1; step_scale: factor on all of them; units: units a step, a
+    power of two; rounding: 0.5 rounds to the nearest multiple, less draws values towards zero; hysteresis: how much
+    further than half a step a value must move from its last kept one before it changes. The last two save bits for
+    little error, and the reader need not know them."""
 
     step: np.ndarray
     step_scale: float
@@ -46,17 +50,23 @@ class Quantiser:
         return self.units.bit_length() - 1
 
     def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
-        """int32 symbols (C, ...), in units, of float32 latents (C, ...): multiples of the step halved `octaves` (...) times.
+        """int32 symbols (C, ...), in units, of float32 latents (C, ...): multiples of the step halved `octaves` (...)
+        times.
 
-        Clipped to what a file can hold: a network may answer a picture it never saw the like of with latents of any size.
-        """
-        multiple = np.float32(self.units) if octaves is None else (self.units >> octaves.astype(np.int32)).astype(np.float32)
+        Clipped to what a file can hold: a network may answer a picture it never saw the like of with latents of any
+        size."""
+        multiple = (
+            np.float32(self.units) if octaves is None else (self.units >> octaves.astype(np.int32)).astype(np.float32)
+        )
         scaled = np.abs(latents) / (self.width(latents.ndim) * multiple)
-        size = np.minimum(np.floor(scaled + np.float32(self.rounding)) * multiple, SYMBOL_MAX // self.units * self.units)
+        size = np.minimum(
+            np.floor(scaled + np.float32(self.rounding)) * multiple, SYMBOL_MAX // self.units * self.units
+        )
         return np.where(latents < 0, -size, size).astype(np.int32)
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), symbols too, and equal to it within the hysteresis.
+        """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), symbols too, and equal to it within
+        the hysteresis.
 
         Clipped to what a file can hold, by whole steps too.
         """
@@ -66,7 +76,9 @@ class Quantiser:
         distance -= kept.astype(np.float32) * np.float32(1 / self.units)
         steps = np.rint(distance)
         steps[np.abs(distance, out=distance) <= np.float32(0.5 + self.hysteresis)] = 0
-        np.clip(steps, SYMBOL_MIN - SYMBOL_MAX, SYMBOL_MAX - SYMBOL_MIN, out=steps)  # so that they are whole numbers of 32 bits
+        np.clip(
+            steps, SYMBOL_MIN - SYMBOL_MAX, SYMBOL_MAX - SYMBOL_MIN, out=steps
+        )  # so that they are whole numbers of 32 bits
         whole = steps.astype(np.int32)
         found = kept + whole * np.int32(self.units)
         if found.size and (found.min() < SYMBOL_MIN or found.max() > SYMBOL_MAX):

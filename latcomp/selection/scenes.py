@@ -16,9 +16,8 @@ CONTENT_BITS = 1.0  # a latent frame of fewer bits a position is a plain picture
 class SceneCuts:
     """Follows one stream of latent frames.
 
-    Measured on the training clips (3,723 steps without a cut, 600 from one clip to another): 19 in 20 joins of different clips pass the
-    first bound, 1 in 100 steps within a clip passes both.
-    """
+    Measured on the training clips (3,723 steps without a cut, 600 from one clip to another): 19 in 20 joins of
+    different clips pass the first bound, 1 in 100 steps within a clip passes both."""
 
     def __init__(self, step: np.ndarray) -> None:
         """step: (C,) quantiser steps at step scale 1."""
@@ -27,7 +26,9 @@ class SceneCuts:
         self._usual: deque[float] = deque(maxlen=USUAL)
 
     def jumps(self, latents: np.ndarray) -> bool:
-        """Whether the next latent frame (C, h, w) has too little in common with the one before to be of one scene with it."""
+        """Whether the next latent frame (C, h, w) has too little in common with the one before to be of one scene with
+        it.
+        """
         symbols = np.rint(latents * self._inverse)
         before, self._before = self._before, symbols
         if before is None:

@@ -1,10 +1,11 @@
 """Keep masks by a threshold on the temporal L1 difference, group after group.
 
 Shapes: latents (C, T, h, w) float32; masks (T, h, w) bool. The difference of a position is mean over channels of
-|z - reference| / channel scale. With reference "kept" it is taken against the position's last kept value as the reader will have it,
-so a slow drift is kept as soon as it adds up; with "previous" against the previous latent frame. Both sides of the difference are
-dequantised values: the quantiser's own noise then never looks like motion, the difference is small exactly where keeping the token
-would buy little, and rounding of the network's arithmetic moves it in whole steps or not at all.
+|z - reference| / channel scale. With reference "kept" it is taken against the position's last kept value as the reader
+will have it, so a slow drift is kept as soon as it adds up; with "previous" against the previous latent frame. Both
+sides of the difference are dequantised values: the quantiser's own noise then never looks like motion, the difference
+is small exactly where keeping the token would buy little, and rounding of the network's arithmetic moves it in whole
+steps or not at all.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class QuantiserLike(Protocol):
         ...
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """Symbols of latents (C, ...) that are whole steps from the last kept ones (C, ...), and prefer to stay there."""
+        """Symbols of latents (C, ...) that are whole steps from the last kept ones (C, ...), and prefer to stay
+        there.
+        """
         ...
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
@@ -50,8 +53,8 @@ class RoundingLike(Protocol):
     ) -> np.ndarray:
         """(n, C) symbols of the kept tokens of mask (P,).
 
-        symbols: (n, C) plainly rounded; octaves: (n,); wanted: (n, C) the latents in units; frames: (n,) latent frames each stands for.
-        """
+        symbols: (n, C) plainly rounded; octaves: (n,); wanted: (n, C) the latents in units; frames: (n,) latent frames
+        each stands for."""
         ...
 
 
@@ -69,9 +72,8 @@ class SelectionRule:
 class SelectionCache:
     """C_sel: what selection carries from one group to the next.
 
-    kept: (C, h, w) symbols of the last kept value of every position; octaves: (h, w) uint8 how many times its step was halved; previous:
-    (C, h, w) the last latent frame, dequantised.
-    """
+    kept: (C, h, w) symbols of the last kept value of every position; octaves: (h, w) uint8 how many times its step was
+    halved; previous: (C, h, w) the last latent frame, dequantised."""
 
     kept: np.ndarray
     octaves: np.ndarray
@@ -86,10 +88,9 @@ class SelectionCache:
 class Selection:
     """One group's keep mask and what the reader will know from it.
 
-    mask: (T, h, w) bool; difference: (T, h, w) float32, what the threshold was compared with (infinite where a key group keeps
-    everything); symbols: (C, T, h, w) quantised latents of all positions; octaves: (T, h, w) uint8, how many times the step behind each
-    held value was halved; held: (C, T, h, w) the latents filled by hold.
-    """
+    mask: (T, h, w) bool; difference: (T, h, w) float32, what the threshold was compared with (infinite where a key
+    group keeps everything); symbols: (C, T, h, w) quantised latents of all positions; octaves: (T, h, w) uint8, how
+    many times the step behind each held value was halved; held: (C, T, h, w) the latents filled by hold."""
 
     mask: np.ndarray
     difference: np.ndarray
@@ -102,10 +103,9 @@ class Selection:
 class Wishes:
     """What a lookahead asks for: see `latcomp.selection.lookahead`.
 
-    target: (C, T, h, w) latents to quantise instead of the true ones; octaves: (T, h, w) uint8 halvings of the step of tokens that stand on
-    their own; refine: (h, w) bool or None, positions to keep in the group's first latent frame though nothing changed, when their
-    held value is coarser than asked for.
-    """
+    target: (C, T, h, w) latents to quantise instead of the true ones; octaves: (T, h, w) uint8 halvings of the step of
+    tokens that stand on their own; refine: (h, w) bool or None, positions to keep in the group's first latent frame
+    though nothing changed, when their held value is coarser than asked for."""
 
     target: np.ndarray
     octaves: np.ndarray
@@ -121,16 +121,21 @@ def temporal_difference(latents: np.ndarray, reference: np.ndarray, scale: np.nd
 
 
 def select_group(
-    latents: np.ndarray, cache: SelectionCache | None, threshold: float, rule: SelectionRule, quantiser: QuantiserLike,
-    wishes: Wishes | None = None, forced: np.ndarray | None = None, rounding: RoundingLike | None = None,
-) -> tuple[Selection, SelectionCache]:  # fmt: skip
+    latents: np.ndarray,
+    cache: SelectionCache | None,
+    threshold: float,
+    rule: SelectionRule,
+    quantiser: QuantiserLike,
+    wishes: Wishes | None = None,
+    forced: np.ndarray | None = None,
+    rounding: RoundingLike | None = None,
+) -> tuple[Selection, SelectionCache]:
     """The selection of one group and the cache for the next; without a cache the group is a key group.
 
-    latents: (C, T, h, w) float32. A position is kept where its difference exceeds the threshold, or as `forced` (T, h, w) has it; a key
-    group keeps all of its first latent frame. The result does not depend on how many groups are handed over at once, wishes aside: latent
-    frames are decided in order. A kept token is whole steps away from the last kept one, or stands on its own grid of steps when
-    most of it changed or when finer steps are wished for.
-    """
+    latents: (C, T, h, w) float32. A position is kept where its difference exceeds the threshold, or as `forced` (T, h,
+    w) has it; a key group keeps all of its first latent frame. The result does not depend on how many groups are handed
+    over at once, wishes aside: latent frames are decided in order. A kept token is whole steps away from the last kept
+    one, or stands on its own grid of steps when most of it changed or when finer steps are wished for."""
     frames, grid = latents.shape[1], latents.shape[2:]
     found: np.ndarray | None = None
     mask = np.empty((frames, *grid), bool)
@@ -173,10 +178,17 @@ def select_group(
 
 
 def _own_grid(
-    near: np.ndarray, target: np.ndarray, mask: np.ndarray, wanted: np.ndarray, state: SelectionCache, quantiser: QuantiserLike,
-    wishes: Wishes | None, t: int,
-) -> np.ndarray:  # fmt: skip
-    """The symbols (C, h, w) of one latent frame, on a grid of their own where most channels changed or finer steps are wished for.
+    near: np.ndarray,
+    target: np.ndarray,
+    mask: np.ndarray,
+    wanted: np.ndarray,
+    state: SelectionCache,
+    quantiser: QuantiserLike,
+    wishes: Wishes | None,
+    t: int,
+) -> np.ndarray:
+    """The symbols (C, h, w) of one latent frame, on a grid of their own where most channels changed or finer steps are
+    wished for.
 
     `mask` gains the positions to refine; octaves in `state` follow.
     """
@@ -197,13 +209,21 @@ def _own_grid(
 
 
 def _rounded(
-    symbols: np.ndarray, target: np.ndarray, mask: np.ndarray, state: SelectionCache, quantiser: QuantiserLike, wishes: Wishes | None,
-    t: int, rounding: RoundingLike,
-) -> np.ndarray:  # fmt: skip
+    symbols: np.ndarray,
+    target: np.ndarray,
+    mask: np.ndarray,
+    state: SelectionCache,
+    quantiser: QuantiserLike,
+    wishes: Wishes | None,
+    t: int,
+    rounding: RoundingLike,
+) -> np.ndarray:
     """The symbols (C, h, w) of one latent frame with its kept tokens rounded by what they cost."""
     run = np.zeros(mask.shape, np.float32) if wishes is None or wishes.run is None else wishes.run[t]
     found = symbols.copy()
     wanted = (target[:, mask] / quantiser.width(2)).T
-    kept = rounding.rounded(mask.reshape(-1), symbols[:, mask].T, state.octaves[mask], wanted, run[mask].astype(np.float32) + 1)
+    kept = rounding.rounded(
+        mask.reshape(-1), symbols[:, mask].T, state.octaves[mask], wanted, run[mask].astype(np.float32) + 1
+    )
     found[:, mask] = kept.T
     return found

@@ -1,9 +1,8 @@
 """Residual blocks at latent resolution with a memory of one latent frame.
 
-All blocks work on `(B*T, W, h, w)` features, T consecutive latent frames of B clips, in channels-last memory. Time enters only
-through `previous`: each latent frame sees its predecessor's features. The first latent frame of a stream sees itself
-(replication): zero padding would make a static scene "change" at its start.
-"""
+All blocks work on `(B*T, W, h, w)` features, T consecutive latent frames of B clips, in channels-last memory. Time
+enters only through `previous`: each latent frame sees its predecessor's features. The first latent frame of a stream
+sees itself (replication): zero padding would make a static scene "change" at its start."""
 
 from __future__ import annotations
 
@@ -88,7 +87,15 @@ class Trunk(nn.Module):
     """A pointwise entry, residual blocks with memory, a pointwise exit that starts at zero."""
 
     def __init__(
-        self, inputs: int, width: int, outputs: int, blocks: int, kind: str, kernel: int, expansion: int, conditioned: bool
+        self,
+        inputs: int,
+        width: int,
+        outputs: int,
+        blocks: int,
+        kind: str,
+        kernel: int,
+        expansion: int,
+        conditioned: bool,
     ) -> None:
         super().__init__()
         self.width = width

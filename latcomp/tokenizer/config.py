@@ -23,8 +23,8 @@ class TokenizerConfig:
     decoder_width: int = 160
     decoder_blocks: int = 4
     block: str = "dense"
-    """'dense' (two 3x3 convolutions) or 'depthwise' (depthwise causal convolution and pointwise layers). At equal multiply-adds dense
-    blocks run about twice as fast on CPUs with bf16, and learnt more in equal time."""
+    """'dense' (two 3x3 convolutions) or 'depthwise' (depthwise causal convolution and pointwise layers). At equal
+    multiply-adds dense blocks run about twice as fast on CPUs with bf16, and learnt more in equal time."""
     kernel: int = 3
     """Side of the depthwise kernels, in positions."""
     expansion: int = 2

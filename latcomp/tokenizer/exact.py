@@ -1,8 +1,9 @@
-"""Convolutions whose fp32 results on a CPU do not depend on how many threads there are, nor on what else is in the batch.
+"""Convolutions whose fp32 results on a CPU do not depend on how many threads there are, nor on what else is in the
+batch.
 
-Libraries for convolutions choose the order of their sums by the number of threads, which moves latents by a few 1e-5 and flips a token
-now and then. Here every sample and every half of the output channels is a call of one thread; several of them run at once.
-"""
+Libraries for convolutions choose the order of their sums by the number of threads, which moves latents by a few 1e-5
+and flips a token now and then. Here every sample and every half of the output channels is a call of one thread; several
+of them run at once."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def _pool() -> ThreadPoolExecutor:
     started = threading.Barrier(count + 1)
 
     def begin() -> None:
-        torch.get_num_threads()  # a thread takes the common number over when it is first asked; only then does its own one last
+        # a thread takes the common number over when it is first asked; only then does its own one last
+        torch.get_num_threads()
         torch.set_num_threads(1)
         started.wait()
 
@@ -39,7 +41,9 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _forget_threads() -> None:
-    """In a child that was forked off: it has the pool, and OpenMP's, but none of their threads, and would wait for them for ever."""
+    """In a child that was forked off: it has the pool, and OpenMP's, but none of their threads, and would wait for them
+    for ever.
+    """
     if _pool.cache_info().currsize:
         _pool.cache_clear()
         torch.set_num_threads(1)
@@ -49,11 +53,18 @@ os.register_at_fork(after_in_child=_forget_threads)
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution that is exact in the module's sense for fp32 on a CPU without gradients, and PyTorch's own elsewhere."""
+    """A convolution that is exact in the module's sense for fp32 on a CPU without gradients, and PyTorch's own
+    elsewhere.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out, h, w) of (N, in, h, w)."""
-        if x.device.type != "cpu" or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or x.dtype != torch.float32:
+        if (
+            x.device.type != "cpu"
+            or torch.is_grad_enabled()
+            or torch.is_autocast_enabled("cpu")
+            or x.dtype != torch.float32
+        ):
             return super().forward(x)
         pool = _pool()
         inference = torch.is_inference_mode_enabled()

@@ -1,4 +1,6 @@
-"""What a model is: its weights and its configuration, in one hash that a .lat file names, and whether a header fits the models it names."""
+"""What a model is: its weights and its configuration, in one hash that a .lat file names, and whether a header fits the
+models it names.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,13 @@ NOT_HASHED = frozenset({"name"})
 
 
 def canonical(config: Mapping[str, Any]) -> bytes:
-    """The text of a configuration that its hash is taken of: members in order, no spaces, ASCII; numbers as Python's json writes them."""
+    """The text of a configuration that its hash is taken of: members in order, no spaces, ASCII; numbers as Python's
+    json writes them.
+    """
     counted = {key: value for key, value in config.items() if key not in NOT_HASHED}
-    return json.dumps(counted, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+    return json.dumps(counted, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode(
+        "ascii"
+    )
 
 
 def fingerprint(config: Mapping[str, Any], weights_sha256: str) -> str:
@@ -42,4 +48,5 @@ def header_faults(header: Mapping[str, Any], configs: Mapping[str, Mapping[str, 
         if found.get("tokenizer_sha256") != said["sha256"]:
             yield f"the header names the {kind} {header[member]['name']!r}, which was made for another tokenizer"
         elif found.get("channels") != said["channels"]:
-            yield f"the header says channels {said['channels']}, the {kind} {header[member]['name']!r} has {found.get('channels')}"
+            model = f"the {kind} {header[member]['name']!r}"
+            yield f"the header says channels {said['channels']}, {model} has {found.get('channels')}"

@@ -1,8 +1,7 @@
 """Our causal 8x8x4 tokenizer: a linear path that starts as principal components, and a network beside it.
 
-Latents are `(B, C, T, h, w)` in units of the quantiser: at step scale 1 they are meant to be rounded to integers, so at scale `k`
-a latent is stored as round(z / k). Pixels are `(B, 3, 4*T, 8*h, 8*w)` RGB in [-1, 1].
-"""
+Latents are `(B, C, T, h, w)` in units of the quantiser: at step scale 1 they are meant to be rounded to integers, so at
+scale `k` a latent is stored as round(z / k). Pixels are `(B, 3, 4*T, 8*h, 8*w)` RGB in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -34,14 +33,22 @@ class Encoder(nn.Module):
         super().__init__()
         self.linear = Conv2d(PATCH_VALUES, config.channels, 1)
         self.trunk = Trunk(
-            PATCH_VALUES, config.encoder_width, config.channels, config.encoder_blocks,
-            config.block, config.kernel, config.expansion, conditioned=False,
-        )  # fmt: skip
+            PATCH_VALUES,
+            config.encoder_width,
+            config.channels,
+            config.encoder_blocks,
+            config.block,
+            config.kernel,
+            config.expansion,
+            conditioned=False,
+        )
 
     def forward(self, pixels: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
         """Latents (B, C, T, h, w) of pixels (B, 3, 4*T, 8*h, 8*w), and the state for the frames that follow."""
         batch = pixels.shape[0]
-        patches = rearrange(pixels, "b c (t pt) (h ph) (w pw) -> (b t) (c pt ph pw) h w", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL)
+        patches = rearrange(
+            pixels, "b c (t pt) (h ph) (w pw) -> (b t) (c pt ph pw) h w", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL
+        )
         patches = patches.contiguous(memory_format=torch.channels_last)
         correction, after = self.trunk(patches, batch, None if state is None else state.features)
         with torch.autocast(patches.device.type, enabled=False):
@@ -61,9 +68,15 @@ class Decoder(nn.Module):
         # typical size of each channel, so that the network sees inputs near 1; fixed when training starts
         self.register_buffer("input_scale", torch.ones(config.channels))
         self.trunk = Trunk(
-            config.channels, config.decoder_width, PATCH_VALUES, config.decoder_blocks,
-            config.block, config.kernel, config.expansion, conditioned=True,
-        )  # fmt: skip
+            config.channels,
+            config.decoder_width,
+            PATCH_VALUES,
+            config.decoder_blocks,
+            config.block,
+            config.kernel,
+            config.expansion,
+            conditioned=True,
+        )
 
     def forward(
         self, latents: Tensor, log_scale: Tensor, state: StreamState | None = None
@@ -82,7 +95,13 @@ class Decoder(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             patches = self.linear(x.float()) + correction.float()
         pixels = rearrange(
-            patches, "(b t) (c pt ph pw) h w -> b c (t pt) (h ph) (w pw)", b=batch, c=3, pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL
+            patches,
+            "(b t) (c pt ph pw) h w -> b c (t pt) (h ph) (w pw)",
+            b=batch,
+            c=3,
+            pt=TEMPORAL,
+            ph=SPATIAL,
+            pw=SPATIAL,
         )
         return pixels, StreamState(after)
 
@@ -105,7 +124,9 @@ class Tokenizer(nn.Module):
             raise UsageError(f"pixels must be (B, 3, T, H, W), not {tuple(pixels.shape)}")
         frames, height, width = pixels.shape[2:]
         if frames % TEMPORAL or height % SPATIAL or width % SPATIAL or not frames:
-            raise UsageError(f"{frames} frames of {width}x{height} do not divide into patches of 8x8 pixels and 4 frames: pad them")
+            raise UsageError(
+                f"{frames} frames of {width}x{height} do not divide into patches of 8x8 pixels and 4 frames: pad them"
+            )
         return self.encoder(pixels, state)
 
     def decode(
@@ -113,10 +134,9 @@ class Tokenizer(nn.Module):
     ) -> tuple[Tensor, StreamState]:
         """Pixels `(B, 3, 4*T, H, W)` in [-1, 1] of latents `(B, C, T, H/8, W/8)`, and the state to decode on from.
 
-        step_scale: the scale of the quantiser steps behind the latents; the decoder smooths more where steps are coarse. octaves: (B, T, h,
-        w), how many times the step behind each token was halved.
-        Raises `UsageError` when the channels do not match.
-        """
+        step_scale: the scale of the quantiser steps behind the latents; the decoder smooths more where steps are
+        coarse. octaves: (B, T, h, w), how many times the step behind each token was halved. Raises `UsageError` when
+        the channels do not match."""
         if latents.dim() != 5 or latents.shape[1] != self.config.channels:
             raise UsageError(f"latents must be (B, {self.config.channels}, T, h, w), not {tuple(latents.shape)}")
         log_scale = -torch.log2(latents.new_full((latents.shape[0],), step_scale))

@@ -25,7 +25,8 @@ DEFAULT_LIT = "lit-cv8x8x4"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 KINDS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
 """Kinds of models, and how messages call them."""
-SUMS = "SHA256SUMS"  # beside the shipped models, as `sha256sum */config.json */model.safetensors` writes it; what it lists must be so
+# beside the shipped models, as `sha256sum */config.json */model.safetensors` writes it; what it lists must be so
+SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,24 @@ def sha256_of(path: Path) -> str:
 
 
 def _listed(path: Path, found: str) -> bool:
-    """Whether a file of a shipped model has the SHA-256 that the shipped list asks for; any file that it does not list has."""
+    """Whether a file of a shipped model has the SHA-256 that the shipped list asks for; any file that it does not list
+    has.
+    """
     folder, listed = path.parent, weights_folder() / SUMS
     if folder.resolve().parent != weights_folder().resolve() or not listed.is_file():
         return True
     lines = (line.split(maxsplit=1) for line in listed.read_text(encoding="utf-8").splitlines())
-    wanted = {words[0].lower() for words in lines if len(words) == 2 and words[1].lstrip("*./ ") == f"{folder.name}/{path.name}"}
+    wanted = {
+        words[0].lower()
+        for words in lines
+        if len(words) == 2 and words[1].lstrip("*./ ") == f"{folder.name}/{path.name}"
+    }
     return wanted <= {found}
 
 
 def _checked(folder: Path) -> bytes:
-    """The weights of a folder, which are safetensors of the SHA-256 that `sha256_of` gave; they and the configuration are those that the
-    shipped list asks for.
+    """The weights of a folder, which are safetensors of the SHA-256 that `sha256_of` gave; they and the configuration
+    are those that the shipped list asks for.
 
     Raises `UnsupportedFileError` when they are not: damaged, or replaced while this process runs.
     """
@@ -90,7 +97,9 @@ def _checked(folder: Path) -> bytes:
 
 
 def _refuse_other(path: Path, data: bytes) -> None:
-    """Raise `UnsupportedFileError` when the bytes of a model's file are not those that were looked at first, or that the list asks for."""
+    """Raise `UnsupportedFileError` when the bytes of a model's file are not those that were looked at first, or that
+    the list asks for.
+    """
     found = hashlib.sha256(data).hexdigest()
     if sha256_of(path) != found or not _listed(path, found):
         raise UnsupportedFileError(
@@ -118,21 +127,25 @@ def tokenizers_at_hand() -> list[str]:
 
 
 def find_tokenizer(name_or_path: str | Path | None) -> Path:
-    """The folder of a tokenizer by name or path; None is the default one. Raises `UsageError` when it is not at hand."""
+    """The folder of a tokenizer by name or path; None is the default one. Raises `UsageError` when it is not at
+    hand.
+    """
     wanted = str(name_or_path or DEFAULT_TOKENIZER)
     for folder in (weights_folder() / wanted, Path(wanted)):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return folder
     names = ", ".join(tokenizers_at_hand())
-    raise UsageError(f"tokenizer {wanted!r} is not at hand: choose {names or 'a folder with config.json and model.safetensors'}")
+    raise UsageError(
+        f"tokenizer {wanted!r} is not at hand: choose {names or 'a folder with config.json and model.safetensors'}"
+    )
 
 
 def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None) -> Path:
-    """The folder of the model that a header's record names (name, sha256 and, from files that know it, fingerprint), among the shipped ones
-    and `beside`. kind: 'tokenizer', 'lit' or 'prior'.
+    """The folder of the model that a header's record names (name, sha256 and, from files that know it, fingerprint),
+    among the shipped ones and `beside`. kind: 'tokenizer', 'lit' or 'prior'.
 
-    Raises `UnsupportedFileError` naming the missing model, or the folder whose weights are right and whose configuration is not.
-    """
+    Raises `UnsupportedFileError` naming the missing model, or the folder whose weights are right and whose
+    configuration is not."""
     word, wanted, changed = KINDS[kind], record.get("fingerprint"), None
     for folder in _with_weights(record["sha256"], kind, beside):
         if wanted is None or fingerprint_of(folder) == wanted:
@@ -140,11 +153,14 @@ def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None)
         changed = changed or folder
     if changed is not None:
         raise UnsupportedFileError(
-            f"this file needs the {word} {record['name']!r} of fingerprint {str(wanted)[:12]}…; {changed} has its weights and another "
-            f"configuration (fingerprint {fingerprint_of(changed)[:12]}…): give the {CONFIG} that the file was written with"
+            f"this file needs the {word} {record['name']!r} of fingerprint {str(wanted)[:12]}…; {changed} has its "
+            "weights and another "
+            f"configuration (fingerprint {fingerprint_of(changed)[:12]}…): give the {CONFIG} that the file was written "
+            "with"
         )
     raise UnsupportedFileError(
-        f"this file needs the {word} {record['name']!r} (sha256 {record['sha256'][:12]}…), which is not at hand: install the latcomp "
+        f"this file needs the {word} {record['name']!r} (sha256 {record['sha256'][:12]}…), which is not at hand: "
+        "install the latcomp "
         f"version that wrote the file, or put the model's folder into {weights_folder()}"
     )
 
@@ -164,8 +180,8 @@ def model_record(folder: Path, name: str) -> dict[str, Any]:
 def faults_of(header: Header, tokenizer: Path | None = None) -> list[str]:
     """What a header says of its models that is not so of those at hand, one line each; needs no torch.
 
-    tokenizer: folder to look into first. Raises `UnsupportedFileError` for a model whose weights are at hand with another configuration.
-    """
+    tokenizer: folder to look into first. Raises `UnsupportedFileError` for a model whose weights are at hand with
+    another configuration."""
     members = {kind: getattr(header, kind) for kind in KINDS}
     configs = {}
     for kind, record in members.items():
@@ -184,12 +200,16 @@ def check_header(header: Header, tokenizer: Path | None = None) -> None:
 
 
 def find_lit(tokenizer: Path) -> Path | None:
-    """The folder of the LIT trained for this tokenizer: in its own subfolder `lit`, or among the shipped models; None without one."""
+    """The folder of the LIT trained for this tokenizer: in its own subfolder `lit`, or among the shipped models; None
+    without one.
+    """
     return _made_for(tokenizer, "lit")
 
 
 def find_prior(tokenizer: Path) -> Path | None:
-    """The folder of the prior trained for this tokenizer: in its own subfolder `prior`, or among the shipped models; None without one."""
+    """The folder of the prior trained for this tokenizer: in its own subfolder `prior`, or among the shipped models;
+    None without one.
+    """
     return _made_for(tokenizer, "prior")
 
 
@@ -224,7 +244,9 @@ def _kind(folder: Path) -> str:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The frozen tokenizer of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit together."""
+    """The frozen tokenizer of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit
+    together.
+    """
     from latcomp.tokenizer.config import TokenizerConfig
     from latcomp.tokenizer.model import Tokenizer
 
@@ -232,7 +254,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def load_lit(folder: Path) -> Lit:
-    """The frozen LIT of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit together."""
+    """The frozen LIT of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit
+    together.
+    """
     from latcomp.inpaint.model import Lit, LitConfig
 
     return _load(folder, "LIT", lambda: Lit(LitConfig.load(folder / CONFIG)))
@@ -247,13 +271,17 @@ def load_prior(folder: Path) -> Prior:
     from latcomp.container.prior import Prior
 
     try:
-        return Prior(load(_checked(folder)), sha256_of(folder / WEIGHTS), _config(folder)["name"], fingerprint_of(folder))
+        return Prior(
+            load(_checked(folder)), sha256_of(folder / WEIGHTS), _config(folder)["name"], fingerprint_of(folder)
+        )
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
 
 
 def prior_finder(tokenizer: Path | None = None) -> Callable[[str, str], Prior]:
-    """What a `latcomp.container.Reader` asks for the prior of a file: looked for among the shipped models and beside `tokenizer`."""
+    """What a `latcomp.container.Reader` asks for the prior of a file: looked for among the shipped models and beside
+    `tokenizer`.
+    """
 
     def find(name: str, sha256: str) -> Prior:
         beside = None if tokenizer is None else tokenizer / "prior"
@@ -302,9 +330,17 @@ def _card(folder: Path) -> ModelCard:
         encoder, decoder = (m / 1000 for m in macs_per_pixel(config))
     path = folder / WEIGHTS
     return ModelCard(
-        name, kind, str(folder), sha256_of(path), fingerprint_of(folder), path.stat().st_size, parameters, encoder, decoder,
+        name,
+        kind,
+        str(folder),
+        sha256_of(path),
+        fingerprint_of(folder),
+        path.stat().st_size,
+        parameters,
+        encoder,
+        decoder,
         trained_in_words(folder),
-    )  # fmt: skip
+    )
 
 
 def trained_in_words(folder: Path) -> str:
@@ -315,7 +351,9 @@ def trained_in_words(folder: Path) -> str:
         facts = json.loads((file.metadata() or {}).get("training", "{}"))
     if not facts:
         return "unknown"
-    here = f"{facts['clips_training']} clips, {facts['steps']} steps in {facts['minutes']} minutes on {facts['machine']}"
+    here = (
+        f"{facts['clips_training']} clips, {facts['steps']} steps in {facts['minutes']} minutes on {facts['machine']}"
+    )
     return f"{here}; its {facts['kind']} alone, after {facts['base']}" if facts.get("base") else here
 
 

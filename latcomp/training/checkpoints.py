@@ -1,4 +1,6 @@
-"""Checkpoints of a training: everything a later run needs to go on, as one file or in pieces that pass through a narrow door."""
+"""Checkpoints of a training: everything a later run needs to go on, as one file or in pieces that pass through a narrow
+door.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ FOLDER = "checkpoints"  # in the folder of the model
 
 
 class Checkpoints:
-    """The checkpoints in a folder. With `piece_bytes` each is written as `NAME.000`, `NAME.001`, ... and `NAME.json`, which lists them."""
+    """The checkpoints in a folder. With `piece_bytes` each is written as `NAME.000`, `NAME.001`, ... and `NAME.json`,
+    which lists them.
+    """
 
     def __init__(self, folder: Path, piece_bytes: int | None = None) -> None:
         self.folder, self.piece_bytes = folder, piece_bytes
@@ -36,7 +40,9 @@ class Checkpoints:
             (self.folder / f"{name}.json").unlink(missing_ok=True)
         else:
             starts = range(0, len(data), self.piece_bytes)
-            keep = [self._put(f"{name}.{i:03}", data[start : start + self.piece_bytes]) for i, start in enumerate(starts)]
+            keep = [
+                self._put(f"{name}.{i:03}", data[start : start + self.piece_bytes]) for i, start in enumerate(starts)
+            ]
             manifest = {"pieces": len(keep), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             self._put(f"{name}.json", json.dumps(manifest).encode())
             (self.folder / name).unlink(missing_ok=True)
@@ -55,7 +61,8 @@ def _pieces(folder: Path, name: str) -> list[Path]:
 
 
 def find_checkpoint(source: Path) -> Path | None:
-    """The checkpoint to go on from: `source` itself, or the best one in it or in its folder `checkpoints`; None when there is none.
+    """The checkpoint to go on from: `source` itself, or the best one in it or in its folder `checkpoints`; None when
+    there is none.
 
     A checkpoint in pieces goes by the name it would have as one file.
     """
@@ -71,7 +78,9 @@ def find_checkpoint(source: Path) -> Path | None:
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """The state that `Checkpoints.save` wrote under this name. Raises `UsageError` when it is damaged, or pieces of it are missing."""
+    """The state that `Checkpoints.save` wrote under this name. Raises `UsageError` when it is damaged, or pieces of it
+    are missing.
+    """
     try:
         if path.is_file():
             return dict(torch.load(path, map_location=device, weights_only=True))

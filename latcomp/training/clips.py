@@ -32,7 +32,9 @@ Reference = tuple[str, str, tuple[int, ...], int]
 
 
 def reference(array: np.ndarray) -> np.ndarray | Reference:
-    """What another process opens the same array by, where it is a memory map: file, dtype, shape and offset. Others go by value."""
+    """What another process opens the same array by, where it is a memory map: file, dtype, shape and offset. Others go
+    by value.
+    """
     if isinstance(array, np.memmap) and array.filename is not None:
         return str(array.filename), array.dtype.str, array.shape, array.offset
     return array
@@ -48,7 +50,9 @@ def referred(found: np.ndarray | Reference) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Clip:
-    """One decoded clip: planes (frames, H*3/2*W) uint8, of each frame Y before U and V as FFmpeg's yuv420p packs them."""
+    """One decoded clip: planes (frames, H*3/2*W) uint8, of each frame Y before U and V as FFmpeg's yuv420p packs
+    them.
+    """
 
     name: str
     planes: np.ndarray
@@ -79,7 +83,9 @@ def _planes_av(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
 
 
 def _planes_opencv(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The same by OpenCV, whose frames have been RGB on the way: a level off here and there, good enough to train on."""
+    """The same by OpenCV, whose frames have been RGB on the way: a level off here and there, good enough to train
+    on.
+    """
     import cv2
 
     video = cv2.VideoCapture(str(path))
@@ -92,7 +98,9 @@ def _planes_opencv(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
 
 
 def _planes(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
-    """(height, width, Y above U and V (height * 3/2, width) uint8) of each frame. Raises `UsageError` where no decoder is installed."""
+    """(height, width, Y above U and V (height * 3/2, width) uint8) of each frame. Raises `UsageError` where no decoder
+    is installed.
+    """
     for module, planes in (("av", _planes_av), ("cv2", _planes_opencv)):
         try:
             import_module(module)
@@ -132,8 +140,8 @@ def _decode(path: Path, raw: Path, meta: Path) -> None:
 def load_clips(folder: Path, minimum_frames: int, minimum_side: int) -> list[Clip]:
     """All clips of a folder in name order, decoded into the cache when they are not there yet.
 
-    Raises `UsageError` when the folder holds no clip of at least `minimum_frames` frames and `minimum_side` pixels a side.
-    """
+    Raises `UsageError` when the folder holds no clip of at least `minimum_frames` frames and `minimum_side` pixels a
+    side."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder of clips")
     key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]

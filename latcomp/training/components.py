@@ -28,11 +28,15 @@ def luma_chroma(error: Tensor) -> list[Tensor]:
     The weights are plain numbers: a tensor of them would have to be sent to a GPU, which waits for it.
     """
     rows = colour_transform().tolist()
-    return [sum((weight * error[:, c] for c, weight in enumerate(row[1:], 1)), start=row[0] * error[:, 0]) for row in rows]
+    return [
+        sum((weight * error[:, c] for c, weight in enumerate(row[1:], 1)), start=row[0] * error[:, 0]) for row in rows
+    ]
 
 
 def start_from_components(tokenizer: Tokenizer, clips: list[Clip], seed: int, crops: int = 400) -> Tensor:
-    """Set the linear paths of encoder and decoder to the leading components; returns each channel's standard deviation (C,)."""
+    """Set the linear paths of encoder and decoder to the leading components; returns each channel's standard deviation
+    (C,).
+    """
     patches = []
     for item in range(crops):
         rgb = to_rgb(random_crop(clips, seed, 1_000_000, item, 8, 64)[None])

@@ -17,7 +17,9 @@ RESIDENT_SHARE = 0.5  # of a device's free memory that clips may take there
 
 @dataclass(frozen=True)
 class Crop:
-    """Where a crop lies in its clip, and how it is turned; lengths in frames and pixels, places of a clip in the list of clips."""
+    """Where a crop lies in its clip, and how it is turned; lengths in frames and pixels, places of a clip in the list
+    of clips.
+    """
 
     clip: int
     first: int
@@ -50,8 +52,8 @@ def size_weights(sizes: Sequence[int]) -> np.ndarray:
 
 
 def draw_crop(clips: list[Clip], chances: np.ndarray, seed: int, step: int, item: int, frames: int, side: int) -> Crop:
-    """The crop that belongs to (seed, step, item), mirrored half of the time, played backwards a quarter of the time and at double speed an
-    eighth of the time. chances: as `size_weights` gives them for the clips' pixels."""
+    """The crop that belongs to (seed, step, item), mirrored half of the time, played backwards a quarter of the time
+    and at double speed an eighth of the time. chances: as `size_weights` gives them for the clips' pixels."""
     rng = np.random.default_rng([seed, step, item])
     number = int(rng.choice(len(clips), p=chances))
     clip = clips[number]
@@ -83,10 +85,14 @@ def taken(clips: list[Clip], crop: Crop, frames: int, side: int) -> np.ndarray:
 
 
 class Footage:
-    """Clips to cut crops from: planes in the device's memory where it is a GPU with room for them, else on the host by memory map."""
+    """Clips to cut crops from: planes in the device's memory where it is a GPU with room for them, else on the host by
+    memory map.
+    """
 
     def __init__(self, clips: list[Clip], device: torch.device, most_bytes: int | None = None) -> None:
-        """most_bytes: bytes of clips that the device may hold; None is `RESIDENT_SHARE` of what is free there, and none on a CPU."""
+        """most_bytes: bytes of clips that the device may hold; None is `RESIDENT_SHARE` of what is free there, and none
+        on a CPU.
+        """
         self.clips, self.device = clips, device
         self.chances = pixel_weights(clips)
         total = sum(clip.planes.size for clip in clips)
@@ -107,7 +113,9 @@ class Footage:
         return found
 
     def _cut(self, crop: Crop, place: Tensor) -> None:
-        """Copy a crop into `place` (frames, 3, side, side): views and copies alone, which a GPU queues without waiting."""
+        """Copy a crop into `place` (frames, 3, side, side): views and copies alone, which a GPU queues without
+        waiting.
+        """
         clip, planes = self.clips[crop.clip], self._planes[crop.clip]
         frames, _, side, _ = place.shape
         height, width = clip.height, clip.width

@@ -1,4 +1,5 @@
-"""Training of the tokenizer's decoder alone, on latents as files hold them: selected, held, and rounded by what they cost.
+"""Training of the tokenizer's decoder alone, on latents as files hold them: selected, held, and rounded by what they
+cost.
 
 The encoder stays as it is, so the latents, and with them the prior and the LIT, remain valid.
 """
@@ -18,14 +19,7 @@ from latcomp.container.rounding import PriorRounding
 from latcomp.container.steps import log_step_of
 from latcomp.inpaint.model import GROUP
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
-from latcomp.selection.recipe import (
-    DROPPED_CHANGES,
-    ERROR_WORTH,
-    HYSTERESIS,
-    PRIOR_UNITS,
-    ROUNDING,
-    ROUNDING_WORTH,
-)
+from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS, ROUNDING, ROUNDING_WORTH
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.registry import (
     WEIGHTS,
@@ -49,7 +43,9 @@ from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
 
 LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly
-WARM_UP = 2  # latent frames of an example that begins inside a stream whose error does not count: the decoder's memory is not there yet
+# latent frames of an example that begins inside a stream whose error does not count: the decoder's memory is not there
+# yet
+WARM_UP = 2
 FLOOR = 0.5  # grey levels squared: keeps crops without any error from deciding
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
 
@@ -71,7 +67,9 @@ PRESETS: dict[str, DecoderRecipe] = {"default": DecoderRecipe(), "tiny": Decoder
 
 @dataclass(frozen=True)
 class Source:
-    """What examples are made of: clips and their latents (C, T, h, w), the selection rule, the steps (C,) and the prior."""
+    """What examples are made of: clips and their latents (C, T, h, w), the selection rule, the steps (C,) and the
+    prior.
+    """
 
     clips: list[Clip]
     latents: LatentClips
@@ -82,8 +80,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Example:
-    """Latents as a reader holds them (C, T, h, w), octaves of their steps (T, h, w), log2 of the inverse step scale, frames (4T, 3, 8h,
-    8w) uint8 YCbCr, and whether it begins a segment."""
+    """Latents as a reader holds them (C, T, h, w), octaves of their steps (T, h, w), log2 of the inverse step scale,
+    frames (4T, 3, 8h, 8w) uint8 YCbCr, and whether it begins a segment."""
 
     held: np.ndarray
     octaves: np.ndarray
@@ -92,7 +90,9 @@ class Example:
     first: bool
 
 
-def make_example(source: Source, recipe: DecoderRecipe, seed: int, index: int, item: int, log_scale: float | None = None) -> Example:
+def make_example(
+    source: Source, recipe: DecoderRecipe, seed: int, index: int, item: int, log_scale: float | None = None
+) -> Example:
     """The example that belongs to (seed, index, item): a crop of one clip, coded as the encoder would."""
     rng = np.random.default_rng([seed, index, item])
     number = source.latents.draw(rng)
@@ -113,7 +113,9 @@ def make_example(source: Source, recipe: DecoderRecipe, seed: int, index: int, i
     for start in range(0, frames, GROUP):
         part = np.ascontiguousarray(crop[:, start : start + GROUP])
         ahead = look_ahead(part, quantiser, DROPPED_CHANGES)
-        wishes = Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if start else None, ahead.run)
+        wishes = Wishes(
+            ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if start else None, ahead.run
+        )
         selection, cache = select_group(part, cache, threshold, source.rule, quantiser, wishes, rounding=rounding)
     begin = (first + frames - GROUP) * TEMPORAL
     rows = cut(clip, begin, GROUP * TEMPORAL, top * SPATIAL, left * SPATIAL, side * SPATIAL)
@@ -175,7 +177,9 @@ class DecoderBatches:
 
     def __call__(self, step: int, late: bool) -> Batch:
         """The examples of a step, stacked."""
-        return stacked([make_example(self.source, self.recipe, self.seed, step, item) for item in range(self.recipe.batch)])
+        return stacked(
+            [make_example(self.source, self.recipe, self.seed, step, item) for item in range(self.recipe.batch)]
+        )
 
 
 class DecoderTask(Task[DecoderRecipe]):
@@ -197,24 +201,33 @@ class DecoderTask(Task[DecoderRecipe]):
         rule = SelectionRule(np.array(model.config.channel_scale, np.float32))
         step = np.array(model.config.channel_step, np.float32)
         self.training, self.validation = (
-            Source(some, LatentClips(cached_latents(model, sha256, some, run)), rule, step, prior) for some in split_clips(clips)
+            Source(some, LatentClips(cached_latents(model, sha256, some, run)), rule, step, prior)
+            for some in split_clips(clips)
         )
         model.decoder.requires_grad_(True)
         linear = list(model.decoder.linear.parameters())
         matrices, rest = split_parameters([model.decoder], {id(p) for p in linear})
         others = [p for p in rest if all(p is not q for q in linear)]
         adam = torch.optim.AdamW(
-            [{"params": others, "lr": recipe.adam_learning_rate}, {"params": linear, "lr": recipe.adam_learning_rate / 10}],
-            betas=(0.9, 0.98), weight_decay=0.0,
-        )  # fmt: skip
+            [
+                {"params": others, "lr": recipe.adam_learning_rate},
+                {"params": linear, "lr": recipe.adam_learning_rate / 10},
+            ],
+            betas=(0.9, 0.98),
+            weight_decay=0.0,
+        )
         run.track({"decoder": model.decoder}, [Muon(matrices, lr=recipe.learning_rate), adam], recipe.ema)
         own = setting.own_recipe
         self._held_out = {
             scale: [
-                on_device(stacked([make_example(self.validation, own, 7, index, item, scale) for item in range(own.batch)]), run.device)
+                on_device(
+                    stacked([make_example(self.validation, own, 7, index, item, scale) for item in range(own.batch)]),
+                    run.device,
+                )
                 for index in range(8)
-            ] for scale in VALIDATION_LOG_SCALES
-        }  # fmt: skip
+            ]
+            for scale in VALIDATION_LOG_SCALES
+        }
 
     def make_batch(self) -> DecoderBatches:
         """Batches of examples."""
@@ -238,12 +251,19 @@ class DecoderTask(Task[DecoderRecipe]):
 
 
 def train(
-    data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
-) -> Path:  # fmt: skip
-    """Train the decoder of a finished tokenizer on the clips of `data` and write the whole tokenizer to `out`; returns `out`.
+    data: Path,
+    out: Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: Path | None = None,
+    device: str = "auto",
+    preset: str = "default",
+    seed: int = 0,
+    **options: Any,
+) -> Path:
+    """Train the decoder of a finished tokenizer on the clips of `data` and write the whole tokenizer to `out`; returns
+    `out`.
 
-    options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a
-    budget of zero.
-    """
+    options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset
+    or tokenizer, or a budget of zero."""
     return run_training(DecoderTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))

@@ -1,9 +1,9 @@
-"""Batches for the training loop, made ahead of it: inline, in a thread, or in processes of their own, and moved to the device.
+"""Batches for the training loop, made ahead of it: inline, in a thread, or in processes of their own, and moved to the
+device.
 
-On a CPU the loop takes the batches in order and waits where one is not ready, so a run repeats exactly for its seed. On a GPU, which is
-often faster than the processors that make its examples, it never waits: it takes a new batch as soon as there is one, and a recent one
-otherwise.
-"""
+On a CPU the loop takes the batches in order and waits where one is not ready, so a run repeats exactly for its seed. On
+a GPU, which is often faster than the processors that make its examples, it never waits: it takes a new batch as soon as
+there is one, and a recent one otherwise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ Result = TypeVar("Result")
 Batch = dict[str, Any]
 """Tensors and plain values by name."""
 MakeBatch = Callable[[int, bool], Batch]
-"""A batch on the host for (step, whether the learning rate falls already). Handed to other processes, so it can be pickled."""
+"""A batch on the host for (step, whether the learning rate falls already). Handed to other processes, so it can be
+pickled.
+"""
 RECENT = 16  # batches that are kept to be drawn from again
 POOL = 64  # the same where the loop does not wait, and so draws from them most of the time
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -49,10 +51,23 @@ class Supply:
 class Feed:
     """Batches in the order of steps, on the device. A context manager: it ends its workers."""
 
-    def __init__(self, make: MakeBatch, device: torch.device, supply: Supply, seed: int, first: int, late: Callable[[int], bool]) -> None:
-        """first: the step of the run's first batch; late: whether the learning rate falls at the run's n-th step, counted from 0."""
-        self._make, self._device, self._supply, self._seed, self._first, self._late = make, device, supply, seed, first, late
-        self._recent: deque[Batch] = deque(maxlen=1 if supply.waits and supply.reuse == 1 else RECENT if supply.waits else POOL)
+    def __init__(
+        self, make: MakeBatch, device: torch.device, supply: Supply, seed: int, first: int, late: Callable[[int], bool]
+    ) -> None:
+        """first: the step of the run's first batch; late: whether the learning rate falls at the run's n-th step,
+        counted from 0.
+        """
+        self._make, self._device, self._supply, self._seed, self._first, self._late = (
+            make,
+            device,
+            supply,
+            seed,
+            first,
+            late,
+        )
+        self._recent: deque[Batch] = deque(
+            maxlen=1 if supply.waits and supply.reuse == 1 else RECENT if supply.waits else POOL
+        )
         self._processes: Executor | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._coming: deque[Future[Batch]] = deque()
@@ -110,7 +125,10 @@ class Feed:
         batch = self._processes.submit(_do_there, step, late).result() if self._processes else self._make(step, late)
         if self._device.type != "cuda":
             return batch
-        return {name: torch.as_tensor(v).pin_memory() if isinstance(v, np.ndarray | Tensor) else v for name, v in batch.items()}
+        return {
+            name: torch.as_tensor(v).pin_memory() if isinstance(v, np.ndarray | Tensor) else v
+            for name, v in batch.items()
+        }
 
 
 _worker: list[Callable[..., Any]] = []  # in a worker process: what it does

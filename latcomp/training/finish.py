@@ -45,11 +45,18 @@ def write_model(options: TrainOptions, run: TrainingRun, preset: str, minutes: f
 
     outcome.config.save(run.out / "config.json")
     facts = {
-        "kind": run.kind, "name": outcome.config.name, "preset": preset, "steps": run.step, "seed": options.seed,
-        "minutes": round(minutes, 1), "machine": machine(run.device),
-        "clips_training": outcome.training_clips, "clips_validation": outcome.validation_clips, "data": options.data.name,
+        "kind": run.kind,
+        "name": outcome.config.name,
+        "preset": preset,
+        "steps": run.step,
+        "seed": options.seed,
+        "minutes": round(minutes, 1),
+        "machine": machine(run.device),
+        "clips_training": outcome.training_clips,
+        "clips_validation": outcome.validation_clips,
+        "data": options.data.name,
         "figures": {k: round(v, 4) for k, v in outcome.figures.items()},
-    }  # fmt: skip
+    }
     if outcome.base:
         facts["base"] = outcome.base
     path = run.out / "model.safetensors"
@@ -62,5 +69,9 @@ def write_model(options: TrainOptions, run: TrainingRun, preset: str, minutes: f
 
 def machine(device: torch.device) -> str:
     """What a model was trained on, in words."""
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {torch.get_num_threads()} threads"
+    where = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type}, {torch.get_num_threads()} threads"
+    )
     return f"{where}, {platform.machine()}, torch {torch.__version__}"

@@ -35,17 +35,22 @@ STACKS = {
 
 
 @torch.no_grad()
-def rest_components(tokenizer: Tokenizer, clips: list[Clip], channels: int, seed: int, crops: int = 160) -> tuple[Tensor, Tensor, Tensor]:
-    """(analysis (K, 768), synthesis (768, K), standard deviation (K,)) of K channels for what `tokenizer` does not reconstruct.
+def rest_components(
+    tokenizer: Tokenizer, clips: list[Clip], channels: int, seed: int, crops: int = 160
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(analysis (K, 768), synthesis (768, K), standard deviation (K,)) of K channels for what `tokenizer` does not
+    reconstruct.
 
-    Reduced-rank regression of the residual on the pixels: the best prediction B x of it, cut to its K leading directions.
-    """
+    Reduced-rank regression of the residual on the pixels: the best prediction B x of it, cut to its K leading
+    directions."""
     device = next(tokenizer.parameters()).device
     transform = colour_transform().to(device)
 
     def patches(pixels: Tensor) -> Tensor:
         later = pixels[:, :, TEMPORAL:] * 127.5  # the first latent frame has no memory yet
-        found = rearrange(later, "b c (t pt) (h ph) (w pw) -> (b t h w) c (pt ph pw)", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL)
+        found = rearrange(
+            later, "b c (t pt) (h ph) (w pw) -> (b t h w) c (pt ph pw)", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL
+        )
         return torch.einsum("dc,ncp->ndp", transform, found).flatten(1).double()
 
     pixel_moments = torch.zeros(768, 768, dtype=torch.float64, device=device)
@@ -68,13 +73,19 @@ def rest_components(tokenizer: Tokenizer, clips: list[Clip], channels: int, seed
     forward = (basis.T @ predictor).float().unflatten(1, (3, -1))
     analysis = torch.einsum("kdp,dc->kcp", forward, transform).flatten(1) * (127.5 / UNIT_STEP)
     back = torch.linalg.inv(transform.cpu()).to(device)
-    synthesis = torch.einsum("kdp,cd->kcp", basis.T.float().unflatten(1, (3, -1)), back).flatten(1).T * (UNIT_STEP / 127.5)
+    synthesis = torch.einsum("kdp,cd->kcp", basis.T.float().unflatten(1, (3, -1)), back).flatten(1).T * (
+        UNIT_STEP / 127.5
+    )
     return analysis, synthesis, deviation.float()
 
 
 @torch.no_grad()
-def grow(tokenizer: Tokenizer, prior: nn.Module, states: dict[str, dict[str, Tensor]], clips: list[Clip], seed: int) -> None:
-    """Fill `tokenizer` and `prior` from the weights of narrower ones; without a prior among them, that one is left as it is."""
+def grow(
+    tokenizer: Tokenizer, prior: nn.Module, states: dict[str, dict[str, Tensor]], clips: list[Clip], seed: int
+) -> None:
+    """Fill `tokenizer` and `prior` from the weights of narrower ones; without a prior among them, that one is left as
+    it is.
+    """
     before = states["tokenizer"]["encoder.linear.weight"].shape[0]
     wide = tokenizer.config.channels
     narrow = Tokenizer(replace(tokenizer.config, channels=before)).to(next(tokenizer.parameters()).device)

@@ -1,4 +1,6 @@
-"""What selection makes of latents, as the training's decoder sees it: rounded, held, finer where a value will be held."""
+"""What selection makes of latents, as the training's decoder sees it: rounded, held, finer where a value will be
+held.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ FINE_CHANGES = 8  # channels that may change before a position counts as coarse 
 class Held:
     """Filled latents with a straight-through gradient, and what a reader knows about them.
 
-    values: (B, C, T, h, w); kept: (B, 1, T, h, w) bool; octaves: (B, 1, T, h, w) how many times the step behind each value was halved.
-    """
+    values: (B, C, T, h, w); kept: (B, 1, T, h, w) bool; octaves: (B, 1, T, h, w) how many times the step behind each
+    value was halved."""
 
     values: Tensor
     kept: Tensor
@@ -39,11 +41,10 @@ def fine_field(batch: int, height: int, width: int, generator: torch.Generator) 
 def hold(latents: Tensor, log_scale: Tensor, fine: Tensor) -> Held:
     """Latents as a reader has them after filling by hold.
 
-    latents: (B, C, T, h, w); log_scale: (B,) log2 of the inverse step scale; fine: (B, 1, h, w) octaves of the first latent frame. The
-    first     latent frame is rounded in its fine steps.
-    Later a token is kept when it is further than a bound from its held value, and codes
-    the difference to it in whole steps, or stands on its own when nearly every channel changes.
-    """
+    latents: (B, C, T, h, w); log_scale: (B,) log2 of the inverse step scale; fine: (B, 1, h, w) octaves of the first
+    latent frame. The first     latent frame is rounded in its fine steps. Later a token is kept when it is further than
+    a bound from its held value, and codes the difference to it in whole steps, or stands on its own when nearly every
+    channel changes."""
     inverse = torch.exp2(log_scale).view(-1, 1, 1, 1)
     z = latents.detach().float()
     first = inverse * torch.exp2(fine)

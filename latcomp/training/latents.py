@@ -25,7 +25,9 @@ GPU_PIECE = 16  # latent frames that a GPU encodes at once; a CPU's caches like 
 
 @torch.no_grad()
 def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: TrainingRun) -> list[np.ndarray]:
-    """Latents of whole clips, each (C, T, h, w) float16 by memory map; encoded once for each tokenizer into the cache."""
+    """Latents of whole clips, each (C, T, h, w) float16 by memory map; encoded once for each tokenizer into the
+    cache.
+    """
     folder = cache_folder() / "latents" / sha256[:16]
     folder.mkdir(parents=True, exist_ok=True)
     found = []
@@ -49,7 +51,9 @@ def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: Tr
 
 
 class LatentClips(list[np.ndarray]):
-    """Latents of clips, each (C, T, h, w), and the chances with which they are drawn; other processes open their files by themselves."""
+    """Latents of clips, each (C, T, h, w), and the chances with which they are drawn; other processes open their files
+    by themselves.
+    """
 
     def __init__(self, latents: Iterable[np.ndarray]) -> None:
         super().__init__(latents)
@@ -69,7 +73,9 @@ def _latent_clips(found: list[np.ndarray | Reference]) -> LatentClips:
 
 @dataclass(frozen=True)
 class FrozenLatents:
-    """A tokenizer's latents of the training and validation clips, each (C, T, h, w), and how they are selected and quantised."""
+    """A tokenizer's latents of the training and validation clips, each (C, T, h, w), and how they are selected and
+    quantised.
+    """
 
     config: TokenizerConfig
     sha256: str
@@ -86,15 +92,20 @@ class FrozenLatents:
         sha256 = sha256_of(folder / WEIGHTS)
         frozen = load_tokenizer(folder).to(run.device)
         training, validation = (
-            LatentClips(cached_latents(frozen, sha256, clips, run)) for clips in split_clips(load_clips(data, GROUP * TEMPORAL, 64))
+            LatentClips(cached_latents(frozen, sha256, clips, run))
+            for clips in split_clips(load_clips(data, GROUP * TEMPORAL, 64))
         )
-        step, scale = (np.array(values, np.float32) for values in (frozen.config.channel_step, frozen.config.channel_scale))
+        step, scale = (
+            np.array(values, np.float32) for values in (frozen.config.channel_step, frozen.config.channel_scale)
+        )
         return cls(frozen.config, sha256, training, validation, step, SelectionRule(scale))
 
 
 @dataclass(frozen=True)
 class LatentBatches:
-    """What batches of examples are made from; a subclass makes those of a step, drawn by (seed, step), whichever process does it."""
+    """What batches of examples are made from; a subclass makes those of a step, drawn by (seed, step), whichever
+    process does it.
+    """
 
     latents: LatentClips
     rule: SelectionRule

@@ -75,14 +75,20 @@ class Example:
 
 
 def make_example(
-    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int, follows: bool,
+    latents: LatentClips,
+    rule: SelectionRule,
+    step: np.ndarray,
+    seed: int,
+    index: int,
+    item: int,
+    follows: bool,
     keep: float | None = None,
-) -> Example:  # fmt: skip
+) -> Example:
     """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would.
 
-    follows: whether it comes after a group whose last latent frames serve as C_fill (where the clip is long enough), or starts a segment.
-    In C_fill, dropped positions hold a random blend of hold and truth, since what a LIT filled earlier lies between the two.
-    """
+    follows: whether it comes after a group whose last latent frames serve as C_fill (where the clip is long enough), or
+    starts a segment. In C_fill, dropped positions hold a random blend of hold and truth, since what a LIT filled
+    earlier lies between the two."""
     rng = np.random.default_rng([seed, index, item])
     clip = latents[latents.draw(rng)]
     follows = follows and clip.shape[1] >= 2 * GROUP
@@ -105,16 +111,27 @@ def make_example(
     before = slice(frames - GROUP - CONTEXT, frames - GROUP)
     blend = rng.uniform(0.2, 1.0)
     context = (
-        np.where(selection.mask[before], values[:, before], blend * selection.held[:, before] + (1 - blend) * crop[:, before])
-        if follows else np.zeros((crop.shape[0], CONTEXT, *crop.shape[2:]), np.float32)
-    )  # fmt: skip
+        np.where(
+            selection.mask[before], values[:, before], blend * selection.held[:, before] + (1 - blend) * crop[:, before]
+        )
+        if follows
+        else np.zeros((crop.shape[0], CONTEXT, *crop.shape[2:]), np.float32)
+    )
     return Example(
-        crop[:, now], selection.held[:, now], selection.mask[now], age[now], quantiser.step_scale, context.astype(np.float32), follows
+        crop[:, now],
+        selection.held[:, now],
+        selection.mask[now],
+        age[now],
+        quantiser.step_scale,
+        context.astype(np.float32),
+        follows,
     )
 
 
 def stacked(examples: list[Example]) -> Batch:
-    """Examples that all have C_fill, or all have none, as arrays with a batch axis; `context` is None without C_fill."""
+    """Examples that all have C_fill, or all have none, as arrays with a batch axis; `context` is None without
+    C_fill.
+    """
     found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in ("held", "mask", "age", "target")}
     found["step_scale"] = np.array([e.step_scale for e in examples], np.float32)
     found["context"] = np.stack([e.context for e in examples]) if examples[0].has_context else None
@@ -122,7 +139,9 @@ def stacked(examples: list[Example]) -> Batch:
 
 
 def run_lit(lit: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Squared latent error at dropped positions of LIT and of hold, each (B,), means over channels and dropped positions."""
+    """Squared latent error at dropped positions of LIT and of hold, each (B,), means over channels and dropped
+    positions.
+    """
     held, mask, target = batch["held"], batch["mask"], batch["target"]
     filled = lit(held, mask, batch["age"], batch["step_scale"], batch["context"])
     dropped = (~mask).unsqueeze(1).float()
@@ -138,7 +157,13 @@ def objective(error: Tensor, hold: Tensor) -> Tensor:
 
 
 def batch_examples(
-    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int, keep: float | None = None
+    latents: LatentClips,
+    rule: SelectionRule,
+    step: np.ndarray,
+    seed: int,
+    index: int,
+    batch: int,
+    keep: float | None = None,
 ) -> list[Example]:
     """`batch` examples that all have C_fill or all have none, at a size that all share."""
     wanted = bool(np.random.default_rng([seed, index]).random() < 0.5)
@@ -154,7 +179,10 @@ def batch_examples(
     return [
         replace(
             e,
-            **{name: getattr(e, name)[..., : side[0], : side[1]] for name in ("target", "held", "mask", "age", "context")},
+            **{
+                name: getattr(e, name)[..., : side[0], : side[1]]
+                for name in ("target", "held", "mask", "age", "context")
+            },
             has_context=context,
         )
         for e in found
@@ -166,7 +194,9 @@ def held_out_batches(
 ) -> dict[float, list[Batch]]:
     """Fixed batches of the validation clips by the share of tokens they keep, on the device."""
     return {
-        keep: [on_device(stacked(batch_examples(latents, rule, step, 7, index, batch, keep)), device) for index in range(8)]
+        keep: [
+            on_device(stacked(batch_examples(latents, rule, step, 7, index, batch, keep)), device) for index in range(8)
+        ]
         for keep in VALIDATION_KEEP
     }
 
@@ -207,9 +237,12 @@ class LitTask(Task[LitRecipe]):
         self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run)
         torch.manual_seed(options.seed)
         self.config = replace(
-            recipe.config, name=f"lit-{frozen.config.name}", channels=frozen.config.channels, tokenizer_sha256=frozen.sha256,
+            recipe.config,
+            name=f"lit-{frozen.config.name}",
+            channels=frozen.config.channels,
+            tokenizer_sha256=frozen.sha256,
             latent_scale=tuple(round(float(v), 5) for v in latent_scale(frozen.training)),
-        )  # fmt: skip
+        )
         self.lit = Lit(self.config).to(run.device)
         matrices, rest = split_parameters([self.lit], {id(p) for p in (self.lit.leave.weight, self.lit.enter.weight)})
         adam = torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
@@ -224,7 +257,9 @@ class LitTask(Task[LitRecipe]):
     def make_batch(self) -> LitBatches:
         """Batches of examples."""
         frozen = self.frozen
-        return LitBatches(frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch)
+        return LitBatches(
+            frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch
+        )
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, the gain over hold (dB) and the share of tokens kept."""
@@ -247,14 +282,21 @@ class LitTask(Task[LitRecipe]):
 
 
 def train(
-    data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
-) -> Path:  # fmt: skip
-    """Train a LIT for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
+    data: Path,
+    out: Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: Path | None = None,
+    device: str = "auto",
+    preset: str = "default",
+    seed: int = 0,
+    **options: Any,
+) -> Path:
+    """Train a LIT for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns
+    `out`.
 
-    options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset or tokenizer, or a
-    budget of zero.
-    """
+    options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset
+    or tokenizer, or a budget of zero."""
     return run_training(LitTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))
 
 

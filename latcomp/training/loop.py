@@ -44,7 +44,9 @@ class TrainOptions:
     batch_factor: int | None = None
     """Batches are so many times those of the recipe; None chooses by the device: 1 on a CPU."""
     workers: int | None = None
-    """Processes that make examples; None is one for each core but one on a GPU, and on a CPU none: one thread does it."""
+    """Processes that make examples; None is one for each core but one on a GPU, and on a CPU none: one thread does
+    it.
+    """
     compile: bool = False
     """Compile the networks by `torch.compile`."""
     checkpoint_piece_mib: float | None = None
@@ -90,8 +92,8 @@ class Setting(Generic[R]):
 
 
 class Task(ABC, Generic[R]):
-    """One kind of model to train. Made with a `Setting`, it has its data and networks ready and has called `run.track`; the loop does the
-    rest."""
+    """One kind of model to train. Made with a `Setting`, it has its data and networks ready and has called `run.track`;
+    the loop does the rest."""
 
     kind: ClassVar[str]
     presets: ClassVar[Mapping[str, Any]]
@@ -145,9 +147,8 @@ def supply_for(task: Task[Any]) -> Supply:
 def start(task_class: type[Task[R]], options: TrainOptions) -> Task[R]:
     """The task with its data, networks and checkpoint, ready to be trained.
 
-    Raises `UsageError` for a folder without clips, an unknown preset, a checkpoint that does not fit or a budget of zero, `DeviceError` for
-    a device that is not there.
-    """
+    Raises `UsageError` for a folder without clips, an unknown preset, a checkpoint that does not fit or a budget of
+    zero, `DeviceError` for a device that is not there."""
     Schedule(options.minutes, options.steps)  # a budget of zero is refused before clips are decoded
     own: R = find_recipe(task_class.presets, options.preset, task_class.kind)
     device = pick_device(options.device)
@@ -156,7 +157,12 @@ def start(task_class: type[Task[R]], options: TrainOptions) -> Task[R]:
     run = TrainingRun.start(task_class.kind, options.out, device, pieces)
     task = task_class(Setting(options, own.grown(factor), own, run))
     save_recipe(
-        options.out / "recipe.toml", own, kind=task.kind, preset=Path(options.preset).stem, seed=options.seed, batch_factor=factor
+        options.out / "recipe.toml",
+        own,
+        kind=task.kind,
+        preset=Path(options.preset).stem,
+        seed=options.seed,
+        batch_factor=factor,
     )
     if options.resume is not None:
         task.restore(options.resume)
@@ -166,7 +172,8 @@ def start(task_class: type[Task[R]], options: TrainOptions) -> Task[R]:
 
 
 def train(task_class: type[Task[R]], options: TrainOptions) -> Path:
-    """Train a model and write config, weights, recipe, log and model card to `options.out`; returns that folder. Raises as `start`.
+    """Train a model and write config, weights, recipe, log and model card to `options.out`; returns that folder. Raises
+    as `start`.
 
     An interrupt leaves a checkpoint to go on from.
     """

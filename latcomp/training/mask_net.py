@@ -13,16 +13,7 @@ from latcomp.container.kinds import PHASE_ORDER
 from latcomp.container.mask_prior import BIT_ACTIVATION
 from latcomp.container.prior import MASK_FACTS, MASK_SIDE, PHASES
 from latcomp.tokenizer.blocks import start_at_zero
-from latcomp.training.prior_net import (
-    UNIT,
-    Frames,
-    PriorConfig,
-    WholeConv,
-    matrix,
-    squash,
-    vector,
-    whole_relu,
-)
+from latcomp.training.prior_net import UNIT, Frames, PriorConfig, WholeConv, matrix, squash, vector, whole_relu
 
 ODDS_GAIN = 4  # nats of log odds to a sum of one: rounded weights then reach far enough
 
@@ -36,7 +27,9 @@ class MaskNet(nn.Module):
         self.near = WholeConv(e, m, 3, padding=1, bias=False)
         self.own = WholeConv(c, m, 1, bias=False)
         self.facts = WholeConv(MASK_FACTS, m, 1)
-        self.beside = nn.ModuleList(WholeConv(2, h, MASK_SIDE, padding=MASK_SIDE // 2, bias=False) for _ in range(PHASES))
+        self.beside = nn.ModuleList(
+            WholeConv(2, h, MASK_SIDE, padding=MASK_SIDE // 2, bias=False) for _ in range(PHASES)
+        )
         self.down = nn.ModuleList(WholeConv(m, h, 1) for _ in range(PHASES))
         self.leave = nn.ModuleList(WholeConv(h, 1, 1) for _ in range(PHASES))
         for layer in self.leave:
@@ -69,11 +62,13 @@ class MaskNet(nn.Module):
     def arrays(self) -> dict[str, np.ndarray]:
         """The network as the coder reads it, see `latcomp.container.prior`."""
         return {
-            "mask_near": matrix(self.near), "mask_own": matrix(self.own),
-            "mask_facts": matrix(self.facts), "mask_trunk_bias": vector(self.facts),
+            "mask_near": matrix(self.near),
+            "mask_own": matrix(self.own),
+            "mask_facts": matrix(self.facts),
+            "mask_trunk_bias": vector(self.facts),
             "mask_beside": np.stack([matrix(layer) for layer in self.beside]),
             "mask_down": np.stack([matrix(layer) for layer in self.down]),
             "mask_down_bias": np.stack([vector(layer) for layer in self.down]),
             "mask_leave": np.stack([matrix(layer)[:, 0] for layer in self.leave]),
             "mask_leave_bias": np.concatenate([vector(layer) for layer in self.leave]),
-        }  # fmt: skip
+        }

@@ -1,8 +1,8 @@
 """The optimiser: Muon for the matrices of the network, Adam for everything else.
 
-Muon orthogonalises the momentum of each matrix by a Newton-Schulz iteration (Jordan et al., https://kellerjordan.github.io/posts/muon/),
-scaled so that its updates have the root mean square of Adam's (Liu et al., arXiv 2502.16982): one learning rate serves both.
-"""
+Muon orthogonalises the momentum of each matrix by a Newton-Schulz iteration (Jordan et al.,
+https://kellerjordan.github.io/posts/muon/), scaled so that its updates have the root mean square of Adam's (Liu et al.,
+arXiv 2502.16982): one learning rate serves both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised, for weights of two or more dimensions (convolutions as (out, in * k * k))."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
         super().__init__(list(parameters), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -47,7 +49,9 @@ class Muon(torch.optim.Optimizer):
                 self._step_of(shape, parameters, group)
 
     def _step_of(self, shape: torch.Size, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
-        """One update of parameters whose matrices are of one shape: on a GPU many small products take as long as one of all of them."""
+        """One update of parameters whose matrices are of one shape: on a GPU many small products take as long as one of
+        all of them.
+        """
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         weights: list[Tensor] = list(parameters)
         buffers = [self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in parameters]
@@ -61,7 +65,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def split_parameters(modules: Iterable[nn.Module], apart: set[int]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(matrices for Muon, the rest for Adam). Depthwise kernels, vectors and parameters whose id is in `apart` are the rest."""
+    """(matrices for Muon, the rest for Adam). Depthwise kernels, vectors and parameters whose id is in `apart` are the
+    rest.
+    """
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for module in modules:

@@ -1,4 +1,6 @@
-"""Training of the learned prior: bits of real tokens, selected and quantised as the encoder does, then the coding tables by counting."""
+"""Training of the learned prior: bits of real tokens, selected and quantised as the encoder does, then the coding
+tables by counting.
+"""
 
 from __future__ import annotations
 
@@ -68,13 +70,17 @@ PRESETS: dict[str, PriorRecipe] = {
 
 @dataclass(frozen=True)
 class Example:
-    """A crop's group of tokens: its selection, behind that of the group before when it does not start a segment, and the step scale."""
+    """A crop's group of tokens: its selection, behind that of the group before when it does not start a segment, and
+    the step scale.
+    """
 
     selections: tuple[Selection, ...]
     step_scale: float
 
 
-def make_example(latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int) -> Example:
+def make_example(
+    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int
+) -> Example:
     """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would."""
     rng = np.random.default_rng([seed, index, item])
     clip = latents[latents.draw(rng)]
@@ -102,7 +108,9 @@ def make_example(latents: LatentClips, rule: SelectionRule, step: np.ndarray, se
 
 
 def walk(example: Example, channels: int) -> list[tuple[PriorState, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Of each latent frame of the last group: (state before it, mask (P,), kinds, values, octaves of the kept tokens)."""
+    """Of each latent frame of the last group: (state before it, mask (P,), kinds, values, octaves of the kept
+    tokens).
+    """
     grid = example.selections[0].mask.shape[1:]
     state = PriorState.start(grid[0], grid[1], channels)
     found = []
@@ -120,13 +128,22 @@ def walk(example: Example, channels: int) -> list[tuple[PriorState, np.ndarray, 
     return found
 
 
-SMALL = {"kept": np.int16, "change": np.int32, "values": np.int16, "facts": np.uint8, "mask_facts": np.uint8, "kind": np.uint8}
+SMALL = {
+    "kept": np.int16,
+    "change": np.int32,
+    "values": np.int16,
+    "facts": np.uint8,
+    "mask_facts": np.uint8,
+    "kind": np.uint8,
+}
 """Types that the whole numbers of a batch fit into on their way to the device."""
 
 
 def frames_of(examples: list[Example], channels: int) -> Batch:
     """The examples' latent frames as one batch, the fields of `Frames` as whole numbers."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("kept", "change", "values", "mask", "facts", "kind", "mask_facts", "first")}
+    parts: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("kept", "change", "values", "mask", "facts", "kind", "mask_facts", "first")
+    }
     for example in examples:
         grid = example.selections[0].mask.shape[1:]
         count = grid[0] * grid[1]
@@ -140,9 +157,12 @@ def frames_of(examples: list[Example], channels: int) -> Batch:
             facts = Facts(kind, state.octaves, state.age.astype(np.int32), state.before, around, state.first, log_step)
             before = mask_facts(state.octaves, state.age, state.before, state.hood.around, log_step)
             for name, value in (
-                ("kept", state.kept[:-1]), ("change", state.change[:-1]), ("values", full), ("facts", facts.activations()),
+                ("kept", state.kept[:-1]),
+                ("change", state.change[:-1]),
+                ("values", full),
+                ("facts", facts.activations()),
                 ("mask_facts", before),
-            ):  # fmt: skip
+            ):
                 parts[name].append(value.T.reshape(-1, *grid).astype(SMALL[name]))
             parts["mask"].append(mask.reshape(grid))
             parts["kind"].append(kind.reshape(grid))
@@ -150,7 +170,9 @@ def frames_of(examples: list[Example], channels: int) -> Batch:
     return {name: np.stack(values) for name, values in parts.items()}
 
 
-def batch_frames(latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int) -> Batch:
+def batch_frames(
+    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int
+) -> Batch:
     """A batch of crops of one size."""
     found: list[Example] = []
     item = 0
@@ -248,23 +270,32 @@ class PriorTask(Task[PriorRecipe]):
         if options.part == "mask":
             self.reuse = REUSE
         apart = {id(layer.weight) for layer in (*self.net.leave, *self.mask_net.leave)}
-        matrices, rest = split_parameters([self.net, self.mask_net] if options.part == "all" else [self.mask_net], apart)
+        matrices, rest = split_parameters(
+            [self.net, self.mask_net] if options.part == "all" else [self.mask_net], apart
+        )
         adam = torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
         run.track({"prior": self.net, "mask": self.mask_net}, [Muon(matrices, recipe.learning_rate), adam], recipe.ema)
         self._held_out = [
-            on_device(batch_frames(frozen.validation, frozen.rule, frozen.step, 7, index, setting.own_recipe.batch), run.device)
+            on_device(
+                batch_frames(frozen.validation, frozen.rule, frozen.step, 7, index, setting.own_recipe.batch),
+                run.device,
+            )
             for index in range(6)
         ]
 
     def restore(self, source: Path) -> None:
-        """As `Task.restore`. A prior of fewer channels is widened, and one without a network for masks is taken over too."""
+        """As `Task.restore`. A prior of fewer channels is widened, and one without a network for masks is taken over
+        too.
+        """
         run = self.setting.run
         run.load(source, lambda found: widen_all(run.modules, found, STACKS), anew=self.setting.options.part != "all")
 
     def make_batch(self) -> PriorBatches:
         """Batches of latent frames."""
         frozen = self.frozen
-        return PriorBatches(frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch)
+        return PriorBatches(
+            frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch
+        )
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, bits a kept token and bits of a position's mask."""
@@ -281,19 +312,29 @@ class PriorTask(Task[PriorRecipe]):
         arrays = run.averaged("prior").arrays() | run.averaged("mask").arrays()
         crops = range(TABLE_CROPS if self.setting.own_recipe.batch > 2 else 8)
         counting = CropCounts(arrays, frozen.training, frozen.rule, frozen.step)
-        counts = in_processes(counting, [crops[start::TABLE_SHARES] for start in range(TABLE_SHARES)], self.setting.workers)
+        counts = in_processes(
+            counting, [crops[start::TABLE_SHARES] for start in range(TABLE_SHARES)], self.setting.workers
+        )
         arrays |= sum(counts, Counts.none()).tables()
         return Outcome(self.config, arrays, figures, len(frozen.training), len(frozen.validation))
 
 
 def train(
-    data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
-) -> Path:  # fmt: skip
-    """Train a prior for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
+    data: Path,
+    out: Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: Path | None = None,
+    device: str = "auto",
+    preset: str = "default",
+    seed: int = 0,
+    **options: Any,
+) -> Path:
+    """Train a prior for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns
+    `out`.
 
-    options: see `latcomp.training.loop.TrainOptions`. With part 'mask' only what masks are coded by is trained, on top of the averaged
-    weights of the checkpoint `resume`; a checkpoint without that part is taken over too. Raises `UsageError` for a folder without clips, an
-    unknown preset, part or tokenizer, a part without a checkpoint, or a budget of zero.
-    """
+    options: see `latcomp.training.loop.TrainOptions`. With part 'mask' only what masks are coded by is trained, on top
+    of the averaged weights of the checkpoint `resume`; a checkpoint without that part is taken over too. Raises
+    `UsageError` for a folder without clips, an unknown preset, part or tokenizer, a part without a checkpoint, or a
+    budget of zero."""
     return run_training(PriorTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))

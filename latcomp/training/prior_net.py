@@ -1,4 +1,6 @@
-"""The learned prior as a network to train: the sums of `latcomp.container.prior`, rounded with straight-through gradients."""
+"""The learned prior as a network to train: the sums of `latcomp.container.prior`, rounded with straight-through
+gradients.
+"""
 
 from __future__ import annotations
 
@@ -86,9 +88,9 @@ class WholeConv(nn.Conv2d):
 class Frames:
     """Latent frames to be coded, all float32 on one device; N of them.
 
-    kept, change, values: (N, C, h, w) last kept symbols, change before and true symbols, in units; mask: (N, h, w) bool; facts:
-    (N, FACTS, h, w) and mask_facts: (N, MASK_FACTS, h, w) activations; kind: (N, h, w) int64; first: (N,) bool, whether a segment starts.
-    """
+    kept, change, values: (N, C, h, w) last kept symbols, change before and true symbols, in units; mask: (N, h, w)
+    bool; facts: (N, FACTS, h, w) and mask_facts: (N, MASK_FACTS, h, w) activations; kind: (N, h, w) int64; first: (N,)
+    bool, whether a segment starts."""
 
     kept: Tensor
     change: Tensor
@@ -194,12 +196,19 @@ class PriorNet(nn.Module):
         return bits.sum(1) * frames.mask
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The network as the coder reads it: int8 weights with inputs first, int32 biases, see `latcomp.container.prior`."""
+        """The network as the coder reads it: int8 weights with inputs first, int32 biases, see
+        `latcomp.container.prior`.
+        """
         found = {
-            "embed": matrix(self.embed), "embed_bias": vector(self.embed),
-            "spread": matrix(self.spread), "spread_bias": vector(self.spread), "near": matrix(self.near), "own": matrix(self.own),
-            "facts": matrix(self.facts), "trunk_bias": vector(self.facts),
-        }  # fmt: skip
+            "embed": matrix(self.embed),
+            "embed_bias": vector(self.embed),
+            "spread": matrix(self.spread),
+            "spread_bias": vector(self.spread),
+            "near": matrix(self.near),
+            "own": matrix(self.own),
+            "facts": matrix(self.facts),
+            "trunk_bias": vector(self.facts),
+        }
         for number in range(PASSES):
             found[f"known{number}"], found[f"known{number}_bias"] = matrix(self.tell[number]), vector(self.tell[number])
             found[f"beside{number}"] = matrix(self.beside[number])

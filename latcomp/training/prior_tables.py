@@ -20,12 +20,16 @@ MASK_TRUST = 8.0  # counts that a class's own odds weigh in its table
 SYMBOLS = 1024  # more than any table of values has
 
 Walked = tuple[PriorState, np.ndarray, np.ndarray, np.ndarray, int]
-"""Of a latent frame: the state before it, its mask (P,), and of its kept tokens kinds (n,) and values (n, C); the log of its step."""
+"""Of a latent frame: the state before it, its mask (P,), and of its kept tokens kinds (n,) and values (n, C); the log
+of its step.
+"""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each symbol was seen under each context: values (contexts, SYMBOLS), kinds (contexts, KINDS), masks (classes, 2)."""
+    """How often each symbol was seen under each context: values (contexts, SYMBOLS), kinds (contexts, KINDS), masks
+    (classes, 2).
+    """
 
     values: np.ndarray
     kinds: np.ndarray
@@ -34,7 +38,12 @@ class Counts:
     @classmethod
     def none(cls) -> Counts:
         """Nothing seen yet."""
-        return cls(*(np.zeros(shape, np.int64) for shape in ((SCALES * FRACTIONS, SYMBOLS), (KIND_CONTEXTS, KINDS), (MASK_CLASSES, 2))))
+        return cls(
+            *(
+                np.zeros(shape, np.int64)
+                for shape in ((SCALES * FRACTIONS, SYMBOLS), (KIND_CONTEXTS, KINDS), (MASK_CLASSES, 2))
+            )
+        )
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(self.values + other.values, self.kinds + other.kinds, self.masks + other.masks)

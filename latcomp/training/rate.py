@@ -1,7 +1,7 @@
 """The rate term of the tokenizer's training: bits of quantised latents given what a reader knows before them.
 
-It only shapes the latents. No part of it is used to write or read a file; the coder of the files has the same knowledge.
-"""
+It only shapes the latents. No part of it is used to write or read a file; the coder of the files has the same
+knowledge."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BITS_CAP = 20.0  # most bits one value may cost
 def laplace_bits(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     """Bits of values under a Laplace density integrated over unit bins: -log2(F(v + 1/2) - F(v - 1/2)).
 
-    Written with the distance to the mean so that the far tail keeps a gradient. All tensors of one shape, in quantiser steps.
-    """
+    Written with the distance to the mean so that the far tail keeps a gradient. All tensors of one shape, in quantiser
+    steps."""
     scale = scale + LAPLACE_FLOOR
     distance = (values - mean).abs()
     near = 1 - torch.exp(-0.5 / scale) * torch.cosh(distance.clamp(max=0.5) / scale.clamp_min(0.02))
@@ -36,11 +36,11 @@ def chessboard(height: int, width: int, device: torch.device) -> Tensor:
 
 
 class PreviousFramePrior(nn.Module):
-    """Laplace mean and scale of each latent from the filled previous latent frame and, on half of the positions, its neighbours.
+    """Laplace mean and scale of each latent from the filled previous latent frame and, on half of the positions, its
+    neighbours.
 
-    The positions of one colour of a chessboard are predicted from the past alone (first latent frames: by a learned constant), those
-    of the other colour also from their four neighbours, as in a coder of two passes.
-    """
+    The positions of one colour of a chessboard are predicted from the past alone (first latent frames: by a learned
+    constant), those of the other colour also from their four neighbours, as in a coder of two passes."""
 
     scale: Tensor
 
@@ -52,10 +52,12 @@ class PreviousFramePrior(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(channels))
         self.gate = nn.Parameter(torch.full((channels,), 0.5))
         self.net = nn.Sequential(
-            nn.Conv2d(channels + 1, width, 3, padding=1), nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(channels + 1, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.SiLU(),
             nn.Conv2d(width, 2 * channels, 1),
-        )  # fmt: skip
+        )
         self.beside = nn.Conv2d(2 * channels + 2, width, 3, padding=1)
         self.beside_features = nn.Conv2d(width, width, 1)
         self.beside_leave = nn.Conv2d(width, 2 * channels, 1)
@@ -73,9 +75,8 @@ class PreviousFramePrior(nn.Module):
     def forward(self, values: Tensor, filled: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and scale, each (B, C, T, h, w) in latent units.
 
-        values: (B, C, T, h, w) latents as they are coded; filled: the same as the reader has them after filling; log_scale: (B,) log2 of
-        the inverse step scale.
-        """
+        values: (B, C, T, h, w) latents as they are coded; filled: the same as the reader has them after filling;
+        log_scale: (B,) log2 of the inverse step scale."""
         batch, _, steps, height, width = values.shape
         rate = log_scale.view(batch, 1, 1, 1).repeat_interleave(steps, 0).expand(-1, 1, height, width)
         typical = self.scale.view(1, -1, 1, 1)
@@ -93,7 +94,9 @@ class PreviousFramePrior(nn.Module):
         seen = chessboard(height, width, values.device)
         surprise = (values.transpose(1, 2).flatten(0, 1) - mean) * seen / typical
         plane = seen.expand(batch * steps, 1, height, width)
-        context = torch.cat([surprise, surprise.abs(), plane, rate], dim=1).contiguous(memory_format=torch.channels_last)
+        context = torch.cat([surprise, surprise.abs(), plane, rate], dim=1).contiguous(
+            memory_format=torch.channels_last
+        )
         hidden = F.silu(self.beside(context) + later * self.beside_features(features))
         shift, spread = (self.beside_leave(hidden).float() * (1 - seen)).chunk(2, dim=1)
         mean = mean + shift * typical

@@ -1,4 +1,6 @@
-"""What one training consists of, as a frozen dataclass that is saved as TOML beside the model and can be trained by again."""
+"""What one training consists of, as a frozen dataclass that is saved as TOML beside the model and can be trained by
+again.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ class Recipe:
         """The same for a batch `factor` times as large: larger steps, with the square root of the batch."""
         rate = learning_rate_factor(factor)
         return replace(
-            self, batch=self.batch * factor, learning_rate=self.learning_rate * rate, adam_learning_rate=self.adam_learning_rate * rate
+            self,
+            batch=self.batch * factor,
+            learning_rate=self.learning_rate * rate,
+            adam_learning_rate=self.adam_learning_rate * rate,
         )
 
 

@@ -108,7 +108,11 @@ class TrainingRun:
                 torch._foreach_lerp_(list(self.ema[name].parameters()), list(module.parameters()), 1 - decay)
 
     def report(
-        self, schedule: Schedule, figures: Mapping[str, Tensor | float], waited_seconds: float, validate: Callable[[], dict[str, float]]
+        self,
+        schedule: Schedule,
+        figures: Mapping[str, Tensor | float],
+        waited_seconds: float,
+        validate: Callable[[], dict[str, float]],
     ) -> None:
         """Print and log a line every few seconds, validate and checkpoint every few minutes.
 
@@ -184,12 +188,12 @@ class TrainingRun:
         raise UsageError(f"{path} is not a {self.kind} of this preset's shape")
 
     def load(self, source: Path, adapt: Callable[[Weights], None] | None = None, anew: bool = False) -> set[str]:
-        """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder, or a finished model's weights.
+        """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder, or a
+        finished model's weights.
 
-        adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it fills the modules, and
-        the optimisers start anew. Returns the names of the modules that were filled. Raises `UsageError` when there is no
-        checkpoint, or one that does not fit and `adapt` is not given.
-        """
+        adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it
+        fills the modules, and the optimisers start anew. Returns the names of the modules that were filled. Raises
+        `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given."""
         found = find_checkpoint(source)
         if found is None and (source / "model.safetensors").is_file():
             return self._load_finished(source / "model.safetensors", adapt)

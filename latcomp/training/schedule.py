@@ -12,9 +12,8 @@ from latcomp.errors import UsageError
 class Schedule:
     """Warm-up, a constant learning rate, then a linear decay to zero over the last part.
 
-    With `steps` the schedule depends on the step alone, so a run repeats exactly for its seed; with `minutes` it follows the clock.
-    The constant middle is what a later run can resume from.
-    """
+    With `steps` the schedule depends on the step alone, so a run repeats exactly for its seed; with `minutes` it
+    follows the clock. The constant middle is what a later run can resume from."""
 
     minutes: float | None
     steps: int | None

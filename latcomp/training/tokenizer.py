@@ -1,4 +1,6 @@
-"""Training of the tokenizer: squared error plus a rate term, over a range of quantiser steps, so one model serves all qualities."""
+"""Training of the tokenizer: squared error plus a rate term, over a range of quantiser steps, so one model serves all
+qualities.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly for
 FIRST_FRAME_WEIGHT = 0.25  # a stream has one first latent frame in dozens, a crop one in five
 DROPPED_WEIGHT = 0.25  # of the bits a token would cost that selection drops
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position: keeps flat crops from dominating
-SETTLE_STEPS = 250  # of a new rate term beside a finished tokenizer: what it does not know yet must not shape the latents
+SETTLE_STEPS = (
+    250  # of a new rate term beside a finished tokenizer: what it does not know yet must not shape the latents
+)
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
 
 
@@ -73,21 +77,30 @@ PRESETS: dict[str, TokenizerRecipe] = {
         config=TokenizerConfig(
             name="cv8x8x4-tiny", channels=16, encoder_width=32, encoder_blocks=1, decoder_width=32, decoder_blocks=1
         ),
-        batch=2, frames=8, side=64, late_batch=2, late_side=64,
+        batch=2,
+        frames=8,
+        side=64,
+        late_batch=2,
+        late_side=64,
     ),
-}  # fmt: skip
+}
 
 
 def crop_costs(
-    tokenizer: Tokenizer, prior: PreviousFramePrior, pixels: Tensor, log_scale: Tensor, fine: Tensor, noise: Tensor | None,
+    tokenizer: Tokenizer,
+    prior: PreviousFramePrior,
+    pixels: Tensor,
+    log_scale: Tensor,
+    fine: Tensor,
+    noise: Tensor | None,
     skipped: int = 0,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor]:
     """(bits a position, squared luma-chroma error in grey levels squared, squared luma error), each (B,).
 
-    pixels: (B, 3, T, H, W) in [-1, 1]; fine: (B, 1, h, w) octaves of finer steps in the first latent frame; noise: like the latents, in
-    [-1/2, 1/2], for the rate's values, or None to take the rounded ones; skipped: latent frames the decoder starts after. The decoder
-    always sees what a reader has: rounded and held values, their gradient passed straight through.
-    """
+    pixels: (B, 3, T, H, W) in [-1, 1]; fine: (B, 1, h, w) octaves of finer steps in the first latent frame; noise: like
+    the latents, in [-1/2, 1/2], for the rate's values, or None to take the rounded ones; skipped: latent frames the
+    decoder starts after. The decoder always sees what a reader has: rounded and held values, their gradient passed
+    straight through."""
     latents, _ = tokenizer.encode(pixels)
     held = hold(latents, log_scale, fine)
     first = torch.zeros(held.octaves.shape[2], device=latents.device)
@@ -112,7 +125,9 @@ def crop_costs(
 
 
 def objective(rate: Tensor, distortion: Tensor, log_scale: Tensor) -> Tensor:
-    """Mean logarithm of rate + lambda * distortion: equal relative gains count the same in every crop and at every scale."""
+    """Mean logarithm of rate + lambda * distortion: equal relative gains count the same in every crop and at every
+    scale.
+    """
     cost = rate + LAMBDA * torch.exp2(2 * log_scale) * distortion
     return torch.log(cost + EASY_BITS).mean()
 
@@ -121,15 +136,24 @@ def objective(rate: Tensor, distortion: Tensor, log_scale: Tensor) -> Tensor:
 def validate(
     tokenizer: Tokenizer, prior: PreviousFramePrior, clips: list[Clip], recipe: TokenizerRecipe, run: TrainingRun
 ) -> dict[str, float]:
-    """Objective, luma PSNR (dB, mean of crops) and bits a pixel at fixed crops of the validation clips, latents rounded."""
+    """Objective, luma PSNR (dB, mean of crops) and bits a pixel at fixed crops of the validation clips, latents
+    rounded.
+    """
     found: dict[str, list[float]] = {"objective": []}
     for start in range(0, len(clips), recipe.batch):
         some = clips[start : start + recipe.batch]
         side = recipe.side
         crops = [
-            cut(c, (c.frames - recipe.frames) // 2, recipe.frames, (c.height - side) // 4 * 2, (c.width - side) // 4 * 2, side)
+            cut(
+                c,
+                (c.frames - recipe.frames) // 2,
+                recipe.frames,
+                (c.height - side) // 4 * 2,
+                (c.width - side) // 4 * 2,
+                side,
+            )
             for c in some
-        ]  # fmt: skip
+        ]
         pixels = to_rgb(np.stack(crops)).to(run.device)
         for log2 in (*VALIDATION_LOG_SCALES, LOG_SCALES[1]):
             log_scale = torch.full((len(some),), log2, device=run.device)
@@ -138,18 +162,22 @@ def validate(
                 rate, distortion, luma = crop_costs(tokenizer, prior, pixels, log_scale, fine, None)
             if log2 in VALIDATION_LOG_SCALES:
                 found["objective"].append(objective(rate, distortion, log_scale).item())
-            found.setdefault(f"psnr_y@{log2:g}", []).append((10 * torch.log10(255**2 / luma.clamp_min(0.01))).mean().item())
+            found.setdefault(f"psnr_y@{log2:g}", []).append(
+                (10 * torch.log10(255**2 / luma.clamp_min(0.01))).mean().item()
+            )
             found.setdefault(f"bpp@{log2:g}", []).append(rate.mean().item() / 256)
     return {name: sum(values) / len(values) for name, values in found.items()}
 
 
 @torch.no_grad()
-def measure_channels(tokenizer: Tokenizer, clips: list[Clip], recipe: TokenizerRecipe, run: TrainingRun) -> TokenizerConfig:
+def measure_channels(
+    tokenizer: Tokenizer, clips: list[Clip], recipe: TokenizerRecipe, run: TrainingRun
+) -> TokenizerConfig:
     """The configuration with each channel's mean, scale and step, measured on training crops.
 
-    A channel's scale is its quantiser step: the rate term has made an error of one step cost about the same in every channel, so
-    the temporal difference then measures what a viewer would see, where a standard deviation would hide changes of brightness.
-    """
+    A channel's scale is its quantiser step: the rate term has made an error of one step cost about the same in every
+    channel, so the temporal difference then measures what a viewer would see, where a standard deviation would hide
+    changes of brightness."""
     total = torch.zeros(tokenizer.config.channels, dtype=torch.float64)
     squares = torch.zeros_like(total)
     count = 0
@@ -211,10 +239,14 @@ class TokenizerTask(Task[TokenizerRecipe]):
         optimisers: list[torch.optim.Optimizer] = [
             Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
             torch.optim.AdamW(
-                [{"params": others, "lr": recipe.adam_learning_rate}, {"params": slow, "lr": recipe.adam_learning_rate / 10}],
-                betas=(0.9, 0.98), weight_decay=0.0,
+                [
+                    {"params": others, "lr": recipe.adam_learning_rate},
+                    {"params": slow, "lr": recipe.adam_learning_rate / 10},
+                ],
+                betas=(0.9, 0.98),
+                weight_decay=0.0,
             ),
-        ]  # fmt: skip
+        ]
         run.track({"tokenizer": self.tokenizer, "prior": self.prior}, optimisers, recipe.ema)
         self.settled = 0
         self.footage = Footage(self.training, run.device)
@@ -223,7 +255,9 @@ class TokenizerTask(Task[TokenizerRecipe]):
     def restore(self, source: Path) -> None:
         """As `Task.restore`. Narrower tokenizers are grown; beside a finished one, a new rate term learns first."""
         run = self.setting.run
-        filled = run.load(source, lambda states: grow(self.tokenizer, self.prior, states, self.training, self.setting.options.seed))
+        filled = run.load(
+            source, lambda states: grow(self.tokenizer, self.prior, states, self.training, self.setting.options.seed)
+        )
         if "prior" not in filled:
             self.prior.start_from(self.tokenizer.decoder.input_scale)
             run.ema["prior"].load_state_dict(self.prior.state_dict())
@@ -269,7 +303,9 @@ class TokenizerTask(Task[TokenizerRecipe]):
 
 
 def _noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """Uniform noise in [-1/2, 1/2]: on a GPU drawn there, since so many numbers would take the host longer than a step."""
+    """Uniform noise in [-1/2, 1/2]: on a GPU drawn there, since so many numbers would take the host longer than a
+    step.
+    """
     if device.type == "cuda":
         seed = int(torch.randint(2**62, (1,), generator=generator))
         return torch.rand(shape, generator=torch.Generator(device).manual_seed(seed), device=device) - 0.5
@@ -277,9 +313,16 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.dev
 
 
 def train(
-    data: Path, out: Path, minutes: float | None = None, steps: int | None = None, resume: Path | None = None,
-    device: str = "auto", preset: str = "default", seed: int = 0, **options: Any,
-) -> Path:  # fmt: skip
+    data: Path,
+    out: Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: Path | None = None,
+    device: str = "auto",
+    preset: str = "default",
+    seed: int = 0,
+    **options: Any,
+) -> Path:
     """Train a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
 
     resume: a folder of an earlier run's checkpoints, whose weights and optimiser state are taken over, or of a finished

@@ -13,7 +13,9 @@ from latcomp.errors import UsageError
 
 @dataclass(frozen=True)
 class Stack:
-    """How an axis that follows the number of channels is made up: `runs` times the channels, then `tail` other entries."""
+    """How an axis that follows the number of channels is made up: `runs` times the channels, then `tail` other
+    entries.
+    """
 
     runs: int = 1
     tail: int = 0
@@ -21,7 +23,9 @@ class Stack:
 
 @torch.no_grad()
 def widen(target: nn.Module, state: Mapping[str, Tensor], stacks: Mapping[str, Stack]) -> None:
-    """Copy a narrower module's weights into `target`, each where its channel is; new rows and columns of matrices become zero."""
+    """Copy a narrower module's weights into `target`, each where its channel is; new rows and columns of matrices
+    become zero.
+    """
     own = target.state_dict()
     for name, old in state.items():
         new = own[name]
@@ -36,10 +40,14 @@ def widen(target: nn.Module, state: Mapping[str, Tensor], stacks: Mapping[str, S
         for run in range(stack.runs):
             new.narrow(axis, run * width, before).copy_(old.narrow(axis, run * before, before))
         if stack.tail:
-            new.narrow(axis, new.shape[axis] - stack.tail, stack.tail).copy_(old.narrow(axis, old.shape[axis] - stack.tail, stack.tail))
+            new.narrow(axis, new.shape[axis] - stack.tail, stack.tail).copy_(
+                old.narrow(axis, old.shape[axis] - stack.tail, stack.tail)
+            )
 
 
-def widen_all(modules: Mapping[str, nn.Module], found: Mapping[str, Mapping[str, Tensor]], stacks: Mapping[str, Stack]) -> None:
+def widen_all(
+    modules: Mapping[str, nn.Module], found: Mapping[str, Mapping[str, Tensor]], stacks: Mapping[str, Stack]
+) -> None:
     """Fill the modules whose weights were found, of equal shape or narrower ones; others stay as they are.
 
     Raises `UsageError` for weights that do not fit.

@@ -1,8 +1,8 @@
-"""Audio that Matroska has no name for but WAV has a number for: G.711, ADPCM, WMA. Matroska holds it as `A_MS/ACM`, with WAV's head.
+"""Audio that Matroska has no name for but WAV has a number for: G.711, ADPCM, WMA. Matroska holds it as `A_MS/ACM`,
+with WAV's head.
 
-FFmpeg writes such tracks, but PyAV refuses to add them. So the track is added as another codec that may bring any parameters
-of its own, and its name is put right in the bytes on their way to the file.
-"""
+FFmpeg writes such tracks, but PyAV refuses to add them. So the track is added as another codec that may bring any
+parameters of its own, and its name is put right in the bytes on their way to the file."""
 
 import io
 import struct
@@ -79,7 +79,9 @@ class NamedTarget(io.RawIOBase):
         return self._file.tell()
 
     def write(self, data: Any) -> int:
-        """Write `data`, its names put right: tracks are written whole, once at the beginning and once more at the end."""
+        """Write `data`, its names put right: tracks are written whole, once at the beginning and once more at the
+        end.
+        """
         given = bytes(data)
         parts = given.split(_STAND_IN)
         if len(parts) == len(self._stand_ins) + 1:

@@ -1,14 +1,17 @@
-"""AAC as transport streams carry it (ADTS): a head with the codec's parameters before each packet, which other containers do not want.
+"""AAC as transport streams carry it (ADTS): a head with the codec's parameters before each packet, which other
+containers do not want.
 
-Matroska and avi cannot be begun without the parameters, and FFmpeg's own conversion has them only after the first packet.
-"""
+Matroska and avi cannot be begun without the parameters, and FFmpeg's own conversion has them only after the first
+packet."""
 
 _HEAD_BYTES = 7
 _CHECKED_HEAD_BYTES = 9  # with a CRC
 
 
 def parameters(packet: bytes) -> bytes | None:
-    """Return the codec's parameters (an MPEG-4 AudioSpecificConfig of 2 bytes) from a packet's head; None when it has none."""
+    """Return the codec's parameters (an MPEG-4 AudioSpecificConfig of 2 bytes) from a packet's head; None when it has
+    none.
+    """
     channels = (packet[2] & 1) << 2 | packet[3] >> 6 if _has_head(packet) else 0
     if channels == 0:  # said inside the audio only
         return None

@@ -1,4 +1,6 @@
-"""The way to the start of a part in files that cannot be searched by time, as their clock may start again: little of it is decoded."""
+"""The way to the start of a part in files that cannot be searched by time, as their clock may start again: little of it
+is decoded.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -17,9 +19,8 @@ def approached(
 ) -> Iterator[tuple[av.Packet, bool]]:
     """Yield packets without those of `video` that the part from `start` seconds on does not need.
 
-    origin: gives the time of the first frame, None until it is decoded, which needs all packets up to there. jumped: called
-    before the first packet behind those left out, a key frame.
-    """
+    origin: gives the time of the first frame, None until it is decoded, which needs all packets up to there. jumped:
+    called before the first packet behind those left out, a key frame."""
     held: list[tuple[av.Packet, bool]] = []
     size, there = 0, False
     for pair in packets:

@@ -1,8 +1,9 @@
-"""Audio streams without their file: a stream's parameters as bytes, and the stream rebuilt from them in another container.
+"""Audio streams without their file: a stream's parameters as bytes, and the stream rebuilt from them in another
+container.
 
-PyAV can copy the parameters of an audio stream only from another stream, so the bytes are the smallest container that has
-one: a Matroska header (WAV for what Matroska has no name for) with this stream alone and no packets, some 450 bytes.
-"""
+PyAV can copy the parameters of an audio stream only from another stream, so the bytes are the smallest container that
+has one: a Matroska header (WAV for what Matroska has no name for) with this stream alone and no packets, some 450
+bytes."""
 
 import contextlib
 import functools
@@ -21,9 +22,13 @@ from latcomp.video.info import AudioInfo, AudioPacket
 from latcomp.video.streams import time_base_of
 
 # A cluster of unknown size at time 0: FFmpeg's demuxer reads on until it has seen one.
-_EMPTY_CLUSTER = bytes.fromhex("1F43B675" "01FFFFFFFFFFFFFF" "E78100")
+_EMPTY_CLUSTER = bytes.fromhex("1F43B67501FFFFFFFFFFFFFFE78100")
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-_HOLDERS = {"mkv": "matroska", "mov": "mov", "avi": "avi"}  # formats that hold what another one does not, and FFmpeg's names of them
+_HOLDERS = {
+    "mkv": "matroska",
+    "mov": "mov",
+    "avi": "avi",
+}  # formats that hold what another one does not, and FFmpeg's names of them
 _BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no random ids, so that equal input gives an equal file
 
 
@@ -48,7 +53,9 @@ def describe(stream: AudioStream, first_packet: bytes = b"", delay_samples: int 
         time_base=time_base_of(stream),
         language=stream.language if stream.language not in (None, "und") else None,
         setup=trims.with_delay(
-            _setup(stream, adts.parameters(first_packet) if _codec_name(stream) == "aac" else None), delay_samples, context.sample_rate
+            _setup(stream, adts.parameters(first_packet) if _codec_name(stream) == "aac" else None),
+            delay_samples,
+            context.sample_rate,
         ),
     )
     if not is_portable(info):
@@ -103,7 +110,9 @@ def named_target(file: BinaryIO, streams: Sequence[AudioInfo], muxer: str) -> ac
     stand_ins = [needs_stand_in(info, muxer) for info in streams]
     if not any(stand_ins):
         return None
-    return acm.NamedTarget(file, [by for by, info in zip(stand_ins, streams, strict=True) if by or info.codec == acm.STAND_IN_CODEC])
+    return acm.NamedTarget(
+        file, [by for by, info in zip(stand_ins, streams, strict=True) if by or info.codec == acm.STAND_IN_CODEC]
+    )
 
 
 def is_portable(info: AudioInfo) -> bool:
@@ -141,12 +150,17 @@ def _comes_back(info: AudioInfo, muxer: str) -> bool:
 
 
 def to_av_packet(
-    packet: AudioPacket, info: AudioInfo, stream: AudioStream, earlier_seconds: Fraction | int = 0, *, counts_unheard: bool = True
+    packet: AudioPacket,
+    info: AudioInfo,
+    stream: AudioStream,
+    earlier_seconds: Fraction | int = 0,
+    *,
+    counts_unheard: bool = True,
 ) -> av.Packet:
     """Return `packet` as a PyAV packet of `stream`, its times less `earlier_seconds`.
 
-    counts_unheard: whether the container says how many samples at its end are not to be heard; else the packet ends before them.
-    """
+    counts_unheard: whether the container says how many samples at its end are not to be heard; else the packet ends
+    before them."""
     units = round(earlier_seconds / info.time_base)
     pts = None if packet.pts is None else packet.pts - units
     copy = av.Packet(adts.without_head(packet.data) if info.codec == "aac" else packet.data)
@@ -164,7 +178,9 @@ def to_av_packet(
 
 
 def _named_layout(info: AudioInfo) -> str | None:
-    """Return the layout to write. A bare count of channels (`2 channels`), which mp4 refuses for PCM, gets its usual name."""
+    """Return the layout to write. A bare count of channels (`2 channels`), which mp4 refuses for PCM, gets its usual
+    name.
+    """
     return _USUAL_LAYOUTS.get(info.channels) if info.layout.endswith("channels") else info.layout
 
 

@@ -20,10 +20,9 @@ _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d{1,9})?)")
 def choose_video(container: InputContainer, label: str, track: int | None = None) -> VideoStream:
     """Return the video stream that is read: number `track` among the video tracks, from 0; None chooses as ffmpeg does.
 
-    That is never a cover picture or thumbnails, a track of one picture only where there is no other, and of the rest the one
-    flagged as default, then the largest, then the first. Raises NotAVideoError where there is none, UsageError listing the
-    tracks where the number is not among them.
-    """
+    That is never a cover picture or thumbnails, a track of one picture only where there is no other, and of the rest
+    the one flagged as default, then the largest, then the first. Raises NotAVideoError where there is none, UsageError
+    listing the tracks where the number is not among them."""
     streams = container.streams.video
     if not streams:
         raise NotAVideoError(f"{label}: has {'only audio' if container.streams.audio else 'no video stream'}")
@@ -62,7 +61,9 @@ def _rank(stream: VideoStream) -> tuple[bool, bool, int]:
 
 
 def _has_one_picture(stream: VideoStream) -> bool:
-    """Tell whether the file says that a track has a single picture, by its count or by a duration of no more than that."""
+    """Tell whether the file says that a track has a single picture, by its count or by a duration of no more than
+    that.
+    """
     if stream.disposition & Disposition.still_image:
         return True
     if stream.frames:

@@ -1,8 +1,8 @@
-"""Makes the times of a file's packets one time line: a clock that starts again, wraps or jumps goes on where it was, in all streams.
+"""Makes the times of a file's packets one time line: a clock that starts again, wraps or jumps goes on where it was, in
+all streams.
 
-The limits are those of ffmpeg. Unlike ffmpeg, each stream changes over to the new clock when its own packets do, since around a joint
-the streams of a file do not change at the same place.
-"""
+The limits are those of ffmpeg. Unlike ffmpeg, each stream changes over to the new clock when its own packets do, since
+around a joint the streams of a file do not change at the same place."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from av.container import InputContainer
 from av.format import Flags
 
 _BACK = Fraction(1, 10)  # seconds that decoding times may go back before the clock counts as set anew
-_BACK_REORDERED = Fraction(10)  # the same for times that may be of presentation, which go back wherever there are B-frames
+_BACK_REORDERED = Fraction(
+    10
+)  # the same for times that may be of presentation, which go back wherever there are B-frames
 _REORDERED_STEPS = 64  # a picture is shown no more than so many steps behind where it is decoded
 _NEAR = Fraction(1)  # a step of no more than this needs no second thought
 _APART = Fraction(10)  # streams of one file are not further apart
-_JUMP = Fraction(10)  # a step ahead that is a jump, in formats whose clock may be set at any time (transport streams and their kin)
+_JUMP = Fraction(
+    10
+)  # a step ahead that is a jump, in formats whose clock may be set at any time (transport streams and their kin)
 _JUMP_ELSEWHERE = Fraction(30 * 3600)  # in the others a gap may well be meant
 _WRAPS = {Fraction(1, 90000): 2**33, Fraction(1, 1000): 2**32}
 """Unit of time -> count at which clocks in it start again at 0: those of MPEG and of FLV."""
@@ -46,7 +50,9 @@ class SourceClock:
         """Whether the format lets its clock be set anew at any place."""
         joinable = set_anew or container.format.name == "flv"
         self._jump = _JUMP if set_anew else _JUMP_ELSEWHERE
-        self._back = _BACK if joinable else _BACK_REORDERED  # Matroska and avi hold no decoding times: FFmpeg makes them up
+        self._back = (
+            _BACK if joinable else _BACK_REORDERED
+        )  # Matroska and avi hold no decoding times: FFmpeg makes them up
         self._offsets = [Fraction(0)]  # of each clock met: seconds that it is behind the time line
         self._wrapped = [False]  # of each clock: whether it is the one before that has run over
         self._streams: dict[int, _Stream] = {}
@@ -77,7 +83,9 @@ class SourceClock:
             self.singles += 1
         if stream is None:
             clock = self._clock_of_first(seconds)
-            stream = self._streams[packet.stream.index] = _Stream(clock, seconds + self._offsets[clock], step, packet.dts is not None)
+            stream = self._streams[packet.stream.index] = _Stream(
+                clock, seconds + self._offsets[clock], step, packet.dts is not None
+            )
         else:
             comparable = stream.decoding and packet.dts is not None
             self._choose(stream, seconds, unit, self._back if comparable else _BACK_REORDERED)
@@ -98,7 +106,9 @@ class SourceClock:
         return min(range(len(self._offsets)), key=lambda clock: abs(seconds + self._offsets[clock] - now))
 
     def _choose(self, stream: _Stream, seconds: Fraction, unit: Fraction, back: Fraction) -> None:
-        """Let `stream` follow the clock by which a packet at `seconds` comes when it is expected; a new one where none does."""
+        """Let `stream` follow the clock by which a packet at `seconds` comes when it is expected; a new one where none
+        does.
+        """
         if -back <= seconds + self._offsets[stream.clock] - stream.last <= _NEAR:
             return
         expected = stream.last + stream.step
@@ -116,13 +126,17 @@ class SourceClock:
     def _change(self, stream: _Stream, clock: int) -> None:
         left, stream.clock = stream.clock, clock
         alone = all(other.clock < left for other in self._streams.values())
-        if clock < left == len(self._offsets) - 1 and alone:  # one packet alone has followed it: its time was wrong, no clock
+        if (
+            clock < left == len(self._offsets) - 1 and alone
+        ):  # one packet alone has followed it: its time was wrong, no clock
             self._offsets.pop()
             self._wrapped.pop()
             self.singles += 1
 
     def _new_clock(self, stream: _Stream, off: Fraction, unit: Fraction) -> None:
-        """Begin a clock by which a packet that is `off` seconds late comes when it is expected, or on time where the old one ran over."""
+        """Begin a clock by which a packet that is `off` seconds late comes when it is expected, or on time where the
+        old one ran over.
+        """
         period = _WRAPS.get(unit, 0) * unit
         wrapped = bool(period) and abs(off + period) <= _APART
         self._wrapped.append(wrapped)

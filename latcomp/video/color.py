@@ -53,7 +53,8 @@ def frame_tags(frame: av.VideoFrame, context: av.VideoCodecContext) -> ColorTags
         primaries=said(frame.color_primaries, context.color_primaries, UNSPECIFIED),
         transfer=said(frame.color_trc, context.color_trc, UNSPECIFIED),
         matrix=said(frame.colorspace, context.colorspace, UNSPECIFIED),
-        range=RANGE_FULL if frame.format.name.startswith("yuvj")
+        range=RANGE_FULL
+        if frame.format.name.startswith("yuvj")
         else said(frame.color_range, context.color_range, RANGE_UNSPECIFIED),
     )
 

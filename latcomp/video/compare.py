@@ -25,7 +25,9 @@ def side_by_side(reference: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def difference(reference: np.ndarray, test: np.ndarray, amplify: float = DEFAULT_AMPLIFY) -> np.ndarray:
-    """uint8 (H, W, 3): mid grey (128) where two uint8 RGB frames are equal, else 128 + amplify x (test - reference), cut to 0..255."""
+    """uint8 (H, W, 3): mid grey (128) where two uint8 RGB frames are equal, else 128 + amplify x (test - reference),
+    cut to 0..255.
+    """
     off = np.subtract(test, reference, dtype=np.float32)
     return np.clip(np.rint(off * np.float32(amplify) + MID_GREY), 0, 255).astype(np.uint8)
 
@@ -37,13 +39,17 @@ class ComparisonVideo:
     """
 
     def __init__(
-        self, target: str | Path | BinaryIO, info: VideoInfo, mode: str = "side", amplify: float = DEFAULT_AMPLIFY,
+        self,
+        target: str | Path | BinaryIO,
+        info: VideoInfo,
+        mode: str = "side",
+        amplify: float = DEFAULT_AMPLIFY,
         format: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """info: of the reference. format: as of `open_writer`.
 
-        Raises `UsageError` for a mode that is not known, `OutputError` when the target cannot be written or cannot hold such a video.
-        """
+        Raises `UsageError` for a mode that is not known, `OutputError` when the target cannot be written or cannot hold
+        such a video."""
         if mode not in MODES:
             raise UsageError(f"--mode {mode!r} is not known: choose {' or '.join(MODES)}")
         self._mode, self._amplify = mode, amplify
@@ -55,7 +61,9 @@ class ComparisonVideo:
     def __enter__(self) -> ComparisonVideo:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._writer.__exit__(kind, value, trace)
 
     @property
@@ -77,5 +85,11 @@ def _shown(info: VideoInfo, turns: int, halves: int) -> VideoInfo:
         width, height, aspect = height, width, 1 / aspect
     rotation = info.rotation_degrees if info.rotation_degrees % 90 else 0
     return replace(
-        info, width=width * halves, height=height, sample_aspect_ratio=aspect, rotation_degrees=rotation, audio=(), metadata=Metadata()
+        info,
+        width=width * halves,
+        height=height,
+        sample_aspect_ratio=aspect,
+        rotation_degrees=rotation,
+        audio=(),
+        metadata=Metadata(),
     )

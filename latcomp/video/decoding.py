@@ -20,7 +20,13 @@ class Decoding:
     """Packets of a file, frames of its packets, and what went wrong with either."""
 
     def __init__(
-        self, video: OpenedVideo, audio: AudioTracks, times: SourceTimes, *, deinterlace: bool, note: Callable[[str], None]
+        self,
+        video: OpenedVideo,
+        audio: AudioTracks,
+        times: SourceTimes,
+        *,
+        deinterlace: bool,
+        note: Callable[[str], None],
     ) -> None:
         """times: is shown every packet, which it puts right; note: takes a line for people, once or often."""
         self.decoded = 0
@@ -31,7 +37,9 @@ class Decoding:
         self._holes = Holes(video.container, video.read_at)
         self._missed_end = False  # True when bytes at the end of the file could not be read
         self._unreadable = False  # True when reading was given up
-        self._fed = self._keys = self._before_key = self._failed = 0  # packets: all, key ones, those before the first one, bad ones
+        self._fed = self._keys = self._before_key = self._failed = (
+            0  # packets: all, key ones, those before the first one, bad ones
+        )
 
     def happened(self, pts: int | None) -> tuple[str, int] | None:
         """Return what happened to the frame of this time (1) or before it (0), None when all is as it was."""
@@ -46,7 +54,11 @@ class Decoding:
     def packets(self) -> Iterator[av.Packet]:
         """Yield the packets of video and audio; what cannot be read is passed over, and taken down as damage."""
         video, failures = self._video.stream.index, 0
-        streams = [s for s in self._video.container.streams if self._holes.watched or s.index == video or s.index in self._audio]
+        streams = [
+            s
+            for s in self._video.container.streams
+            if self._holes.watched or s.index == video or s.index in self._audio
+        ]
         while failures < _READ_ATTEMPTS:
             try:
                 for packet in self._video.container.demux(streams):

@@ -10,8 +10,8 @@ from av.filter import Graph
 from latcomp.errors import NotAVideoError
 from latcomp.video.streams import reason_of
 
-# bwdif weaves nothing that stands still and interpolates what moves; it looks at the frames before and after, so it gives
-# a frame only once the next one is there. Frames that are not marked as interlaced pass unchanged.
+# bwdif weaves nothing that stands still and interpolates what moves; it looks at the frames before and after, so it
+# gives a frame only once the next one is there. Frames that are not marked as interlaced pass unchanged.
 _FILTER = "bwdif"
 _SETTINGS = "mode=send_frame:parity=auto:deint=interlaced"
 _SMALLEST_SIDE = 4  # bwdif refuses fewer lines, and cannot interpolate between so few
@@ -24,7 +24,9 @@ class Deinterlacer:
         self._graph: Graph | None = None
         self._shape: tuple[int, int, str] | None = None
         self._count = 0
-        self._times: deque[tuple[int | None, Fraction | None]] = deque()  # (pts, time base) of the frames inside the filter
+        self._times: deque[tuple[int | None, Fraction | None]] = (
+            deque()
+        )  # (pts, time base) of the frames inside the filter
 
     def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
         """Return the frames that are ready once `frame` is known: usually the one before it.
@@ -55,7 +57,9 @@ class Deinterlacer:
     def _new_graph(self, frame: av.VideoFrame) -> Graph:
         graph = Graph()
         try:
-            entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+            entry = graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+            )
             graph.link_nodes(entry, graph.add(_FILTER, _SETTINGS), graph.add("buffersink")).configure()
         except (av.FFmpegError, ValueError) as error:
             raise NotAVideoError(f"{frame.format.name} frames cannot be deinterlaced: {reason_of(error)}") from error

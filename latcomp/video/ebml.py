@@ -1,4 +1,6 @@
-"""As much of EBML, which Matroska is made of, as it takes to read a size, build an element and put one into a track of a file's head."""
+"""As much of EBML, which Matroska is made of, as it takes to read a size, build an element and put one into a track of
+a file's head.
+"""
 
 MAGIC, SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
 TRACKS, _TRACK = bytes.fromhex("1654AE6B"), bytes.fromhex("AE")
@@ -16,7 +18,9 @@ def number(name: str, value: int) -> bytes:
 
 
 def with_in_track(head: bytes, name: str, value: int) -> bytes | None:
-    """Return the head of a Matroska file with a number put into its first track; None where it is there, or the head no such head."""
+    """Return the head of a Matroska file with a number put into its first track; None where it is there, or the head no
+    such head.
+    """
     path = _path(head)
     if path is None or _is_inside(head, path[-1], bytes.fromhex(name)):
         return None
@@ -77,7 +81,9 @@ def _width(first: int) -> int:
 
 
 def read_size(data: bytes, at: int = 0) -> tuple[int | None, int]:
-    """(a size, the bytes it took); None for one that is not known (a live stream), or where none is there, which takes no bytes."""
+    """(a size, the bytes it took); None for one that is not known (a live stream), or where none is there, which takes
+    no bytes.
+    """
     if at >= len(data) or data[at] == 0 or at + _width(data[at]) > len(data):
         return None, 0
     width = _width(data[at])

@@ -10,7 +10,11 @@ ReadAt = Callable[[int, int], bytes]
 _RIFF = b"RIFF"
 _LIVE_SIZES = (0, 0xFFFFFFFF)  # of a recording that was never finished, or of a stream
 _SYNC = 0x47
-_TRANSPORT_PACKETS = ((188, 0), (192, 4), (204, 0))  # bytes of a packet, and where its first mark stands; m2ts has 4 bytes before
+_TRANSPORT_PACKETS = (
+    (188, 0),
+    (192, 4),
+    (204, 0),
+)  # bytes of a packet, and where its first mark stands; m2ts has 4 bytes before
 _FLV = b"FLV"
 _FLV_TAGS = (8, 9, 18)  # audio, video, script
 _FLV_HEAD_BYTES, _FLV_TAG_BYTES = 9, 11
@@ -91,7 +95,9 @@ def _ends_in_a_packet(tail: bytes, packet: int) -> bool:
 
 
 def _flv_is_cut(read_at: ReadAt, start: int, length: int) -> bool:
-    """Each tag is followed by its length: the last one says whether the file ends with a whole tag. If not, all are gone through."""
+    """Each tag is followed by its length: the last one says whether the file ends with a whole tag. If not, all are
+    gone through.
+    """
     back = int.from_bytes(read_at(length - 4, 4), "big")
     if back >= _FLV_TAG_BYTES and length - 4 - back > start:
         tag = read_at(length - 4 - back, 4)

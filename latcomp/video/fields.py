@@ -16,7 +16,9 @@ def can_mark(codec: str, pixel_format: str, height: int) -> bool:
 
 
 class FieldMarks:
-    """Gives frames back, marked as interlaced with the top or the bottom field first: PyAV cannot set it, FFmpeg's filter can."""
+    """Gives frames back, marked as interlaced with the top or the bottom field first: PyAV cannot set it, FFmpeg's
+    filter can.
+    """
 
     def __init__(self, order: str) -> None:
         """order: `top` or `bottom`."""
@@ -27,8 +29,12 @@ class FieldMarks:
         """Return `frame` with its marks; times and colour tags stay."""
         if self._graph is None:
             self._graph = Graph()
-            entry = self._graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
-            self._graph.link_nodes(entry, self._graph.add("setfield", f"mode={self._mode}"), self._graph.add("buffersink")).configure()
+            entry = self._graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+            )
+            self._graph.link_nodes(
+                entry, self._graph.add("setfield", f"mode={self._mode}"), self._graph.add("buffersink")
+            ).configure()
         self._graph.vpush(frame)
         marked = self._graph.vpull()
         marked.pts, marked.time_base = frame.pts, frame.time_base

@@ -31,13 +31,21 @@ class Format:
     strict_times: bool = False
     """Whether packets of a stream must come at different times, in the format's own unit."""
     holds_delay: bool = True
-    """Whether it can say that audio begins with samples which are not to be heard: they come before time 0, or are counted."""
+    """Whether it can say that audio begins with samples which are not to be heard: they come before time 0, or are
+    counted.
+    """
     counts_unheard: bool = False
-    """Whether the samples at the end of an audio packet that are not to be heard are counted; else the packet is shorter."""
+    """Whether the samples at the end of an audio packet that are not to be heard are counted; else the packet is
+    shorter.
+    """
     holds_color: bool = True
-    """False: the matrix is not written, so pixels must be converted with the one a reader assumes, unless the codec says it."""
+    """False: the matrix is not written, so pixels must be converted with the one a reader assumes, unless the codec
+    says it.
+    """
     holds_pixel_shape: bool = False
-    """Whether the aspect ratio of the pixels is written beside the coded video (what PyAV lets us say: not in Matroska)."""
+    """Whether the aspect ratio of the pixels is written beside the coded video (what PyAV lets us say: not in
+    Matroska).
+    """
     holds_rotation: bool = True
     holds_chapters: bool = True
     holds_track_names: bool = True
@@ -47,28 +55,82 @@ class Format:
 
 
 _MP4_STEP = 2**30  # FFmpeg reads a step of nearly 2**31 units as one of a single unit
-_MP4_TAGS = frozenset({
-    "album", "album_artist", "artist", "author", "comment", "compilation", "composer", "copyright", "creation_time", "date", "description",
-    "disc", "episode_id", "episode_sort", "gapless_playback", "genre", "grouping", "hd_video", "keywords", "location", "location-eng",
-    "lyrics", "make", "media_type", "model", "network", "performer", "rating", "season_number", "show", "synopsis", "title", "track",
-})  # fmt: skip
+_MP4_TAGS = frozenset(
+    {
+        "album",
+        "album_artist",
+        "artist",
+        "author",
+        "comment",
+        "compilation",
+        "composer",
+        "copyright",
+        "creation_time",
+        "date",
+        "description",
+        "disc",
+        "episode_id",
+        "episode_sort",
+        "gapless_playback",
+        "genre",
+        "grouping",
+        "hd_video",
+        "keywords",
+        "location",
+        "location-eng",
+        "lyrics",
+        "make",
+        "media_type",
+        "model",
+        "network",
+        "performer",
+        "rating",
+        "season_number",
+        "show",
+        "synopsis",
+        "title",
+        "track",
+    }
+)
 _AVI_TAGS = frozenset({"artist", "comment", "copyright", "date", "genre", "language", "title", "track"})
 
 FORMATS = {
     f.name: f
     for f in (
-        Format("mp4", "mp4", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True, tags=_MP4_TAGS),
-        Format("mov", "mov", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True, tags=_MP4_TAGS),
+        Format(
+            "mp4", "mp4", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True, tags=_MP4_TAGS
+        ),
+        Format(
+            "mov", "mov", "libx264", holds_pixel_shape=True, longest_step=_MP4_STEP, strict_times=True, tags=_MP4_TAGS
+        ),
         Format("mkv", "matroska", "libx264", counts_unheard=True),
         Format("webm", "webm", "libvpx-vp9", counts_unheard=True),
         Format(
-            "avi", "avi", "libx264", exact_times=False, longest_step=60_000, strict_times=True, holds_delay=False,
-            holds_color=False, holds_rotation=False, holds_chapters=False, holds_track_names=False, tags=_AVI_TAGS,
+            "avi",
+            "avi",
+            "libx264",
+            exact_times=False,
+            longest_step=60_000,
+            strict_times=True,
+            holds_delay=False,
+            holds_color=False,
+            holds_rotation=False,
+            holds_chapters=False,
+            holds_track_names=False,
+            tags=_AVI_TAGS,
         ),
         Format(
-            "y4m", "yuv4mpegpipe", "rawvideo",
-            holds_audio=False, exact_times=False, holds_gaps=False, holds_color=False, holds_rotation=False,
-            holds_chapters=False, holds_track_names=False, tags=frozenset(),
+            "y4m",
+            "yuv4mpegpipe",
+            "rawvideo",
+            holds_audio=False,
+            exact_times=False,
+            holds_gaps=False,
+            holds_color=False,
+            holds_rotation=False,
+            holds_chapters=False,
+            holds_track_names=False,
+            tags=frozenset(),
         ),
     )
 }
@@ -97,24 +159,38 @@ class Codec:
     """Whether the coded video itself names the aspect ratio of its pixels."""
 
 
-# libx264: superfast takes 5 to 7 ms a frame at 854x480 on one core (medium: 22 to 32), and at crf 14 leaves 42 dB on the
-# hardest clips and 49 dB on easy ones, far above what a decoded .lat holds. Files are larger than medium's; a smaller
-# one is a `--codec`/`--crf` away. No encoder gets B-frames (see writer.py).
+# libx264: superfast takes 5 to 7 ms a frame at 854x480 on one core (medium: 22 to 32), and at crf 14 leaves 42 dB on
+# the hardest clips and 49 dB on easy ones, far above what a decoded .lat holds. Files are larger than medium's; a
+# smaller one is a `--codec`/`--crf` away. No encoder gets B-frames (see writer.py).
 CODECS = {
     c.name: c
     for c in (
         Codec(
-            "libx264", "yuv420p", "yuv444p", 14, options={"preset": "superfast"}, holds_color=True, holds_pixel_shape=True
+            "libx264",
+            "yuv420p",
+            "yuv444p",
+            14,
+            options={"preset": "superfast"},
+            holds_color=True,
+            holds_pixel_shape=True,
         ),
         Codec(
-            "libx265", "yuv420p", "yuv444p", 16,
+            "libx265",
+            "yuv420p",
+            "yuv444p",
+            16,
             options={"preset": "ultrafast", "x265-params": "log-level=none"},
             min_side=64,  # x265 4.x writes past its buffers when both sides are under a coding unit of 64
-            holds_color=True, holds_pixel_shape=True,
+            holds_color=True,
+            holds_pixel_shape=True,
         ),
         Codec("libsvtav1", "yuv420p", "yuv420p", 20, 63, options={"preset": "10"}, min_side=4, holds_color=True),
         Codec(
-            "libvpx-vp9", "yuv420p", "yuv444p", 16, 63,
+            "libvpx-vp9",
+            "yuv420p",
+            "yuv444p",
+            16,
+            63,
             options={"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
             holds_color=True,
         ),
@@ -124,12 +200,18 @@ CODECS = {
     )
 }
 CODEC_ALIASES = {
-    "h264": "libx264", "x264": "libx264", "avc": "libx264",
-    "h265": "libx265", "x265": "libx265", "hevc": "libx265",
-    "av1": "libsvtav1", "svtav1": "libsvtav1",
-    "vp9": "libvpx-vp9", "libvpx": "libvpx-vp9",
+    "h264": "libx264",
+    "x264": "libx264",
+    "avc": "libx264",
+    "h265": "libx265",
+    "x265": "libx265",
+    "hevc": "libx265",
+    "av1": "libsvtav1",
+    "svtav1": "libsvtav1",
+    "vp9": "libvpx-vp9",
+    "libvpx": "libvpx-vp9",
     "raw": "rawvideo",
-}  # fmt: skip
+}
 
 _PIXEL_SHAPE_INSIDE = ("mpeg1video", "mpeg2video", "mpeg4")  # of those not in the table
 

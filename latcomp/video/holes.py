@@ -11,7 +11,9 @@ _MATROSKA_BEHIND = tuple(
     bytes.fromhex(name)
     for name in ("1C53BB6B", "1254C367", "114D9B74", "1941A469", "1043A770", "1549A966", "1654AE6B", "1F43B675")
 )
-"""Ids of what may follow the last packet: cues, tags, seek head, attachments, chapters, info, tracks, a cluster without packets."""
+"""Ids of what may follow the last packet: cues, tags, seek head, attachments, chapters, info, tracks, a cluster without
+packets.
+"""
 _CHUNK_HEAD_BYTES = 8
 _AVI_HEAD_BYTES = 1 << 16  # in which the list of packets begins, as FFmpeg looks for it
 _MOST_CHUNKS = 4096  # of an avi, between two packets: sound or indices that are not read
@@ -24,7 +26,9 @@ class Holes:
         """read_at: (offset, size) -> bytes of the file, none where they cannot be had."""
         name = container.format.name
         self._matroska, self.certain = "matroska" in name, name == "avi"
-        """certain: a hole is damage, whatever times say (those of an avi count its packets, so none is ever seen to be missing)."""
+        """certain: a hole is damage, whatever times say (those of an avi count its packets, so none is ever seen to be
+        missing).
+        """
         self._read_at = read_at
         self._flv = name == "flv"
         self._end: int | None = None

@@ -1,4 +1,6 @@
-"""What a video is beside its pixels: `VideoInfo`, `AudioInfo`, `ColorTags`, and the JSON they become in a .lat header."""
+"""What a video is beside its pixels: `VideoInfo`, `AudioInfo`, `ColorTags`, and the JSON they become in a .lat
+header.
+"""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,7 +20,9 @@ RANGE_UNSPECIFIED, RANGE_LIMITED, RANGE_FULL = 0, 1, 2
 
 @dataclass(frozen=True)
 class ColorTags:
-    """The four colour tags of a video stream, numbered as FFmpeg does (ITU-T H.273; range: 0 not said, 1 limited, 2 full)."""
+    """The four colour tags of a video stream, numbered as FFmpeg does (ITU-T H.273; range: 0 not said, 1 limited, 2
+    full).
+    """
 
     primaries: int = UNSPECIFIED
     transfer: int = UNSPECIFIED
@@ -42,7 +46,9 @@ class AudioInfo:
     language: str | None
     """The language tag of the source, such as `eng`."""
     setup: bytes = field(repr=False)
-    """The codec parameters with their extradata, as the header of a container that holds only this stream (`audio.py`)."""
+    """The codec parameters with their extradata, as the header of a container that holds only this stream
+    (`audio.py`).
+    """
 
 
 @dataclass(frozen=True)
@@ -149,8 +155,8 @@ class AudioPacket:
 def check_setups(info: VideoInfo) -> None:
     """Raise `DamagedFileError` when the parameters of an audio stream are no head of a Matroska or WAV file.
 
-    Without PyAV, which alone can tell whether such a head is right: so that who only checks a file refuses what cannot be decoded.
-    """
+    Without PyAV, which alone can tell whether such a head is right: so that who only checks a file refuses what cannot
+    be decoded."""
     for number, stream in enumerate(info.audio):
         if not any(stream.setup.startswith(magic) and inside in stream.setup for magic, inside in _SETUP_MARKS):
             raise DamagedFileError(f"the parameters of audio stream {number} are no head of a Matroska or WAV file")

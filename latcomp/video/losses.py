@@ -1,4 +1,6 @@
-"""What a damaged source does not give: frames that never come out of the decoder, and those that are not what they were."""
+"""What a damaged source does not give: frames that never come out of the decoder, and those that are not what they
+were.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,11 @@ class Damage:
     def __str__(self) -> str:
         if self.frames == 0:
             return f"after {counted(self.first_frame, 'frame')} ({self.start_seconds:.2f} s): {self.reason}"
-        place = f"frame {self.first_frame}" if self.frames == 1 else f"frames {self.first_frame} to {self.first_frame + self.frames - 1}"
+        place = (
+            f"frame {self.first_frame}"
+            if self.frames == 1
+            else f"frames {self.first_frame} to {self.first_frame + self.frames - 1}"
+        )
         what = f", {self.held} of them held" if self.held and self.frames > 1 else ", held" if self.held else ""
         return f"{place} ({self.start_seconds:.2f} s{what}): {self.reason}"
 
@@ -76,10 +82,9 @@ class DamageLog:
 class Losses:
     """Follows packets into a decoder and frames out of it, in order of presentation.
 
-    A decoder gives a frame for each packet, so once something went wrong, packets that are passed over are lost frames. Where
-    it does not (fields in packets of their own), only what comes is told. Where packets are missing too, and frames had come
-    at regular times, the times between are those of lost frames.
-    """
+    A decoder gives a frame for each packet, so once something went wrong, packets that are passed over are lost frames.
+    Where it does not (fields in packets of their own), only what comes is told. Where packets are missing too, and
+    frames had come at regular times, the times between are those of lost frames."""
 
     def __init__(self, time_base: Fraction, rate: Fraction | None) -> None:
         self._time_base = time_base
@@ -90,7 +95,9 @@ class Losses:
         self._joint = False  # that may be a joint of two recordings
         self._watched = 0  # frames behind it at which a gap is still one of what was passed over
         self._reason: str | None = None  # of the frames that come now, up to the next key frame
-        self._concerned: dict[int, tuple[str, int]] = {}  # by the time of a frame: what happened, and whether to it (1) or before it (0)
+        self._concerned: dict[
+            int, tuple[str, int]
+        ] = {}  # by the time of a frame: what happened, and whether to it (1) or before it (0)
         self._last: int | None = None
         self._one_to_one = True
         self._steps: tuple[int, int] | None = None  # least and most between two whole frames
@@ -149,7 +156,9 @@ class Losses:
         return lost
 
     def is_late(self, pts: int | None) -> bool:
-        """Tell whether a frame comes, amid damage, when its place has passed: decoders lose the order of frames there."""
+        """Tell whether a frame comes, amid damage, when its place has passed: decoders lose the order of frames
+        there.
+        """
         amid = self._pending is not None or self._reason is not None
         return amid and pts is not None and self._last is not None and pts <= self._last
 
@@ -221,17 +230,18 @@ class Losses:
 def judged(packets: Iterable[av.Packet], video: int) -> Iterator[tuple[av.Packet, bool]]:
     """Yield each packet, and whether it is incomplete.
 
-    A packet that the demuxer calls incomplete may just stand before a joint, where a recording goes on with a key frame (the
-    last one or, behind FFmpeg's parser, the last but one): such a one is whole until its frame shows otherwise. `video`: index
-    of the stream that is judged.
-    """
+    A packet that the demuxer calls incomplete may just stand before a joint, where a recording goes on with a key frame
+    (the last one or, behind FFmpeg's parser, the last but one): such a one is whole until its frame shows otherwise.
+    `video`: index of the stream that is judged."""
     ahead: deque[av.Packet] = deque()
 
     def in_question(packet: av.Packet) -> bool:
         return bool(packet.is_corrupt and packet.size > 0 and packet.stream.index == video)
 
     def keys(behind: Iterable[av.Packet]) -> list[bool]:
-        return [packet.is_keyframe for packet in behind if packet.size > 0 and packet.stream.index == video][:_JOINT_PACKETS]
+        return [packet.is_keyframe for packet in behind if packet.size > 0 and packet.stream.index == video][
+            :_JOINT_PACKETS
+        ]
 
     for packet in packets:
         ahead.append(packet)

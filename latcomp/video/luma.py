@@ -1,8 +1,7 @@
 """Luma of RGB frames and the PSNR of two of them.
 
-Luma is on the scale a video stores, 16 to 235, with peak 255, so that PSNR-Y is what `ffmpeg -lavfi psnr` says of the stored
-planes; the full scale of 0 to 255 would read 1.3 dB lower.
-"""
+Luma is on the scale a video stores, 16 to 235, with peak 255, so that PSNR-Y is what `ffmpeg -lavfi psnr` says of the
+stored planes; the full scale of 0 to 255 would read 1.3 dB lower."""
 
 from __future__ import annotations
 
@@ -14,7 +13,14 @@ PSNR_CAP_DB = 100.0
 """What frames without any difference count as: a mean over frames must stay finite."""
 
 # Red and blue weights of luma by FFmpeg's number of the matrix; green is the rest.
-_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+_LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
 
 
 def luma(rgb: np.ndarray, matrix: int | None = None) -> np.ndarray:

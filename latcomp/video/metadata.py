@@ -1,8 +1,8 @@
-"""What a file says about its video in words: title, time of creation, chapters, names and roles of tracks, order of fields.
+"""What a file says about its video in words: title, time of creation, chapters, names and roles of tracks, order of
+fields.
 
-All of it is kept where a .lat's header and an output can hold it. Nothing here changes a frame, so what makes no sense in a
-header is left out, not refused. No PyAV: `metadata_of_files` reads it from files and writes it into them.
-"""
+All of it is kept where a .lat's header and an output can hold it. Nothing here changes a frame, so what makes no sense
+in a header is left out, not refused. No PyAV: `metadata_of_files` reads it from files and writes it into them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,63 @@ LONGEST_TEXT, _LONGEST_NAME, _MOST_TAGS, MOST_CHAPTERS = 4000, 100, 200, 10_000
 _LATEST = 2**62  # nanoseconds
 # What a container or its writer says about itself; the next one says its own.
 _OF_THE_FILE = {
-    "major_brand", "minor_version", "compatible_brands", "encoder", "encoded_by", "duration", "handler_name", "vendor_id",
-    "service_name", "service_provider", "metadatacreator", "hasaudio", "hasvideo", "hasmetadata", "haskeyframes", "cansee", "canseektoend",
-    "totalduration", "totaldatarate", "videodatarate", "audiodatarate", "filesize", "lasttimestamp", "lastkeyframetimestamp",
-    "lastkeyframelocation", "datasize", "videosize", "audiosize", "framerate", "bytelength", "starttime", "timecode", "software",
-}  # fmt: skip
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "encoded_by",
+    "duration",
+    "handler_name",
+    "vendor_id",
+    "service_name",
+    "service_provider",
+    "metadatacreator",
+    "hasaudio",
+    "hasvideo",
+    "hasmetadata",
+    "haskeyframes",
+    "cansee",
+    "canseektoend",
+    "totalduration",
+    "totaldatarate",
+    "videodatarate",
+    "audiodatarate",
+    "filesize",
+    "lasttimestamp",
+    "lastkeyframetimestamp",
+    "lastkeyframelocation",
+    "datasize",
+    "videosize",
+    "audiosize",
+    "framerate",
+    "bytelength",
+    "starttime",
+    "timecode",
+    "software",
+}
 FIELD_ORDERS = ("top", "bottom")
 # FFmpeg's names of what a track can be for, its dispositions.
 ROLES = {
-    "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired", "clean_effects",
-    "attached_pic", "timed_thumbnails", "non_diegetic", "captions", "descriptions", "metadata", "dependent", "still_image", "multilayer",
-}  # fmt: skip
+    "default",
+    "dub",
+    "original",
+    "comment",
+    "lyrics",
+    "karaoke",
+    "forced",
+    "hearing_impaired",
+    "visual_impaired",
+    "clean_effects",
+    "attached_pic",
+    "timed_thumbnails",
+    "non_diegetic",
+    "captions",
+    "descriptions",
+    "metadata",
+    "dependent",
+    "still_image",
+    "multilayer",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +90,9 @@ class Track:
 
     title: str = ""
     roles: tuple[str, ...] | None = None
-    """FFmpeg's names of its dispositions, such as `default` and `comment`; None: what is usual, the first track is the default."""
+    """FFmpeg's names of its dispositions, such as `default` and `comment`; None: what is usual, the first track is the
+    default.
+    """
 
 
 @dataclass(frozen=True)
@@ -68,7 +116,8 @@ class Metadata:
             found["chapters"] = [{"start": c.start, "end": c.end, "title": c.title} for c in self.chapters]
         if self.audio:
             found["audio"] = [
-                ({"title": track.title} if track.title else {}) | ({} if track.roles is None else {"roles": list(track.roles)})
+                ({"title": track.title} if track.title else {})
+                | ({} if track.roles is None else {"roles": list(track.roles)})
                 for track in self.audio
             ]
         if self.field_order is not None:
@@ -90,7 +139,9 @@ class Metadata:
         )
 
     def part(self, start_seconds: Fraction, end_seconds: Fraction | None) -> Metadata:
-        """Return what holds for a part that is moved to time 0: chapters within it, cut to it. `end_seconds` None: to the end."""
+        """Return what holds for a part that is moved to time 0: chapters within it, cut to it. `end_seconds` None: to
+        the end.
+        """
         start = round(start_seconds * NANOSECONDS)
         end = _LATEST if end_seconds is None else round(end_seconds * NANOSECONDS)
         kept = [
@@ -108,9 +159,13 @@ def tags_of(value: Any) -> tuple[tuple[str, str], ...]:
     found = {
         name.lower(): text
         for name, text in value.items()
-        if isinstance(name, str) and isinstance(text, str) and 0 < len(name) <= _LONGEST_NAME and 0 < len(text) <= LONGEST_TEXT
-        and name.lower() not in _OF_THE_FILE and "\0" not in name + text
-    }  # fmt: skip
+        if isinstance(name, str)
+        and isinstance(text, str)
+        and 0 < len(name) <= _LONGEST_NAME
+        and 0 < len(text) <= LONGEST_TEXT
+        and name.lower() not in _OF_THE_FILE
+        and "\0" not in name + text
+    }
     return tuple(list(found.items())[:_MOST_TAGS])
 
 
@@ -128,7 +183,11 @@ def _track(value: Any) -> Track:
     if not isinstance(value, Mapping):
         return Track()
     title, roles = value.get("title", ""), value.get("roles")
-    named = tuple(role for role in roles if isinstance(role, str) and role in ROLES) if isinstance(roles, list | tuple) else None
+    named = (
+        tuple(role for role in roles if isinstance(role, str) and role in ROLES)
+        if isinstance(roles, list | tuple)
+        else None
+    )
     return Track(title[:LONGEST_TEXT].replace("\0", "") if isinstance(title, str) else "", named)
 
 

@@ -22,11 +22,21 @@ from latcomp.video.metadata import (
     tags_of,
 )
 
-_CODED_AS_SHOWN = {"top": 2, "bottom": 3}  # FFmpeg's numbers of the two orders of fields that are coded as they are shown
-_SHOWN_FIRST = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}  # "coded top, shown bottom first" and its twin count as shown
+_CODED_AS_SHOWN = {
+    "top": 2,
+    "bottom": 3,
+}  # FFmpeg's numbers of the two orders of fields that are coded as they are shown
+_SHOWN_FIRST = {
+    2: "top",
+    3: "bottom",
+    4: "bottom",
+    5: "top",
+}  # "coded top, shown bottom first" and its twin count as shown
 
 
-def of_file(container: InputContainer, video: VideoStream, audio: Sequence[AudioStream], *, interlaced: bool) -> Metadata:
+def of_file(
+    container: InputContainer, video: VideoStream, audio: Sequence[AudioStream], *, interlaced: bool
+) -> Metadata:
     """Return what a file says; `interlaced`: whether its frames are left as two woven fields."""
     streams = list(audio)
     usual = [[Disposition(0)] * len(streams), [Disposition.default] + [Disposition(0)] * (len(streams) - 1)]
@@ -48,13 +58,18 @@ def write_tags(container: OutputContainer, metadata: Metadata) -> None:
     """Give an output the tags and chapters; to be called before its header is written."""
     container.metadata.update(metadata.tags)
     if metadata.chapters:
-        container.set_chapters([
-            {
-                "id": number, "start": chapter.start, "end": chapter.end, "time_base": Fraction(1, NANOSECONDS),
-                "metadata": {"title": chapter.title} if chapter.title else {},
-            }
-            for number, chapter in enumerate(metadata.chapters, 1)
-        ])  # fmt: skip
+        container.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": chapter.start,
+                    "end": chapter.end,
+                    "time_base": Fraction(1, NANOSECONDS),
+                    "metadata": {"title": chapter.title} if chapter.title else {},
+                }
+                for number, chapter in enumerate(metadata.chapters, 1)
+            ]
+        )
 
 
 def write_track(stream: AudioStream, track: Track) -> None:

@@ -32,8 +32,8 @@ from latcomp.video.tracks import AudioTracks
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf", "concat", "hls", "lavfi"}
 
 
-# A closed container and its streams hold each other until they are collected, and with them a decoder that has threads of its own. In a
-# child that is forked off before, its end would wait for threads that are not there, for ever.
+# A closed container and its streams hold each other until they are collected, and with them a decoder that has threads
+# of its own. In a child that is forked off before, its end would wait for threads that are not there, for ever.
 os.register_at_fork(before=gc.collect)
 
 
@@ -41,8 +41,8 @@ class OpenedVideo:
     """The container of a source and its video stream, from `open` to `close`."""
 
     def __init__(self, source: Source, track: int | None, max_pixels: int, *, keep_going: bool = False) -> None:
-        """track: which of the file's video tracks, from 0; None: the one that ffmpeg takes. max_pixels: the most a frame may have.
-        keep_going: whether frames around those that cannot be decoded are wanted."""
+        """track: which of the file's video tracks, from 0; None: the one that ffmpeg takes. max_pixels: the most a
+        frame may have. keep_going: whether frames around those that cannot be decoded are wanted."""
         self.label = source.label
         """What messages call the source."""
         self._source, self._track, self._max_pixels = source, track, max_pixels
@@ -108,12 +108,15 @@ class OpenedVideo:
         """Raise LimitError for a frame of too many pixels."""
         if width * height > self._max_pixels:
             raise LimitError(
-                f"{self.label}: a frame has {width}x{height} = {width * height} pixels, the limit is {self._max_pixels}; "
+                f"{self.label}: a frame has {width}x{height} = {width * height} pixels, the limit is "
+                f"{self._max_pixels}; "
                 "--max-pixels raises it"
             )
 
     def frames_of(self, packet: av.Packet) -> list[av.VideoFrame]:
-        """Return what the decoder has ready when it is given `packet`, each frame with its own time; av.FFmpegError for damage."""
+        """Return what the decoder has ready when it is given `packet`, each frame with its own time; av.FFmpegError for
+        damage.
+        """
         frames = packet.decode()
         if self.counts_late:
             for frame in frames:
@@ -121,7 +124,8 @@ class OpenedVideo:
         return frames
 
     def seek(self, seconds: Fraction) -> tuple[int | None, bool]:
-        """Jump to the last key frame at or before `seconds` from the first frame; to the beginning where that cannot be trusted.
+        """Jump to the last key frame at or before `seconds` from the first frame; to the beginning where that cannot be
+        trusted.
 
         Returns (pts of the first frame, None where none was found; whether the file was opened anew).
         """
@@ -149,12 +153,22 @@ class OpenedVideo:
     def _first_pts(self) -> int | None:
         """Return the pts of the next frame that has one, None at the end."""
         packets = self.container.demux(self.stream)
-        return next((frame.pts for packet in packets for frame in self.frames_of(packet) if frame.pts is not None), None)
+        return next(
+            (frame.pts for packet in packets for frame in self.frames_of(packet) if frame.pts is not None), None
+        )
 
     def describe(
-        self, frame: av.VideoFrame, audio: AudioTracks, part: TimeWindow, origin_seconds: Fraction, notes: list[str], *, woven: bool
+        self,
+        frame: av.VideoFrame,
+        audio: AudioTracks,
+        part: TimeWindow,
+        origin_seconds: Fraction,
+        notes: list[str],
+        *,
+        woven: bool,
     ) -> VideoInfo:
-        """Return the VideoInfo, from the stream and the first frame of the part; what there is to note is added to `notes`.
+        """Return the VideoInfo, from the stream and the first frame of the part; what there is to note is added to
+        `notes`.
 
         origin_seconds: time of the video's first frame. woven: whether interlaced frames are left as they are.
         """

@@ -1,4 +1,6 @@
-"""An output with its streams open: the container, the video's encoder and the copied audio, set up as format and codec need it."""
+"""An output with its streams open: the container, the video's encoder and the copied audio, set up as format and codec
+need it.
+"""
 
 import contextlib
 import io
@@ -31,11 +33,22 @@ class Output:
     """What packets are written to; its header is written, its streams are open."""
 
     def __init__(
-        self, target: str | Path | BinaryIO, info: VideoInfo, format: Format, codec: Codec, crf: int | None,
-        copies: tuple[AudioInfo, ...], places: Mapping[int, int], *, unit: Fraction, rate: Fraction, label: str,
-    ) -> None:  # fmt: skip
-        """copies: the audio streams of the output; places: audio stream of the source -> its place among them. unit: seconds of one
-        unit of the frames' times; rate: frames a second, as a format that wants one is told. label: what messages call the target.
+        self,
+        target: str | Path | BinaryIO,
+        info: VideoInfo,
+        format: Format,
+        codec: Codec,
+        crf: int | None,
+        copies: tuple[AudioInfo, ...],
+        places: Mapping[int, int],
+        *,
+        unit: Fraction,
+        rate: Fraction,
+        label: str,
+    ) -> None:
+        """copies: the audio streams of the output; places: audio stream of the source -> its place among them. unit:
+        seconds of one unit of the frames' times; rate: frames a second, as a format that wants one is told. label: what
+        messages call the target.
 
         Raises OutputError when the format cannot hold the streams or the target cannot be written.
         """
@@ -52,7 +65,9 @@ class Output:
         self._open(target, crf, copies)
 
     def encode(self, frame: av.VideoFrame | None) -> list[av.Packet]:
-        """Return the packets that are ready when the encoder is given a frame, or at its end (None); OutputError when it fails."""
+        """Return the packets that are ready when the encoder is given a frame, or at its end (None); OutputError when
+        it fails.
+        """
         try:
             return self.video.encode(frame)
         except (av.FFmpegError, ValueError) as error:
@@ -78,7 +93,9 @@ class Output:
             raise OutputError(f"{self._label}: cannot be written: {reason_of(error)}") from error
 
     def abandon(self) -> None:
-        """Let go of the target without caring for what was written to it: what went wrong is on its way to the user already."""
+        """Let go of the target without caring for what was written to it: what went wrong is on its way to the user
+        already.
+        """
         with contextlib.suppress(LatcompError, OSError):
             self.close()
 
@@ -113,8 +130,8 @@ class Output:
 
     def _container_options(self, target: str | Path | BinaryIO) -> dict[str, str]:
         if self._format.muxer in ("matroska", "webm", "avi"):
-            # Audio that begins before the first frame (the priming of AAC) would else move everything to later, in avi by
-            # an empty frame.
+            # Audio that begins before the first frame (the priming of AAC) would else move everything to later, in avi
+            # by an empty frame.
             return {"avoid_negative_ts": "disabled"}
         if self._format.muxer not in ("mp4", "mov"):
             return {}
@@ -146,7 +163,9 @@ class Output:
             if codec.name == "libx264":
                 options["x264-params"] = "tff=1" if order == "top" else "bff=1"
         elif order is not None:
-            self.notes.append(f"{codec.name} in {self._format.name} is tagged progressive; its frames are woven, {order} field first")
+            self.notes.append(
+                f"{codec.name} in {self._format.name} is tagged progressive; its frames are woven, {order} field first"
+            )
         if codec.name == "ffv1" and info.width < 16:
             options = {"level": "1"}  # later versions cut a frame in slices, which a narrow one cannot be
         if codec.name == "libsvtav1":
@@ -200,7 +219,16 @@ class Output:
         if copies:
             try:
                 Output(
-                    io.BytesIO(), self.info, self._format, self._codec, crf, (), {}, unit=self._unit, rate=self._rate, label=self._label
+                    io.BytesIO(),
+                    self.info,
+                    self._format,
+                    self._codec,
+                    crf,
+                    (),
+                    {},
+                    unit=self._unit,
+                    rate=self._rate,
+                    label=self._label,
                 ).abandon()
             except OutputError:
                 pass

@@ -1,4 +1,5 @@
-"""Audio in avi, which counts packets: FFmpeg must know how long one is before there is any, and learns it only from the codec's own stream.
+"""Audio in avi, which counts packets: FFmpeg must know how long one is before there is any, and learns it only from the
+codec's own stream.
 
 So the stream is described by a few packets of silence in the codec's own format.
 """

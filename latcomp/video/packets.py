@@ -1,4 +1,6 @@
-"""The times of an audio stream's packets, as every container takes them: each decoded later than the one before, none heard earlier."""
+"""The times of an audio stream's packets, as every container takes them: each decoded later than the one before, none
+heard earlier.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class PacketTimes:
         self._end = 0  # when it ends, as it says itself
 
     def next(self, packet: AudioPacket) -> AudioPacket:
-        """Return the next packet: one that comes no later than the one before is a tick later, one without a time follows it."""
+        """Return the next packet: one that comes no later than the one before is a tick later, one without a time
+        follows it.
+        """
         known = packet.pts if packet.dts is None else packet.dts
         dts = self._end if known is None else known
         if self._last is not None and dts <= self._last:
@@ -34,7 +38,9 @@ class PacketTimes:
 
 
 class MuxedPackets:
-    """Puts the packets of one output stream in order in the unit that its container counts in, which may be coarser than theirs."""
+    """Puts the packets of one output stream in order in the unit that its container counts in, which may be coarser
+    than theirs.
+    """
 
     def __init__(self, unit: Fraction, strict: bool) -> None:
         """unit: seconds; strict: whether the container refuses two packets of one time."""

@@ -1,4 +1,6 @@
-"""Yields the frames of a video as RGB with exact timestamps, and its audio packets untouched, in the order of the file."""
+"""Yields the frames of a video as RGB with exact timestamps, and its audio packets untouched, in the order of the
+file.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -45,26 +47,27 @@ def open_video(
 ) -> "VideoReader":
     """Return a reader of `source`, its first frame already decoded: what opens can be read.
 
-    `start_seconds` and `duration_seconds` select the frames with start <= t < start + duration, t counted from the first
-    frame; a stretch that does not begin at 0 is moved so that its first frame has time 0, audio with it. Without a start
-    all times stay as they are in the file. `deinterlace`: True makes one progressive frame of each interlaced one, False
-    keeps their lines woven, None refuses a video whose first frame is interlaced. `video_track`: which of the file's video
-    tracks, from 0; None takes the one that ffmpeg takes. `keep_going`: whether damage in the stretch is passed over; what
-    cannot be decoded is then the frame before, held, and `damage` of the reader says what happened.
+    `start_seconds` and `duration_seconds` select the frames with start <= t < start + duration, t counted from the
+    first frame; a stretch that does not begin at 0 is moved so that its first frame has time 0, audio with it. Without
+    a start all times stay as they are in the file. `deinterlace`: True makes one progressive frame of each interlaced
+    one, False keeps their lines woven, None refuses a video whose first frame is interlaced. `video_track`: which of
+    the file's video tracks, from 0; None takes the one that ffmpeg takes. `keep_going`: whether damage in the stretch
+    is passed over; what cannot be decoded is then the frame before, held, and `damage` of the reader says what
+    happened.
 
-    Raises NotAVideoError (missing, no video, no frames, damaged, interlaced), LimitError (more than `max_pixels` pixels a
-    frame), UsageError (a negative start, a duration that is not positive, no such track).
-    """
+    Raises NotAVideoError (missing, no video, no frames, damaged, interlaced), LimitError (more than `max_pixels` pixels
+    a frame), UsageError (a negative start, a duration that is not positive, no such track)."""
     with stage("reading"):
-        return VideoReader(source, start_seconds, duration_seconds, audio, max_pixels, deinterlace, video_track, keep_going)
+        return VideoReader(
+            source, start_seconds, duration_seconds, audio, max_pixels, deinterlace, video_track, keep_going
+        )
 
 
 class VideoReader:
     """Iterates over a video once, as Frame and AudioPacket; a context manager. Made by `open_video`.
 
-    Frames come with strictly increasing pts. Damage raises NotAVideoError after all frames before it were yielded, unless the
-    reader was told to keep going.
-    """
+    Frames come with strictly increasing pts. Damage raises NotAVideoError after all frames before it were yielded,
+    unless the reader was told to keep going."""
 
     def __init__(
         self,
@@ -160,7 +163,9 @@ class VideoReader:
         """Follow the file from its first packet."""
         video = self._video
         self._times = SourceTimes(video.container, video.time_base, video.usual_step, counted=video.counts_late)
-        self._decoding = Decoding(video, self._audio, self._times, deinterlace=bool(self._deinterlace), note=self._note_once)
+        self._decoding = Decoding(
+            video, self._audio, self._times, deinterlace=bool(self._deinterlace), note=self._note_once
+        )
 
     @property
     def _origin_seconds(self) -> Fraction:
@@ -219,7 +224,9 @@ class VideoReader:
                 self._note_once("the frame size changes on the way; all frames are scaled to the first one's")
             if item.interlaced_frame and not self._interlaced:
                 self._interlaced = True
-                self._note_once("some frames are interlaced; they are kept woven as they are, unless --deinterlace is given")
+                self._note_once(
+                    "some frames are interlaced; they are kept woven as they are, unless --deinterlace is given"
+                )
             for packet in waiting:
                 # those before the first frame of all could not be judged
                 if self._audio.is_wanted(packet, self._part, self._origin_seconds):
@@ -279,23 +286,29 @@ class VideoReader:
             self._interlaced = True
             if self._deinterlace is None:
                 raise NotAVideoError(
-                    f"{self._source.label}: is interlaced; --deinterlace makes whole frames of it, --no-deinterlace keeps "
+                    f"{self._source.label}: is interlaced; --deinterlace makes whole frames of it, --no-deinterlace "
+                    "keeps "
                     "the lines of its fields woven"
                 )
-        return self._video.describe(frame, self._audio, self._part, self._origin_seconds, self.notes, woven=not self._deinterlace)
+        return self._video.describe(
+            frame, self._audio, self._part, self._origin_seconds, self.notes, woven=not self._deinterlace
+        )
 
     def _note_once(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
 
     def _met_damage(self, reason: str, seconds: Fraction, *, frames: int = 1, held: bool = False) -> None:
-        """Take down that the next frame, or what is missing before it (`frames` 0), is damaged; NotAVideoError unless told to go on."""
+        """Take down that the next frame, or what is missing before it (`frames` 0), is damaged; NotAVideoError unless
+        told to go on.
+        """
         if frames == 0 and self.frames_read == 0:
             self._missing = reason  # there may be nothing to go on with
         elif not self._keep_going:
             read = f"{counted(self.frames_read, 'frame')} ({float(seconds):.2f} s)"
             raise NotAVideoError(
-                f"{self._source.label}: is damaged or cut off after {read}: {reason}; --keep-going writes what can be decoded"
+                f"{self._source.label}: is damaged or cut off after {read}: {reason}; --keep-going writes what can be "
+                "decoded"
             )
         else:
             self._log.add(self.frames_read, seconds, reason, frames=frames, held=held)

@@ -47,7 +47,9 @@ class Source:
         return self._cut_off or (self._stream is not None and self._stream.cut_off)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes from a place in the file, nothing for a stream; what reads it meanwhile is not disturbed."""
+        """Return up to `size` bytes from a place in the file, nothing for a stream; what reads it meanwhile is not
+        disturbed.
+        """
         if self._random is None:
             return b""
         before = self._random.tell()
@@ -251,7 +253,9 @@ def _box_size(head: bytes) -> int:
 
 
 def _is_cut_off(file: BinaryIO) -> bool:
-    """Tell whether a seekable mp4, mov or Matroska file is shorter than its structure declares. Leaves it at its start."""
+    """Tell whether a seekable mp4, mov or Matroska file is shorter than its structure declares. Leaves it at its
+    start.
+    """
     start = file.tell()
     length = file.seek(0, io.SEEK_END)
 

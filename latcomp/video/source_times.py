@@ -1,4 +1,6 @@
-"""The one place where the times of a source are made sane when it is read, for frames and audio packets alike, and told about."""
+"""The one place where the times of a source are made sane when it is read, for frames and audio packets alike, and told
+about.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,17 @@ _ROUNDING = Fraction(1, 200)  # seconds that the first sound may be off where ti
 
 
 class SourceTimes:
-    """Follows a source: `packet` as packets come from the file, `frame` as frames come from the decoder, `audio` as packets are kept.
+    """Follows a source: `packet` as packets come from the file, `frame` as frames come from the decoder, `audio` as
+    packets are kept.
 
-    All that comes out rises: a frame or packet is at least a unit behind the one before, and sound stays in step with the picture.
-    """
+    All that comes out rises: a frame or packet is at least a unit behind the one before, and sound stays in step with
+    the picture."""
 
-    def __init__(self, container: InputContainer, time_base: Fraction, usual_step: int, *, counted: bool = False) -> None:
-        """time_base: of the frames; usual_step: units between two frames, for those that have no time and no frames before them;
-        counted: whether the file counts its frames and leaves their times to those who read it."""
+    def __init__(
+        self, container: InputContainer, time_base: Fraction, usual_step: int, *, counted: bool = False
+    ) -> None:
+        """time_base: of the frames; usual_step: units between two frames, for those that have no time and no frames
+        before them; counted: whether the file counts its frames and leaves their times to those who read it."""
         self._clock = SourceClock(container)
         self._time_base, self._step = time_base, usual_step
         self._last: int | None = None  # of the frames
@@ -39,7 +44,9 @@ class SourceTimes:
         return self._clock.may_restart
 
     def packet(self, packet: av.Packet) -> None:
-        """Put the times of a packet from the file on the time line, whatever its stream; before it is decoded or looked at."""
+        """Put the times of a packet from the file on the time line, whatever its stream; before it is decoded or looked
+        at.
+        """
         bound = SECONDS_MAX / Fraction(packet.time_base or 1)  # what is further from 0 is no time
         if packet.pts is not None and abs(packet.pts) > bound:
             packet.pts = None
@@ -48,7 +55,9 @@ class SourceTimes:
         self._clock.put_right(packet)
 
     def frame(self, pts: int | None) -> int:
-        """Return the time of the next frame: `pts`, or the least that makes sense where it is missing or does not rise."""
+        """Return the time of the next frame: `pts`, or the least that makes sense where it is missing or does not
+        rise.
+        """
         last = self._last
         if pts is None:
             self._missing += not self._counted
@@ -62,7 +71,9 @@ class SourceTimes:
         return pts
 
     def begins(self, pts: int, audio_seconds: Fraction | None) -> None:
-        """Take note of the first frame and, if there is any, of when the first sound is heard: where one is before 0, all move."""
+        """Take note of the first frame and, if there is any, of when the first sound is heard: where one is before 0,
+        all move.
+        """
         earliest = pts * self._time_base
         if audio_seconds is not None and audio_seconds < -_ROUNDING:
             earliest = min(earliest, audio_seconds)

@@ -1,4 +1,6 @@
-"""What a file says about its streams before and beside decoding: which one is the video, its rate, its duration, its oddities."""
+"""What a file says about its streams before and beside decoding: which one is the video, its rate, its duration, its
+oddities.
+"""
 
 import struct
 from collections import Counter
@@ -30,7 +32,9 @@ def time_base_of(stream: VideoStream | AudioStream) -> Fraction:
 
 
 def left_out(container: InputContainer, video: VideoStream) -> Iterator[str]:
-    """Yield one line that counts the streams which are not read: all but `video` and audio; nothing when there are none."""
+    """Yield one line that counts the streams which are not read: all but `video` and audio; nothing when there are
+    none.
+    """
     counts = Counter(
         _kind_of(stream) for stream in container.streams if stream.index != video.index and stream.type != "audio"
     )
@@ -70,9 +74,8 @@ def average_rate(stream: VideoStream) -> Fraction | None:
 def counts_late(container: InputContainer, stream: VideoStream) -> bool:
     """Tell whether FFmpeg's presentation times of frames are guesses, and their decoding times those they are shown at.
 
-    avi has no presentation times; for the codecs that may store frames in another order FFmpeg makes them up from what it
-    finds in a few frames.
-    """
+    avi has no presentation times; for the codecs that may store frames in another order FFmpeg makes them up from what
+    it finds in a few frames."""
     return container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc", "vvc")
 
 
@@ -86,7 +89,9 @@ def duration_of(container: InputContainer, stream: VideoStream) -> Fraction | No
 
 
 def has_alpha_beside(stream: VideoStream) -> bool:
-    """Tell whether a file says that transparency is coded beside the picture, as WebM has it for VP8 and VP9: FFmpeg leaves it out."""
+    """Tell whether a file says that transparency is coded beside the picture, as WebM has it for VP8 and VP9: FFmpeg
+    leaves it out.
+    """
     return any(name.lower() == "alpha_mode" and text.strip() == "1" for name, text in stream.metadata.items())
 
 
@@ -97,7 +102,9 @@ def notes_on(frame: av.VideoFrame, tags: ColorTags, *, alpha_beside: bool = Fals
     """
     pixel_format = frame.format
     deep = max(component.bits for component in pixel_format.components) > 8
-    extras = any(tag in pixel_format.name for tag in ("444", "440", "422", "yuva", "rgba", "bgra", "gbra", "argb", "abgr"))
+    extras = any(
+        tag in pixel_format.name for tag in ("444", "440", "422", "yuva", "rgba", "bgra", "gbra", "argb", "abgr")
+    )
     if any(component.is_alpha for component in pixel_format.components) or alpha_beside:
         yield "transparency is lost: every pixel is read as opaque"
     if deep or extras:

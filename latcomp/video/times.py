@@ -14,9 +14,9 @@ class OutputTimes:
     def __init__(
         self, time_base: Fraction, rate: Fraction, *, exact: bool, gaps: bool = True, longest: int | None = None
     ) -> None:
-        """time_base: seconds per unit of the pts that come; rate: frames a second; exact: whether the output holds any time,
-        else only multiples of 1 / rate, of which it may leave some out if it holds `gaps`; longest: units that a frame may be
-        shown, None for any number."""
+        """time_base: seconds per unit of the pts that come; rate: frames a second; exact: whether the output holds any
+        time, else only multiples of 1 / rate, of which it may leave some out if it holds `gaps`; longest: units that a
+        frame may be shown, None for any number."""
         self.unit = max(time_base, _FINEST) if exact else 1 / rate
         """Seconds per unit of the output's pts."""
         self.regular = True
@@ -33,8 +33,8 @@ class OutputTimes:
     def shift(self) -> Fraction | None:
         """Seconds that are taken off every time; None while that is not known.
 
-        A grid begins with the first frame. So does every output whose first frame would come before 0, where nothing plays.
-        """
+        A grid begins with the first frame. So does every output whose first frame would come before 0, where nothing
+        plays."""
         if self._first is None:
             return None
         return self._first * self._time_base if not self._exact or self._first < 0 else Fraction(0)
@@ -56,28 +56,33 @@ class OutputTimes:
         if self._exact:
             self._place = round(wanted) if begins else max(self._place + 1, round(wanted))
         else:
-            self._place = round(wanted) if begins else max(self._place + 1, round(wanted)) if self._gaps else self._place + 1
+            self._place = (
+                round(wanted) if begins else max(self._place + 1, round(wanted)) if self._gaps else self._place + 1
+            )
             self.regular = self.regular and abs(wanted - self._place) < Fraction(1, 2)
         return self._place
 
     def shown_from(self, time: int, until: int) -> list[int]:
-        """Return when a frame that is shown from `time` until `until` must be written: again where the output holds no longer step.
+        """Return when a frame that is shown from `time` until `until` must be written: again where the output holds no
+        longer step.
 
         OutputError where that would be absurdly often.
         """
         if self._longest is None or until - time <= self._longest:
             return [time]
         if until - time > self._longest * _REPEATS_MAX:
-            raise OutputError(f"a gap of {float((until - time) * self.unit):.6g} seconds between two frames is more than this format holds")
+            raise OutputError(
+                f"a gap of {float((until - time) * self.unit):.6g} seconds between two frames is more than this format "
+                "holds"
+            )
         return list(range(time, until, self._longest))
 
     def last_duration(self) -> int:
         """Return how long the last frame is shown, in `unit`.
 
-        The average rate is frames over duration in most files, and tells the duration of the whole. Where that makes no sense
-        for the last frame (the rate is a file's mere word, or that of more than these frames), it is shown as long as the
-        one before, or as the rate says where times vary.
-        """
+        The average rate is frames over duration in most files, and tells the duration of the whole. Where that makes no
+        sense for the last frame (the rate is a file's mere word, or that of more than these frames), it is shown as
+        long as the one before, or as the rate says where times vary."""
         if not self._exact or self._first is None:
             return 1
         units = max(1, round(self._last_units() * self._time_base / self.unit))

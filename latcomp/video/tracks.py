@@ -1,4 +1,6 @@
-"""The audio of a video being read: which streams can be carried on, and which of their packets a part of the video takes along."""
+"""The audio of a video being read: which streams can be carried on, and which of their packets a part of the video
+takes along.
+"""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -20,7 +22,9 @@ class AudioTracks:
         self._numbers: dict[int, int] = {}  # index of a stream in the file -> its number here
         self._time_bases: list[Fraction] = []
         self._begun: dict[int, bytes] = {}  # index of a stream in the file -> its first packet
-        self._delays: dict[int, int] = {}  # index of a stream in the file -> samples that a player throws away before the first it plays
+        self._delays: dict[
+            int, int
+        ] = {}  # index of a stream in the file -> samples that a player throws away before the first it plays
         self._done: set[int] = set()  # streams that have come to the end of the part
 
     def __len__(self) -> int:
@@ -44,14 +48,17 @@ class AudioTracks:
                 yield f"{error} is dropped: no container can carry it on"
                 continue
             if audio_copy.is_rare(info):
-                yield f"the {info.codec} audio is kept; only {' and '.join(audio_copy.formats_for([info]))} can hold it when it is decoded"
+                formats = " and ".join(audio_copy.formats_for([info]))
+                yield f"the {info.codec} audio is kept; only {formats} can hold it when it is decoded"
             self._numbers[stream.index] = len(self._numbers)
             self._time_bases.append(info.time_base)
 
     def describe(self, container: InputContainer, part: TimeWindow) -> tuple[AudioInfo, ...]:
         """Return what is known of each stream by now: for some, the first packet tells more than the file's head."""
         return tuple(
-            audio_copy.describe(stream, self._begun.get(stream.index, b""), 0 if part.start else self._delays.get(stream.index, 0))
+            audio_copy.describe(
+                stream, self._begun.get(stream.index, b""), 0 if part.start else self._delays.get(stream.index, 0)
+            )
             for stream in container.streams.audio
             if stream.index in self._numbers
         )
@@ -63,7 +70,9 @@ class AudioTracks:
             self._delays[packet.stream.index] = trims.unheard_at_start(packet)
 
     def first_heard(self, container: InputContainer) -> Fraction | None:
-        """Return when the first sound is heard, in seconds, as FFmpeg has found it on opening; None where it has not."""
+        """Return when the first sound is heard, in seconds, as FFmpeg has found it on opening; None where it has
+        not.
+        """
         starts = [
             stream.start_time * time_base_of(stream)
             for stream in container.streams.audio

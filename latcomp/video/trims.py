@@ -1,4 +1,5 @@
-"""Samples that are in an audio packet and not to be heard: the delay a codec begins with, and what fills up its last packet.
+"""Samples that are in an audio packet and not to be heard: the delay a codec begins with, and what fills up its last
+packet.
 
 Containers say this each in their own way, FFmpeg as side data of the first and of the last packet.
 """
@@ -59,8 +60,16 @@ def _read(packet: av.Packet) -> tuple[int, int]:
 @lru_cache(maxsize=1)
 def _carrier() -> av.Packet:
     """A packet that has this side data: the only one of a Matroska file made for that."""
-    audio = ebml.element("E1", ebml.element("B5", struct.pack(">f", 8000)) + ebml.number("9F", 1) + ebml.number("6264", 16))
-    track = ebml.number("D7", 1) + ebml.number("73C5", 1) + ebml.number("83", 2) + ebml.element("86", b"A_PCM/INT/LIT") + audio
+    audio = ebml.element(
+        "E1", ebml.element("B5", struct.pack(">f", 8000)) + ebml.number("9F", 1) + ebml.number("6264", 16)
+    )
+    track = (
+        ebml.number("D7", 1)
+        + ebml.number("73C5", 1)
+        + ebml.number("83", 2)
+        + ebml.element("86", b"A_PCM/INT/LIT")
+        + audio
+    )
     block = ebml.element("A1", b"\x81\0\0\0" + bytes(16)) + ebml.number("75A2", _NANOSECONDS // 8000)
     cluster = ebml.element("1F43B675", ebml.number("E7", 0) + ebml.element("A0", block))
     segment = ebml.element("1654AE6B", ebml.element("AE", track)) + cluster

@@ -33,11 +33,10 @@ def open_writer(
 ) -> "VideoWriter":
     """Return a writer of a video like `info` to a path or file object; its header is written, its streams are open.
 
-    `format` is mp4, mov, mkv, webm, avi or y4m: by default what the suffix says, Matroska for a file object. mp4 and mov
-    to an object that cannot seek are written in fragments. Raises OutputError when the format cannot hold the streams or
-    the target cannot be written, UsageError for a `crf` the codec does not take. `label` is what messages call the target,
-    where that is a file which gets its name when it is complete.
-    """
+    `format` is mp4, mov, mkv, webm, avi or y4m: by default what the suffix says, Matroska for a file object. mp4 and
+    mov to an object that cannot seek are written in fragments. Raises OutputError when the format cannot hold the
+    streams or the target cannot be written, UsageError for a `crf` the codec does not take. `label` is what messages
+    call the target, where that is a file which gets its name when it is complete."""
     return VideoWriter(target, info, format, codec, crf, audio, label)
 
 
@@ -59,7 +58,9 @@ def format_of_path(path: str | Path) -> str:
 
 
 class VideoWriter:
-    """Takes frames in order of presentation and audio packets; a context manager that closes, or aborts on an exception."""
+    """Takes frames in order of presentation and audio packets; a context manager that closes, or aborts on an
+    exception.
+    """
 
     def __init__(
         self,
@@ -81,7 +82,11 @@ class VideoWriter:
         check_crf(self._codec, crf)
         self._rate = info.average_rate or FALLBACK_RATE
         self._times = OutputTimes(
-            info.time_base, self._rate, exact=self._format.exact_times, gaps=self._format.holds_gaps, longest=self._format.longest_step
+            info.time_base,
+            self._rate,
+            exact=self._format.exact_times,
+            gaps=self._format.holds_gaps,
+            longest=self._format.longest_step,
         )
         self._audio_times = [PacketTimes() for _ in info.audio]
         self._pending_time = 0
@@ -95,9 +100,13 @@ class VideoWriter:
             copies = ()
         held = [number for number, stream in enumerate(copies) if audio_copy.is_portable(stream)]
         self.notes.extend(
-            f"the {stream.codec} audio is left out: no format can hold it" for n, stream in enumerate(copies) if n not in held
+            f"the {stream.codec} audio is left out: no format can hold it"
+            for n, stream in enumerate(copies)
+            if n not in held
         )
-        self._places = {number: place for place, number in enumerate(held)}  # stream of the source -> stream of the output
+        self._places = {
+            number: place for place, number in enumerate(held)
+        }  # stream of the source -> stream of the output
         copies = tuple(copies[number] for number in held)
         self.notes.extend(lost_looks(info, self._format, self._codec))
         self.notes.extend(lost_words(info.metadata, self._format, audio=bool(copies)))
@@ -105,7 +114,16 @@ class VideoWriter:
         self._unheard = [Fraction(0) for _ in copies]  # seconds of sound before the first frame that were left out
         self._label = label or (str(path) if path is not None else "the output")
         self._output = Output(
-            target, info, self._format, self._codec, crf, copies, self._places, unit=self._times.unit, rate=self._rate, label=self._label
+            target,
+            info,
+            self._format,
+            self._codec,
+            crf,
+            copies,
+            self._places,
+            unit=self._times.unit,
+            rate=self._rate,
+            label=self._label,
         )
         self.notes.extend(self._output.notes)
 
@@ -124,7 +142,8 @@ class VideoWriter:
         return f"VideoWriter({self._label!r}, {self._codec.name} in {self._format.name}, frames={self.frames_written})"
 
     def write_frame(self, pixels: np.ndarray, pts: int) -> None:
-        """Take one frame, uint8 RGB (H, W, 3), to be shown at `pts` (units of `info.time_base`), later than the last one.
+        """Take one frame, uint8 RGB (H, W, 3), to be shown at `pts` (units of `info.time_base`), later than the last
+        one.
 
         Raises UsageError for a frame of another shape or a pts that does not increase, OutputError when writing fails.
         """
@@ -176,12 +195,21 @@ class VideoWriter:
         self._output.close()
         mended = sum(times.mended for times in self._audio_times)
         if mended:
-            self.notes.append(f"{mended} audio packet{'s come' if mended > 1 else ' comes'} no later than the one before: moved behind it")
+            self.notes.append(
+                f"{mended} audio packet{'s come' if mended > 1 else ' comes'} no later than the one before: moved "
+                "behind it"
+            )
         before = max(self._unheard, default=Fraction(0))
         if before > _PRIMING_SECONDS:
-            self.notes.append(f"{self._format.name} begins with the first frame: {float(before):.2f} s of audio before it are left out")
+            self.notes.append(
+                f"{self._format.name} begins with the first frame: {float(before):.2f} s of audio before it are left "
+                "out"
+            )
         if self._repeats:
-            self.notes.append(f"{self._format.name} holds no gap as long as one here: a frame is repeated in it, {self._repeats} in all")
+            self.notes.append(
+                f"{self._format.name} holds no gap as long as one here: a frame is repeated in it, {self._repeats} in "
+                "all"
+            )
         if not self._times.regular:
             rate = f"{float(self._rate):.5g} a second"
             self.notes.append(

@@ -28,7 +28,11 @@ def names(source: Path, target: Path, **settings: Any) -> list[tuple[str, str]]:
 
 def test_the_tree_is_mirrored_in_the_order_of_names(tmp_path: Path) -> None:
     source = tree(tmp_path / "src", "b.MP4", "a/c.mkv", "a/notes.txt", "a/b/d.e.webm", "b/.hidden.mp4", ".git/x.mp4")
-    assert names(source, tmp_path / "dst") == [("a/b/d.e.webm", "a/b/d.e.lat"), ("a/c.mkv", "a/c.lat"), ("b.MP4", "b.lat")]
+    assert names(source, tmp_path / "dst") == [
+        ("a/b/d.e.webm", "a/b/d.e.lat"),
+        ("a/c.mkv", "a/c.lat"),
+        ("b.MP4", "b.lat"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.insv", "b.dav", "c.h264", "d.mjpeg", "e.apng", "f.MTS", "g.hevc"])
@@ -37,13 +41,18 @@ def test_what_cameras_and_tools_call_their_videos_is_taken(tmp_path: Path, name:
 
 
 def test_files_that_are_passed_over_are_counted_in_one_line(tmp_path: Path) -> None:
-    """Pictures and cameras' low-resolution copies are not what a folder is encoded for, but nothing is passed over in silence."""
-    source = tree(tmp_path / "src", "a.mp4", "a.lrv", "b.PNG", "c/d.webp", "notes.txt", "README", "old.lat", ".hidden.txt")
+    """Pictures and cameras' low-resolution copies are not what a folder is encoded for, but nothing is passed over in
+    silence.
+    """
+    source = tree(
+        tmp_path / "src", "a.mp4", "a.lrv", "b.PNG", "c/d.webp", "notes.txt", "README", "old.lat", ".hidden.txt"
+    )
     plan = make_plan(source, tmp_path / "dst")
     assert [task.name for task in plan.tasks] == ["a.mp4"]
     (note,) = plan.notes
     assert note == (
-        "left out, as not named like videos: 2 pictures (.png, .webp), 1 low-resolution preview (.lrv), 2 other files (.txt)"
+        "left out, as not named like videos: 2 pictures (.png, .webp), 1 low-resolution preview (.lrv), 2 other files "
+        "(.txt)"
     )
     assert make_plan(tree(tmp_path / "other", "a.mp4", "a.lat"), tmp_path / "dst").notes == ()
 
@@ -52,7 +61,11 @@ def test_two_sources_of_one_target_are_refused_and_told_apart_with_keep_suffix(t
     source = tree(tmp_path / "src", "day/a.mp4", "day/a.mkv", "b.mp4")
     with pytest.raises(UsageError, match=r"day/a\.mkv and day/a\.mp4 would both become .*day/a\.lat.*--keep-suffix"):
         make_plan(source, tmp_path / "dst")
-    assert [target for _, target in names(source, tmp_path / "dst", keep_suffix=True)] == ["b.mp4.lat", "day/a.mkv.lat", "day/a.mp4.lat"]
+    assert [target for _, target in names(source, tmp_path / "dst", keep_suffix=True)] == [
+        "b.mp4.lat",
+        "day/a.mkv.lat",
+        "day/a.mp4.lat",
+    ]
 
 
 def test_links_in_a_circle_end_and_links_to_other_folders_are_followed(tmp_path: Path) -> None:
@@ -74,7 +87,9 @@ def test_outputs_inside_the_sources_are_not_sources(tmp_path: Path) -> None:
     assert names(source, source) == [("a.mp4", "a.lat"), ("out/old.mp4", "out/old.lat")]
 
 
-def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tree(tmp_path / "src", "a.mp4", "locked/b.mp4")
     listed = os.scandir
 

@@ -24,13 +24,20 @@ def test_another_configuration_is_another_model() -> None:
 
 
 AUDIO = {
-    "codec": "aac", "sample_rate": 48000, "channels": 2, "layout": "stereo", "time_base": [1, 48000], "language": "eng",
+    "codec": "aac",
+    "sample_rate": 48000,
+    "channels": 2,
+    "layout": "stereo",
+    "time_base": [1, 48000],
+    "language": "eng",
     "setup": "1a45dfa3",
-}  # fmt: skip
+}
 
 
 def test_what_ffmpeg_derives_is_no_difference() -> None:
-    """An upgrade of PyAV may name a layout otherwise, write another head around the same parameters, or estimate a rate anew."""
+    """An upgrade of PyAV may name a layout otherwise, write another head around the same parameters, or estimate a rate
+    anew.
+    """
     old = header(audio=[AUDIO], average_rate=(24975, 1000))
     audio = {**AUDIO, "layout": "2 channels", "setup": "1a45dfa3ff", "time_base": [1, 90000]}
     new = replace(old, audio=[audio], average_rate=(25, 1), time_base=(1, 90000))

@@ -1,4 +1,6 @@
-"""The ablation: parts that save bits are seen to, the same tokens under another coder keep their picture, means are of the clips named."""
+"""The ablation: parts that save bits are seen to, the same tokens under another coder keep their picture, means are of
+the clips named.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ MakeVideo = Callable[..., Path]
 def test_every_variant_of_a_clip_is_measured(make_video: MakeVideo, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", frames=12, width=96, height=64)
     rows = rows_of(clip, (3.0, 6.0), "cpu")
-    assert {(row.variant, row.quality) for row in rows} == {(v, q) for v in (*ENCODINGS, CODER, PREDICTOR) for q in (3.0, 6.0)}
+    assert {(row.variant, row.quality) for row in rows} == {
+        (v, q) for v in (*ENCODINGS, CODER, PREDICTOR) for q in (3.0, 6.0)
+    }
     by = {(row.variant, row.quality): row for row in rows}
     for quality in (3.0, 6.0):
         full, coder = by[FULL, quality], by[CODER, quality]
@@ -31,4 +35,9 @@ def test_bits_without_a_part_are_read_at_equal_quality() -> None:
         for quality, (bpp, psnr) in {3.0: (0.05, 30.0), 5.0: (0.1, 33.0), 7.0: (0.2, 36.0)}.items():
             rows += [AblationRow(clip, FULL, quality, bpp, psnr), AblationRow(clip, CODER, quality, bpp * more, psnr)]
     found = figures_of(rows, {"still": ("b",)})["without"][CODER]
-    assert found == {"a": pytest.approx(10), "b": pytest.approx(30), "mean": pytest.approx(20), "mean of still": pytest.approx(30)}
+    assert found == {
+        "a": pytest.approx(10),
+        "b": pytest.approx(30),
+        "mean": pytest.approx(20),
+        "mean of still": pytest.approx(30),
+    }

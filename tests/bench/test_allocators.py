@@ -1,4 +1,6 @@
-"""Protects `bench allocators`: every rival decides as its source does, on the same tokens, and is charged for what it runs."""
+"""Protects `bench allocators`: every rival decides as its source does, on the same tokens, and is charged for what it
+runs.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,7 @@ from latcomp.bench.allocators import (
 from latcomp.bench.allocators_bench import AllocatorBench, AllocatorSettings
 from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
 from latcomp.bench.allocators_elastic import LEAST_SHARE, ElasticSearch, order_of, probes_of, target_for
-from latcomp.bench.allocators_figures import (
-    ELASTIC,
-    LATCOMP,
-    METHODS,
-    AllocatorRow,
-    at_psnr,
-    at_ratio,
-    rate_at,
-)
+from latcomp.bench.allocators_figures import ELASTIC, LATCOMP, METHODS, AllocatorRow, at_psnr, at_ratio, rate_at
 from latcomp.bench.allocators_plots import save_plot
 from latcomp.codec import decode_frames, encode
 from latcomp.errors import UsageError
@@ -66,8 +60,11 @@ def test_masks_have_exactly_the_tokens_of_the_budget(codec: AllocatorCodec, segm
     for keep in (0.01, 0.2, KEEP, 1.0):
         wanted = tokens_for(keep, segment.latents)
         for found in (
-            by_budget(segment, codec, keep), by_infotok(segment, codec, keep), by_uniform(segment, keep), by_chance(segment, keep, 0),
-        ):  # fmt: skip
+            by_budget(segment, codec, keep),
+            by_infotok(segment, codec, keep),
+            by_uniform(segment, keep),
+            by_chance(segment, keep, 0),
+        ):
             assert found.tokens == wanted
             assert [mask.shape for mask in found.masks] == [(8, 6, 9), (4, 6, 9)] == segment.shapes
             assert found.masks[0][0].all()
@@ -75,8 +72,12 @@ def test_masks_have_exactly_the_tokens_of_the_budget(codec: AllocatorCodec, segm
     assert first_only(segment).tokens == 54
 
 
-def test_the_budget_gives_the_very_file_of_encode(codec: AllocatorCodec, clip: BenchClip, segment: Segment, path: Path) -> None:
-    """Bytes and pixels of the comparison are those that users get: masks, values, fill and coding of `encode --keep`."""
+def test_the_budget_gives_the_very_file_of_encode(
+    codec: AllocatorCodec, clip: BenchClip, segment: Segment, path: Path
+) -> None:
+    """Bytes and pixels of the comparison are those that users get: masks, values, fill and coding of `encode
+    --keep`.
+    """
     out = io.BytesIO()
     encode(path, out, quality=5.0, keep=KEEP, device="cpu")
     written = codec.written(clip, [segment], [by_budget(segment, codec, KEEP).masks], KEEP)
@@ -98,11 +99,15 @@ def test_the_threshold_of_a_budget_keeps_what_the_budget_keeps(codec: AllocatorC
 
 
 def test_infotok_keeps_the_tokens_of_largest_error(codec: AllocatorCodec, segment: Segment, clip: BenchClip) -> None:
-    """The router is the source's: mean |error| of the full-rate decode over a token's pixels, the largest share over the segment."""
+    """The router is the source's: mean |error| of the full-rate decode over a token's pixels, the largest share over
+    the segment.
+    """
     found = by_infotok(segment, codec, KEEP)
     full, state = [], None
     for latents in segment.latents:
-        pixels, state = codec.decode(codec.tensor(codec.plain(latents, codec.adjust(segment))), state, codec.scale(codec.adjust(segment)))
+        pixels, state = codec.decode(
+            codec.tensor(codec.plain(latents, codec.adjust(segment))), state, codec.scale(codec.adjust(segment))
+        )
         full.append(pixels[0].numpy())
     errors = []
     for pixels, frames in zip(full, segment.frames, strict=True):
@@ -130,7 +135,9 @@ def test_uniform_masks_are_even_in_space_and_time(segment: Segment) -> None:
 
 
 def test_the_largest_are_taken_and_ties_in_order() -> None:
-    """Exact numbers need a rule for equal values: order t, y, x; the first latent frame comes first whatever its values."""
+    """Exact numbers need a rule for equal values: order t, y, x; the first latent frame comes first whatever its
+    values.
+    """
     worth = [np.array([[[0.0, 0.0]], [[1.0, 5.0]]]), np.array([[[5.0, 5.0]]])]
     masks = largest(worth, 4)
     assert masks[0].tolist() == [[[True, True]], [[False, True]]]
@@ -139,7 +146,9 @@ def test_the_largest_are_taken_and_ties_in_order() -> None:
 
 
 def test_every_prefix_of_the_order_is_spread_over_the_block() -> None:
-    """The fixed order stands in for a trained one, whose prefixes describe the whole block: every part has its share."""
+    """The fixed order stands in for a trained one, whose prefixes describe the whole block: every part has its
+    share.
+    """
     rank = order_of((8, 6, 9), key=False)
     assert sorted(rank.ravel()) == list(range(8 * 54))
     for tokens in (8 * 54 // 4, 8 * 54 // 2):
@@ -164,7 +173,9 @@ def test_elastictok_stops_at_its_target(codec: AllocatorCodec, segment: Segment)
 
 
 def test_elastictok_keeps_all_where_nothing_meets_the_target(codec: AllocatorCodec, segment: Segment) -> None:
-    """As the source: without a number that does, the whole block; with a target that anything meets, close to the least."""
+    """As the source: without a number that does, the whole block; with a target that anything meets, close to the
+    least.
+    """
     search = ElasticSearch(segment, codec)
     assert search.allocate(0.0).tokens == segment.positions
     least = [54, int(np.ceil(LEAST_SHARE * 4 * 54))]
@@ -203,7 +214,9 @@ def bench(path: Path) -> AllocatorBench:
 
 
 def test_rows_hold_every_method_with_files_and_seconds_of_its_own(bench: AllocatorBench) -> None:
-    """One row a method beside the two ends, at one number of tokens where a method can meet it, and seconds that add up."""
+    """One row a method beside the two ends, at one number of tokens where a method can meet it, and seconds that add
+    up.
+    """
     rows = {row.method: row for row in bench.rows}
     assert list(rows) == ["first", "all", *METHODS]
     budget = rows[LATCOMP].tokens
@@ -222,12 +235,31 @@ def test_figures_have_their_keys(bench: AllocatorBench, tmp_path: Path) -> None:
     """What others read from the JSON, and a plot that is one."""
     figures = bench.figures()
     assert list(figures) == [
-        "version", "quality", "keeps", "square", "duration_seconds", "seed", "device", "threads", "sources", "rows", "at_ratio", "at_psnr",
-    ]  # fmt: skip
+        "version",
+        "quality",
+        "keeps",
+        "square",
+        "duration_seconds",
+        "seed",
+        "device",
+        "threads",
+        "sources",
+        "rows",
+        "at_ratio",
+        "at_psnr",
+    ]
     assert figures["sources"] == {"square": {"frames": 45, "width": 72, "height": 44, "tokens": 648, "groups": 2}}
-    assert [row["method"] for row in figures["at_ratio"]] == list(METHODS) == [row["method"] for row in figures["at_psnr"]]
+    assert (
+        [row["method"] for row in figures["at_ratio"]] == list(METHODS) == [row["method"] for row in figures["at_psnr"]]
+    )
     for row in figures["at_ratio"]:
-        assert {"allocate_ratio", "allocate_ratio_least", "allocate_ratio_threshold", "total_ratio", "psnr_y_gain"} <= set(row)
+        assert {
+            "allocate_ratio",
+            "allocate_ratio_least",
+            "allocate_ratio_threshold",
+            "total_ratio",
+            "psnr_y_gain",
+        } <= set(row)
         assert row["clips"] == 1 and row["tokens"] == figures["at_ratio"][0]["tokens"]
     assert figures["at_ratio"][0]["allocate_ratio"] == figures["at_ratio"][0]["total_ratio"] == 1
     assert figures["at_psnr"][0]["tokens_ratio"] == figures["at_psnr"][0]["bytes_ratio"] == 1
@@ -237,12 +269,32 @@ def test_figures_have_their_keys(bench: AllocatorBench, tmp_path: Path) -> None:
 
 def row(method: str, keep: float | None, tokens: int, psnr: float, seconds: float = 1.0) -> AllocatorRow:
     return AllocatorRow(
-        "a", method, keep, tokens, tokens / 800, tokens * 10, 0.1, psnr, psnr, 0.9, 0, None, 1, seconds, seconds, 1, 1, 1, 3 + seconds
-    )  # fmt: skip
+        "a",
+        method,
+        keep,
+        tokens,
+        tokens / 800,
+        tokens * 10,
+        0.1,
+        psnr,
+        psnr,
+        0.9,
+        0,
+        None,
+        1,
+        seconds,
+        seconds,
+        1,
+        1,
+        1,
+        3 + seconds,
+    )
 
 
 def test_methods_off_the_budget_are_read_off_their_curves() -> None:
-    """ElasticTok at 400 tokens is compared at the 200 of the budget; a PSNR is read the other way; nothing beyond the ends."""
+    """ElasticTok at 400 tokens is compared at the 200 of the budget; a PSNR is read the other way; nothing beyond the
+    ends.
+    """
     ends = [row("first", None, 100, 30.0), row("all", None, 800, 39.0)]
     ours, rival = row(LATCOMP, 0.25, 200, 36.0), row(ELASTIC, 0.25, 400, 36.0, 20.0)
     found = at_ratio([*ends, ours, rival])
@@ -258,7 +310,13 @@ def test_methods_off_the_budget_are_read_off_their_curves() -> None:
 
 def test_wrong_settings_are_refused_before_anything_runs(path: Path) -> None:
     """Mistakes cost no measuring."""
-    for wrong in ({"keeps": (0.0,)}, {"quality": 11}, {"methods": ("latcomp", "oracle")}, {"methods": ("uniform",)}, {"keeps": ()}):
+    for wrong in (
+        {"keeps": (0.0,)},
+        {"quality": 11},
+        {"methods": ("latcomp", "oracle")},
+        {"methods": ("uniform",)},
+        {"keeps": ()},
+    ):
         with pytest.raises(UsageError):
             AllocatorSettings(**wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="twice"):

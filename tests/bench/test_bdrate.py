@@ -14,8 +14,8 @@ from latcomp.errors import UsageError
 CURVE = [(0.02, 30.0), (0.05, 33.0), (0.1, 35.5), (0.3, 39.0), (0.4, 39.8)]
 
 # Rates and PSNR of the README and example_usage.py of github.com/FAU-LMS/bjontegaard (x265 at two presets), and of the
-# demo of github.com/Anserw/Bjontegaard_metric. The values are what the former package, version 1.3.0, says with method='pchip', which
-# agrees with the Excel sheet of JVET-T2010 to ten digits.
+# demo of github.com/Anserw/Bjontegaard_metric. The values are what the former package, version 1.3.0, says with
+# method='pchip', which agrees with the Excel sheet of JVET-T2010 to ten digits.
 PUBLISHED = [
     (
         [(9487.76, 40.037), (4593.60, 38.615), (2486.44, 36.845), (1358.24, 34.851)],
@@ -49,7 +49,9 @@ def test_published_curves_have_their_published_values(
 
 
 def test_only_the_common_qualities_count() -> None:
-    """log rate linear in quality: 1 octave a dB for one, the same times 3 for the other from 32 dB on; they share 32 to 34 dB."""
+    """log rate linear in quality: 1 octave a dB for one, the same times 3 for the other from 32 dB on; they share 32 to
+    34 dB.
+    """
     anchor = [(2.0**q, 30.0 + q) for q in range(5)]
     test = [(3 * 2.0**q, 30.0 + q) for q in range(2, 8)]
     assert bd_rate(anchor, test) == pytest.approx(200.0)
@@ -57,7 +59,9 @@ def test_only_the_common_qualities_count() -> None:
 
 def test_curves_without_a_common_quality_have_no_value() -> None:
     assert bd_rate(CURVE, [(rate, quality + 20) for rate, quality in CURVE]) is None
-    assert bd_rate(CURVE, [(rate, quality + 9.8) for rate, quality in CURVE]) is None  # one point in common is no interval
+    assert (
+        bd_rate(CURVE, [(rate, quality + 9.8) for rate, quality in CURVE]) is None
+    )  # one point in common is no interval
     assert bd_rate(CURVE, CURVE[:1]) is None
     assert bd_rate(CURVE, []) is None
 
@@ -94,6 +98,8 @@ def test_means_leave_out_what_is_not_there() -> None:
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     need_report_extra("scipy", "matplotlib")
-    monkeypatch.setattr(bdrate.importlib.util, "find_spec", lambda name: None if name == "scipy" else importlib.machinery)
+    monkeypatch.setattr(
+        bdrate.importlib.util, "find_spec", lambda name: None if name == "scipy" else importlib.machinery
+    )
     with pytest.raises(UsageError, match=r"^scipy not installed: pip install 'latcomp\[report\]'$"):
         need_report_extra("scipy", "matplotlib")

@@ -1,4 +1,6 @@
-"""Benchmarks measure what they say: same masks for every fill, a choice that never loses to hold, round trips that are really checked."""
+"""Benchmarks measure what they say: same masks for every fill, a choice that never loses to hold, round trips that are
+really checked.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,16 @@ def test_fill_rows_cover_every_fill_and_the_choice_never_loses_to_hold(clip: Pat
     rows = {row["fill"]: row for row in figures["rows"]}
     assert set(rows) == set(FILLS)
     assert list(rows["hold"]) == [
-        "clip", "keep", "keep_ratio", "fill", "latent_mse", "gain_db", "psnr_y", "ms_ssim_y", "lit_share",
-    ]  # fmt: skip
+        "clip",
+        "keep",
+        "keep_ratio",
+        "fill",
+        "latent_mse",
+        "gain_db",
+        "psnr_y",
+        "ms_ssim_y",
+        "lit_share",
+    ]
     assert len({row["keep_ratio"] for row in rows.values()}) == 1
     assert rows["hold"]["keep_ratio"] == pytest.approx(0.4, abs=0.01)
     assert rows["hold"]["gain_db"] == 0

@@ -14,7 +14,8 @@ def test_sizes_are_those_of_the_files(make_video: MakeVideo, tmp_path: Path) -> 
     clip = make_video(tmp_path / "clip.mp4", frames=40, width=96, height=64)
     row = measure(clip, 5.0, device="cpu")
     found = {
-        coding: encode(clip, tmp_path / f"{coding}.lat", quality=5.0, coding=coding, device="cpu").stats for coding in ("context", "zstd")
+        coding: encode(clip, tmp_path / f"{coding}.lat", quality=5.0, coding=coding, device="cpu").stats
+        for coding in ("context", "zstd")
     }
     assert row.tokens_prior == found["context"]["bytes_tokens"]
     assert row.mask_prior == found["context"]["bytes_mask"]

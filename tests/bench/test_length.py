@@ -1,4 +1,6 @@
-"""Protects `latcomp bench length`: the stream is a video, what is measured are real runs over all of it, and failures are told."""
+"""Protects `latcomp bench length`: the stream is a video, what is measured are real runs over all of it, and failures
+are told.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_figures_of_a_short_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {name for name, *_ in seen} == {"encode", "decode"} and {total for *_, total in seen} == {120}
     for name in ("encode", "decode"):
         samples = figures[name]["samples"]
-        assert samples[-1]["frames"] == 120 and all(a["frames"] < b["frames"] for a, b in zip(samples, samples[1:], strict=False))
+        assert samples[-1]["frames"] == 120 and all(
+            a["frames"] < b["frames"] for a, b in zip(samples, samples[1:], strict=False)
+        )
         assert all(a["cpu_seconds"] <= b["cpu_seconds"] for a, b in zip(samples, samples[1:], strict=False))
         # the kernel counts a little behind
         assert 2**24 < max(sample["rss_bytes"] for sample in samples) < 1.05 * figures[name]["peak_bytes"] < 2**32
@@ -65,5 +69,7 @@ def test_early_and_late_are_told_apart() -> None:
     samples = tuple(Sample(10 * i, float(i), 0.1 * i if i < 50 else 0.2 * i - 5, 1000 + i) for i in range(1, 101))
     found = Passage(samples, 100.0, 2000).figures()
     assert found["frames_per_second"] == 10
-    assert found["cpu_seconds_a_frame_early"] == pytest.approx(0.01) and found["cpu_seconds_a_frame_late"] == pytest.approx(0.02)
+    assert found["cpu_seconds_a_frame_early"] == pytest.approx(0.01) and found[
+        "cpu_seconds_a_frame_late"
+    ] == pytest.approx(0.02)
     assert (found["rss_bytes_early"], found["rss_bytes_late"]) == (1015, 1095)

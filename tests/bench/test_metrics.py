@@ -1,17 +1,13 @@
-"""Protects the metrics: they agree with closed forms and with a direct reading of the papers, and order what eyes order."""
+"""Protects the metrics: they agree with closed forms and with a direct reading of the papers, and order what eyes
+order.
+"""
 
 import time
 
 import numpy as np
 import pytest
 
-from latcomp.bench.metrics import (
-    MS_SSIM_WEIGHTS,
-    VideoComparison,
-    ms_ssim,
-    scales_of,
-    ssim,
-)
+from latcomp.bench.metrics import MS_SSIM_WEIGHTS, VideoComparison, ms_ssim, scales_of, ssim
 from latcomp.errors import UsageError
 from latcomp.video.luma import PSNR_CAP_DB, luma, psnr
 
@@ -30,7 +26,9 @@ def texture(height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
 
 def blurred(image: np.ndarray, passes: int) -> np.ndarray:
     for _ in range(passes):
-        image = (image + np.roll(image, 1, 0) + np.roll(image, -1, 0) + np.roll(image, 1, 1) + np.roll(image, -1, 1)) / 5
+        image = (
+            image + np.roll(image, 1, 0) + np.roll(image, -1, 0) + np.roll(image, 1, 1) + np.roll(image, -1, 1)
+        ) / 5
     return image
 
 
@@ -122,7 +120,9 @@ def test_at_equal_psnr_structure_is_seen() -> None:
     assert ssim(image, image + 8) > ssim(image, image + noise) + 0.1
 
 
-@pytest.mark.parametrize(("side", "scales"), [(1, 1), (10, 1), (21, 1), (22, 2), (44, 3), (88, 4), (175, 4), (176, 5), (480, 5)])
+@pytest.mark.parametrize(
+    ("side", "scales"), [(1, 1), (10, 1), (21, 1), (22, 2), (44, 3), (88, 4), (175, 4), (176, 5), (480, 5)]
+)
 def test_small_frames_have_fewer_scales_and_stay_between_0_and_1(side: int, scales: int) -> None:
     assert scales_of(side, 1000) == scales_of(1000, side) == scales
     image = texture(side, 200)
@@ -148,7 +148,10 @@ def test_luma_without_a_matrix_goes_by_the_height() -> None:
 def test_a_comparison_has_the_keys_of_the_contract() -> None:
     random = np.random.default_rng(6)
     frames = random.integers(0, 256, (4, 48, 64, 3)).astype(np.uint8)
-    worse = [np.clip(f.astype(int) + random.integers(-k, k + 1, f.shape), 0, 255).astype(np.uint8) for k, f in enumerate(frames)]
+    worse = [
+        np.clip(f.astype(int) + random.integers(-k, k + 1, f.shape), 0, 255).astype(np.uint8)
+        for k, f in enumerate(frames)
+    ]
     comparison = VideoComparison()
     for a, b in zip(frames, worse, strict=True):
         comparison.add(a, b)

@@ -1,4 +1,6 @@
-"""Protects `bench rd`: one row a setting with the documented keys, bits without audio, means that leave out and name what is missing."""
+"""Protects `bench rd`: one row a setting with the documented keys, bits without audio, means that leave out and name
+what is missing.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,27 @@ from latcomp.bench.rd_source import read_clip
 from latcomp.codec import encode
 from latcomp.errors import OutputError, UsageError
 
-KEYS = ["clip", "codec", "preset", "setting", "bpp", "psnr_rgb", "psnr_y", "ms_ssim_y", "encode_seconds", "decode_seconds"]
+KEYS = [
+    "clip",
+    "codec",
+    "preset",
+    "setting",
+    "bpp",
+    "psnr_rgb",
+    "psnr_y",
+    "ms_ssim_y",
+    "encode_seconds",
+    "decode_seconds",
+]
 
 
 def line(clip: str, codec: str, factor: float = 1.0, start: float = 30.0) -> list[RdRow]:
     """A curve of 3 dB an octave."""
     points = [(factor * 0.01 * 2**i, start + 3 * i) for i in range(5)]
-    return [RdRow(clip, codec, "p", float(i), bpp, q - 3, q, 1 - 10 ** (-q / 20), 1.0, 0.5) for i, (bpp, q) in enumerate(points)]
+    return [
+        RdRow(clip, codec, "p", float(i), bpp, q - 3, q, 1 - 10 ** (-q / 20), 1.0, 0.5)
+        for i, (bpp, q) in enumerate(points)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +60,12 @@ def figures(clip: Path) -> dict[str, Any]:
 
 
 def test_every_codec_has_its_rows_with_the_keys_of_the_contract(figures: dict[str, Any], clip: Path) -> None:
-    counts = {"latcomp": 2, "raw-fp16": 1, "int8-zstd": 1, **{r.name: len(r.crfs) for r in rivals.RIVALS.values() if r.at_hand}}
+    counts = {
+        "latcomp": 2,
+        "raw-fp16": 1,
+        "int8-zstd": 1,
+        **{r.name: len(r.crfs) for r in rivals.RIVALS.values() if r.at_hand},
+    }
     for row in figures["clips"]:
         assert list(row) == KEYS
         assert row["clip"] == "square"
@@ -99,10 +120,13 @@ def test_wrong_settings_are_refused_before_anything_runs(clip: Path) -> None:
 
 def test_means_leave_out_clips_without_a_common_quality_and_name_them() -> None:
     rows = [
-        *line("a", "latcomp", 2.0), *line("a", "x264"),
-        *line("b", "latcomp"), *line("b", "x264", start=90.0),
-        *line("c", "latcomp"), *line("c", "x264", 2.0),
-    ]  # fmt: skip
+        *line("a", "latcomp", 2.0),
+        *line("a", "x264"),
+        *line("b", "latcomp"),
+        *line("b", "x264", start=90.0),
+        *line("c", "latcomp"),
+        *line("c", "x264", 2.0),
+    ]
     found = bd_rates(rows, "latcomp", {"still": ("b", "c"), "none": ("b",)})["x264"]
     assert found["a"]["psnr_y"] == pytest.approx(100.0)
     assert found["b"] == {"psnr_y": None, "ms_ssim_y": None}
@@ -110,7 +134,9 @@ def test_means_leave_out_clips_without_a_common_quality_and_name_them() -> None:
     assert found["mean"]["psnr_y"] == pytest.approx(25.0)
     assert found["mean of still"]["psnr_y"] == pytest.approx(-50.0)
     assert found["mean of none"]["psnr_y"] is None
-    assert without_overlap({"x264": found}, "abc")[0] == "x264, psnr_y: no quality in common on b; left out of the means"
+    assert (
+        without_overlap({"x264": found}, "abc")[0] == "x264, psnr_y: no quality in common on b; left out of the means"
+    )
     assert bd_rates(line("a", "x264"), "latcomp", {}) == {}
 
 
@@ -122,10 +148,20 @@ def test_qualities_at_a_rate_are_read_off_curves_and_never_beyond_them() -> None
     assert [row["common"]["clips"] for row in both] == [0, 0]
     assert both[0]["common"]["psnr_y"] is None
     assert low == {
-        "codec": "latcomp", "bpp": 0.02, "psnr_rgb": pytest.approx(30.0), "psnr_y": pytest.approx(33.0),
-        "ms_ssim_y": pytest.approx(1 - 10 ** (-33 / 20)), "clips": 1, "missing": ["b"],
-        "common": {"psnr_rgb": pytest.approx(30.0), "psnr_y": pytest.approx(33.0), "ms_ssim_y": low["ms_ssim_y"], "clips": 1},
-    }  # fmt: skip
+        "codec": "latcomp",
+        "bpp": 0.02,
+        "psnr_rgb": pytest.approx(30.0),
+        "psnr_y": pytest.approx(33.0),
+        "ms_ssim_y": pytest.approx(1 - 10 ** (-33 / 20)),
+        "clips": 1,
+        "missing": ["b"],
+        "common": {
+            "psnr_rgb": pytest.approx(30.0),
+            "psnr_y": pytest.approx(33.0),
+            "ms_ssim_y": low["ms_ssim_y"],
+            "clips": 1,
+        },
+    }
     assert (high["clips"], high["missing"]) == (2, [])
     assert high["psnr_y"] == pytest.approx((39.0 + 33.0) / 2)
     assert "at" not in figures_of(rows, "latcomp", {}, ())
@@ -145,7 +181,9 @@ def test_int8_latents_are_off_by_half_a_step_at_most() -> None:
     assert packed.steps is not None
     off = np.abs(unpack(packed) - latents).reshape(5, -1).max(axis=1)
     assert np.all(off <= packed.steps * 0.5001)
-    assert np.abs(unpack(packed)).reshape(5, -1).max(axis=1) == pytest.approx(np.abs(latents).reshape(5, -1).max(axis=1), rel=1e-5)
+    assert np.abs(unpack(packed)).reshape(5, -1).max(axis=1) == pytest.approx(
+        np.abs(latents).reshape(5, -1).max(axis=1), rel=1e-5
+    )
     raw = pack(latents, "raw-fp16")
     assert raw.size_bytes == latents.size * 2
     assert np.array_equal(unpack(raw), latents.astype(np.float16).astype(np.float32))

@@ -1,4 +1,6 @@
-"""Protects fair rivals: the very frames latcomp reads, encoders at their own defaults, every frame back in order, odd sizes whole."""
+"""Protects fair rivals: the very frames latcomp reads, encoders at their own defaults, every frame back in order, odd
+sizes whole.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def test_picture_types_of_the_source_are_no_order_to_the_encoder(rival: Rival, c
         ("svtav1", {"svtav1-params": "lossless=1"}),
     ],
 )
-def test_a_codec_that_loses_nothing_is_measured_as_perfect(name: str, options: dict[str, str], clip: SourceClip) -> None:
+def test_a_codec_that_loses_nothing_is_measured_as_perfect(
+    name: str, options: dict[str, str], clip: SourceClip
+) -> None:
     """Decoders say different things of where chroma lies; the same planes must become the same RGB."""
     if not RIVALS[name].at_hand:
         pytest.skip("not in this PyAV")
@@ -123,13 +127,22 @@ def test_a_plain_clip_is_read_by_latcomp_as_it_is(clip: SourceClip) -> None:
 @pytest.mark.parametrize("pixel_format", ["yuv444p", "yuv420p"])
 def test_a_changed_clip_is_handed_on_without_loss(pixel_format: str, square: int | None, tmp_path: Path) -> None:
     path = tmp_path / "in.mkv"
-    write(path, pictures(5, 71, 49), codec="ffv1", pixel_format=pixel_format, rate=Fraction(30000, 1001), time_base=Fraction(1, 1000))
+    write(
+        path,
+        pictures(5, 71, 49),
+        codec="ffv1",
+        pixel_format=pixel_format,
+        rate=Fraction(30000, 1001),
+        time_base=Fraction(1, 1000),
+    )
     (tmp_path / "made").mkdir()
     made = read_clip(path, tmp_path / "made", square)
     assert (made.path == path) == (pixel_format == "yuv420p" and square is None)
     assert_same(made.rgb, seen(made.path))
     with open_video(made.path) as reader:
-        assert (reader.info.width, reader.info.height) == (made.width, made.height) == ((32, 32) if square else (71, 49))
+        assert (
+            (reader.info.width, reader.info.height) == (made.width, made.height) == ((32, 32) if square else (71, 49))
+        )
         assert reader.info.color.matrix == made.color.matrix
 
 

@@ -1,4 +1,6 @@
-"""Protects `latcomp bench speed`: real runs of both kinds, every stage seen, counts of work that are those of the work done."""
+"""Protects `latcomp bench speed`: real runs of both kinds, every stage seen, counts of work that are those of the work
+done.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +144,9 @@ def test_the_priors_multiply_adds_are_those_of_its_products() -> None:
     for parts, *_ in coder.passes():
         coder.put(parts, coder.multiples_of(parts, values))
     position, token = macs(prior_arrays())
-    assert of_positions == 48 * position + prior.weights["embed"].size  # the place outside goes through the first layer as well
+    assert (
+        of_positions == 48 * position + prior.weights["embed"].size
+    )  # the place outside goes through the first layer as well
     assert (Counting.done - of_positions) / 48 == token
 
 
@@ -158,5 +162,8 @@ def test_the_plot_draws_every_stage(figures: dict[str, Any], tmp_path: Path) -> 
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         save_plot(figures, tmp_path / "out.svg")
     text = (tmp_path / "out.svg").read_text()
-    assert all(f">{words}<" in text for words in ("reading", "tokenizer", "selection", "LIT", "token coding", "writing", "clip, encode"))
+    assert all(
+        f">{words}<" in text
+        for words in ("reading", "tokenizer", "selection", "LIT", "token coding", "writing", "clip, encode")
+    )
     assert ">camera<" not in text

@@ -1,4 +1,6 @@
-"""Protects: a .lat file that is damaged, foreign or forged ends in one line and the right exit code, in every command that reads it."""
+"""Protects: a .lat file that is damaged, foreign or forged ends in one line and the right exit code, in every command
+that reads it.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +68,7 @@ def test_what_is_no_lat_file_exits_4(
 
 
 @pytest.mark.parametrize("command", READERS)
-def test_a_later_version_exits_5_and_says_so(
-    command: str, lat: Path, latcomp: Latcomp, tmp_path: Path
-) -> None:
+def test_a_later_version_exits_5_and_says_so(command: str, lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
     source = tmp_path / "later.lat"
     source.write_bytes(version_99(lat.read_bytes()))
     ran = call(latcomp, command, source, tmp_path)
@@ -77,9 +77,7 @@ def test_a_later_version_exits_5_and_says_so(
     assert [path.name for path in tmp_path.iterdir()] == ["later.lat"]
 
 
-def test_a_tokenizer_that_is_not_at_hand_exits_5_and_is_named(
-    lat: Path, latcomp: Latcomp, tmp_path: Path
-) -> None:
+def test_a_tokenizer_that_is_not_at_hand_exits_5_and_is_named(lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
     source = tmp_path / "foreign.lat"
     with lat.open("rb") as file:
         header = Reader(file).header
@@ -106,9 +104,7 @@ def test_a_forged_frame_count_is_found(frames: int, lat: Path, latcomp: Latcomp,
 
 
 @pytest.mark.parametrize("command", READERS)
-def test_an_absurd_size_exits_7_and_names_the_flag(
-    command: str, lat: Path, latcomp: Latcomp, tmp_path: Path
-) -> None:
+def test_an_absurd_size_exits_7_and_names_the_flag(command: str, lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
     """8192x5200 is above the limit of 8K: refused from the header alone; the flag lifts the limit."""
     source = tmp_path / "huge.lat"
     with lat.open("rb") as file:
@@ -126,7 +122,9 @@ def test_an_absurd_size_exits_7_and_names_the_flag(
 
 @pytest.mark.parametrize("command", [*READERS, "repair"])
 @pytest.mark.parametrize("sound", [False, True], ids=["empty", "only-audio"])
-def test_a_file_without_frames_is_damaged(command: str, sound: bool, lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+def test_a_file_without_frames_is_damaged(
+    command: str, sound: bool, lat: Path, latcomp: Latcomp, tmp_path: Path
+) -> None:
     """One line that says so, code 4, from every command; the figures that there are come as well."""
     source = tmp_path / "empty.lat"
     with lat.open("rb") as file, source.open("wb") as out:
@@ -177,7 +175,9 @@ def test_every_flipped_byte_is_found(lat: Path, latcomp: Latcomp, tmp_path: Path
 
 
 @pytest.mark.parametrize("first_pts", [0, -(2**63), 2**63 - 1 - 2**40])
-def test_times_that_make_no_sense_cost_no_frame(first_pts: int, long_lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+def test_times_that_make_no_sense_cost_no_frame(
+    first_pts: int, long_lat: Path, latcomp: Latcomp, tmp_path: Path
+) -> None:
     """Every checksum is right, and the second group begins before the first, or at no time that could be written."""
     data = long_lat.read_bytes()
     start = data.index(GROUP_CHUNK, data.index(GROUP_CHUNK) + 1)

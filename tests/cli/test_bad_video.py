@@ -1,4 +1,6 @@
-"""Protects: input that is no video, and output that may not be written, end in one line, the right exit code, and no file."""
+"""Protects: input that is no video, and output that may not be written, end in one line, the right exit code, and no
+file.
+"""
 
 from __future__ import annotations
 
@@ -100,9 +102,7 @@ def test_input_and_output_may_not_be_one_file(clip: Path, latcomp: Latcomp, tmp_
     assert copy.read_bytes() == clip.read_bytes()
 
 
-def test_a_frame_above_the_limit_exits_7_and_names_the_flag(
-    clip: Path, latcomp: Latcomp, tmp_path: Path
-) -> None:
+def test_a_frame_above_the_limit_exits_7_and_names_the_flag(clip: Path, latcomp: Latcomp, tmp_path: Path) -> None:
     ran = latcomp("encode", clip, tmp_path / "out.lat", "--max-pixels", 64 * 48 - 1)
     assert_refused(ran, 7)
     assert "--max-pixels" in ran.err

@@ -1,4 +1,6 @@
-"""Protects: a batch encodes all it can, keeps what is valid, stops without a trace, and says of every file how it ended."""
+"""Protects: a batch encodes all it can, keeps what is valid, stops without a trace, and says of every file how it
+ended.
+"""
 
 from __future__ import annotations
 

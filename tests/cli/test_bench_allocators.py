@@ -1,4 +1,6 @@
-"""Protects `latcomp bench allocators`: wrong command lines are told before any work, figures and plot appear where they were asked for."""
+"""Protects `latcomp bench allocators`: wrong command lines are told before any work, figures and plot appear where they
+were asked for.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "named"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "named"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_a_wrong_setting_is_one_line_and_exit_2(arguments: list[str], named: str, latcomp: Latcomp, clip: Path) -> None:
     """A mistake is told at once and by name."""
     ran = latcomp("bench", "allocators", clip, *arguments)

@@ -1,4 +1,6 @@
-"""Protects `latcomp bench rd`: wrong command lines are told before any work, figures and plots appear where they were asked for."""
+"""Protects `latcomp bench rd`: wrong command lines are told before any work, figures and plots appear where they were
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "named"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "named"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_a_wrong_setting_is_one_line_and_exit_2(arguments: list[str], named: str, latcomp: Latcomp, clip: Path) -> None:
     ran = latcomp("bench", "rd", clip, *arguments)
     assert_refused(ran, 2)
@@ -73,7 +77,20 @@ def test_a_missing_library_is_named(latcomp: Latcomp, clip: Path, monkeypatch: p
 def test_figures_and_plots_are_written_and_tables_are_for_people(latcomp: Latcomp, clip: Path, tmp_path: Path) -> None:
     out, plots = tmp_path / "out.json", tmp_path / "plots"
     ran = latcomp(
-        "bench", "rd", clip, *QUICK, "--square", "32", "--at", "0.5,1e6", "--group", "all=clip", "--json", out, "--plot", plots
+        "bench",
+        "rd",
+        clip,
+        *QUICK,
+        "--square",
+        "32",
+        "--at",
+        "0.5,1e6",
+        "--group",
+        "all=clip",
+        "--json",
+        out,
+        "--plot",
+        plots,
     )
     assert (ran.code, ran.out) == (0, b"")
     figures = json.loads(out.read_text())

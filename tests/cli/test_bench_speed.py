@@ -1,4 +1,6 @@
-"""Protects `latcomp bench speed`: wrong command lines are told before any work, figures and plot appear where they were asked for."""
+"""Protects `latcomp bench speed`: wrong command lines are told before any work, figures and plot appear where they were
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "named"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "named"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_a_wrong_setting_is_one_line_and_exit_2(arguments: list[str], named: str, latcomp: Latcomp, clip: Path) -> None:
     """A mistake is told at once and by name."""
     ran = latcomp("bench", "speed", clip, *arguments)
@@ -63,5 +67,15 @@ def test_help_imports_neither_torch_nor_scipy_nor_matplotlib() -> None:
     """Help is quick, and says what shares are of."""
     done = run_and_look(f"{CALL}\nassert 'matplotlib' not in sys.modules", "bench", "speed", "--help")
     assert done.returncode == 0, done.stderr
-    for words in ("--quality", "--repeats", "--frames", "--device", "--plot", "--json", "--force", "--quiet", "overlap in"):
+    for words in (
+        "--quality",
+        "--repeats",
+        "--frames",
+        "--device",
+        "--plot",
+        "--json",
+        "--force",
+        "--quiet",
+        "overlap in",
+    ):
         assert words in done.stdout

@@ -12,17 +12,7 @@ from tests.video.make import write
 
 from .conftest import Latcomp, assert_refused
 
-KEYS = {
-    "frames",
-    "psnr_rgb",
-    "psnr_y",
-    "ssim_y",
-    "ms_ssim_y",
-    "bpp",
-    "psnr_rgb_pooled",
-    "psnr_y_pooled",
-    "per_frame",
-}
+KEYS = {"frames", "psnr_rgb", "psnr_y", "ssim_y", "ms_ssim_y", "bpp", "psnr_rgb_pooled", "psnr_y_pooled", "per_frame"}
 
 
 def test_a_lat_file_is_decoded_and_measured(clip: Path, lat: Path, latcomp: Latcomp) -> None:
@@ -75,5 +65,7 @@ def test_an_interlaced_original_is_compared_as_it_was_encoded(latcomp: Latcomp, 
     source, file = tmp_path / "fields.mp4", tmp_path / "fields.lat"
     write(source, frames, options={"crf": "4", "x264-params": "tff=1"}, interlaced=True)
     assert latcomp("encode", source, file, "--deinterlace", "-Q", "8").code == 0
-    woven, whole = (json.loads(latcomp("compare", source, file, "--json", *flag).out) for flag in ((), ("--deinterlace",)))
+    woven, whole = (
+        json.loads(latcomp("compare", source, file, "--json", *flag).out) for flag in ((), ("--deinterlace",))
+    )
     assert whole["psnr_y"] > woven["psnr_y"] + 3

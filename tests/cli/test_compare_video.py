@@ -25,7 +25,9 @@ def frames_of(source: Path | BinaryIO) -> list[Frame]:
         return [item for item in reader if isinstance(item, Frame)]
 
 
-def test_side_by_side_shows_the_reference_left_and_the_test_right(clip: Path, lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+def test_side_by_side_shows_the_reference_left_and_the_test_right(
+    clip: Path, lat: Path, latcomp: Latcomp, tmp_path: Path
+) -> None:
     shown, decoded = tmp_path / "side.mkv", tmp_path / "decoded.mkv"
     ran = latcomp("compare", clip, lat, "--video", shown)
     assert ran.code == 0, ran.err
@@ -35,10 +37,15 @@ def test_side_by_side_shows_the_reference_left_and_the_test_right(clip: Path, la
     assert len(triples) == 20
     for reference, test, both in triples:
         assert both.pixels.shape == (48, 128, 3)
-        assert psnr(side_by_side(reference.pixels, test.pixels), both.pixels) > 33  # it is coded once more, chroma at half size
+        assert (
+            psnr(side_by_side(reference.pixels, test.pixels), both.pixels) > 33
+        )  # it is coded once more, chroma at half size
         assert psnr(reference.pixels, both.pixels[:, :64]) > psnr(test.pixels, both.pixels[:, :64])
     with open_video(clip) as first, open_video(shown) as second:
-        times = [[item.pts * reader.info.time_base for item in reader if isinstance(item, Frame)] for reader in (first, second)]
+        times = [
+            [item.pts * reader.info.time_base for item in reader if isinstance(item, Frame)]
+            for reader in (first, second)
+        ]
         assert second.info.audio == ()
     assert times[1] == pytest.approx(times[0], abs=0.001)
 
@@ -123,7 +130,9 @@ def test_videos_that_cannot_be_compared_leave_no_file(
     clip: Path, make_video: Callable[..., Path], latcomp: Latcomp, tmp_path: Path
 ) -> None:
     shorter = make_video(tmp_path / "shorter.mp4", frames=17)
-    assert_refused(latcomp("compare", clip, shorter, "--video", tmp_path / "side.mp4", "--plot", tmp_path / "plot.png"), 2)
+    assert_refused(
+        latcomp("compare", clip, shorter, "--video", tmp_path / "side.mp4", "--plot", tmp_path / "plot.png"), 2
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["shorter.mp4"]
 
 

@@ -1,4 +1,6 @@
-"""Protects: shells complete commands, flags and values, from lists that are the true ones, fast, that is without torch, av or numpy."""
+"""Protects: shells complete commands, flags and values, from lists that are the true ones, fast, that is without torch,
+av or numpy.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +37,20 @@ LINES = [
 
 def bash_line(words: list[str]) -> dict[str, str]:
     """What the script for bash puts into the environment; the cursor stands at the end of the last word."""
-    return {"_LATCOMP_COMPLETE": "complete_bash", "COMP_WORDS": "\n".join(["latcomp", *words]), "COMP_CWORD": str(len(words))}
+    return {
+        "_LATCOMP_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(["latcomp", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
 
 
 def other_line(shell: str, words: list[str]) -> dict[str, str]:
     """The same for zsh and fish."""
     return {
-        "_LATCOMP_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": " ".join(["latcomp", *words]),
+        "_LATCOMP_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": " ".join(["latcomp", *words]),
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -84,7 +91,9 @@ def test_a_value_after_an_equal_sign_is_completed(offered) -> None:  # type: ign
 def test_tokenizers_at_hand_are_offered(offered) -> None:  # type: ignore[no-untyped-def]
     from latcomp.tokenizer.registry import list_models
 
-    assert offered(bash_line(["encode", "--tokenizer", ""])).split() == [card.name for card in list_models() if card.kind == "tokenizer"]
+    assert offered(bash_line(["encode", "--tokenizer", ""])).split() == [
+        card.name for card in list_models() if card.kind == "tokenizer"
+    ]
 
 
 def test_files_are_left_to_the_shell(offered) -> None:  # type: ignore[no-untyped-def]
@@ -120,7 +129,9 @@ def test_the_lists_are_those_in_force() -> None:
     assert {pick_device(name).type for name in ("auto", "cpu")} <= {"cpu", "cuda"}
 
 
-@pytest.mark.parametrize("words", [["enc"], ["decode", "--fill", ""], ["encode", "--tokenizer", ""], ["stats", "--"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["enc"], ["decode", "--fill", ""], ["encode", "--tokenizer", ""], ["stats", "--"]], ids=" ".join
+)
 def test_completion_imports_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom latcomp.cli.main import run\n"
@@ -128,19 +139,23 @@ def test_completion_imports_nothing_heavy(words: list[str]) -> None:
         "heavy = {'torch', 'av', 'numpy', 'scipy'} & set(sys.modules)\nsys.exit(f'imported {heavy}' if heavy else 0)"
     )
     environment = {**os.environ, **bash_line(words)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
 
 def test_one_command_alone_is_imported_where_it_is_named() -> None:
     assert completion.first_word(["stats", "a.lat"]) == "stats"
-    code = "import sys\nfrom latcomp.cli.main import make_app\nmake_app('stats')\nsys.exit('latcomp.cli.encode' in sys.modules)"
+    made = "import sys\nfrom latcomp.cli.main import make_app\nmake_app('stats')"
+    code = f"{made}\nsys.exit('latcomp.cli.encode' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
 SESSIONS = {
-    "bash": 'eval "$(latcomp completion bash)"; COMP_WORDS=(latcomp decode --fill ""); COMP_CWORD=3; _latcomp_completion latcomp; '
+    "bash": 'eval "$(latcomp completion bash)"; '
+    'COMP_WORDS=(latcomp decode --fill ""); COMP_CWORD=3; _latcomp_completion latcomp; '
     'printf "%s\\n" "${COMPREPLY[@]}"',
     "fish": "latcomp completion fish | source; complete --do-complete 'latcomp decode --fill '",
 }
@@ -155,7 +170,9 @@ def test_the_script_works_in_its_shell(shell: str, tmp_path: Path) -> None:
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m latcomp "$@"\n')
     command.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
-    done = subprocess.run([shell, "-c", SESSIONS[shell]], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [shell, "-c", SESSIONS[shell]], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert {line.split("\t")[0] for line in done.stdout.splitlines()} == set(choices.FILLS), done.stderr
 
 

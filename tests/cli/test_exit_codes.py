@@ -1,4 +1,6 @@
-"""Protects: the exit codes are the ones that the README and the help promise, and tests that the README names as proof exist."""
+"""Protects: the exit codes are the ones that the README and the help promise, and tests that the README names as proof
+exist.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from latcomp.cli.main import EPILOG
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CODES = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)} - {exit_codes.SIGNALLED}
+CODES = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)} - {
+    exit_codes.SIGNALLED
+}
 PROOFS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", README)))
 
 

@@ -1,4 +1,6 @@
-"""Protects: latcomp stands in a shell's pipeline beside ffmpeg, with inputs that cannot seek and nothing but data between the commands."""
+"""Protects: latcomp stands in a shell's pipeline beside ffmpeg, with inputs that cannot seek and nothing but data
+between the commands.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def facts(text: str) -> dict[str, str]:
 
 
 def test_raw_frames_through_a_codec_and_back_into_ffmpeg(clip: Path, tools: Path, tmp_path: Path) -> None:
-    """ffmpeg makes y4m, latcomp encodes and decodes it, ffmpeg encodes the raw video: as many frames of the same size."""
+    """ffmpeg makes y4m, latcomp encodes and decodes it, ffmpeg encodes the raw video: as many frames of the same
+    size.
+    """
     line = (
         'ffmpeg -v error -i "$CLIP" -f yuv4mpegpipe - | latcomp encode - - -q | latcomp decode - - -q --codec rawvideo'
         ' | ffmpeg -v error -i - -c:v ffv1 "$OUT"'
@@ -56,7 +60,9 @@ def test_raw_frames_through_a_codec_and_back_into_ffmpeg(clip: Path, tools: Path
 def test_an_mp4_with_its_index_last_goes_through_pipes(
     format: str, names: str, codec: str, clip: Path, tools: Path, tmp_path: Path
 ) -> None:
-    """It has to be spooled on the way in; on the way out an mp4 is written in fragments, which ffprobe reads from the pipe."""
+    """It has to be spooled on the way in; on the way out an mp4 is written in fragments, which ffprobe reads from the
+    pipe.
+    """
     data = clip.read_bytes()
     assert data.index(b"mdat") < data.index(b"moov"), "the clip must have its index last"
     line = f'cat "$CLIP" | latcomp encode - - | latcomp decode - - --format {format} | {COUNT} -'

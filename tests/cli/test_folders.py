@@ -1,4 +1,6 @@
-"""Protects: a folder as the output of `encode` and `decode` takes a file named after the input; one made in vain is gone."""
+"""Protects: a folder as the output of `encode` and `decode` takes a file named after the input; one made in vain is
+gone.
+"""
 
 from __future__ import annotations
 

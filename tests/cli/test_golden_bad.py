@@ -1,4 +1,6 @@
-"""Protects: committed damaged and hostile files keep their exit code, in one line each, and what can be repaired is repaired."""
+"""Protects: committed damaged and hostile files keep their exit code, in one line each, and what can be repaired is
+repaired.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def test_the_manifest_names_every_file() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_exit_code(name: str, latcomp: Latcomp, tmp_path: Path) -> None:
-    """`check` ends with the code of the manifest; a limit is named with its flag; `check --repair` leaves a valid file or none."""
+    """`check` ends with the code of the manifest; a limit is named with its flag; `check --repair` leaves a valid file
+    or none.
+    """
     source, target = FOLDER / f"{name}.lat", tmp_path / "repaired.lat"
     ran = latcomp("check", source, "--quiet")
     assert ran.code == EXPECTED[name], ran.err
@@ -33,6 +37,8 @@ def test_exit_code(name: str, latcomp: Latcomp, tmp_path: Path) -> None:
     assert ran.code == (EXPECTED[name] or ran.code) and ran.code in (0, 4, 5, 7)
     assert target.exists() == (ran.code == 0 or "was written" in ran.err)
     assert list(tmp_path.iterdir()) == [target] * target.exists()
-    if target.exists():  # the tests' headers describe no audio that FFmpeg would understand: that is not the container's business
+    if (
+        target.exists()
+    ):  # the tests' headers describe no audio that FFmpeg would understand: that is not the container's business
         with target.open("rb") as file:
             assert container.check(file) == []

@@ -1,4 +1,6 @@
-"""Protects: the help names a usual range or the default for every number, its facts are true, and every option stands in a panel."""
+"""Protects: the help names a usual range or the default for every number, its facts are true, and every option stands
+in a panel.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ def options(command: str) -> list[Any]:
 @pytest.mark.parametrize("command", USED)
 def test_every_number_has_a_usual_range_or_its_default(command: str) -> None:
     for option in options(command):
-        if option.is_flag or option.metavar not in {"0..10", "B", "DB", "T", "FRACTION", "N", "FACTOR"} or option.name in FREE:
+        if (
+            option.is_flag
+            or option.metavar not in {"0..10", "B", "DB", "T", "FRACTION", "N", "FACTOR"}
+            or option.name in FREE
+        ):
             continue
         assert re.search(r"usual|unless given", option.help), f"{command} {option.opts}: {option.help}"
 
@@ -54,7 +60,9 @@ def test_facts_in_the_help_are_those_in_force() -> None:
 
 @pytest.mark.parametrize("command", [[], ["encode"], ["decode"], ["bench", "rd"], ["completion"]], ids=" ".join)
 @pytest.mark.parametrize("columns", [80, 100])
-def test_the_help_fits_the_terminal(command: list[str], columns: int, latcomp: Latcomp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_help_fits_the_terminal(
+    command: list[str], columns: int, latcomp: Latcomp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No line is wider, no flag or name is cut, and flags show no type."""
     monkeypatch.setenv("COLUMNS", str(columns))
     shown = latcomp(*command, "--help")
@@ -65,14 +73,18 @@ def test_the_help_fits_the_terminal(command: list[str], columns: int, latcomp: L
 
 
 @pytest.mark.parametrize(("command", "extra"), [("stats", "report"), ("compare", "report"), ("batch", "ray")])
-def test_an_extra_is_named_with_its_brackets(command: str, extra: str, latcomp: Latcomp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_extra_is_named_with_its_brackets(
+    command: str, extra: str, latcomp: Latcomp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are markup to what prints the help, and vanish when they are not escaped."""
     monkeypatch.setenv("COLUMNS", "200")
     assert f"pip install 'latcomp[{extra}]'" in latcomp(command, "--help").out.decode()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_list_of_commands_shows_each_with_its_words(command: str, latcomp: Latcomp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_of_commands_shows_each_with_its_words(
+    command: str, latcomp: Latcomp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`latcomp --help` has a line for it, and the one command alone has the same help as among all."""
     monkeypatch.setenv("COLUMNS", "200")
     line = next(line for line in latcomp("--help").out.decode().splitlines() if line.startswith(f"│ {command} "))

@@ -1,4 +1,6 @@
-"""Protects: a slip of the fingers and names in the wrong order are told in one line that says what was meant, with exit code 2."""
+"""Protects: a slip of the fingers and names in the wrong order are told in one line that says what was meant, with exit
+code 2.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,10 @@ SLIPS = [
     ("encode VIDEO NEW.lat -v", "-q silences"),
     ("encode VIDEO NEW.lat -V", "latcomp --version prints the version"),
     ("encode VIDEO NEW.lat -vf scale=2:2", "ffmpeg -i IN"),
-    ("encode https://a.example/b.mp4 NEW.lat", "ffmpeg -i https://a.example/b.mp4 -c copy -f matroska - | latcomp encode - OUT.lat"),
+    (
+        "encode https://a.example/b.mp4 NEW.lat",
+        "ffmpeg -i https://a.example/b.mp4 -c copy -f matroska - | latcomp encode - OUT.lat",
+    ),
     ("encode VIDEO s3://a/b.lat", "latcomp encode IN - | curl -T - s3://a/b.lat"),
     ("decode https://a.example/b.lat NEW.mp4", "curl -sS https://a.example/b.lat | latcomp decode - OUT.mp4"),
     ("decode LAT rtmp://a.example/b", "latcomp decode IN.lat - | ffmpeg -i - -c copy rtmp://a.example/b"),
@@ -72,7 +77,15 @@ SLIPS = [
 
 @pytest.mark.parametrize(("line", "hint"), SLIPS, ids=[line for line, _ in SLIPS])
 def test_what_was_meant_is_said(line: str, hint: str, latcomp: Latcomp, tmp_path: Path) -> None:
-    names = {"VIDEO": "in.mp4", "VIDEO2": "in2.mp4", "LAT": "in.lat", "NEW.lat": "new.lat", "NEW.mp4": "new.mp4", "DIR": ".", "OUT": "out"}
+    names = {
+        "VIDEO": "in.mp4",
+        "VIDEO2": "in2.mp4",
+        "LAT": "in.lat",
+        "NEW.lat": "new.lat",
+        "NEW.mp4": "new.mp4",
+        "DIR": ".",
+        "OUT": "out",
+    }
     for name in ("in.mp4", "in2.mp4", "in.lat"):
         (tmp_path / name).write_bytes(b"kept as it is")
     hint = re.sub(r"VIDEO2?|LAT|NEW\.(?:lat|mp4)", lambda found: str(tmp_path / names[found[0]]), hint)
@@ -100,7 +113,9 @@ def test_a_name_far_from_all_known_ones_lists_them(latcomp: Latcomp) -> None:
 
 
 @pytest.mark.parametrize("command", ["stats", "check", "decode", "tokens"])
-def test_a_video_in_the_place_of_a_lat_file_is_told_as_one(command: str, clip: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+def test_a_video_in_the_place_of_a_lat_file_is_told_as_one(
+    command: str, clip: Path, latcomp: Latcomp, tmp_path: Path
+) -> None:
     """By its name, with what makes a .lat file of it; exit code 4, as for all that is no .lat file."""
     more = {"decode": [tmp_path / "out.mp4"], "tokens": [tmp_path / "out.npz"]}.get(command, [])
     ran = latcomp(command, clip, *more)
@@ -117,10 +132,16 @@ def test_a_lat_file_under_the_name_of_a_video_is_one(lat: Path, latcomp: Latcomp
 
 @pytest.mark.parametrize(
     ("source", "words"),
-    [("img_%03d.png", "a series of pictures"), ("pictures", "pictures/*.png"), ("videos", "a folder of 1 video: latcomp batch"),
-     ("nothing", "not a video: latcomp batch")],
-)  # fmt: skip
-def test_pictures_and_folders_are_told_with_what_to_do(source: str, words: str, latcomp: Latcomp, tmp_path: Path) -> None:
+    [
+        ("img_%03d.png", "a series of pictures"),
+        ("pictures", "pictures/*.png"),
+        ("videos", "a folder of 1 video: latcomp batch"),
+        ("nothing", "not a video: latcomp batch"),
+    ],
+)
+def test_pictures_and_folders_are_told_with_what_to_do(
+    source: str, words: str, latcomp: Latcomp, tmp_path: Path
+) -> None:
     for name in ("pictures/1.png", "videos/1.mp4", "nothing/1.txt"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()

@@ -1,4 +1,6 @@
-"""Protects `--keep-going`: exit 3 that names the frame and the flag without it, exit 0 and the whole story with it; batch alike."""
+"""Protects `--keep-going`: exit 3 that names the frame and the flag without it, exit 0 and the whole story with it;
+batch alike.
+"""
 
 from __future__ import annotations
 

@@ -47,12 +47,16 @@ def edit(folder: Path, **changes: Any) -> None:
 def calls(source: Path, folder: Path, *options: object) -> list[tuple[object, ...]]:
     """Every command that needs the models of a file."""
     return [
-        ("check", source, *options), ("check", source, "--repair", folder / "repaired.lat", *options),
-        ("decode", source, folder / "out.mkv", *options), ("tokens", source, folder / "out.npz", *options),
-    ]  # fmt: skip
+        ("check", source, *options),
+        ("check", source, "--repair", folder / "repaired.lat", *options),
+        ("decode", source, folder / "out.mkv", *options),
+        ("tokens", source, folder / "out.npz", *options),
+    ]
 
 
-def test_check_finds_a_prior_beside_the_tokenizer(tokenizer: Path, clip: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+def test_check_finds_a_prior_beside_the_tokenizer(
+    tokenizer: Path, clip: Path, latcomp: Latcomp, tmp_path: Path
+) -> None:
     """A file of a tokenizer of one's own: everything is read with --tokenizer, nothing without."""
     source = tmp_path / "own.lat"
     assert latcomp("encode", clip, source, "--tokenizer", tokenizer).code == 0
@@ -70,8 +74,12 @@ def test_check_finds_a_prior_beside_the_tokenizer(tokenizer: Path, clip: Path, l
 
 
 @pytest.mark.parametrize("part", ["", "prior"])
-def test_another_configuration_is_another_model(part: str, tokenizer: Path, clip: Path, latcomp: Latcomp, tmp_path: Path) -> None:
-    """The same weights under a changed configuration are refused with code 5 by every command; another name changes nothing."""
+def test_another_configuration_is_another_model(
+    part: str, tokenizer: Path, clip: Path, latcomp: Latcomp, tmp_path: Path
+) -> None:
+    """The same weights under a changed configuration are refused with code 5 by every command; another name changes
+    nothing.
+    """
     source = tmp_path / "own.lat"
     assert latcomp("encode", clip, source, "--tokenizer", tokenizer).code == 0
     edit(tokenizer / part, name="renamed")
@@ -126,12 +134,15 @@ def with_header(lat: Path, change: Any) -> bytes:
     body = split_chunks(split_front(lat.read_bytes())[1])[:-2]
     index = pack_index([replace(entry, offset=entry.offset + more) for entry in entries])
     return front + b"".join(
-        sealed(*chunk) for chunk in [*body, (b"INDX", index), (b"ENDF", pack_end(replace(end, index_offset=end.index_offset + more)))]
+        sealed(*chunk)
+        for chunk in [*body, (b"INDX", index), (b"ENDF", pack_end(replace(end, index_offset=end.index_offset + more)))]
     )
 
 
 def forged(lat: Path, target: Path, **changes: Any) -> None:
-    """A file whose groups are right under a header that is not: of four frames, or as many as a latent frame has then."""
+    """A file whose groups are right under a header that is not: of four frames, or as many as a latent frame has
+    then.
+    """
     with lat.open("rb") as file:
         header = Reader(file).header
     header = replace(header, prior=None, units=1, audio=[], tokenizer={**header.tokenizer, **changes})
@@ -139,16 +150,22 @@ def forged(lat: Path, target: Path, **changes: Any) -> None:
 
     rows, columns = header.grid
     mask = np.ones((1, rows, columns), bool)
-    group = Group(0, True, 0, np.arange(header.temporal) * 512, mask, np.zeros((mask.size, header.channels), np.int32), "hold")
+    group = Group(
+        0, True, 0, np.arange(header.temporal) * 512, mask, np.zeros((mask.size, header.channels), np.int32), "hold"
+    )
     with target.open("wb") as out, Writer(out, header) as writer:
         writer.write_group(group)
     with target.open("rb") as file:
         assert check(file) == []  # as far as the container goes
 
 
-@pytest.mark.parametrize("changes", [{"channels": 1}, {"channels": 95}, {"temporal": 2}, {"temporal": 8}, {"spatial": 16}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"channels": 1}, {"channels": 95}, {"temporal": 2}, {"temporal": 8}, {"spatial": 16}], ids=str
+)
 def test_a_header_that_is_not_its_models(changes: dict[str, int], lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
-    """Channels and factors must be the tokenizer's: damage, in one line, from every command that has the model at hand."""
+    """Channels and factors must be the tokenizer's: damage, in one line, from every command that has the model at
+    hand.
+    """
     source = tmp_path / "forged.lat"
     forged(lat, source, **changes)
     for arguments in calls(source, tmp_path):
@@ -163,11 +180,16 @@ def test_a_lit_or_prior_of_another_tokenizer(tokenizer: Path, lat: Path, latcomp
     """The shipped ones beside a tokenizer that they were not made for: damage; a prior that is none: not at hand."""
     with lat.open("rb") as file:
         header = Reader(file).header
-    sha256 = {"sha256": registry.sha256_of(tokenizer / registry.WEIGHTS), "fingerprint": registry.fingerprint_of(tokenizer)}
+    sha256 = {
+        "sha256": registry.sha256_of(tokenizer / registry.WEIGHTS),
+        "fingerprint": registry.fingerprint_of(tokenizer),
+    }
     other = {**header.tokenizer, **sha256, "channels": registry._config(tokenizer)["channels"]}
     source = tmp_path / "mixed.lat"
     for members in ({"prior": None, "units": 1}, {"lit": None}):
-        source.write_bytes(with_header(lat, lambda header, members=members: replace(header, tokenizer=other, **members)))
+        source.write_bytes(
+            with_header(lat, lambda header, members=members: replace(header, tokenizer=other, **members))
+        )
         for command in ("check", "decode"):
             outputs = [tmp_path / "out.mkv"] if command == "decode" else []
             ran = latcomp(command, source, *outputs, "--tokenizer", tokenizer)

@@ -46,7 +46,11 @@ def test_every_command_takes_any_name(named: tuple[Path, str], clip: Path, lat: 
     back = latcomp("decode", made, stem.with_name(stem.name + ".mkv"))
     assert back.code == 0
     shows_only(back, shown)
-    for command in (["check", made], ["compare", video, made], ["tokens", made, stem.with_name(stem.name + ".safetensors")]):
+    for command in (
+        ["check", made],
+        ["compare", video, made],
+        ["tokens", made, stem.with_name(stem.name + ".safetensors")],
+    ):
         ran = latcomp(*command)
         assert ran.code == 0, ran.err
         shows_only(ran, shown)
@@ -85,7 +89,9 @@ def test_batch_takes_any_name(named: tuple[Path, str], clip: Path, latcomp: Latc
     assert (tmp_path / "out" / f"{stem.name}.lat").is_file()
 
 
-@pytest.mark.parametrize(("name", "shown"), [("\x1b]0;owned\x07", "\\x1b]0;owned\\x07"), ("\ud800x", "\\ud800x"), ("[red]x", "[red]x")])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("\x1b]0;owned\x07", "\\x1b]0;owned\\x07"), ("\ud800x", "\\ud800x"), ("[red]x", "[red]x")]
+)
 def test_names_inside_a_file_are_escaped_too(
     name: str, shown: str, lat: Path, latcomp: Latcomp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,6 @@
-"""Protects: long work shows on a terminal how far it is and how long it takes, on standard error alone, and never elsewhere."""
+"""Protects: long work shows on a terminal how far it is and how long it takes, on standard error alone, and never
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_a_fast_machine_has_a_speed_too() -> None:
     assert pace.frames_per_second == pytest.approx(400, rel=0.05)
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0:00"), (7, "0:07"), (754, "12:34"), (3723, "1:02:03"), (59.6, "1:00")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0:00"), (7, "0:07"), (754, "12:34"), (3723, "1:02:03"), (59.6, "1:00")]
+)
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
@@ -81,7 +85,12 @@ def on_terminal(arguments: list[str], columns: int) -> tuple[int, bytes, str]:
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "latcomp", *arguments], stdout=subprocess.PIPE, stderr=slave, env=environment, timeout=120, check=False
+            [sys.executable, "-m", "latcomp", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            env=environment,
+            timeout=120,
+            check=False,
         )
     finally:
         os.close(slave)
@@ -91,7 +100,9 @@ def on_terminal(arguments: list[str], columns: int) -> tuple[int, bytes, str]:
 
 
 def test_a_terminal_sees_a_bar(long_lat: Path) -> None:
-    """Decoding into a pipe: the bar on the terminal, the video in the pipe, and a line of figures at the end; 80 columns are enough."""
+    """Decoding into a pipe: the bar on the terminal, the video in the pipe, and a line of figures at the end; 80
+    columns are enough.
+    """
     code, out, shown = on_terminal(["decode", str(long_lat), "-", "--format", "y4m"], columns=80)
     assert code == 0, shown
     assert out.startswith(b"YUV4MPEG2 W64 H48")
@@ -100,4 +111,8 @@ def test_a_terminal_sees_a_bar(long_lat: Path) -> None:
 
 
 def test_quiet_shows_no_bar(long_lat: Path, tmp_path: Path) -> None:
-    assert on_terminal(["decode", str(long_lat), str(tmp_path / "out.mkv"), "-q", "--duration", "0.2"], columns=80) == (0, b"", "")
+    assert on_terminal(["decode", str(long_lat), str(tmp_path / "out.mkv"), "-q", "--duration", "0.2"], columns=80) == (
+        0,
+        b"",
+        "",
+    )

@@ -1,4 +1,6 @@
-"""Protects: encode and decode give back the video, through files and through pipes, and say in JSON what the contract says."""
+"""Protects: encode and decode give back the video, through files and through pipes, and say in JSON what the contract
+says.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,32 @@ import pytest
 from .conftest import Latcomp
 
 STATS_KEYS = {
-    "format_version", "bytes_total", "bytes_header", "bytes_mask", "bytes_tokens", "bytes_audio", "frames", "width", "height",
-    "duration_seconds", "fps_average", "tokenizer", "lit", "quality", "threshold", "reference", "latent_frames",
-    "tokens_total", "tokens_kept", "keep_ratio", "bpp", "bits_per_token", "ratio_to_raw_latents", "segments", "groups",
-}  # fmt: skip
+    "format_version",
+    "bytes_total",
+    "bytes_header",
+    "bytes_mask",
+    "bytes_tokens",
+    "bytes_audio",
+    "frames",
+    "width",
+    "height",
+    "duration_seconds",
+    "fps_average",
+    "tokenizer",
+    "lit",
+    "quality",
+    "threshold",
+    "reference",
+    "latent_frames",
+    "tokens_total",
+    "tokens_kept",
+    "keep_ratio",
+    "bpp",
+    "bits_per_token",
+    "ratio_to_raw_latents",
+    "segments",
+    "groups",
+}
 
 
 def times_and_size(path: Path) -> tuple[list[Fraction], int, int]:
@@ -105,13 +129,9 @@ def test_more_quality_is_closer_to_the_original(clip: Path, latcomp: Latcomp, tm
 
 def test_a_part_of_the_video(clip: Path, lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
     """--start and --duration choose by time in both directions: 0.2 s to 0.6 s at 25 fps are 10 frames."""
-    part = latcomp(
-        "encode", clip, tmp_path / "part.lat", "--start", "0.2", "--duration", "0.4", "--json", "-q"
-    )
+    part = latcomp("encode", clip, tmp_path / "part.lat", "--start", "0.2", "--duration", "0.4", "--json", "-q")
     assert json.loads(part.out)["frames"] == 10
-    back = latcomp(
-        "decode", lat, tmp_path / "part.mp4", "--start", "0.2", "--duration", "0.4", "--json", "-q"
-    )
+    back = latcomp("decode", lat, tmp_path / "part.mp4", "--start", "0.2", "--duration", "0.4", "--json", "-q")
     assert json.loads(back.out)["frames"] == 10
 
 

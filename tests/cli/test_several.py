@@ -1,4 +1,6 @@
-"""Protects: `stats` and `check` take several files: each is told by itself, in every form, and one that fails does not stop the others."""
+"""Protects: `stats` and `check` take several files: each is told by itself, in every form, and one that fails does not
+stop the others.
+"""
 
 from __future__ import annotations
 
@@ -88,13 +90,22 @@ def test_the_exit_code_is_that_of_the_first_that_failed(files: list[Path], latco
 
 @pytest.mark.parametrize(
     "arguments",
-    [["stats", "A", "Z", "--html", "OUT.html"], ["stats", "A", "Z", "--plot", "OUT.svg"], ["check", "A", "Z", "--repair", "OUT.lat"],
-     ["stats", "-", "-"], ["check", "-", "A", "-"]],
-)  # fmt: skip
-def test_what_is_for_one_file_is_refused_for_several(arguments: list[str], files: list[Path], latcomp: Latcomp, tmp_path: Path) -> None:
+    [
+        ["stats", "A", "Z", "--html", "OUT.html"],
+        ["stats", "A", "Z", "--plot", "OUT.svg"],
+        ["check", "A", "Z", "--repair", "OUT.lat"],
+        ["stats", "-", "-"],
+        ["check", "-", "A", "-"],
+    ],
+)
+def test_what_is_for_one_file_is_refused_for_several(
+    arguments: list[str], files: list[Path], latcomp: Latcomp, tmp_path: Path
+) -> None:
     before = sorted(tmp_path.iterdir())
     places = {"A": files[0], "Z": files[3]}
-    assert_refused(latcomp(*[places.get(one, tmp_path / one if one.startswith("OUT") else one) for one in arguments]), 2)
+    assert_refused(
+        latcomp(*[places.get(one, tmp_path / one if one.startswith("OUT") else one) for one in arguments]), 2
+    )
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -1,4 +1,6 @@
-"""Protects: an interrupted run leaves nothing behind, and a reader that leaves early is no failure worth a traceback."""
+"""Protects: an interrupted run leaves nothing behind, and a reader that leaves early is no failure worth a
+traceback.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,12 @@ def test_a_closed_pipe_is_quiet(command: str, clip: Path, lat: Path) -> None:
     os.close(reading)  # before it starts: on a busy machine a short answer could still get through
     with os.fdopen(writing, "wb") as pipe:
         done = subprocess.run(
-            [*COMMAND, command, *map(str, arguments)], stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            [*COMMAND, command, *map(str, arguments)],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
         )
     assert done.stderr == ""
     assert done.returncode == 6
@@ -73,8 +80,12 @@ def test_a_full_disk_exits_6(command: str, clip: Path, lat: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [*COMMAND, command, *map(str, arguments)],
-            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert done.returncode == 6, done.stderr
     assert "no space left" in done.stderr.lower() and len(done.stderr.splitlines()) == 1
 
@@ -83,12 +94,7 @@ def test_binary_is_not_written_to_a_terminal(clip: Path) -> None:
     """Standard output on a pseudo terminal: refused with exit code 2 before any work."""
     master, slave = os.openpty()
     done = subprocess.run(
-        [*COMMAND, "encode", str(clip), "-"],
-        stdout=slave,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
+        [*COMMAND, "encode", str(clip), "-"], stdout=slave, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )
     os.close(slave)
     os.close(master)
@@ -100,8 +106,12 @@ def test_a_video_is_not_read_from_a_terminal(tmp_path: Path) -> None:
     master, slave = os.openpty()
     done = subprocess.run(
         [*COMMAND, "encode", "-", str(tmp_path / "out.lat")],
-        stdin=slave, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        stdin=slave,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     os.close(slave)
     os.close(master)
     assert done.returncode == 2

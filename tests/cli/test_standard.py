@@ -1,4 +1,6 @@
-"""Protects: standard streams that are closed, links to pipes in the place of names, and errors that name the stream at fault."""
+"""Protects: standard streams that are closed, links to pipes in the place of names, and errors that name the stream at
+fault.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def repaired(lat: Path, target: object = "-") -> list[object]:
 
 
 @pytest.mark.parametrize("redirect", ["2>&-", "2</dev/null"])
-def test_without_standard_error_messages_are_lost_and_data_is_whole(redirect: str, clip: Path, lat: Path, tmp_path: Path) -> None:
+def test_without_standard_error_messages_are_lost_and_data_is_whole(
+    redirect: str, clip: Path, lat: Path, tmp_path: Path
+) -> None:
     assert run(redirect, *repaired(lat)) == (0, lat.read_bytes(), "")
     assert run(redirect, *repaired(lat, tmp_path / "out.lat")) == (0, b"", "")
     assert (tmp_path / "out.lat").read_bytes() == lat.read_bytes()
@@ -89,9 +93,15 @@ def test_a_process_substitution_is_written(clip: Path, lat: Path, tmp_path: Path
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(
     ("arguments", "name"),
-    [(["check", "LAT", "--repair", "-"], OUT), (["stats", "LAT", "--json"], OUT), (["stats", "LAT", "--csv"], OUT), (["--help"], OUT),
-     (["check", "LAT", "--repair", "/dev/full"], "/dev/full"), (["decode", "LAT", "-"], OUT)],
-)  # fmt: skip
+    [
+        (["check", "LAT", "--repair", "-"], OUT),
+        (["stats", "LAT", "--json"], OUT),
+        (["stats", "LAT", "--csv"], OUT),
+        (["--help"], OUT),
+        (["check", "LAT", "--repair", "/dev/full"], "/dev/full"),
+        (["decode", "LAT", "-"], OUT),
+    ],
+)
 def test_a_stream_that_is_full_is_named(arguments: list[str], name: str, lat: Path) -> None:
     places = {"LAT": lat}
     code, _, err = run(">/dev/full", *[places.get(one, one) for one in arguments])
@@ -104,9 +114,12 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(command: str, clip: Path,
     source, target = (clip, "out.lat") if command == "encode" else (lat, "out.mkv")
     line = 'ulimit -f 1; exec "$@"'
     done = subprocess.run(
-        ["sh", "-c", line, "sh", *COMMAND, command, str(source), str(tmp_path / target), "-q"], capture_output=True, text=True, timeout=120,
+        ["sh", "-c", line, "sh", *COMMAND, command, str(source), str(tmp_path / target), "-q"],
+        capture_output=True,
+        text=True,
+        timeout=120,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 6, done.stderr
     assert done.stderr.lower() == f"latcomp: error: {tmp_path / target}: cannot be written: file too large\n".lower()
     assert list(tmp_path.iterdir()) == []

@@ -31,7 +31,9 @@ except SystemExit as ended:
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["encode", "--help"], ["batch", "--help"], ["--version"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["encode", "--help"], ["batch", "--help"], ["--version"]], ids=" ".join
+)
 def test_help_imports_neither_torch_nor_av(arguments: list[str]) -> None:
     done = run_and_look(CALL, *arguments)
     assert done.returncode == 0, done.stderr

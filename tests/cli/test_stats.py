@@ -1,4 +1,6 @@
-"""`latcomp stats`: CSV, JSON, plot and page say the same, are written whole or not at all, and need no torch unless frames are decoded."""
+"""`latcomp stats`: CSV, JSON, plot and page say the same, are written whole or not at all, and need no torch unless
+frames are decoded.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from .conftest import Latcomp, assert_refused
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A .lat file of 94 frames of 50x40 in three groups, written without a tokenizer: it has no decoder, but figures and masks."""
+    """A .lat file of 94 frames of 50x40 in three groups, written without a tokenizer: it has no decoder, but figures
+    and masks.
+    """
     path = tmp_path_factory.mktemp("made") / "made.lat"
     of = header()
     path.write_bytes(written(of, groups(of, 3, last_frames=30)))
@@ -46,8 +50,16 @@ def test_csv_has_a_row_a_group_and_the_sums_of_the_json(made: Path, latcomp: Lat
     figures = json.loads(latcomp("stats", made, "--json").out)
     assert tuple(rows[0]) == COLUMNS
     assert ran.out.startswith(b"start_seconds,tokens_total,tokens_kept,bytes,fill,group,key,")
-    assert [{name: json.loads(value) if name != "fill" else value for name, value in row.items()} for row in rows] == figures["groups"]
-    for column, name in (("tokens_total",) * 2, ("tokens_kept",) * 2, ("bytes_tokens",) * 2, ("bytes_mask",) * 2, ("frames",) * 2):
+    assert [
+        {name: json.loads(value) if name != "fill" else value for name, value in row.items()} for row in rows
+    ] == figures["groups"]
+    for column, name in (
+        ("tokens_total",) * 2,
+        ("tokens_kept",) * 2,
+        ("bytes_tokens",) * 2,
+        ("bytes_mask",) * 2,
+        ("frames",) * 2,
+    ):
         assert sum(int(row[column]) for row in rows) == figures[name]
     assert sum(int(row["latent_frames"]) for row in rows) == figures["latent_frames"]
     assert sum(row["key"] == "true" for row in rows) == figures["segments"] == 2
@@ -192,8 +204,10 @@ sys.exit("imported torch" if "torch" in sys.modules else 0)
 @pytest.mark.parametrize("what", ["--csv", "--plot", "--html"])
 def test_no_torch_is_imported(what: str, made: Path, film: Path, tmp_path: Path) -> None:
     more: dict[str, list[object]] = {
-        "--csv": [], "--plot": [tmp_path / "out.svg"], "--html": [tmp_path / "out.html", "--video", film],
-    }  # fmt: skip
+        "--csv": [],
+        "--plot": [tmp_path / "out.svg"],
+        "--html": [tmp_path / "out.html", "--video", film],
+    }
     if what == "--plot":
         pytest.importorskip("matplotlib")
     command = [sys.executable, "-c", WITHOUT_TORCH, "stats", made, what, *more[what]]

@@ -1,4 +1,6 @@
-"""Protects `--video-track`: encode, batch and compare read the track that is asked for, and list the tracks where there is no such one."""
+"""Protects `--video-track`: encode, batch and compare read the track that is asked for, and list the tracks where there
+is no such one.
+"""
 
 from __future__ import annotations
 

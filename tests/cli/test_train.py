@@ -34,9 +34,7 @@ def test_a_trained_tokenizer_and_its_lit_code_a_video(
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
     assert told["tokenizer"]["channels"] == 16 and told["lit"] is not None
-    back = latcomp(
-        "decode", target, tmp_path / "back.mp4", "--tokenizer", model, "--fill", "lit", "--json", "-q"
-    )
+    back = latcomp("decode", target, tmp_path / "back.mp4", "--tokenizer", model, "--fill", "lit", "--json", "-q")
     assert back.code == 0, back.err
     assert json.loads(back.out)["frames"] == 20
     assert_refused(latcomp("decode", target, tmp_path / "other.mp4"), 5)

@@ -1,5 +1,5 @@
-"""Protects: `check` and `decode` give one verdict on a file. What one refuses the other refuses, and neither fails in any other way than
-with a code of files; a damaged file of which all frames could be written is damaged for both."""
+"""Protects: `check` and `decode` give one verdict on a file. What one refuses the other refuses, and neither fails in
+any other way than with a code of files; a damaged file of which all frames could be written is damaged for both."""
 
 from __future__ import annotations
 
@@ -46,7 +46,14 @@ def test_golden_files(path: Path, bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"setup": ""}, {"setup": "00" * 40}, {"setup": "zz"}, {"setup": "1a45dfa3"}, {"codec": None}, {"sample_rate": "many"}],
+    [
+        {"setup": ""},
+        {"setup": "00" * 40},
+        {"setup": "zz"},
+        {"setup": "1a45dfa3"},
+        {"codec": None},
+        {"sample_rate": "many"},
+    ],
     ids=str,
 )
 def test_audio_that_is_not_described(change: dict[str, object], bench: Bench) -> None:

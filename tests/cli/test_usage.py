@@ -51,9 +51,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
-def test_a_wrong_command_line_is_one_line_and_exit_2(
-    arguments: list[str], latcomp: Latcomp, tmp_path: Path
-) -> None:
+def test_a_wrong_command_line_is_one_line_and_exit_2(arguments: list[str], latcomp: Latcomp, tmp_path: Path) -> None:
     source = tmp_path / "IN"
     source.write_bytes(b"kept as it is")
     names = {name: tmp_path / name for name in ("IN", "OUT", "OUT.txt", "MISSING")} | {"DIR": tmp_path}
@@ -78,21 +76,11 @@ def test_version_and_help_go_to_standard_output(latcomp: Latcomp) -> None:
     assert version.out.startswith(b"latcomp ")
     shown = latcomp("encode", "--help")
     assert (shown.code, shown.err) == (0, "")
-    for flag in (
-        b"--quality",
-        b"--threshold",
-        b"--keep",
-        b"--lossless",
-        b"--no-audio",
-        b"--device",
-        b"--force",
-    ):
+    for flag in (b"--quality", b"--threshold", b"--keep", b"--lossless", b"--no-audio", b"--device", b"--force"):
         assert flag in shown.out
 
 
-def test_a_traceback_is_shown_when_asked_for(
-    latcomp: Latcomp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_traceback_is_shown_when_asked_for(latcomp: Latcomp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LATCOMP_DEBUG=1 adds it to the one line, and changes nothing else."""
     monkeypatch.setenv("LATCOMP_DEBUG", "1")
     ran = latcomp("check", tmp_path / "missing.lat")
@@ -102,7 +90,9 @@ def test_a_traceback_is_shown_when_asked_for(
 
 
 def test_a_second_video_is_never_taken_for_the_output(latcomp: Latcomp, tmp_path: Path) -> None:
-    """`latcomp encode -f *.MTS` names two videos of a camera: neither may be overwritten, whatever a video or picture is called."""
+    """`latcomp encode -f *.MTS` names two videos of a camera: neither may be overwritten, whatever a video or picture
+    is called.
+    """
     from latcomp.suffixes import INPUT_SUFFIXES
 
     (tmp_path / "A.MTS").write_bytes(b"kept as it is")

@@ -1,4 +1,6 @@
-"""Encoder and decoder end to end with the shipped models: what goes in comes out, the same file twice, exact budgets, time windows."""
+"""Encoder and decoder end to end with the shipped models: what goes in comes out, the same file twice, exact budgets,
+time windows.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,13 @@ def test_damage_is_reported_and_the_rest_is_decoded(video: Path, tmp_path: Path)
 
 
 def test_contradicting_settings_are_refused_before_anything_is_read(tmp_path: Path) -> None:
-    for settings in ({"keep": 2.0}, {"keep": 0.5, "threshold": 0.1}, {"quality": 11}, {"threshold": -1.0}, {"keep": float("nan")}):
+    for settings in (
+        {"keep": 2.0},
+        {"keep": 0.5, "threshold": 0.1},
+        {"quality": 11},
+        {"threshold": -1.0},
+        {"keep": float("nan")},
+    ):
         with pytest.raises(UsageError):
             latcomp.encode(tmp_path / "missing.mp4", tmp_path / "out.lat", **settings)
 

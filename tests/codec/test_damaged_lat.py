@@ -1,4 +1,6 @@
-"""A damaged file opened in Python never reads as a shorter whole one: it is refused, or what is lost is held in its place."""
+"""A damaged file opened in Python never reads as a shorter whole one: it is refused, or what is lost is held in its
+place.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ Damage = Callable[[bytes], bytes]
 
 @pytest.fixture(scope="module")
 def lat(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """110 frames of two scenes, 72 and 38 long: groups of 8, 8, 2 and 8, 2 latent frames, the last of which stands for two frames."""
+    """110 frames of two scenes, 72 and 38 long: groups of 8, 8, 2 and 8, 2 latent frames, the last of which stands for
+    two frames.
+    """
     rng = np.random.default_rng(4)
     scenes = [np.kron(rng.integers(0, 255, (4, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8) for _ in range(2)]
     frames = np.stack([scenes[int(i >= 72)] for i in range(110)])
@@ -41,7 +45,13 @@ def lat(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = io.BytesIO()
     latcomp.encode(path, out, device="cpu", audio=False)
     with LatFile(io.BytesIO(out.getvalue())) as file:
-        assert [(group.key, len(group.mask)) for group in file] == [(True, 8), (False, 8), (False, 2), (True, 8), (False, 2)]
+        assert [(group.key, len(group.mask)) for group in file] == [
+            (True, 8),
+            (False, 8),
+            (False, 2),
+            (True, 8),
+            (False, 2),
+        ]
     return out.getvalue()
 
 
@@ -76,7 +86,7 @@ CASES: dict[str, tuple[Damage, list[int]]] = {
     "flipped in the last group": (lambda data: flipped(data, 4), [26, 27]),
     "flipped in the head of group 1": (lambda data: flipped(data, 1, HEAD), list(range(8, 18))),
     "flipped in both scenes": (lambda data: flipped(flipped(data, 2), 3), list(range(16, 28))),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", [*CASES, "cut in group 1", "cut in the last group", "without its end"])
@@ -127,7 +137,10 @@ def test_of_a_cut_file_what_its_groups_say_comes_back(lat: bytes, group: int) ->
 
 def test_a_part_before_the_damage_is_read_and_one_behind_it_too(lat: bytes) -> None:
     """Only what is read counts: a segment that the index leads to is whole, whatever happened to another."""
-    with latcomp.open(io.BytesIO(lat), device="cpu") as whole, latcomp.open(io.BytesIO(flipped(lat, 1)), device="cpu") as file:
+    with (
+        latcomp.open(io.BytesIO(lat), device="cpu") as whole,
+        latcomp.open(io.BytesIO(flipped(lat, 1)), device="cpu") as file,
+    ):
         assert torch.equal(file.latents(3.0, 1.0), whole.latents(3.0, 1.0))
         with pytest.raises(DamagedFileError):
             file.latents(0.0, 2.0)
@@ -154,7 +167,11 @@ def test_nothing_is_refused_either_way(lat: bytes) -> None:
 
 def test_lost_latent_frames_add_up(lat: bytes) -> None:
     for damage, lost in CASES.values():
-        items = [item for item in Reader(io.BytesIO(damage(lat)), find_prior=prior_finder(None)) if isinstance(item, LostGroups)]
+        items = [
+            item
+            for item in Reader(io.BytesIO(damage(lat)), find_prior=prior_finder(None))
+            if isinstance(item, LostGroups)
+        ]
         assert sum(len(item.latent_frames) for item in items) == len(lost)
         assert all(sum(item.latent_frames) == item.frames for item in items)
 
@@ -195,8 +212,11 @@ def test_a_pipe_is_read_as_a_file(lat: bytes) -> None:
     inside = io.BytesIO(b"something else" + lat)
     inside.seek(len(b"something else"))
     reading, writing = os.pipe()
-    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"], stdin=subprocess.PIPE,
-                          stdout=writing) as cat:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"],
+        stdin=subprocess.PIPE,
+        stdout=writing,
+    ) as cat:
         os.close(writing)
         assert cat.stdin is not None
         cat.stdin.write(lat)

@@ -1,7 +1,8 @@
-"""Pictures that no camera makes: every 8-bit video encodes with every setting, and a reader has the tokens that the writer had.
+"""Pictures that no camera makes: every 8-bit video encodes with every setting, and a reader has the tokens that the
+writer had.
 
-The tokenizer answers some saturated patterns with latents far beyond what a symbol can be (a checkerboard of 2 pixels: 100,000 steps).
-"""
+The tokenizer answers some saturated patterns with latents far beyond what a symbol can be (a checkerboard of 2 pixels:
+100,000 steps)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,12 @@ Colour = tuple[int, int, int]
 def pattern(kind: str, period: int, colours: tuple[Colour, Colour], shift: int = 0) -> np.ndarray:
     """(SIDE, SIDE, 3) uint8 of two colours: 'rows', 'columns', 'checks' or 'slant' of a period in pixels."""
     y, x = np.mgrid[:SIDE, :SIDE] + shift
-    which = {"rows": y // period, "columns": x // period, "checks": y // period + x // period, "slant": (x + y) // period}[kind] % 2
+    which = {
+        "rows": y // period,
+        "columns": x // period,
+        "checks": y // period + x // period,
+        "slant": (x + y) // period,
+    }[kind] % 2
     return np.array(colours, np.uint8)[which]
 
 
@@ -53,11 +59,17 @@ def noise(seed: int) -> list[np.ndarray]:
 
 def clips() -> dict[str, list[np.ndarray]]:
     """The fixed extremes, by name."""
-    found = {"noise": noise(0), "dots": dots(0), "flicker": [np.full((SIDE, SIDE, 3), 255 * (i % 2), np.uint8) for i in range(FRAMES)]}
+    found = {
+        "noise": noise(0),
+        "dots": dots(0),
+        "flicker": [np.full((SIDE, SIDE, 3), 255 * (i % 2), np.uint8) for i in range(FRAMES)],
+    }
     for kind in ("rows", "columns", "checks", "slant"):
         for name, colours in (("grey", (BLACK, WHITE)), ("red", (RED, CYAN)), ("blue", (RED, BLUE))):
             for periods in ((1, 2, 3), (4, 6, 8)):
-                found[f"{kind}-{name}-{periods[0]}"] = [pattern(kind, period, colours) for period in periods for _ in range(4)]
+                found[f"{kind}-{name}-{periods[0]}"] = [
+                    pattern(kind, period, colours) for period in periods for _ in range(4)
+                ]
     # what explodes comes, goes, turns over and moves: kept values at the bound meet others, and the other bound
     checks, other = pattern("checks", 2, (BLACK, WHITE)), pattern("rows", 4, (CYAN, RED))
     still = np.full((SIDE, SIDE, 3), 128, np.uint8)
@@ -72,12 +84,20 @@ def clips() -> dict[str, list[np.ndarray]]:
 CLIPS = clips()
 EXPLODING = ("comes and goes", "turns over", "one to another")
 MODES: dict[str, dict[str, Any]] = {
-    "threshold": {"threshold": 0.01}, "all that changes": {"threshold": 0.0}, "keep": {"keep": 0.5}, "keep all": {"keep": 1.0},
-    "previous": {"reference": "previous"}, "zstd": {"coding": "zstd"}, "zstd at the finest": {"coding": "zstd", "quality": 10},
-    "lossless": {"lossless": True}, "target_bpp": {"target_bpp": 12.0}, "target out of reach": {"target_bpp": 400.0},
-    "min_psnr": {"min_psnr": 1.0}, "plain rounding": {"rounding_worth": 0.0, "quality": 10},
+    "threshold": {"threshold": 0.01},
+    "all that changes": {"threshold": 0.0},
+    "keep": {"keep": 0.5},
+    "keep all": {"keep": 1.0},
+    "previous": {"reference": "previous"},
+    "zstd": {"coding": "zstd"},
+    "zstd at the finest": {"coding": "zstd", "quality": 10},
+    "lossless": {"lossless": True},
+    "target_bpp": {"target_bpp": 12.0},
+    "target out of reach": {"target_bpp": 400.0},
+    "min_psnr": {"min_psnr": 1.0},
+    "plain rounding": {"rounding_worth": 0.0, "quality": 10},
     "one step": {"error_worth": 0.0, "quality": 10},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -169,7 +189,11 @@ def extreme_clips(draw: st.DrawFn) -> list[np.ndarray]:
         pattern(draw(kinds), draw(st.integers(1, 9)), (draw(colours), draw(colours)), draw(st.integers(0, 7)))
         for _ in range(draw(st.integers(1, 3)))
     ]
-    shown += [255 - shown[0], noise(draw(st.integers(0, 9)))[0], np.full_like(shown[0], draw(st.sampled_from([0, 128, 255])))]
+    shown += [
+        255 - shown[0],
+        noise(draw(st.integers(0, 9)))[0],
+        np.full_like(shown[0], draw(st.sampled_from([0, 128, 255]))),
+    ]
     return [shown[index] for index in draw(st.lists(st.integers(0, len(shown) - 1), min_size=1, max_size=FRAMES))]
 
 

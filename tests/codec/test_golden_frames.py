@@ -1,9 +1,10 @@
-"""A file written by an earlier version decodes to the same frames for ever, within what rounding on other machines may do.
+"""A file written by an earlier version decodes to the same frames for ever, within what rounding on other machines may
+do.
 
-The tokenizer beside the file is a tiny one, trained for 60 steps on moving squares (`latcomp train tokenizer --preset tiny --steps 60`);
-the file holds 44 frames of 72x44 with 40 % of the tokens kept; `version-1.npz` is every eleventh of its frames as they were decoded when
-it was written. What a file's tokens are is compared exactly by `tests/container/test_golden.py`.
-"""
+The tokenizer beside the file is a tiny one, trained for 60 steps on moving squares (`latcomp train tokenizer --preset
+tiny --steps 60`); the file holds 44 frames of 72x44 with 40 % of the tokens kept; `version-1.npz` is every eleventh of
+its frames as they were decoded when it was written. What a file's tokens are is compared exactly by
+`tests/container/test_golden.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Protects that title and chapters go through a .lat file, for parts on both sides, and that they are no setting of a batch."""
+"""Protects that title and chapters go through a .lat file, for parts on both sides, and that they are no setting of a
+batch.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,12 @@ def chaptered(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPath
     plain = make_video(folder / "plain.mp4", 50, 32, 32)
     with av.open(str(plain)) as source, av.open(str(folder / "a.mkv"), "w") as container:
         container.metadata["title"] = "Two seconds"
-        container.set_chapters([
-            {"id": n + 1, "start": n, "end": n + 1, "time_base": Fraction(1), "metadata": {"title": f"chapter {n}"}} for n in range(2)
-        ])  # fmt: skip
+        container.set_chapters(
+            [
+                {"id": n + 1, "start": n, "end": n + 1, "time_base": Fraction(1), "metadata": {"title": f"chapter {n}"}}
+                for n in range(2)
+            ]
+        )
         stream = container.add_stream_from_template(source.streams.video[0])
         for packet in source.demux():
             if packet.size:
@@ -37,7 +42,8 @@ def said(path: Path) -> tuple[str | None, list[tuple[float, float, str]]]:
     """(title, chapters as start and end in seconds and title)."""
     with av.open(str(path)) as container:
         chapters = [
-            (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"]["title"]) for c in container.chapters()
+            (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"]["title"])
+            for c in container.chapters()
         ]
         near = [(pytest.approx(start, abs=0.05), pytest.approx(end, abs=0.05), title) for start, end, title in chapters]
         return container.metadata.get("title"), near
@@ -61,4 +67,6 @@ def test_it_is_no_setting(chaptered: Path, tmp_path: Path) -> None:
     with (tmp_path / "a.lat").open("rb") as file:
         header = Reader(file).header
     assert header.metadata is not None
-    assert differences(replace(header, metadata=None), header) == [] == differences(header, replace(header, metadata=None))
+    assert (
+        differences(replace(header, metadata=None), header) == [] == differences(header, replace(header, metadata=None))
+    )

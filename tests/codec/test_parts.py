@@ -1,4 +1,6 @@
-"""Protects parts of a video: exact frames and audio of any stretch, from a .lat of which nothing but that stretch is read."""
+"""Protects parts of a video: exact frames and audio of any stretch, from a .lat of which nothing but that stretch is
+read.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def whole(lat: bytes, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarr
 def test_a_part_is_what_the_whole_has_there(
     source: Path, lat: bytes, whole: list[np.ndarray], tmp_path: Path, start: float, duration: float | None
 ) -> None:
-    """Frames, from time 0 on, and the audio packets that the same part of the source has: at a seam between segments too."""
+    """Frames, from time 0 on, and the audio packets that the same part of the source has: at a seam between segments
+    too.
+    """
     settings = {"start_seconds": start} | ({} if duration is None else {"duration_seconds": duration})
     frames, packets, times = decoded(io.BytesIO(lat), tmp_path / "part.mkv", **settings)
     first = round(start * 25)
@@ -97,7 +101,9 @@ def test_only_the_part_is_read(lat: bytes, tmp_path: Path) -> None:
     at_once = 1 << 16  # bytes that a read takes
     assert not file.touched[at_once : index[1].offset].any()
     assert not file.touched[index[2].offset + 2 * at_once : len(lat) - at_once].any()
-    assert file.touched.mean() < 0.6  # two of eight groups, and what reads take at once: much in a file as small as this
+    assert (
+        file.touched.mean() < 0.6
+    )  # two of eight groups, and what reads take at once: much in a file as small as this
 
 
 def test_latents_of_a_part_read_only_it(lat: bytes) -> None:
@@ -110,9 +116,18 @@ def test_latents_of_a_part_read_only_it(lat: bytes) -> None:
 
 @pytest.mark.parametrize("through", ["file", "pipe"])
 def test_time_counts_from_the_first_frame(tmp_path: Path, through: str) -> None:
-    """A transport stream begins at 1.4 s or at hours: --start 1 is a second behind its first frame all the same, on both sides."""
+    """A transport stream begins at 1.4 s or at hours: --start 1 is a second behind its first frame all the same, on
+    both sides.
+    """
     pts = [LATE + 3600 * index for index in range(40)]
-    make.write(tmp_path / "a.ts", make.pictures(40, 48, 32), format="mpegts", time_base=Fraction(1, 90000), pts=pts, audio="aac")
+    make.write(
+        tmp_path / "a.ts",
+        make.pictures(40, 48, 32),
+        format="mpegts",
+        time_base=Fraction(1, 90000),
+        pts=pts,
+        audio="aac",
+    )
     file = io.BytesIO()
     latcomp.encode(tmp_path / "a.ts", file)
 
@@ -134,7 +149,11 @@ def test_audio_far_ahead_of_its_frames_is_found_again(tmp_path: Path) -> None:
     latcomp.encode(tmp_path / "a.mkv", file)
     reader, _, packets = make.read(tmp_path / "a.mkv")
     unit = reader.info.audio[0].time_base
-    wanted = [packet.data for packet in packets if packet.pts is not None and Fraction("2.8") <= packet.pts * unit < Fraction("3.8")]
+    wanted = [
+        packet.data
+        for packet in packets
+        if packet.pts is not None and Fraction("2.8") <= packet.pts * unit < Fraction("3.8")
+    ]
     found = decoded(io.BytesIO(file.getvalue()), tmp_path / "b.mkv", start_seconds=2.8, duration_seconds=1.0)[1]
     assert len(wanted) == 50
     assert found == wanted

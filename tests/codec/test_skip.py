@@ -29,7 +29,9 @@ def lat() -> bytes:
     make.write(video, list(moving_square(FRAMES, 40, 24)), format="matroska")
     video.seek(0)
     encode(video, file, quality=4, device="cpu")
-    groups = [item for item in Reader(io.BytesIO(file.getvalue()), find_prior=prior_finder()) if isinstance(item, Group)]
+    groups = [
+        item for item in Reader(io.BytesIO(file.getvalue()), find_prior=prior_finder()) if isinstance(item, Group)
+    ]
     assert [group.key for group in groups] == [True, *[False] * 6]
     return file.getvalue()
 
@@ -59,7 +61,9 @@ def test_frames_and_work(lat: bytes, whole: np.ndarray, first: int, monkeypatch:
 
 
 def test_a_lost_frame_is_the_last_one_before_it_that_was_skipped(lat: bytes, whole: np.ndarray) -> None:
-    """Groups 0 to 4 are skipped, group 5 is damaged: its frames are the last frame of group 4, as when everything is decoded."""
+    """Groups 0 to 4 are skipped, group 5 is damaged: its frames are the last frame of group 4, as when everything is
+    decoded.
+    """
     damaged = bytearray(lat)
     offsets = [offset for offset, kind, _ in pieces(lat).chunks if kind == "GRUP"]
     damaged[offsets[5] + 60] ^= 1

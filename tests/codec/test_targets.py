@@ -1,4 +1,6 @@
-"""Encoding for a target: what was asked for is met in one pass of the encoder, or refused before anything is written."""
+"""Encoding for a target: what was asked for is met in one pass of the encoder, or refused before anything is
+written.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ MakeVideo = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """45 frames of 136x104: a texture of coarse and fine detail that moves by two pixels a frame, enough to spend bits on."""
+    """45 frames of 136x104: a texture of coarse and fine detail that moves by two pixels a frame, enough to spend bits
+    on.
+    """
     rng = np.random.default_rng(5)
     coarse = np.kron(rng.normal(128, 40, (16, 32, 3)), np.ones((8, 8, 1)))
     fine = np.kron(rng.normal(0, 12, (64, 128, 3)), np.ones((2, 2, 1)))
@@ -53,7 +57,10 @@ def test_a_psnr_is_reached_and_not_passed_by_much(video: Path) -> None:
     with open_video(video) as reader:
         truth = [luma(item.pixels, reader.info.color.matrix) for item in reader if isinstance(item, Frame)]
         matrix = reader.info.color.matrix
-    found = [psnr(a, luma(b.pixels, matrix)) for a, b in zip(truth, decode_frames(io.BytesIO(out.getvalue()), device="cpu"), strict=True)]
+    found = [
+        psnr(a, luma(b.pixels, matrix))
+        for a, b in zip(truth, decode_frames(io.BytesIO(out.getvalue()), device="cpu"), strict=True)
+    ]
     assert 31.0 <= np.mean(found) <= 31.15
 
 
@@ -73,7 +80,9 @@ def test_the_encoder_runs_once_whatever_the_target(video: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("settings", [{"target_bpp": 1e-4}, {"min_psnr": 59.0}])
-def test_a_target_out_of_reach_is_refused_before_anything_is_written(video: Path, tmp_path: Path, settings: dict[str, float]) -> None:
+def test_a_target_out_of_reach_is_refused_before_anything_is_written(
+    video: Path, tmp_path: Path, settings: dict[str, float]
+) -> None:
     stream, path = io.BytesIO(), tmp_path / "out.lat"
     for target in (stream, path):
         with pytest.raises(UsageError, match="ask for"):
@@ -103,12 +112,16 @@ def test_two_targets_are_refused() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("settings", [{"target_bpp": 24.0}, {"min_psnr": 22.0}, {"keep": 0.3}, {"keep": 1.0}, {"threshold": 1e9}])
+@pytest.mark.parametrize(
+    "settings", [{"target_bpp": 24.0}, {"min_psnr": 22.0}, {"keep": 0.3}, {"keep": 1.0}, {"threshold": 1e9}]
+)
 def test_the_shortest_videos_take_every_setting(
     make_video: MakeVideo, tmp_path: Path, frames: int, settings: dict[str, float]
 ) -> None:
     out = io.BytesIO()
-    encode(make_video(tmp_path / "in.mp4", frames=frames, width=16, height=16), out, audio=False, device="cpu", **settings)
+    encode(
+        make_video(tmp_path / "in.mp4", frames=frames, width=16, height=16), out, audio=False, device="cpu", **settings
+    )
     assert len(list(decode_frames(io.BytesIO(out.getvalue()), device="cpu"))) == frames
 
 
@@ -124,9 +137,12 @@ def test_a_video_of_one_colour_takes_every_setting(tmp_path: Path, settings: dic
 
 
 @given(
-    steepness=st.floats(0.005, 0.2), level=st.floats(-3, 3), goal=st.floats(-30, 30), guess=st.integers(-200, 200),
+    steepness=st.floats(0.005, 0.2),
+    level=st.floats(-3, 3),
+    goal=st.floats(-30, 30),
+    guess=st.integers(-200, 200),
     ripple=st.floats(0, 0.4),
-)  # fmt: skip
+)
 def test_the_search_ends_at_the_coarsest_adjustment_that_reaches_the_goal(
     steepness: float, level: float, goal: float, guess: int, ripple: float
 ) -> None:
@@ -151,7 +167,9 @@ def test_the_search_ends_at_the_coarsest_adjustment_that_reaches_the_goal(
 @pytest.mark.parametrize("least", [False, True])
 @pytest.mark.parametrize("edge", [-90, -3, 40, 79])
 def test_a_figure_that_hardly_moves_does_not_lead_the_search_along_one_by_one(edge: int, least: bool) -> None:
-    """Almost level but for one step down, as where most symbols are clipped: a secant would probe all of a hundred adjustments."""
+    """Almost level but for one step down, as where most symbols are clipped: a secant would probe all of a hundred
+    adjustments.
+    """
     probes: list[int] = []
 
     def curve(adjust: int) -> float:
@@ -168,8 +186,8 @@ def test_segments_of_large_pictures_are_shorter() -> None:
 
 
 def test_a_scene_cut_starts_a_segment_and_pieces_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two still pictures joined at frame 22, inside a latent frame: the second segment begins with the next whole one, at frame 24; pieces
-    of 4 frames and of 32 give the same masks."""
+    """Two still pictures joined at frame 22, inside a latent frame: the second segment begins with the next whole one,
+    at frame 24; pieces of 4 frames and of 32 give the same masks."""
     rng = np.random.default_rng(4)
     scenes = [np.kron(rng.integers(0, 255, (8, 10, 3)), np.ones((8, 8, 1))).astype(np.uint8) for _ in range(2)]
     path = tmp_path / "cut.mkv"

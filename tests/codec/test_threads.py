@@ -40,7 +40,9 @@ def test_the_number_of_threads_does_not_show_in_a_file(video: Path, tmp_path: Pa
     assert found[0] == found[1] == found[2]
 
 
-def test_the_size_of_the_pieces_does_not_show_in_a_file(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_the_pieces_does_not_show_in_a_file(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = []
     for pixels in (1, 4 * 1280 * 720):
         monkeypatch.setattr(groups_module, "PIECE_PIXELS", pixels)
@@ -71,7 +73,10 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_a_forked_child_encodes_and_decodes_as_its_parent_did(video: Path, threads: str) -> None:
     """A child has none of its parent's threads: waiting for them would never end."""
-    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)}
+    environment = {
+        **os.environ,
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads),
+    }
     assert subprocess.run([sys.executable, "-c", FORKED, str(video)], env=environment, timeout=300).returncode == 0
 
 

@@ -1,4 +1,5 @@
-"""Small damaged and hostile files with the exit code of `latcomp check` for each, made by `python -m tests.container.golden_bad`.
+"""Small damaged and hostile files with the exit code of `latcomp check` for each, made by `python -m
+tests.container.golden_bad`.
 
 Files that are there are never replaced: a reader of today must refuse what an earlier one refused, with the same code.
 """
@@ -100,7 +101,11 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
     yield "unknown-flag", codes.UNSUPPORTED, with_head(0, flags=128)
     yield "no-key-group-first", codes.DAMAGED, with_head(0, flags=0)
     yield "too-many-tokens", codes.DAMAGED, with_head(0, tokens_kept=2**32 - 1)
-    yield "one-token-less", codes.DAMAGED, with_head(1, tokens_kept=GROUP_HEAD.unpack(CHUNKS[GROUPS_AT[1]][1])["tokens_kept"] - 1)
+    yield (
+        "one-token-less",
+        codes.DAMAGED,
+        with_head(1, tokens_kept=GROUP_HEAD.unpack(CHUNKS[GROUPS_AT[1]][1])["tokens_kept"] - 1),
+    )
     yield "mask-longer-than-payload", codes.DAMAGED, with_head(0, mask_bytes=2**32 - 1)
     yield "frames-65535", codes.DAMAGED, with_head(0, frames=65535)
     yield "frame-number-4-billion", codes.LIMIT, with_head(3, first_frame=2**32 - 9)
@@ -108,9 +113,21 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
     yield "token-bomb", codes.DAMAGED, with_tokens(zstandard.ZstdCompressor(level=19).compress(bytes(64 << 20)))
     yield "token-frame-cut", codes.DAMAGED, with_tokens(zstandard.compress(bytes(24))[:-2])
     yield "token-bytes-behind", codes.DAMAGED, with_tokens(zstandard.compress(bytes(24)) + b"x")
-    yield "index-billion", codes.DAMAGED, with_chunk(len(CHUNKS) - 2, INDEX_HEAD.pack(segments=10**9) + CHUNKS[-2][1][4:])
-    yield "index-of-another-file", codes.DAMAGED, with_chunk(len(CHUNKS) - 2, CHUNKS[-2][1][:4] + zstandard.compress(bytes(48)))
-    yield "end-of-more-groups", codes.DAMAGED, with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "groups": 5, "frames": end["frames"] + 4}))
+    yield (
+        "index-billion",
+        codes.DAMAGED,
+        with_chunk(len(CHUNKS) - 2, INDEX_HEAD.pack(segments=10**9) + CHUNKS[-2][1][4:]),
+    )
+    yield (
+        "index-of-another-file",
+        codes.DAMAGED,
+        with_chunk(len(CHUNKS) - 2, CHUNKS[-2][1][:4] + zstandard.compress(bytes(48))),
+    )
+    yield (
+        "end-of-more-groups",
+        codes.DAMAGED,
+        with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "groups": 5, "frames": end["frames"] + 4})),
+    )
     yield "end-of-4-billion-frames", codes.LIMIT, with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "frames": 2**32 - 1}))
     yield "audio-billion-packets", codes.DAMAGED, with_chunk(0, struct.pack("<BI", 0, 10**9) + bytes(20), b"AUDI")
     yield "audio-stream-9", codes.DAMAGED, with_chunk(0, struct.pack("<BI", 9, 0), b"AUDI")
@@ -118,17 +135,28 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
     yield "unknown-optional-chunk", codes.DAMAGED, GOOD[: len(FRONT)] + sealed(b"note", b"hello") + audio_only()
     yield "optional-chunk-beside-groups", codes.DONE, with_note()
     yield "no-frames", codes.DAMAGED, written(OF, [], sound=False)
-    yield "index-elsewhere", codes.DAMAGED, with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "index_offset": end["index_offset"] - 5}))
+    yield (
+        "index-elsewhere",
+        codes.DAMAGED,
+        with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "index_offset": end["index_offset"] - 5})),
+    )
 
 
 def with_note() -> bytes:
-    """The whole file with a chunk of a type that may be skipped in front of its groups, which index and end marker allow for."""
+    """The whole file with a chunk of a type that may be skipped in front of its groups, which index and end marker
+    allow for.
+    """
     of, note = replace(OF, audio=[]), sealed(b"note", b"hello")
     front, rest = split_front(written(of, groups(of, 4, last_frames=3), sound=False))
     *body, (_, index), (_, last) = split_chunks(rest)
-    entries = [replace(entry, offset=entry.offset + len(note) * (entry.group > 0)) for entry in unpack_index(index, 1 << 20)]
+    entries = [
+        replace(entry, offset=entry.offset + len(note) * (entry.group > 0)) for entry in unpack_index(index, 1 << 20)
+    ]
     end = END.unpack(last)
-    ends = [(b"INDX", pack_index(entries)), (b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + len(note)}))]
+    ends = [
+        (b"INDX", pack_index(entries)),
+        (b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + len(note)})),
+    ]
     return front + note + b"".join(sealed(*chunk) for chunk in [*body, *ends])
 
 
@@ -137,7 +165,9 @@ def audio_only() -> bytes:
     of = written(OF, [], sound=False)[len(FRONT) :]
     end = END.unpack(split_chunks(of)[-1][1])
     size = len(sealed(b"note", b"hello"))
-    return sealed(*split_chunks(of)[0]) + sealed(b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + size}))
+    return sealed(*split_chunks(of)[0]) + sealed(
+        b"ENDF", END.pack(**{**end, "index_offset": end["index_offset"] + size})
+    )
 
 
 def main() -> None:

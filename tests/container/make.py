@@ -41,12 +41,26 @@ from latcomp.container.tables import whole_frequencies
 def header(**changes: Any) -> Header:
     """A header of a small video: 5 x 7 positions, 6 channels."""
     values: dict[str, Any] = {
-        "width": 50, "height": 40, "time_base": (1, 12800), "average_rate": (25, 1), "sample_aspect_ratio": (1, 1), "rotation": 0,
-        "color": {"primaries": 1, "transfer": 1, "matrix": 1, "range": 1}, "audio": [{"codec": "aac"}, {"codec": "opus"}],
-        "tokenizer": {"name": "test", "sha256": "ab" * 32, "channels": 6, "spatial": 8, "temporal": 4}, "lit": None, "quality": 5.0,
-        "step_scale": 1.0, "coding": "int", "threshold": 0.3, "keep": None, "reference": "kept", "group_latent_frames": 8,
-        "segment_groups": 2, "created_by": "tests",
-    }  # fmt: skip
+        "width": 50,
+        "height": 40,
+        "time_base": (1, 12800),
+        "average_rate": (25, 1),
+        "sample_aspect_ratio": (1, 1),
+        "rotation": 0,
+        "color": {"primaries": 1, "transfer": 1, "matrix": 1, "range": 1},
+        "audio": [{"codec": "aac"}, {"codec": "opus"}],
+        "tokenizer": {"name": "test", "sha256": "ab" * 32, "channels": 6, "spatial": 8, "temporal": 4},
+        "lit": None,
+        "quality": 5.0,
+        "step_scale": 1.0,
+        "coding": "int",
+        "threshold": 0.3,
+        "keep": None,
+        "reference": "kept",
+        "group_latent_frames": 8,
+        "segment_groups": 2,
+        "created_by": "tests",
+    }
     return Header(**{**values, **changes})
 
 
@@ -57,7 +71,9 @@ def sized(rows: int, columns: int, channels: int, **changes: Any) -> Header:
 
 
 def lifelike(rows: int, columns: int, channels: int, frames: int, seed: int = 0) -> np.ndarray:
-    """(frames, rows, columns, channels) int32 like quantised latents: smooth in space and time, energy falling by channel."""
+    """(frames, rows, columns, channels) int32 like quantised latents: smooth in space and time, energy falling by
+    channel.
+    """
     rng = np.random.default_rng(seed)
     scale = 3.0 * (0.05 / 3.0) ** (np.arange(channels) / max(channels - 1, 1))
     field = np.zeros((rows, columns, channels))
@@ -73,7 +89,9 @@ def lifelike(rows: int, columns: int, channels: int, frames: int, seed: int = 0)
 
 
 def groups(of: Header, count: int, seed: int = 0, last_frames: int | None = None, dense: bool = False) -> list[Group]:
-    """Successive groups of lifelike latents with masks as a threshold gives them, or all kept; the last group may be short."""
+    """Successive groups of lifelike latents with masks as a threshold gives them, or all kept; the last group may be
+    short.
+    """
     rows, columns = of.grid
     full = of.group_latent_frames
     latents = lifelike(rows, columns, of.channels, count * full, seed)
@@ -107,7 +125,13 @@ def laplace(scale: int, fraction: int) -> np.ndarray:
 
 
 def prior_arrays(
-    channels: int = 6, embed: int = 8, width: int = 16, known: int = 8, mask_width: int = 8, mask_hidden: int = 6, seed: int = 0
+    channels: int = 6,
+    embed: int = 8,
+    width: int = 16,
+    known: int = 8,
+    mask_width: int = 8,
+    mask_hidden: int = 6,
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Tensors of a small prior whose weights are random, and whose tables are Laplace densities and random ones."""
     rng = np.random.default_rng(seed)
@@ -119,23 +143,36 @@ def prior_arrays(
         return rng.integers(-20_000, 20_000, shape, np.int32)
 
     found = {
-        "embed": weights(2 * channels, embed), "embed_bias": biases(embed),
-        "spread": weights(9 * embed, embed), "spread_bias": biases(embed), "near": weights(9 * embed, width),
-        "own": weights(channels, width), "facts": weights(FACTS, width), "trunk_bias": biases(width),
-    }  # fmt: skip
+        "embed": weights(2 * channels, embed),
+        "embed_bias": biases(embed),
+        "spread": weights(9 * embed, embed),
+        "spread_bias": biases(embed),
+        "near": weights(9 * embed, width),
+        "own": weights(channels, width),
+        "facts": weights(FACTS, width),
+        "trunk_bias": biases(width),
+    }
     for number in range(PASSES):
         found |= {
-            f"known{number}": weights(channels, known), f"known{number}_bias": biases(known),
-            f"beside{number}": weights(9 * known, width), f"down{number}": weights(width, width), f"down{number}_bias": biases(width),
+            f"known{number}": weights(channels, known),
+            f"known{number}_bias": biases(known),
+            f"beside{number}": weights(9 * known, width),
+            f"down{number}": weights(width, width),
+            f"down{number}_bias": biases(width),
             f"leave{number}": weights(width, 4, channels, most=16),
             f"leave{number}_bias": biases(4, channels) + np.array([[0], [6144], [2048], [0]], np.int32),
-        }  # fmt: skip
+        }
     found |= {
-        "mask_near": weights(9 * embed, mask_width), "mask_own": weights(channels, mask_width),
-        "mask_facts": weights(MASK_FACTS, mask_width), "mask_trunk_bias": biases(mask_width),
-        "mask_beside": weights(PHASES, 2 * MASK_SIDE**2, mask_hidden), "mask_down": weights(PHASES, mask_width, mask_hidden),
-        "mask_down_bias": biases(PHASES, mask_hidden), "mask_leave": weights(PHASES, mask_hidden), "mask_leave_bias": biases(PHASES),
-    }  # fmt: skip
+        "mask_near": weights(9 * embed, mask_width),
+        "mask_own": weights(channels, mask_width),
+        "mask_facts": weights(MASK_FACTS, mask_width),
+        "mask_trunk_bias": biases(mask_width),
+        "mask_beside": weights(PHASES, 2 * MASK_SIDE**2, mask_hidden),
+        "mask_down": weights(PHASES, mask_width, mask_hidden),
+        "mask_down_bias": biases(PHASES, mask_hidden),
+        "mask_leave": weights(PHASES, mask_hidden),
+        "mask_leave_bias": biases(PHASES),
+    }
     found["table_values"] = np.concatenate(
         [whole_frequencies(laplace(scale, fraction)) for scale in range(SCALES) for fraction in range(FRACTIONS)]
     )
@@ -156,7 +193,9 @@ def under(of: Header, prior: Prior, units: int = 4) -> Header:
 
 
 def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
-    """Groups of whole steps as groups in units: each token goes on from its last kept value or stands on a grid of its own, by chance."""
+    """Groups of whole steps as groups in units: each token goes on from its last kept value or stands on a grid of its
+    own, by chance.
+    """
     rng = np.random.default_rng(seed)
     units = of.units
     found, kept, held = [], np.zeros((*of.grid, of.channels), np.int32), np.zeros(of.grid, np.uint8)
@@ -166,7 +205,9 @@ def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
             kept[:], held[:] = 0, 0
         for t, mask in enumerate(group.mask):
             count = int(mask.sum())
-            wanted = np.rint(group.tokens[row : row + count] * units + rng.uniform(-units / 2, units / 2, (count, of.channels)))
+            wanted = np.rint(
+                group.tokens[row : row + count] * units + rng.uniform(-units / 2, units / 2, (count, of.channels))
+            )
             row += count
             finer = rng.integers(0, units.bit_length(), count).astype(np.uint8)
             goes_on = (rng.random(count) < 0.6) & ((t > 0) | (not group.key))
@@ -188,7 +229,9 @@ def audio(place: int) -> AudioChunk:
     return AudioChunk(place % 2, packets)
 
 
-def written(of: Header, made: list[Group], sound: bool = True, prior: Prior | None = None, coding: str = "context") -> bytes:
+def written(
+    of: Header, made: list[Group], sound: bool = True, prior: Prior | None = None, coding: str = "context"
+) -> bytes:
     """The file of some groups, with an audio chunk before each."""
     out = io.BytesIO()
     with Writer(out, of, prior, coding) as writer:

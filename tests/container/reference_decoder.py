@@ -1,4 +1,5 @@
-"""A second decoder of masks and tokens, written from FORMAT.md alone: one value at a time, plain Python, nothing shared with the product.
+"""A second decoder of masks and tokens, written from FORMAT.md alone: one value at a time, plain Python, nothing shared
+with the product.
 
 Only zstd itself is taken from elsewhere.
 """
@@ -132,7 +133,9 @@ def neighbours(number: int, y: int, x: int, rows: int, columns: int) -> list[tup
     return [(b, a) for b, a in beside if 0 <= b < rows and 0 <= a < columns]
 
 
-def decode_mask(data: bytes, steps: int, rows: int, columns: int, key: bool, history: list[Any]) -> list[list[list[int]]]:
+def decode_mask(
+    data: bytes, steps: int, rows: int, columns: int, key: bool, history: list[Any]
+) -> list[list[list[int]]]:
     """Mask coding 3; `history`: the two latent frames before (latest first), moved on."""
     streams = Streams(Cursor(zstandard.decompress(data)), bits=True)
     empty = [[0] * columns for _ in range(rows)]
@@ -168,14 +171,23 @@ def plain_mask(coding: int, data: bytes, steps: int, rows: int, columns: int) ->
     found = [[bits[(t * rows + y) * columns :][:columns] for y in range(rows)] for t in range(steps)]
     if coding == 2:
         for t in range(1, steps):
-            found[t] = [[a ^ b for a, b in zip(*pair, strict=True)] for pair in zip(found[t], found[t - 1], strict=True)]
+            found[t] = [
+                [a ^ b for a, b in zip(*pair, strict=True)] for pair in zip(found[t], found[t - 1], strict=True)
+            ]
     return found
 
 
 def decode_tokens(
-    data: bytes, mask: list[list[list[int]]], channels: int, key: bool, last: dict[tuple[int, int], list[int]], model: dict[str, Any]
+    data: bytes,
+    mask: list[list[list[int]]],
+    channels: int,
+    key: bool,
+    last: dict[tuple[int, int], list[int]],
+    model: dict[str, Any],
 ) -> list[list[int]]:
-    """Token layout 1; `last`: last kept values by position, moved on; `model`: the weights of the group before, moved on."""
+    """Token layout 1; `last`: last kept values by position, moved on; `model`: the weights of the group before, moved
+    on.
+    """
     rows, columns = len(mask[0]), len(mask[0][0])
     cursor = Cursor(zstandard.decompress(data))
     if cursor.u8() == 1:
@@ -195,7 +207,9 @@ def decode_tokens(
     for t, frame in enumerate(mask):
         before = {place: list(values) for place, values in last.items()}
         for number, places in enumerate(passes(rows, columns)):
-            value_weights, u = model["sets"][2 * (not (key and t == 0)) + (number > 0)] if any(map(any, frame)) else ([], [])
+            value_weights, u = (
+                model["sets"][2 * (not (key and t == 0)) + (number > 0)] if any(map(any, frame)) else ([], [])
+            )
             for y, x in places:
                 if not frame[y][x]:
                     continue
@@ -211,7 +225,12 @@ def decode_tokens(
                     v = min(max((m + 512) >> 10, -32768), 32767)
                     d = min(max(m - 1024 * v, -512), 511)
                     change = share * sum(size(i - j) for i, j in zip(now, old, strict=True))
-                    e = u[0] * model["usual"][c] + u[1] * 64 * size(own) + u[2] * change + u[3] * share * sum(map(size, now))
+                    e = (
+                        u[0] * model["usual"][c]
+                        + u[1] * 64 * size(own)
+                        + u[2] * change
+                        + u[3] * share * sum(map(size, now))
+                    )
                     e += u[4] * share * sum(map(size, old)) + u[5] * (abs(d) >> 4)
                     r = streams.take(sum(bound <= e >> 4 for bound in BOUNDS))
                     token.append(v + r if d >= 0 else v - r)
@@ -221,7 +240,12 @@ def decode_tokens(
 
 
 def decode_repeats(
-    data: bytes, mask: list[list[list[int]]], channels: int, key: bool, last: dict[tuple[int, int], list[int]], model: dict[str, Any]
+    data: bytes,
+    mask: list[list[list[int]]],
+    channels: int,
+    key: bool,
+    last: dict[tuple[int, int], list[int]],
+    model: dict[str, Any],
 ) -> list[list[int]]:
     """Token layout 2."""
     coding, length = struct.unpack_from("<BI", data)
@@ -282,7 +306,9 @@ class RangeDecoder:
 
 
 def encode_range(intervals: Iterable[tuple[int, int]]) -> bytes:
-    """The words of symbols, each given by the sum of frequencies before its own, and its own: the writer of section 9.3."""
+    """The words of symbols, each given by the sum of frequencies before its own, and its own: the writer of section
+    9.3.
+    """
     low, width, shifts, empty = 0, 2**64 - 1, 0, True
     for before, frequency in intervals:
         scale = width >> 24
@@ -306,7 +332,13 @@ def act(total: int) -> int:
 
 
 LEAD = [0, 2, 3, 1]
-IN_PARTS = ("table", "leave", "mask_besi", "mask_down", "mask_leav")  # how the names of other tensors than plain matrices begin
+IN_PARTS = (
+    "table",
+    "leave",
+    "mask_besi",
+    "mask_down",
+    "mask_leav",
+)  # how the names of other tensors than plain matrices begin
 CALLS = [0, 3, 1, 2]
 PARTS = [0, 256, 128, 85, 64, 51, 43, 37, 32]
 LOG_BOUNDS = [0.5 * 2 ** ((k - 0.5) / 16) for k in range(1, 17)]  # the page gives nine digits; tests compare them
@@ -327,7 +359,9 @@ class PriorFile:
                 self.numbers[name] = list(struct.unpack(f"<{len(raw) // struct.calcsize(code)}{code}", raw))
                 self.shapes[name] = entry["shape"]
         self.channels = self.shapes["own"][0]
-        self.columns = {name: self._columns(name) for name in self.numbers if name[:5] not in IN_PARTS and name[:9] not in IN_PARTS}
+        self.columns = {
+            name: self._columns(name) for name in self.numbers if name[:5] not in IN_PARTS and name[:9] not in IN_PARTS
+        }
         self.reach = [min(max(math.ceil(12 * 2 ** ((size - 18) / 4)) + 2, 3), 127) for size in range(44)]
         self.kinds, self.mask = self._tables("table_kinds", 56 * [4]), self._tables("table_mask", 64 * [2])
         self.values = self._tables("table_values", [2 * reach + 2 for reach in self.reach for _ in range(5)])
@@ -360,7 +394,9 @@ class PriorFile:
 
     def _act_of(self, sums: list[int], *inputs: tuple[str, list[int]]) -> list[int]:
         for name, vector in inputs:
-            sums = [total + sum(map(mul, vector, column)) for total, column in zip(sums, self.columns[name], strict=True)]
+            sums = [
+                total + sum(map(mul, vector, column)) for total, column in zip(sums, self.columns[name], strict=True)
+            ]
         return [act(total) for total in sums]
 
     def leave(self, n: int, c: int, hidden: list[int]) -> list[int]:
@@ -419,12 +455,21 @@ class UnderPrior:
             for p in places:
                 nine, age = self.around[p], self.age[p]
                 facts = [
-                    32 * self.octaves[p], min(max(64 + log_step, 0), 127), share, 64 * (age >= 1), 64 * (age >= 2), 64 * (age >= 4),
+                    32 * self.octaves[p],
+                    min(max(64 + log_step, 0), 127),
+                    share,
+                    64 * (age >= 1),
+                    64 * (age >= 2),
+                    64 * (age >= 4),
                     *(0 if q is None else 64 * self.before[q] for q in nine),
                     *(0 if q is None else min(16 * self.age[q], 127) for q in nine),
                     *(0 if q is None else 32 for q in nine),
-                ]  # fmt: skip
-                inputs = ("mask_near", self._joined(past, p)), ("mask_own", [squash(v) for v in self.kept[p]]), ("mask_facts", facts)
+                ]
+                inputs = (
+                    ("mask_near", self._joined(past, p)),
+                    ("mask_own", [squash(v) for v in self.kept[p]]),
+                    ("mask_facts", facts),
+                )
                 beside = []
                 for j in range(25):
                     y, x = p // self.columns + j // 5 - 2, p % self.columns + j % 5 - 2
@@ -438,7 +483,9 @@ class UnderPrior:
     def by_prior(
         self, data: bytes, mask: list[list[int]] | None, log_step: int, mask_data: bytes, frames: int
     ) -> tuple[list[list[int]], list[tuple[list[int], int]]]:
-        """Layout 3: the masks, read along in mask coding 4 where none are given, and values and octaves of each token."""
+        """Layout 3: the masks, read along in mask coding 4 where none are given, and values and octaves of each
+        token.
+        """
         coder, found, along, masks = RangeDecoder(data), [], RangeDecoder(mask_data if mask is None else b""), []
         for t in range(frames):
             past = self.past()
@@ -482,8 +529,12 @@ class UnderPrior:
             facts = [0] * 24
             facts[kinds[p]] = 64
             facts[4:9] = [
-                32 * self.octaves[p], min(16 * self.age[p], 127), 64 * self.before[p], 64 * self.first, min(max(64 + log_step, 0), 127),
-            ]  # fmt: skip
+                32 * self.octaves[p],
+                min(16 * self.age[p], 127),
+                64 * self.before[p],
+                64 * self.first,
+                min(max(64 + log_step, 0), 127),
+            ]
             facts[9:18] = [0 if q is None else 32 * frame[q] for q in self.around[p]]
             inputs = ("near", self._joined(past, p)), ("own", [squash(v) for v in self.kept[p]]), ("facts", facts)
             trunk[p] = prior.layer(*inputs, bias="trunk_bias")
@@ -495,7 +546,9 @@ class UnderPrior:
             told = [prior.layer((f"known{n}", [squash(v) for v in known[p]]), bias=f"known{n}_bias") for p in self.all]
             listed = []
             for p in sorted(places, key=lambda place: self.phase[place]):
-                hidden = prior.layer((f"beside{n}", self._joined(told, p)), (f"down{n}", trunk[p]), bias=f"down{n}_bias")
+                hidden = prior.layer(
+                    (f"beside{n}", self._joined(told, p)), (f"down{n}", trunk[p]), bias=f"down{n}_bias"
+                )
                 for c in channels:
                     if c % 4 == (n + LEAD[self.phase[p]]) % 4:
                         have = [known[q][c] for q in self.near[p] if (c - LEAD[self.phase[q]]) % 4 < n]
@@ -514,9 +567,13 @@ class UnderPrior:
         return min(max(mean, -524288), 524272), min(max((sums[3] + 1024 >> 11) + 18, 0), 43)
 
     def _values(
-        self, coder: RangeDecoder, listed: list[tuple[int, int, int, int]], finer: dict[int, int], anchor: dict[int, list[int]],
+        self,
+        coder: RangeDecoder,
+        listed: list[tuple[int, int, int, int]],
+        finer: dict[int, int],
+        anchor: dict[int, list[int]],
         values: dict[int, list[int]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         numbers, grid = [], []
         for p, c, mean, scale in listed:
             z = 4 + self.log_units - finer[p]
@@ -583,8 +640,14 @@ def read_under_prior(data: bytes, prior: bytes) -> list[tuple[int, int, list[lis
         if coding == 3:
             mask = decode_mask(mask_bytes, head["latent_frames"], rows, columns, key, history)[int(key) :]
         elif coding != 4:
-            mask = plain_mask(coding, mask_bytes, stored, rows, columns) if coding else [[[1] * columns] * rows] * stored
-        known = None if coding == 4 else [[1] * (rows * columns)] * key + [[bit for row in frame for bit in row] for frame in mask]
+            mask = (
+                plain_mask(coding, mask_bytes, stored, rows, columns) if coding else [[[1] * columns] * rows] * stored
+            )
+        known = (
+            None
+            if coding == 4
+            else [[1] * (rows * columns)] * key + [[bit for row in frame for bit in row] for frame in mask]
+        )
         if layout == 3:
             step = log_step(header["step_scale"], head["step_adjust"])
             flat, tokens = state.by_prior(token_bytes, known, step, mask_bytes, head["latent_frames"])
@@ -607,9 +670,19 @@ def read_under_prior(data: bytes, prior: bytes) -> list[tuple[int, int, list[lis
 def groups(data: bytes) -> list[tuple[dict[str, int], bytes, bytes]]:
     """(head, mask bytes, token bytes) of every group chunk of an intact file."""
     names = (
-        "index", "first_frame", "first_pts", "frames", "latent_frames", "flags", "mask_coding", "token_layout", "tokens_kept",
-        "times_bytes", "mask_bytes", "step_adjust",
-    )  # fmt: skip
+        "index",
+        "first_frame",
+        "first_pts",
+        "frames",
+        "latent_frames",
+        "flags",
+        "mask_coding",
+        "token_layout",
+        "tokens_kept",
+        "times_bytes",
+        "mask_bytes",
+        "step_adjust",
+    )
     place = 14 + struct.unpack_from("<I", data, 10)[0] + 4
     found = []
     while place < len(data):

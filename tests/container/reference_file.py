@@ -1,4 +1,6 @@
-"""The second decoder over whole files, also made from FORMAT.md alone: chunks, checksums, times, audio, and files without a prior."""
+"""The second decoder over whole files, also made from FORMAT.md alone: chunks, checksums, times, audio, and files
+without a prior.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from tests.container.reference_decoder import (
-    Cursor,
-    decode_mask,
-    decode_repeats,
-    decode_tokens,
-    groups,
-    plain_mask,
-)
+from tests.container.reference_decoder import Cursor, decode_mask, decode_repeats, decode_tokens, groups, plain_mask
 
 Grid = list[list[int]]
 
@@ -56,7 +51,9 @@ def pieces(data: bytes) -> Pieces:
 
 
 def end_and_index(data: bytes) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """((groups, frames, audio packets, offset of the index), [(group, first frame, first pts, offset)]) from the last 32 bytes on."""
+    """((groups, frames, audio packets, offset of the index), [(group, first frame, first pts, offset)]) from the last
+    32 bytes on.
+    """
     end = struct.unpack_from("<IIIQ", data, len(data) - 32 + 8)
     at = end[3] + 8
     size = struct.unpack_from("<I", data, end[3] + 4)[0]
@@ -72,7 +69,9 @@ def signed(cursor: Cursor) -> int:
 
 def times(payload: bytes) -> list[int]:
     """Section 4.1: presentation times of a group's frames."""
-    (first,), (count,), (length,) = (struct.unpack_from(f"<{kind}", payload, at) for kind, at in (("q", 8), ("H", 16), ("H", 26)))
+    (first,), (count,), (length,) = (
+        struct.unpack_from(f"<{kind}", payload, at) for kind, at in (("q", 8), ("H", 16), ("H", 26))
+    )
     cursor = Cursor(payload[33 : 33 + length])
     if count == 1:
         return [first]
@@ -112,7 +111,12 @@ def read_plain(data: bytes) -> list[Plain]:
     model: dict[str, Any] = {}
     found = []
     for head, mask_bytes, token_bytes in groups(data):
-        key, coding, layout, steps = bool(head["flags"] & 1), head["mask_coding"], head["token_layout"], head["latent_frames"]
+        key, coding, layout, steps = (
+            bool(head["flags"] & 1),
+            head["mask_coding"],
+            head["token_layout"],
+            head["latent_frames"],
+        )
         if key:
             empty = [[0] * columns for _ in range(rows)]
             history = [empty, empty]
@@ -120,7 +124,11 @@ def read_plain(data: bytes) -> list[Plain]:
         if coding == 3:
             mask = decode_mask(mask_bytes, steps, rows, columns, key, history)
         else:
-            stored = plain_mask(coding, mask_bytes, steps - key, rows, columns) if coding else [[[1] * columns] * rows] * (steps - key)
+            stored = (
+                plain_mask(coding, mask_bytes, steps - key, rows, columns)
+                if coding
+                else [[[1] * columns] * rows] * (steps - key)
+            )
             history = [*stored[::-1], *history][:2]
             mask = [*[[[1] * columns] * rows] * key, *stored]
         if layout == 1 and token_bytes:
@@ -134,7 +142,9 @@ def read_plain(data: bytes) -> list[Plain]:
     return found
 
 
-def _by_channel(layout: int, data: bytes, mask: list[Grid], channels: int, last: dict[tuple[int, int], list[int]]) -> list[list[int]]:
+def _by_channel(
+    layout: int, data: bytes, mask: list[Grid], channels: int, last: dict[tuple[int, int], list[int]]
+) -> list[list[int]]:
     """Layouts 0, 16 and 17; `last` moves on."""
     places = [(y, x) for frame in mask for y, row in enumerate(frame) for x, bit in enumerate(row) if bit]
     if not places:

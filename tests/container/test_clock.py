@@ -1,4 +1,6 @@
-"""Frame times that make no sense are damage, whatever wrote them; all frames still come, each with a time of its own."""
+"""Frame times that make no sense are damage, whatever wrote them; all frames still come, each with a time of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ def test_any_unit_and_rate(rate: tuple[int, int] | None, unit: tuple[int, int], 
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(PTS_MIN, PTS_MAX), min_size=1, max_size=9)), max_size=5))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(PTS_MIN, PTS_MAX), min_size=1, max_size=9)), max_size=5)
+)
 def test_whatever_comes_in_rises_and_what_rises_stays(parts: list[tuple[int, list[int]]]) -> None:
     clock, again, frame, found = FrameClock(OF), FrameClock(OF), 0, []
     for lost, pts in parts:

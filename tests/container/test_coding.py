@@ -35,7 +35,9 @@ def assert_gives(found: tuple[np.ndarray, np.ndarray | None], tokens: np.ndarray
 
 
 def test_context_beats_planes() -> None:
-    """On latents that are smooth in space and time the context layout takes at least a tenth less than planes at zstd's highest level."""
+    """On latents that are smooth in space and time the context layout takes at least a tenth less than planes at zstd's
+    highest level.
+    """
     of = sized(30, 40, 24)
     state = SegmentState(of)
     for group in groups(of, 2):
@@ -55,7 +57,9 @@ def test_planes_for_repeats() -> None:
 
 
 def test_repeated_tokens_cost_next_to_nothing() -> None:
-    """With everything kept, tokens that equal their last kept value are left out: far smaller than context or planes alone."""
+    """With everything kept, tokens that equal their last kept value are left out: far smaller than context or planes
+    alone.
+    """
     of = sized(30, 40, 24)
     state, reading = SegmentState(of), SegmentState(of)
     for group in groups(of, 2, dense=True):
@@ -63,7 +67,9 @@ def test_repeated_tokens_cost_next_to_nothing() -> None:
         layout, data = encode_tokens(group.tokens, None, group.mask, group.key, state, 0)
         assert layout == LAYOUT_REPEATS
         flat = group.mask.reshape(8, -1)
-        assert len(data) < 0.9 * len(encode_context(group.tokens, flat, group.key, before[0], state.passes, before[1])[0])
+        assert len(data) < 0.9 * len(
+            encode_context(group.tokens, flat, group.key, before[0], state.passes, before[1])[0]
+        )
         assert_gives(decode_tokens(layout, data, group.mask, group.key, reading, 0), group.tokens)
     still = np.tile(state.last[:-1], (3, 1))
     layout, data = encode_tokens(still, None, np.ones((3, 30, 40), bool), False, state, 0)
@@ -126,7 +132,9 @@ def test_digits(data: st.DataObject) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 800), st.booleans()), max_size=12), st.sampled_from([0, 1]))
 def test_gaps(runs: list[tuple[int, bool]], kind: int) -> None:
-    """Bits with runs of any length come back from their gaps; gaps that pass the end, or end inside one, are refused."""
+    """Bits with runs of any length come back from their gaps; gaps that pass the end, or end inside one, are
+    refused.
+    """
     bits = np.concatenate([np.zeros(0, np.int32), *[np.full(length, one, np.int32) for length, one in runs]])
     packed = pack_gaps(bits, Gaps(kind))
     assert unpack_gaps(packed, len(bits), Gaps(kind)).tolist() == bits.tolist()  # type: ignore[union-attr]
@@ -161,7 +169,11 @@ def test_every_packing_is_of_use() -> None:
     for probability in (0.001, 0.02, 0.1, 0.2, 0.35, 0.5, 0.8, 0.95, 0.995):
         for count in (60, 400, 3000, 30_000, 300_000):
             bits = (rng.random(count) < probability).astype(np.int32)
-            chosen.add(read_table(VarintReader(encode_streams(bits, np.zeros(count, np.uint8), 1, True)[0], ""), count, 1, True)[0].packing)
+            chosen.add(
+                read_table(
+                    VarintReader(encode_streams(bits, np.zeros(count, np.uint8), 1, True)[0], ""), count, 1, True
+                )[0].packing
+            )
     assert {0, len(BIT_PACKINGS) - 2, len(BIT_PACKINGS) - 1} <= chosen
     assert len(chosen) >= 4
 

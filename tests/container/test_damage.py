@@ -37,7 +37,9 @@ GROUPS_AT = [place for place, chunk in enumerate(CHUNKS) if chunk[:4] == b"GRUP"
 
 
 def read(data: bytes) -> tuple[list[Group], list[LostGroups], Reader]:
-    """Groups and lost groups of a damaged file. Every group must be right, and with the lost ones be in order without holes or overlap."""
+    """Groups and lost groups of a damaged file. Every group must be right, and with the lost ones be in order without
+    holes or overlap.
+    """
     reader = Reader(io.BytesIO(data))
     items = [item for item in reader if not isinstance(item, AudioChunk)]
     place = 0

@@ -59,9 +59,12 @@ def table(heading: str) -> list[list[str]]:
 def test_constants() -> None:
     """Magic, version, symbol range and window."""
     assert table("constant value") == [
-        ["magic", " ".join(f"{byte:02X}" for byte in MAGIC)], ["version", str(VERSION)], ["largest symbol", str(SYMBOL_MAX)],
-        ["smallest symbol", str(SYMBOL_MIN)], ["largest window", str(declared.WINDOW_BYTES_MAX)],
-    ]  # fmt: skip
+        ["magic", " ".join(f"{byte:02X}" for byte in MAGIC)],
+        ["version", str(VERSION)],
+        ["largest symbol", str(SYMBOL_MAX)],
+        ["smallest symbol", str(SYMBOL_MIN)],
+        ["largest window", str(declared.WINDOW_BYTES_MAX)],
+    ]
 
 
 def test_structs() -> None:
@@ -88,11 +91,15 @@ def test_header_members() -> None:
     ("heading", "entries"),
     [
         ("type holds", {name.decode(): meaning for name, meaning in declared.CHUNK_TYPES.items()}),
-        ("flag meaning", declared.GROUP_FLAGS), ("id coding", declared.MASK_CODINGS), ("id layout", declared.TOKEN_LAYOUTS),
-        ("neighbours share", dict(enumerate(NEIGHBOUR_SHARE))), ("bound value", dict(enumerate(CLASS_BOUNDS, 1))),
-        ("phase lead", dict(enumerate(prior.PHASE_LEAD))), ("neighbours that have it part", dict(enumerate(layout_prior.SHARE))),
+        ("flag meaning", declared.GROUP_FLAGS),
+        ("id coding", declared.MASK_CODINGS),
+        ("id layout", declared.TOKEN_LAYOUTS),
+        ("neighbours share", dict(enumerate(NEIGHBOUR_SHARE))),
+        ("bound value", dict(enumerate(CLASS_BOUNDS, 1))),
+        ("phase lead", dict(enumerate(prior.PHASE_LEAD))),
+        ("neighbours that have it part", dict(enumerate(layout_prior.SHARE))),
     ],
-)  # fmt: skip
+)
 def test_numbered_lists(heading: str, entries: dict[Any, Any]) -> None:
     """Chunk types, flags, coding and layout ids, shares, class bounds, and the prior's leads, classes and parts."""
     assert table(heading) == [[str(key), str(meaning)] for key, meaning in entries.items()]
@@ -106,7 +113,9 @@ def test_packings() -> None:
             return [str(place), "gaps", "ones" if packing.kind else "zeros", "no"]
         return [str(place), str(packing.base), str(packing.digits), "yes" if packing.signed else "no"]
 
-    wanted = [[row(*item) for item in enumerate(packings)] for packings in (SIGNED_PACKINGS, UNSIGNED_PACKINGS, BIT_PACKINGS)]
+    wanted = [
+        [row(*item) for item in enumerate(packings)] for packings in (SIGNED_PACKINGS, UNSIGNED_PACKINGS, BIT_PACKINGS)
+    ]
     assert all_tables()["id base digits signed"] == wanted
     assert f"cut to 0 ... {MASK_CLASSES - 1}" in TEXT
 
@@ -124,18 +133,31 @@ def test_passes() -> None:
 def test_numbers_of_the_prior() -> None:
     """Counts, bounds and reaches of the prior."""
     assert dict(table("number of the prior value")) == {
-        "passes": str(prior.PASSES), "phases": str(prior.PHASES), "facts": str(prior.FACTS),
-        "largest activation": str(prior.ACTIVATION_MAX), "squash limit": str(prior.SQUASH_LIMIT),
-        "scale classes": str(prior.SCALES), "scale class of one step": str(-prior.SCALE_LOW),
-        "scale classes an octave": str(prior.SCALE_OCTAVE), "fractions": str(prior.FRACTIONS), "kinds": str(kinds.KINDS),
-        "largest gate and share": str(prior.GATE_MAX), "smallest share": str(prior.SHARE_MIN), "kind tables": str(kinds.CONTEXTS),
+        "passes": str(prior.PASSES),
+        "phases": str(prior.PHASES),
+        "facts": str(prior.FACTS),
+        "largest activation": str(prior.ACTIVATION_MAX),
+        "squash limit": str(prior.SQUASH_LIMIT),
+        "scale classes": str(prior.SCALES),
+        "scale class of one step": str(-prior.SCALE_LOW),
+        "scale classes an octave": str(prior.SCALE_OCTAVE),
+        "fractions": str(prior.FRACTIONS),
+        "kinds": str(kinds.KINDS),
+        "largest gate and share": str(prior.GATE_MAX),
+        "smallest share": str(prior.SHARE_MIN),
+        "kind tables": str(kinds.CONTEXTS),
         "facts of the mask": str(prior.MASK_FACTS),
-        "mask tables": str(prior.MASK_CLASSES), "escapes": str(layout_prior.ESCAPES), "largest age": str(layout_prior.AGE_MAX),
-    }  # fmt: skip
+        "mask tables": str(prior.MASK_CLASSES),
+        "escapes": str(layout_prior.ESCAPES),
+        "largest age": str(layout_prior.AGE_MAX),
+    }
     assert " ".join(map(str, prior.REACH)) in " ".join(TEXT.split())
     assert f"five tables for each of {prior.SCALES} *scale classes*" in TEXT and prior.FRACTIONS == 5
     assert f"add up to 2^{tables.PRECISION}" in TEXT and f"range >> {tables.PRECISION}" in TEXT
-    assert f"number `{prior.FRACTIONS} * class + |e|`" in TEXT and f"min(scale + {prior.SCALE_OCTAVE} * o, {prior.SCALES - 1})" in TEXT
+    assert (
+        f"number `{prior.FRACTIONS} * class + |e|`" in TEXT
+        and f"min(scale + {prior.SCALE_OCTAVE} * o, {prior.SCALES - 1})" in TEXT
+    )
     escapes = layout_prior.ESCAPES
     assert f"table of {escapes} frequencies of {tables.TOTAL // escapes}: `far = s - {escapes // 2}`" in TEXT
     assert f"cut to 0 ... {prior.GATE_MAX}; `share" in TEXT and f"cut to {prior.SHARE_MIN} ... {prior.GATE_MAX}" in TEXT
@@ -146,7 +168,11 @@ def test_numbers_of_the_prior() -> None:
     assert f"`{kinds.NEAR_CLASSES} * p + i`" in TEXT and f"or {kinds.NEAR_CLASSES - 1} if `k = 0`" in TEXT
     half = 1 << (prior.MASK_SHIFT - 1)
     classes = f"min(max(((s + {half}) >> {prior.MASK_SHIFT}) + {prior.MASK_CLASSES // 2}, 0), {prior.MASK_CLASSES - 1})"
-    assert classes in TEXT and f"{prior.MASK_SIDE**2} places around" in TEXT and f"{mask_prior.BIT_ACTIVATION} and 0 if its bit" in TEXT
+    assert (
+        classes in TEXT
+        and f"{prior.MASK_SIDE**2} places around" in TEXT
+        and f"{mask_prior.BIT_ACTIVATION} and 0 if its bit" in TEXT
+    )
 
 
 def test_formulas_of_the_prior() -> None:
@@ -156,7 +182,9 @@ def test_formulas_of_the_prior() -> None:
     found = [min(math.floor(eval(squash[0], {**names, "m": m})), int(squash[1])) for m in range(prior.SQUASH_LIMIT + 1)]
     assert found == prior.squash_table().tolist()
     (reach,) = re.findall(r"the classes 0 to \d+, `(min\(.*\))`:", TEXT)
-    assert [eval(reach.replace("^", "**").replace("class", "k"), {**names, "k": k}) for k in range(prior.SCALES)] == prior.REACH.tolist()
+    assert [
+        eval(reach.replace("^", "**").replace("class", "k"), {**names, "k": k}) for k in range(prior.SCALES)
+    ] == prior.REACH.tolist()
     bounds = table("bound of f value")
     assert [row[0] for row in bounds] == [str(number) for number in range(1, 17)]
     assert [float(row[1]) for row in bounds] == list(steps._BOUNDS)
@@ -172,7 +200,10 @@ def test_tensors_of_the_prior() -> None:
     for name, kind, shape in table("tensor type shape"):
         for number in range(prior.PASSES if "`n`" in name else 1):
             dtype = {"i8": np.int8, "i32": np.int32, "u32": np.uint32}[kind]
-            wanted[name.replace("`n`", str(number))] = (dtype, tuple(sizes.get(side) or int(side) for side in shape.split(", ")))
+            wanted[name.replace("`n`", str(number))] = (
+                dtype,
+                tuple(sizes.get(side) or int(side) for side in shape.split(", ")),
+            )
     arrays = make.prior_arrays(channels=7, embed=3, width=5, known=2, mask_width=11, mask_hidden=13)
     assert {name: (value.dtype.type, value.shape) for name, value in arrays.items()} == wanted
     whole = prior.Prior(arrays, "", "")
@@ -182,11 +213,15 @@ def test_tensors_of_the_prior() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_second_range_coder(seed: int) -> None:
-    """A range coder made from FORMAT.md writes the same words and reads them, also where carries run through many of them."""
+    """A range coder made from FORMAT.md writes the same words and reads them, also where carries run through many of
+    them.
+    """
     rng = np.random.default_rng(seed)
     skewed = np.array([1, 2**24 - 2, 1]) if seed % 2 else np.array([2**24 - 200, 100, 100])
     sums = [0, *np.cumsum(skewed).tolist()]
-    symbols = rng.choice(3, rng.integers(0, 4000), p=(0.01, 0.98, 0.01) if seed % 4 < 2 else (1 / 3, 1 / 3, 1 / 3)).astype(np.int32)
+    symbols = rng.choice(
+        3, rng.integers(0, 4000), p=(0.01, 0.98, 0.01) if seed % 4 < 2 else (1 / 3, 1 / 3, 1 / 3)
+    ).astype(np.int32)
     coder = TableEncoder()
     coder.put(symbols, np.zeros(len(symbols), np.uint8), Tables([skewed.astype(np.uint32)]))
     data = coder.finish()
@@ -197,7 +232,9 @@ def test_second_range_coder(seed: int) -> None:
 
 
 @pytest.mark.parametrize("coding", ["context", "zstd"])
-@pytest.mark.parametrize(("rows", "columns", "channels", "units", "step_scale"), [(9, 12, 6, 4, 1.0), (4, 5, 5, 2, 0.07), (3, 1, 9, 1, 3)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "channels", "units", "step_scale"), [(9, 12, 6, 4, 1.0), (4, 5, 5, 2, 0.07), (3, 1, 9, 1, 3)]
+)
 def test_second_implementation_under_a_prior(
     rows: int, columns: int, channels: int, units: int, step_scale: float, coding: str
 ) -> None:
@@ -213,11 +250,17 @@ def test_second_implementation_under_a_prior(
         assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
         assert tokens == group.tokens.tolist() and octaves == group.octaves.tolist()
     layouts, masks = {layout for _, layout, *_ in found}, {coding for coding, *_ in found}
-    assert layouts <= {declared.LAYOUT_PRIOR} if coding == "context" else layouts <= {declared.LAYOUT_KINDS, declared.LAYOUT_KIND_CHANGES}
+    assert (
+        layouts <= {declared.LAYOUT_PRIOR}
+        if coding == "context"
+        else layouts <= {declared.LAYOUT_KINDS, declared.LAYOUT_KIND_CHANGES}
+    )
     assert masks == {declared.MASK_PRIOR} if coding == "context" else declared.MASK_PRIOR not in masks
 
 
-@pytest.mark.parametrize(("rows", "columns", "channels", "seed"), [(24, 31, 2, 0), (9, 13, 10, 1), (19, 16, 6, 2), (3, 20, 17, 3)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "channels", "seed"), [(24, 31, 2, 0), (9, 13, 10, 1), (19, 16, 6, 2), (3, 20, 17, 3)]
+)
 def test_second_implementation(rows: int, columns: int, channels: int, seed: int) -> None:
     """A slow decoder made from FORMAT.md alone finds the same masks and tokens over two segments."""
     of = sized(rows, columns, channels)

@@ -1,8 +1,7 @@
 """Files written by earlier versions of the program read the same for ever.
 
-`python -m tests.container.test_golden` writes files that are not there yet; existing ones are never replaced. What is compared is what the
-files hold, not the bytes that a writer of today would give.
-"""
+`python -m tests.container.test_golden` writes files that are not there yet; existing ones are never replaced. What is
+compared is what the files hold, not the bytes that a writer of today would give."""
 
 from __future__ import annotations
 
@@ -43,9 +42,19 @@ def digest(path: Path) -> dict[str, object]:
         items = list(reader)
     for item in items:
         if isinstance(item, Group):
-            facts = (item.index, item.key, item.first_frame, item.fill, item.pts.tolist(), item.mask.shape, item.step_adjust)
+            facts = (
+                item.index,
+                item.key,
+                item.first_frame,
+                item.fill,
+                item.pts.tolist(),
+                item.mask.shape,
+                item.step_adjust,
+            )
             found.update(repr(facts).encode())
-            found.update(item.mask.tobytes() + item.tokens.tobytes() + (b"" if item.octaves is None else item.octaves.tobytes()))
+            found.update(
+                item.mask.tobytes() + item.tokens.tobytes() + (b"" if item.octaves is None else item.octaves.tobytes())
+            )
         else:
             assert isinstance(item, AudioChunk)
             found.update(repr(item).encode())
@@ -57,7 +66,12 @@ def test_golden_files(name: str) -> None:
     """Header, times, masks, tokens and audio of a committed file are what they were when it was written."""
     path = FOLDER / f"{name}.lat"
     wanted = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    later = {"prior": None, "units": 1, "target_bpp": None, "min_psnr": None}  # and what files without these members mean
+    later = {
+        "prior": None,
+        "units": 1,
+        "target_bpp": None,
+        "min_psnr": None,
+    }  # and what files without these members mean
     wanted["header"] = {**later, **wanted["header"]}
     assert digest(path) == wanted
     with path.open("rb") as file:

@@ -32,23 +32,33 @@ def changed(**changes: Any) -> bytes:
 
 
 def test_fields_and_dataclass_agree() -> None:
-    """The declared list and the dataclass name the same members, with the same defaults; files and people get them in the list's order."""
+    """The declared list and the dataclass name the same members, with the same defaults; files and people get them in
+    the list's order.
+    """
     names = [field.name for field in HEADER_FIELDS]
     assert sorted(names) == sorted(Header.__dataclass_fields__)
     full = header(metadata={"tags": {"title": "all members said"}})
     assert list(full.to_dict()) == [name for name, _ in describe(full)] == names
     unsaid = [field.name for field in HEADER_FIELDS if field.unsaid]
     assert [name for name in names if name not in header().to_dict()] == unsaid == ["metadata"]
-    optional = {name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING}
+    optional = {
+        name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING
+    }
     assert optional == {field.name: field.default for field in HEADER_FIELDS if field.default is not REQUIRED}
 
 
 def test_round_trip_of_rare_values() -> None:
     """Nulls, unknown frame rates, audio objects with text in any language and extra tokenizer members survive."""
     of = header(
-        average_rate=None, quality=None, threshold=None, keep=0.25, audio=[{"title": "日本語", "extradata": "AAE=", "n": [1, 2]}],
-        lit={"name": "lit", "sha256": "cd" * 32}, time_base=(1001, 24000), rotation=-90,
-    )  # fmt: skip
+        average_rate=None,
+        quality=None,
+        threshold=None,
+        keep=0.25,
+        audio=[{"title": "日本語", "extradata": "AAE=", "n": [1, 2]}],
+        lit={"name": "lit", "sha256": "cd" * 32},
+        time_base=(1001, 24000),
+        rotation=-90,
+    )
     assert Reader(io.BytesIO(pack_header(of))).header == of
 
 
@@ -94,15 +104,43 @@ def test_cut_or_flipped_header() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"width": 0}, {"width": -5}, {"width": "50"}, {"width": 50.0}, {"width": True}, {"height": None}, {"width": 10**30},
-        {"time_base": [1, 0]}, {"time_base": [0, 1]}, {"time_base": [1]}, {"time_base": 25}, {"color": {"primaries": 1}}, {"audio": {}},
-        {"audio": [1]}, {"tokenizer": {}}, {"tokenizer": None}, {"lit": {"name": "x", "sha256": "zz"}}, {"quality": "high"},
-        {"step_scale": 0}, {"keep": 2}, {"group_latent_frames": 0}, {"group_latent_frames": 256}, {"segment_groups": 0},
-        {"created_by": 1}, {"created_by": "x" * 2000}, {"prior": "p"}, {"prior": {"name": "p"}}, {"prior": {"name": "p", "sha256": "0"}},
-        {"units": 0}, {"units": 3}, {"units": 8}, {"units": True}, {"units": 4}, {"units": None},
+        {"width": 0},
+        {"width": -5},
+        {"width": "50"},
+        {"width": 50.0},
+        {"width": True},
+        {"height": None},
+        {"width": 10**30},
+        {"time_base": [1, 0]},
+        {"time_base": [0, 1]},
+        {"time_base": [1]},
+        {"time_base": 25},
+        {"color": {"primaries": 1}},
+        {"audio": {}},
+        {"audio": [1]},
+        {"tokenizer": {}},
+        {"tokenizer": None},
+        {"lit": {"name": "x", "sha256": "zz"}},
+        {"quality": "high"},
+        {"step_scale": 0},
+        {"keep": 2},
+        {"group_latent_frames": 0},
+        {"group_latent_frames": 256},
+        {"segment_groups": 0},
+        {"created_by": 1},
+        {"created_by": "x" * 2000},
+        {"prior": "p"},
+        {"prior": {"name": "p"}},
+        {"prior": {"name": "p", "sha256": "0"}},
+        {"units": 0},
+        {"units": 3},
+        {"units": 8},
+        {"units": True},
+        {"units": 4},
+        {"units": None},
         {"prior": {"name": "p", "sha256": "ab" * 32}, "coding": "lossless"},
     ],
-)  # fmt: skip
+)
 def test_values_that_do_not_fit(change: dict[str, Any]) -> None:
     """A member of the wrong type or range is named, in a file and for a writer."""
     name = next(iter(change))
@@ -142,9 +180,10 @@ def test_limits() -> None:
         Reader(io.BytesIO(data), Limits(max_pixels=1999))
     assert Reader(io.BytesIO(data), Limits(max_pixels=2000)).header == of
     for flag, limits in (
-        ("--max-tokens", Limits(max_group_tokens=8 * 35 - 1)), ("--max-bytes", Limits(max_group_bytes=4 * 8 * 35 * 6 - 1)),
+        ("--max-tokens", Limits(max_group_tokens=8 * 35 - 1)),
+        ("--max-bytes", Limits(max_group_bytes=4 * 8 * 35 * 6 - 1)),
         ("--max-bytes", Limits(max_header_bytes=20)),
-    ):  # fmt: skip
+    ):
         with pytest.raises(LimitError, match=flag):
             Reader(io.BytesIO(data), limits)
     Reader(io.BytesIO(data), Limits(max_group_tokens=8 * 35, max_group_bytes=4 * 8 * 35 * 6))

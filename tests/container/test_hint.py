@@ -1,4 +1,6 @@
-"""An index is a hint: whatever it claims under a right checksum, the groups that a time or a frame asks for are found."""
+"""An index is a hint: whatever it claims under a right checksum, the groups that a time or a frame asks for are
+found.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ LIES = {
     "groups": changed(group=1),
     "places": changed(offset=9),
     "a place behind the file": [*TRUE[:3], replace(TRUE[3], offset=1 << 50)],
-    "the place of another": [TRUE[0], *(replace(entry, offset=other.offset) for entry, other in zip(TRUE[1:3], TRUE[2:], strict=True))],
+    "the place of another": [
+        TRUE[0],
+        *(replace(entry, offset=other.offset) for entry, other in zip(TRUE[1:3], TRUE[2:], strict=True)),
+    ],
     "segments that are not there": [TRUE[0], replace(TRUE[1], group=3, first_frame=96, first_pts=512 * 96), *TRUE[2:]],
     "nothing": [],
     "too few": list(TRUE[:1]),

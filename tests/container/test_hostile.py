@@ -73,9 +73,20 @@ def bomb(size: int, declared: int | None = None) -> bytes:
     [
         {"width": 2**24, "height": 2**24},
         {"width": 2**24},
-        {"width": 1000, "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 65536, "spatial": 4, "temporal": 4}},
-        {"width": 8000, "height": 4000, "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 1, "spatial": 1, "temporal": 4}},
-        {"width": 8000, "height": 4000, "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 1000, "spatial": 1, "temporal": 4}},
+        {
+            "width": 1000,
+            "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 65536, "spatial": 4, "temporal": 4},
+        },
+        {
+            "width": 8000,
+            "height": 4000,
+            "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 1, "spatial": 1, "temporal": 4},
+        },
+        {
+            "width": 8000,
+            "height": 4000,
+            "tokenizer": {"name": "x", "sha256": "00" * 32, "channels": 1000, "spatial": 1, "temporal": 4},
+        },
     ],
 )
 def test_absurd_sizes_in_the_header(change) -> None:
@@ -103,8 +114,12 @@ BILLION = 10**9
         FRONT + group_with(first_frame=BILLION),
         FRONT + CHUNKS[0] + group_with(index=BILLION, first_frame=BILLION),
         FRONT + CHUNKS[0] + group_with(index=3_000_000, first_frame=90_000_000),
-        FRONT + b"".join(CHUNKS[:2]) + chunk(b"ENDF", END.pack(groups=2**31, frames=BILLION, audio_packets=0, index_offset=0)),
-        FRONT + b"".join(CHUNKS[:2]) + chunk(b"ENDF", END.pack(groups=2**22, frames=90_000_000, audio_packets=0, index_offset=0)),
+        FRONT
+        + b"".join(CHUNKS[:2])
+        + chunk(b"ENDF", END.pack(groups=2**31, frames=BILLION, audio_packets=0, index_offset=0)),
+        FRONT
+        + b"".join(CHUNKS[:2])
+        + chunk(b"ENDF", END.pack(groups=2**22, frames=90_000_000, audio_packets=0, index_offset=0)),
     ],
 )
 def test_a_billion_frames(damaged: bytes, reading) -> None:
@@ -116,10 +131,17 @@ def test_a_billion_frames(damaged: bytes, reading) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"frames": 65535}, {"frames": 0}, {"latent_frames": 255}, {"latent_frames": 0}, {"latent_frames": 9, "frames": 36},
-        {"tokens_kept": 2**32 - 1}, {"tokens_kept": 0}, {"mask_bytes": 2**32 - 1}, {"times_bytes": 65535},
+        {"frames": 65535},
+        {"frames": 0},
+        {"latent_frames": 255},
+        {"latent_frames": 0},
+        {"latent_frames": 9, "frames": 36},
+        {"tokens_kept": 2**32 - 1},
+        {"tokens_kept": 0},
+        {"mask_bytes": 2**32 - 1},
+        {"times_bytes": 65535},
     ],
-)  # fmt: skip
+)
 def test_counts_that_contradict(change: dict[str, int]) -> None:
     """Counts of a group that contradict the header or the payload are reported, without their cost."""
     with cheaply():
@@ -136,9 +158,19 @@ def test_more_tokens_than_the_mask_has() -> None:
 def payload_of(mask: bytes, tokens: bytes, coding: int, layout: int) -> bytes:
     """A key group of one latent frame beside the first, with any bytes as mask and tokens."""
     head = GROUP_HEAD.pack(
-        index=0, first_frame=0, first_pts=0, frames=8, latent_frames=2, flags=1, mask_coding=coding, token_layout=layout,
-        tokens_kept=70 if coding == 0 else 40, times_bytes=1, mask_bytes=len(mask), step_adjust=0,
-    )  # fmt: skip
+        index=0,
+        first_frame=0,
+        first_pts=0,
+        frames=8,
+        latent_frames=2,
+        flags=1,
+        mask_coding=coding,
+        token_layout=layout,
+        tokens_kept=70 if coding == 0 else 40,
+        times_bytes=1,
+        mask_bytes=len(mask),
+        step_adjust=0,
+    )
     return FRONT + chunk(b"GRUP", head + pack_signed([7]) + mask + tokens)
 
 
@@ -165,14 +197,26 @@ def test_mask_bombs(frame: bytes, coding: int) -> None:
 @pytest.mark.parametrize(("mask", "tokens"), [(4, 3), (1, 3), (0, 3), (0, 4), (0, 5), (1, 4)])
 @pytest.mark.parametrize("size", [0, 8, 200])
 def test_claims_without_their_bytes_under_a_prior(mask: int, tokens: int, size: int) -> None:
-    """A group that claims 8K and all of its tokens, or its mask, in a few bytes is refused by what those need at least."""
+    """A group that claims 8K and all of its tokens, or its mask, in a few bytes is refused by what those need at
+    least.
+    """
     by = prior(6)
     of = under(sized(540, 1024, 6), by)
     part = bomb(540 * 1024)[:size] if mask == 1 else bytes(size)
     head = GROUP_HEAD.pack(
-        index=0, first_frame=0, first_pts=0, frames=32, latent_frames=8, flags=1, mask_coding=mask, token_layout=tokens,
-        tokens_kept=540 * 1024 * 8, times_bytes=1, mask_bytes=len(part) if mask else 0, step_adjust=0,
-    )  # fmt: skip
+        index=0,
+        first_frame=0,
+        first_pts=0,
+        frames=32,
+        latent_frames=8,
+        flags=1,
+        mask_coding=mask,
+        token_layout=tokens,
+        tokens_kept=540 * 1024 * 8,
+        times_bytes=1,
+        mask_bytes=len(part) if mask else 0,
+        step_adjust=0,
+    )
     data = pack_header(of) + chunk(b"GRUP", head + pack_signed([31]) + part * bool(mask) + bytes(size))
     with cheaply():
         assert "cannot hold its" in str(check(io.BytesIO(data), find_prior=lambda name, sha256: by)[0])
@@ -183,11 +227,23 @@ def test_claims_without_their_bytes(layout: int) -> None:
     """The same without a prior; what repeats, as in layout 2, may take no bytes."""
     of = sized(540, 1024, 6, coding="lossless" if layout > 9 else "int")
     head = GROUP_HEAD.pack(
-        index=0, first_frame=0, first_pts=0, frames=32, latent_frames=8, flags=1, mask_coding=0, token_layout=layout,
-        tokens_kept=540 * 1024 * 8, times_bytes=1, mask_bytes=0, step_adjust=0,
-    )  # fmt: skip
+        index=0,
+        first_frame=0,
+        first_pts=0,
+        frames=32,
+        latent_frames=8,
+        flags=1,
+        mask_coding=0,
+        token_layout=layout,
+        tokens_kept=540 * 1024 * 8,
+        times_bytes=1,
+        mask_bytes=0,
+        step_adjust=0,
+    )
     with cheaply():
-        assert "cannot hold its" in str(check(io.BytesIO(pack_header(of) + chunk(b"GRUP", head + pack_signed([31]) + bytes(100))))[0])
+        assert "cannot hold its" in str(
+            check(io.BytesIO(pack_header(of) + chunk(b"GRUP", head + pack_signed([31]) + bytes(100))))[0]
+        )
 
 
 def test_a_zstd_frame_of_next_to_nothing() -> None:
@@ -216,7 +272,9 @@ def test_undeclared_sizes_and_wide_windows() -> None:
     stream = zstandard.ZstdCompressor().compressobj()
     undeclared = stream.compress(bytes(100)) + stream.flush()
     wide = zstandard.ZstdCompressor(
-        compression_params=zstandard.ZstdCompressionParameters.from_level(19, window_log=24, source_size=1 << 25, write_content_size=True)
+        compression_params=zstandard.ZstdCompressionParameters.from_level(
+            19, window_log=24, source_size=1 << 25, write_content_size=True
+        )
     ).compress(bytes(1 << 25))
     for frame in (undeclared, plain + b"x", plain + plain, plain[:-1], b"", b"nonsense", wide):
         with pytest.raises(DamagedFileError):
@@ -234,8 +292,8 @@ def test_lengths_that_lie() -> None:
 
 @pytest.mark.parametrize("between", [b"", chunk(b"AUDI", b"")], ids=["fakes", "fakes-and-chunks"])
 def test_search_does_not_run_wild(between: bytes) -> None:
-    """Thousands of places that look like long chunks do not make the search after damage take forever, also not with intact chunks
-    between them: what was read is given, and the end of the search is said."""
+    """Thousands of places that look like long chunks do not make the search after damage take forever, also not with
+    intact chunks between them: what was read is given, and the end of the search is said."""
     fake = (b"GRUP" + struct.pack("<I", 40 << 20) + between) * 4000
     data = FRONT + CHUNKS[0] + b"GRUP" + bytes(8) + fake + bytes(41 << 20)
     began = time.process_time()
@@ -272,9 +330,19 @@ def test_groups_of_many_frames_that_cannot_be_decoded() -> None:
     heads = []
     for index in range(2000):
         head = GROUP_HEAD.pack(
-            index=index, first_frame=65280 * index, first_pts=0, frames=65280, latent_frames=255, flags=0, mask_coding=0, token_layout=0,
-            tokens_kept=0, times_bytes=9, mask_bytes=0, step_adjust=0,
-        )  # fmt: skip
+            index=index,
+            first_frame=65280 * index,
+            first_pts=0,
+            frames=65280,
+            latent_frames=255,
+            flags=0,
+            mask_coding=0,
+            token_layout=0,
+            tokens_kept=0,
+            times_bytes=9,
+            mask_bytes=0,
+            step_adjust=0,
+        )
         heads.append(chunk(b"GRUP", head + pack_signed([2**60])))
     with cheaply(), pytest.raises(LimitError, match="--max-lost-frames"):
         check(io.BytesIO(front + b"".join(heads)))

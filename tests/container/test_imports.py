@@ -1,4 +1,6 @@
-"""The container and the report's figures need neither torch nor a video library, and the range coder only where a prior is used."""
+"""The container and the report's figures need neither torch nor a video library, and the range coder only where a prior
+is used.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ by = prior()
 
 
 def test_the_range_coder_only_under_a_prior() -> None:
-    """Files without a prior are written and read without the range coder; so is a prior loaded, and any file scanned and opened."""
+    """Files without a prior are written and read without the range coder; so is a prior loaded, and any file scanned
+    and opened.
+    """
     plain = "data = written(of, groups(of, 2)); assert check(io.BytesIO(data)) == []"
     assert loaded(USE + plain) == []
     coded = "of = under(of, by); data = written(of, in_units(of, groups(of, 2)), prior=by)"
@@ -51,5 +55,6 @@ def test_only_video_and_what_calls_it_needs_the_video_library() -> None:
         if path.relative_to(package).parts[0] not in calls_video and path.name != "__main__.py"
     ]
     assert len(names) > 90
-    code = f"import sys; sys.modules['av'] = None\nfrom importlib import import_module\nfor name in {names!r}: import_module(name)"
+    head = "import sys; sys.modules['av'] = None\nfrom importlib import import_module"
+    code = f"{head}\nfor name in {names!r}: import_module(name)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,5 +1,5 @@
-"""The memory a reader takes stays within the bound that FORMAT.md states, for files made to take as much as they can: measured as what
-the process really occupied at its peak."""
+"""The memory a reader takes stays within the bound that FORMAT.md states, for files made to take as much as they can:
+measured as what the process really occupied at its peak."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="the peak of a proce
 
 FORMAT = Path(container.__file__).with_name("FORMAT.md").read_text(encoding="utf-8")
 IN_ANY_CASE, A_BYTE, A_POSITION, A_CHANNEL, A_TOKEN, A_NUMBER = (
-    int(number) for number in re.findall(r"^\| (?:any|each) .*\| (\d+) \|$", FORMAT.split("bytes of memory")[1], re.MULTILINE)
+    int(number)
+    for number in re.findall(r"^\| (?:any|each) .*\| (\d+) \|$", FORMAT.split("bytes of memory")[1], re.MULTILINE)
 )
 
 MEASURE = """
@@ -44,16 +45,23 @@ with open(sys.argv[1], "rb") as file:
     if known: known.value_tables, known.kind_tables, known.mask_tables
     before = kib("VmRSS")
     with suppress(LatcompError):
-        (scan if sys.argv[3] == "scan" else check)(file, **({} if sys.argv[3] == "scan" else {"find_prior": lambda name, sha: known}))
+        if sys.argv[3] == "scan":
+            scan(file)
+        else:
+            check(file, find_prior=lambda name, sha: known)
     print((kib("VmHWM") - before) * 1024)
 """
 
 
 def peak_bytes(path: Path, data: bytes, channels: int = 0, what: str = "check") -> int:
-    """Bytes that a process of its own took at most to read a file; channels: of the prior it has at hand, 0 for none."""
+    """Bytes that a process of its own took at most to read a file; channels: of the prior it has at hand, 0 for
+    none.
+    """
     path.write_bytes(data)
     command = [sys.executable, "-c", MEASURE, str(path), str(channels), what]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=120, cwd=Path(__file__).parents[2]
+    )
     return int(done.stdout)
 
 
@@ -61,13 +69,20 @@ def bound(of: Header, size: int) -> int:
     """Bytes that FORMAT.md allows for a file of `size` bytes."""
     positions, channels = of.grid[0] * of.grid[1], of.channels
     tokens = positions * of.group_latent_frames
-    return IN_ANY_CASE + A_BYTE * size + positions * (A_POSITION + A_CHANNEL * channels) + tokens * (A_TOKEN + A_NUMBER * channels)
+    return (
+        IN_ANY_CASE
+        + A_BYTE * size
+        + positions * (A_POSITION + A_CHANNEL * channels)
+        + tokens * (A_TOKEN + A_NUMBER * channels)
+    )
 
 
 @pytest.mark.parametrize("latent_frames", [1, 8])
 @pytest.mark.parametrize("coding", ["planes", "context", "lossless", "kinds", "prior"])
 def test_a_group_of_few_bytes(coding: str, latent_frames: int, tmp_path: Path) -> None:
-    """A few hundred bytes that claim a large group; in coding `context` the tokens are noise, so that this layout is chosen."""
+    """A few hundred bytes that claim a large group; in coding `context` the tokens are noise, so that this layout is
+    chosen.
+    """
     of = sized(96, 96, 12, coding="lossless" if coding == "lossless" else "int", group_latent_frames=latent_frames)
     known = prior(of.channels) if coding in ("kinds", "prior") else None
     of = under(of, known) if known else of
@@ -77,7 +92,17 @@ def test_a_group_of_few_bytes(coding: str, latent_frames: int, tmp_path: Path) -
     tokens = np.zeros((int(mask.sum()), of.channels), np.float32 if coding == "lossless" else np.int32)
     if coding == "context":
         tokens[:] = np.rint(np.random.default_rng(1).laplace(0, 2, tokens.shape))
-    group = Group(0, True, 0, np.arange(4 * latent_frames), mask, tokens, "hold", 0, np.zeros(len(tokens), np.uint8) if known else None)
+    group = Group(
+        0,
+        True,
+        0,
+        np.arange(4 * latent_frames),
+        mask,
+        tokens,
+        "hold",
+        0,
+        np.zeros(len(tokens), np.uint8) if known else None,
+    )
     data = written(of, [group], sound=False, prior=known, coding="zstd" if coding == "kinds" else "context")
     if coding in ("planes", "lossless", "kinds"):
         assert len(data) < 2000
@@ -87,13 +112,25 @@ def test_a_group_of_few_bytes(coding: str, latent_frames: int, tmp_path: Path) -
 
 @pytest.mark.parametrize("words", [0, 100])
 def test_a_large_group_without_its_bytes(words: int, tmp_path: Path) -> None:
-    """A key group of 8K that claims all its tokens and has next to no words for them under the prior: nothing is made for it."""
+    """A key group of 8K that claims all its tokens and has next to no words for them under the prior: nothing is made
+    for it.
+    """
     known = prior(12)
     of = under(sized(540, 1024, 12, group_latent_frames=1), known)
     head = GROUP_HEAD.pack(
-        index=0, first_frame=0, first_pts=0, frames=1, latent_frames=1, flags=1, mask_coding=0, token_layout=3, tokens_kept=540 * 1024,
-        times_bytes=0, mask_bytes=0, step_adjust=0,
-    )  # fmt: skip
+        index=0,
+        first_frame=0,
+        first_pts=0,
+        frames=1,
+        latent_frames=1,
+        flags=1,
+        mask_coding=0,
+        token_layout=3,
+        tokens_kept=540 * 1024,
+        times_bytes=0,
+        mask_bytes=0,
+        step_adjust=0,
+    )
     data = pack_header(of) + sealed(b"GRUP", head + bytes(4 * words))
     assert peak_bytes(tmp_path / "group.lat", data, of.channels) < IN_ANY_CASE + A_BYTE * len(data)
 
@@ -104,14 +141,23 @@ def test_many_small_parts(what: str, tmp_path: Path) -> None:
     of = sized(1, 1, 1, group_latent_frames=1)
     payload = written(of, groups(of, 1), sound=False)[len(pack_header(of)) + 8 :]
     head, body = GROUP_HEAD.unpack(payload), payload[GROUP_HEAD.size : payload.index(b"INDX") - 4]
-    parts = [sealed(b"GRUP", GROUP_HEAD.pack(**{**head, "index": i, "first_frame": 4 * i}) + body) for i in range(8_000)]
-    data = pack_header(of) + b"".join(parts) + sealed(b"AUDI", b"") * 4_000 + sealed(b"INDX", INDEX_HEAD.pack(segments=1 << 20))
+    parts = [
+        sealed(b"GRUP", GROUP_HEAD.pack(**{**head, "index": i, "first_frame": 4 * i}) + body) for i in range(8_000)
+    ]
+    data = (
+        pack_header(of)
+        + b"".join(parts)
+        + sealed(b"AUDI", b"") * 4_000
+        + sealed(b"INDX", INDEX_HEAD.pack(segments=1 << 20))
+    )
     assert peak_bytes(tmp_path / "parts.lat", data, what=what) < bound(of, len(data))
 
 
 @pytest.mark.parametrize("packets", [1, 65_536])
 def test_a_long_chunk(packets: int, tmp_path: Path) -> None:
-    """Eight megabytes of sound in one packet, or in as many as a chunk may have; and a damaged chunk that claims all that is left."""
+    """Eight megabytes of sound in one packet, or in as many as a chunk may have; and a damaged chunk that claims all
+    that is left.
+    """
     of = replace(sized(1, 1, 1), audio=[{}])
     packet = AudioPacketBytes(0, 0, 0, 0, bytes((8 << 20) // packets))
     data = pack_header(of) + sealed(b"AUDI", pack_audio(AudioChunk(0, (packet,) * packets)))

@@ -47,17 +47,7 @@ from latcomp.container.prior import (
 from latcomp.container.segment import SegmentState
 from latcomp.container.tokens import decode_tokens, encode_tokens
 from latcomp.errors import DamagedFileError, LatcompError, UnsupportedFileError, UsageError
-from tests.container.make import (
-    groups,
-    in_units,
-    prior,
-    prior_arrays,
-    reader_under,
-    same_group,
-    sized,
-    under,
-    written,
-)
+from tests.container.make import groups, in_units, prior, prior_arrays, reader_under, same_group, sized, under, written
 from tests.container.test_damage import chunks
 from tests.container.test_hostile import chunk
 from tests.container.test_round_trip import any_groups
@@ -96,7 +86,9 @@ def test_any_mask_any_values_any_octaves(case, units: int, seed: int) -> None:
 @pytest.mark.parametrize("units", [1, 2, 4])
 @pytest.mark.parametrize("coding", LAYOUTS)
 def test_steps_from_one_end_of_the_range_to_the_other(coding: str, units: int) -> None:
-    """A token may go on from the smallest symbol to the largest: with one unit a step the change passes 16 bits, its values do not."""
+    """A token may go on from the smallest symbol to the largest: with one unit a step the change passes 16 bits, its
+    values do not.
+    """
     by = prior()
     of = under(sized(5, 6, 6), by, units)
     count = 5 * 6
@@ -109,7 +101,9 @@ def test_steps_from_one_end_of_the_range_to_the_other(coding: str, units: int) -
 
 @pytest.mark.parametrize("coding", LAYOUTS)
 def test_lifelike_file(coding: str) -> None:
-    """A file of several segments survives with tokens of both kinds and all octaves; it is found intact, and scanned without the prior."""
+    """A file of several segments survives with tokens of both kinds and all octaves; it is found intact, and scanned
+    without the prior.
+    """
     by = prior(10)
     of = under(sized(12, 17, 10), by)
     made = in_units(of, groups(of, 5, last_frames=5))
@@ -158,7 +152,11 @@ def test_groups_that_keep_nothing(coding: str) -> None:
     of = under(sized(5, 7, 6, segment_groups=9), by)
     made = in_units(of, groups(of, 4))
     for place in (1, 2):
-        empty = {"tokens": np.zeros((0, 6), np.int32), "octaves": np.zeros(0, np.uint8), "mask": np.zeros((8, 5, 7), bool)}
+        empty = {
+            "tokens": np.zeros((0, 6), np.int32),
+            "octaves": np.zeros(0, np.uint8),
+            "mask": np.zeros((8, 5, 7), bool),
+        }
         made[place] = replace(made[place], **empty)
     # what the last group goes on from is now what the first one left
     made = in_units(of, [replace(group, tokens=group.tokens >> 2) for group in made])
@@ -174,16 +172,23 @@ def test_no_octaves_are_none() -> None:
     made = [replace(group, tokens=group.tokens * 4) for group in groups(of, 3)]
     for coding in LAYOUTS:
         back = list(reader_under(written(of, made, False, by, coding), by))
-        assert all(map(same_group, [replace(group, octaves=np.zeros(len(group.tokens), np.uint8)) for group in made], back))
+        assert all(
+            map(same_group, [replace(group, octaves=np.zeros(len(group.tokens), np.uint8)) for group in made], back)
+        )
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3, 9])
 def test_values_far_outside_the_tables(seed: int) -> None:
-    """Values from one end of 16 bits to the other, which no table reaches and no mean foresees, are coded by escapes."""
+    """Values from one end of 16 bits to the other, which no table reaches and no mean foresees, are coded by
+    escapes.
+    """
     by = prior()
     of = under(sized(5, 7, 6), by)
     rng = np.random.default_rng(seed)
-    ends = [replace(g, tokens=rng.choice([SYMBOL_MIN // 4, SYMBOL_MAX // 4], g.tokens.shape).astype(np.int32)) for g in groups(of, 3, seed)]
+    ends = [
+        replace(g, tokens=rng.choice([SYMBOL_MIN // 4, SYMBOL_MAX // 4], g.tokens.shape).astype(np.int32))
+        for g in groups(of, 3, seed)
+    ]
     made = in_units(of, ends, seed)
     assert max(int(group.tokens.max()) for group in made) > SYMBOL_MAX - 8
     for coding in LAYOUTS:
@@ -191,14 +196,21 @@ def test_values_far_outside_the_tables(seed: int) -> None:
 
 
 def test_no_distance_passes_the_escapes() -> None:
-    """Whatever the network says and whatever was kept, the mean stays within 16 bits, so every distance fits its escape."""
+    """Whatever the network says and whatever was kept, the mean stays within 16 bits, so every distance fits its
+    escape.
+    """
     rng = np.random.default_rng(0)
     count = 4000
     sums = rng.choice([-(2.0**24) + 1, -1e5, 0, 1e5, 2.0**24 - 1], (count, 4, 3)).astype(np.float32)
     kept = rng.choice([SYMBOL_MIN, 0, SYMBOL_MAX], (count, 3)).astype(np.int32)
     beside = rng.choice([8 * (SYMBOL_MIN - SYMBOL_MAX), 0, 8 * (SYMBOL_MAX - SYMBOL_MIN)], (count, 3)).astype(np.int32)
     mean, scale = parameters_of(sums, kept, beside)
-    assert mean.min() >= 16 * SYMBOL_MIN and mean.max() <= 16 * SYMBOL_MAX and scale.min() == 0 and scale.max() == SCALES - 1
+    assert (
+        mean.min() >= 16 * SYMBOL_MIN
+        and mean.max() <= 16 * SYMBOL_MAX
+        and scale.min() == 0
+        and scale.max() == SCALES - 1
+    )
     for units_log2 in range(3):
         for octaves in range(units_log2 + 1):
             step = 1 << (units_log2 - octaves)
@@ -217,7 +229,9 @@ def test_squash() -> None:
     assert distance > 1e-9  # no machine's logarithm can round another way
     assert squash_table().tolist() == exact
     symbols = np.array([-(2**15), -4096, -4095, -1, 0, 1, 5, 4095, 4096, 2**15 - 1, 2**17], np.int32)
-    assert squash(symbols).tolist() == [-exact[min(-v, 4095)] if v < 0 else exact[min(v, 4095)] for v in symbols.tolist()]
+    assert squash(symbols).tolist() == [
+        -exact[min(-v, 4095)] if v < 0 else exact[min(v, 4095)] for v in symbols.tolist()
+    ]
 
 
 def whole_relu(sums: np.ndarray) -> np.ndarray:
@@ -231,16 +245,21 @@ def near_centre(sums: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("signs", ["all 127", "mixed"])
 def test_products_are_exact(signs: str) -> None:
-    """With the largest weights and activations at the sizes in use (channels 96, embed 64, width 128, known 48, mask 64 and 32), float32
-    gives what whole numbers give, and even the largest sums stay below 2**24."""
+    """With the largest weights and activations at the sizes in use (channels 96, embed 64, width 128, known 48, mask 64
+    and 32), float32 gives what whole numbers give, and even the largest sums stay below 2**24."""
     channels, embed, width, known, mask_width, count = 96, 64, 128, 48, 64, 500
     rng = np.random.default_rng(0)
     arrays = prior_arrays(channels, embed, width, known, mask_width, 32)
     for name, value in arrays.items():
         if value.dtype == np.int8:
-            arrays[name] = np.full_like(value, 127) if signs == "all 127" else rng.choice([-127, 127], value.shape).astype(np.int8)
+            arrays[name] = (
+                np.full_like(value, 127) if signs == "all 127" else rng.choice([-127, 127], value.shape).astype(np.int8)
+            )
     whole = {name: value.astype(np.int64) for name, value in arrays.items()}
-    most, inputs = ACTIVATION_MAX * 127, (9 * embed + channels + MASK_FACTS, 2 * channels, 9 * known + width, 50 + mask_width)
+    most, inputs = (
+        ACTIVATION_MAX * 127,
+        (9 * embed + channels + MASK_FACTS, 2 * channels, 9 * known + width, 50 + mask_width),
+    )
     assert most * max(inputs) + 256 < 2**24
 
     symbols = rng.integers(900, 32767, (2, count + 1, channels), np.int32)  # activations from 125 to 127
@@ -320,12 +339,18 @@ def test_threads_do_not_matter() -> None:
     for threads in "12":
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, threads)}
-        found.add(subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=environment).stdout)
+        found.add(
+            subprocess.run(
+                [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=environment
+            ).stdout
+        )
     assert len(found) == 1 and len(found.pop()) == 65
 
 
 def test_what_a_value_may_depend_on() -> None:
-    """Before each pass, means and scales depend on nothing that is not yet known: other values to come change none of them."""
+    """Before each pass, means and scales depend on nothing that is not yet known: other values to come change none of
+    them.
+    """
     by = prior()
     state = PriorState.start(5, 7, 6)
     rng = np.random.default_rng(0)
@@ -350,7 +375,9 @@ def test_what_a_value_may_depend_on() -> None:
 
 
 def test_what_a_mask_bit_may_depend_on() -> None:
-    """Before each phase, classes depend on no bit that is not yet known; and a bit that is known reaches those around it."""
+    """Before each phase, classes depend on no bit that is not yet known; and a bit that is known reaches those around
+    it.
+    """
     by = prior()
     state = PriorState.start(5, 7, 6)
     rng = np.random.default_rng(0)
@@ -378,7 +405,9 @@ def walk_mask(field: MaskField, mask: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def test_masks_and_tokens_are_read_in_step() -> None:
-    """A mask whose tokens are damaged, and tokens whose mask is, end as damage, as does a mask that keeps more than is claimed."""
+    """A mask whose tokens are damaged, and tokens whose mask is, end as damage, as does a mask that keeps more than is
+    claimed.
+    """
     mask, tokens = parts_of(FILES["context"], 1)
     head = heads(FILES["context"])[1]
     state = SegmentState(OF, BY)
@@ -386,12 +415,21 @@ def test_masks_and_tokens_are_read_in_step() -> None:
         encode_content(item.mask, item.tokens, item.octaves, item.key, state, item.step_adjust)
     shape, kept = MADE[1].mask.shape, head["tokens_kept"]
 
-    def read(mask: bytes, tokens: bytes, kept: int, layout: int = LAYOUT_PRIOR) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        return decode_content(MASK_PRIOR, mask, layout, tokens, shape, kept, False, deepcopy(state), head["step_adjust"])
+    def read(
+        mask: bytes, tokens: bytes, kept: int, layout: int = LAYOUT_PRIOR
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        return decode_content(
+            MASK_PRIOR, mask, layout, tokens, shape, kept, False, deepcopy(state), head["step_adjust"]
+        )
 
     found = read(mask, tokens, kept)
     assert (found[0] == MADE[1].mask).all() and (found[1] == MADE[1].tokens).all()
-    for wrong in ((mask[4:], tokens, kept), (mask, tokens[4:], kept), (mask + bytes(8), tokens, kept), (mask, tokens + bytes(8), kept)):
+    for wrong in (
+        (mask[4:], tokens, kept),
+        (mask, tokens[4:], kept),
+        (mask + bytes(8), tokens, kept),
+        (mask, tokens + bytes(8), kept),
+    ):
         with pytest.raises(DamagedFileError):
             read(*wrong)
     for claimed in (0, kept - 1, kept + 1):
@@ -447,7 +485,9 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_payloads_made_up(data: st.DataObject) -> None:
-    """Masks and tokens of any bytes under a right CRC-32 are reported or decode to something within bounds, quickly: nothing else."""
+    """Masks and tokens of any bytes under a right CRC-32 are reported or decode to something within bounds, quickly:
+    nothing else.
+    """
     coding = data.draw(st.sampled_from(sorted(FILES)))
     at = data.draw(st.integers(0, 3))
     mask, tokens = parts_of(FILES[coding], at)
@@ -470,7 +510,9 @@ def test_payloads_made_up(data: st.DataObject) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_tokens_made_up(data: st.DataObject) -> None:
-    """The same for tokens alone, of any layout, whatever stands in the mask: `DamagedFileError` or tokens that can be written again."""
+    """The same for tokens alone, of any layout, whatever stands in the mask: `DamagedFileError` or tokens that can be
+    written again.
+    """
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     mask = rng.random((3, 5, 7)) < data.draw(st.sampled_from([0.0, 0.1, 1.0]))
     layout = data.draw(st.sampled_from([LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES]))
@@ -491,7 +533,9 @@ def test_tokens_made_up(data: st.DataObject) -> None:
 
 
 def test_bytes_where_none_belong() -> None:
-    """Groups that keep nothing have no bytes of tokens, and a key group of one latent frame none of a mask: others are damage."""
+    """Groups that keep nothing have no bytes of tokens, and a key group of one latent frame none of a mask: others are
+    damage.
+    """
     nothing = np.zeros((2, 5, 7), bool)
     whole = in_units(OF, groups(OF, 1))[0]
     whole_mask, whole_tokens, whole_octaves = np.ones((1, 5, 7), bool), whole.tokens[:35], whole.octaves[:35]
@@ -518,7 +562,9 @@ def test_a_step_that_is_halved_too_often() -> None:
 
 
 def test_a_prior_that_is_not_at_hand() -> None:
-    """A file that names a prior is unsupported without it, with another one, or with one for other channels; its counts can be read."""
+    """A file that names a prior is unsupported without it, with another one, or with one for other channels; its counts
+    can be read.
+    """
     data = FILES["context"]
     other = prior(6, 1)
     narrow = Prior(prior_arrays(5), BY.sha256, BY.name)
@@ -553,7 +599,9 @@ def test_the_prior_is_looked_for_once() -> None:
 
 @pytest.mark.parametrize("change", [{"token_layout": LAYOUT_PLANES}, {"token_layout": 6}, {"mask_coding": 5}])
 def test_ids_that_do_not_belong(change: dict[str, int]) -> None:
-    """Layouts without kinds do not belong into a file with a prior, nor those of a prior, nor its masks, into a file without."""
+    """Layouts without kinds do not belong into a file with a prior, nor those of a prior, nor its masks, into a file
+    without.
+    """
     front, found = chunks(FILES["context"])
     payload = found[0][8:-4]
     group = chunk(b"GRUP", GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(payload), **change}) + payload[GROUP_HEAD.size :])
@@ -563,7 +611,9 @@ def test_ids_that_do_not_belong(change: dict[str, int]) -> None:
     front, found = chunks(written(plain, groups(plain, 1), sound=False))
     payload = found[0][8:-4]
     for foreign in ({"token_layout": LAYOUT_PRIOR}, {"token_layout": LAYOUT_KINDS}, {"mask_coding": MASK_PRIOR}):
-        group = chunk(b"GRUP", GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(payload), **foreign}) + payload[GROUP_HEAD.size :])
+        group = chunk(
+            b"GRUP", GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(payload), **foreign}) + payload[GROUP_HEAD.size :]
+        )
         with pytest.raises(UnsupportedFileError):
             list(Reader(io.BytesIO(front + group)))
 
@@ -574,9 +624,12 @@ def test_writer_refuses_what_does_not_fit() -> None:
     off_grid = good.tokens.copy()
     off_grid[good.octaves == 0] += 1
     wrong = [
-        {"octaves": good.octaves[1:]}, {"octaves": good.octaves.astype(np.int32)}, {"octaves": good.octaves + np.uint8(3)},
-        {"tokens": off_grid}, {"octaves": np.zeros_like(good.octaves)},
-    ]  # fmt: skip
+        {"octaves": good.octaves[1:]},
+        {"octaves": good.octaves.astype(np.int32)},
+        {"octaves": good.octaves + np.uint8(3)},
+        {"tokens": off_grid},
+        {"octaves": np.zeros_like(good.octaves)},
+    ]
     for change in wrong:
         for coding in LAYOUTS:
             with pytest.raises(UsageError, match=r"octaves|halved|whole steps"):

@@ -1,4 +1,6 @@
-"""A repaired file is a valid file that holds all that the damaged one still held; and no changed byte goes unnoticed."""
+"""A repaired file is a valid file that holds all that the damaged one still held; and no changed byte goes
+unnoticed.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latcomp.container import (
-    AudioChunk,
-    AudioPacketBytes,
-    Group,
-    LostGroups,
-    Reader,
-    Repair,
-    check,
-    repair,
-    scan,
-)
+from latcomp.container import AudioChunk, AudioPacketBytes, Group, LostGroups, Reader, Repair, check, repair, scan
 from latcomp.container.audio import pack_audio
 from latcomp.container.format import GROUP_HEAD
 from latcomp.errors import DamagedFileError, LatcompError
@@ -37,15 +29,18 @@ TINY = written(sized(2, 3, 2, group_latent_frames=2), groups(sized(2, 3, 2, grou
 def content(data: bytes) -> list[object]:
     """What a file holds, without the numbers that a repair changes."""
     return [
-        (item.key, item.pts.tolist(), item.fill, item.step_adjust, item.mask.tobytes(), item.tokens.tobytes()) if isinstance(item, Group)
+        (item.key, item.pts.tolist(), item.fill, item.step_adjust, item.mask.tobytes(), item.tokens.tobytes())
+        if isinstance(item, Group)
         else item
         for item in Reader(io.BytesIO(data))
         if not isinstance(item, LostGroups)
-    ]  # fmt: skip
+    ]
 
 
 def repaired(data: bytes) -> tuple[bytes, Repair]:
-    """(new file, what was told) of a damaged file; the new one is valid and holds all that the reader gets from the damaged one."""
+    """(new file, what was told) of a damaged file; the new one is valid and holds all that the reader gets from the
+    damaged one.
+    """
     out = io.BytesIO()
     told = repair(io.BytesIO(data), out)
     found = out.getvalue()
@@ -79,7 +74,9 @@ def test_an_intact_file_is_copied() -> None:
 
 
 def test_a_damaged_group_is_left_out() -> None:
-    """The rest of its segment goes with it; frames are numbered anew, times stay, and the index leads to every segment."""
+    """The rest of its segment goes with it; frames are numbered anew, times stay, and the index leads to every
+    segment.
+    """
     damaged = bytearray(DATA)
     damaged[len(FRONT) + sum(map(len, CHUNKS[: GROUPS_AT[2]])) + 60] ^= 1
     found, told = repaired(bytes(damaged))
@@ -96,8 +93,14 @@ def test_a_damaged_group_is_left_out() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_damage(data: st.DataObject) -> None:
-    """Bytes flipped, cut out, overwritten, and chunks in any order: what comes out is valid and complete, or nothing is left."""
-    chosen = data.draw(st.lists(st.sampled_from(range(len(CHUNKS))), max_size=16)) if data.draw(st.booleans()) else range(len(CHUNKS))
+    """Bytes flipped, cut out, overwritten, and chunks in any order: what comes out is valid and complete, or nothing is
+    left.
+    """
+    chosen = (
+        data.draw(st.lists(st.sampled_from(range(len(CHUNKS))), max_size=16))
+        if data.draw(st.booleans())
+        else range(len(CHUNKS))
+    )
     damaged = bytearray(b"".join(CHUNKS[place] for place in chosen))
     for _ in range(data.draw(st.integers(0, 3))):
         start = data.draw(st.integers(0, len(damaged)))
@@ -170,7 +173,9 @@ class Sink(io.RawIOBase):
 
 
 def test_pipes_and_memory() -> None:
-    """From a pipe to a pipe, in memory that does not grow with the file: every tenth group is damaged, and each has 100 kB of sound."""
+    """From a pipe to a pipe, in memory that does not grow with the file: every tenth group is damaged, and each has 100
+    kB of sound.
+    """
     payload = CHUNKS[GROUPS_AT[0]][8:-4]
     sound = sealed(b"AUDI", pack_audio(AudioChunk(0, (AudioPacketBytes(0, 0, 1, 1, bytes(100_000)),))))
 

@@ -118,7 +118,12 @@ def test_regular_times_are_small() -> None:
 
 
 @QUICK
-@given(st.lists(st.tuples(st.none() | INT64, st.none() | INT64, INT64, st.integers(0, 2**64 - 1), st.binary(max_size=40)), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.none() | INT64, st.none() | INT64, INT64, st.integers(0, 2**64 - 1), st.binary(max_size=40)),
+        min_size=1,
+    )
+)
 def test_any_audio(packets) -> None:
     """Audio packets survive, with or without times, empty ones too."""
     chunk = AudioChunk(1, tuple(AudioPacketBytes(*packet) for packet in packets))
@@ -129,17 +134,25 @@ def test_any_audio(packets) -> None:
 
 
 def test_writer_refuses_what_does_not_fit() -> None:
-    """Groups out of order, of the wrong shape or type, key groups with holes and symbols above 16 bits are refused by name."""
+    """Groups out of order, of the wrong shape or type, key groups with holes and symbols above 16 bits are refused by
+    name.
+    """
     of = header()
     good = groups(of, 2)
     fields = {name: getattr(good[0], name) for name in ("index", "key", "first_frame", "pts", "mask", "tokens", "fill")}
     holed = fields["mask"].copy()
     holed[0, 0, 0] = False
     wrong = [
-        {"index": 1}, {"first_frame": 4}, {"key": False}, {"pts": fields["pts"][:28]}, {"mask": fields["mask"][:, 1:]},
-        {"mask": holed, "tokens": fields["tokens"][1:]}, {"tokens": fields["tokens"][:-1]}, {"tokens": fields["tokens"].astype(np.int64)},
+        {"index": 1},
+        {"first_frame": 4},
+        {"key": False},
+        {"pts": fields["pts"][:28]},
+        {"mask": fields["mask"][:, 1:]},
+        {"mask": holed, "tokens": fields["tokens"][1:]},
+        {"tokens": fields["tokens"][:-1]},
+        {"tokens": fields["tokens"].astype(np.int64)},
         {"fill": "guess"},
-    ]  # fmt: skip
+    ]
     for change in wrong:
         with pytest.raises(UsageError):
             Writer(io.BytesIO(), of).write_group(Group(**{**fields, **change}))

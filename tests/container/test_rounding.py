@@ -13,7 +13,9 @@ ROWS, COLUMNS = 6, 7
 
 
 def frames(seed: int, count: int = 4) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(mask (P,), exact values in units (n, C), octaves (n,)) of some latent frames that all stand on their own grids."""
+    """(mask (P,), exact values in units (n, C), octaves (n,)) of some latent frames that all stand on their own
+    grids.
+    """
     rng = np.random.default_rng(seed)
     found = []
     for t in range(count):
@@ -30,14 +32,18 @@ def code(seed: int, worth: float | None) -> tuple[int, float, np.ndarray]:
     for mask, exact, octaves in frames(seed):
         step = (UNITS >> octaves.astype(int))[:, None]
         plain = (np.rint(exact / step) * step).astype(np.int32)
-        values = plain if worth is None else rounding.rounded(mask, plain, octaves, exact, np.ones(len(plain), np.float32))
+        values = (
+            plain if worth is None else rounding.rounded(mask, plain, octaves, exact, np.ones(len(plain), np.float32))
+        )
         assert (np.abs(values - plain) <= UNITS).all()  # tokens that go on move by whole steps, whatever their octaves
         tokens.append(values)
         masks.append(mask)
         finer.append(octaves)
         errors.append(np.square(values - exact).mean())
     found, octaves = np.concatenate(tokens), np.concatenate(finer)
-    data = encode_prior(found, octaves, np.stack(masks), PriorState.start(ROWS, COLUMNS, prior().channels), prior(), 0, UNITS)
+    data = encode_prior(
+        found, octaves, np.stack(masks), PriorState.start(ROWS, COLUMNS, prior().channels), prior(), 0, UNITS
+    )
     again, _ = decode_prior(data, np.stack(masks), PriorState.start(ROWS, COLUMNS, prior().channels), prior(), 0, UNITS)
     assert np.array_equal(again, found)
     return len(data), float(np.mean(errors)), found
@@ -73,9 +79,14 @@ def test_no_value_is_moved_beyond_what_a_symbol_can_be(seed: int) -> None:
         step = (UNITS >> octaves.astype(int))[:, None]
         plain = rng.choice(np.array([SYMBOL_MIN, SYMBOL_MAX // UNITS * UNITS, SYMBOL_MAX]), kept.shape) // step * step
         if t % 2:  # goes on from the last kept values, by whole steps, to either end
-            octaves, plain = held, kept + np.where(plain > 0, (SYMBOL_MAX - kept) // UNITS, -((kept - SYMBOL_MIN) // UNITS)) * UNITS
+            octaves, plain = (
+                held,
+                kept + np.where(plain > 0, (SYMBOL_MAX - kept) // UNITS, -((kept - SYMBOL_MIN) // UNITS)) * UNITS,
+            )
         ends = np.where(plain > 0, 40_000, -40_000).astype(np.float32)
-        values = rounding.rounded(mask, plain[mask].astype(np.int32), octaves[mask], ends[mask], np.ones(mask.sum(), np.float32))
+        values = rounding.rounded(
+            mask, plain[mask].astype(np.int32), octaves[mask], ends[mask], np.ones(mask.sum(), np.float32)
+        )
         assert values.min() >= SYMBOL_MIN and values.max() <= SYMBOL_MAX
         kept[mask], held = values, np.where(mask, octaves, held)
         masks.append(mask)

@@ -1,7 +1,8 @@
-"""A reader that was written from FORMAT.md alone finds in every file what the program finds: golden ones, every coding, a real one.
+"""A reader that was written from FORMAT.md alone finds in every file what the program finds: golden ones, every coding,
+a real one.
 
-The second reader shares nothing with the product, so a fault in the code that the page does not have, or one in the page, shows here.
-"""
+The second reader shares nothing with the product, so a fault in the code that the page does not have, or one in the
+page, shows here."""
 
 from __future__ import annotations
 
@@ -23,12 +24,18 @@ from tests.container.test_golden import find_prior as golden_prior
 
 MakeVideo = Callable[..., Path]
 SIZES = {
-    "one position": (1, 1, 1, "int", False), "sparse": (24, 31, 1, "int", False), "odd": (5, 7, 3, "int", False),
-    "dense": (9, 10, 4, "int", True), "lossless": (5, 7, 4, "lossless", False), "lossless, dense": (5, 7, 4, "lossless", True),
-}  # fmt: skip
+    "one position": (1, 1, 1, "int", False),
+    "sparse": (24, 31, 1, "int", False),
+    "odd": (5, 7, 3, "int", False),
+    "dense": (9, 10, 4, "int", True),
+    "lossless": (5, 7, 4, "lossless", False),
+    "lossless, dense": (5, 7, 4, "lossless", True),
+}
 
 
-def read_by_program(data: bytes, find: Callable[..., object] | None = None) -> tuple[Reader, list[Group], list[AudioChunk]]:
+def read_by_program(
+    data: bytes, find: Callable[..., object] | None = None
+) -> tuple[Reader, list[Group], list[AudioChunk]]:
     reader = Reader(io.BytesIO(data), find_prior=find)  # type: ignore[arg-type]
     items = list(reader)
     assert not reader.damage
@@ -53,7 +60,9 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
             assert found.tokens == numbers(group)
             pairs.add((found.mask_coding, found.token_layout))
     else:
-        for group, (coding, layout, mask, tokens, octaves) in zip(wanted, reference_decoder.read_under_prior(data, prior), strict=True):
+        for group, (coding, layout, mask, tokens, octaves) in zip(
+            wanted, reference_decoder.read_under_prior(data, prior), strict=True
+        ):
             assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
             assert tokens == group.tokens.tolist() and octaves == group.octaves.tolist()
             pairs.add((coding, layout))
@@ -85,7 +94,9 @@ def test_golden_files(name: str) -> None:
 
 
 def test_every_coding_without_a_prior() -> None:
-    """Small and large grids, few and many channels, kept tokens few and all: every mask coding and token layout comes up."""
+    """Small and large grids, few and many channels, kept tokens few and all: every mask coding and token layout comes
+    up.
+    """
     pairs: set[tuple[int, int]] = set()
     for rows, columns, channels, coding, dense in SIZES.values():
         of = sized(rows, columns, channels, coding=coding)

@@ -20,7 +20,9 @@ def film() -> tuple[bytes, list[Group]]:
 
 
 def test_index(film) -> None:
-    """The index names each segment's first group, frame and time, and the frames of the file are known before reading."""
+    """The index names each segment's first group, frame and time, and the frames of the file are known before
+    reading.
+    """
     data, made = film
     reader = Reader(io.BytesIO(data))
     assert reader.index is not None

@@ -22,13 +22,23 @@ def table(*frequencies: int) -> np.ndarray:
     return np.array(frequencies, np.uint32)
 
 
-ODD = Tables([table(TOTAL - 1, 1), table(1, TOTAL - 1), table(1, TOTAL - 2, 1), table(TOTAL // 2, TOTAL // 2), table(3, 5, TOTAL - 8)])
+ODD = Tables(
+    [
+        table(TOTAL - 1, 1),
+        table(1, TOTAL - 1),
+        table(1, TOTAL - 2, 1),
+        table(TOTAL // 2, TOTAL // 2),
+        table(3, 5, TOTAL - 8),
+    ]
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 300)), elements=st.floats(0, 1e12)))
 def test_whole_frequencies(weights: np.ndarray) -> None:
-    """Frequencies add up to the total, none is zero, and each is its share but for rounding; the likeliest takes what is left."""
+    """Frequencies add up to the total, none is zero, and each is its share but for rounding; the likeliest takes what
+    is left.
+    """
     weights[:, 0] += 1e-3
     found = whole_frequencies(weights)
     assert found.dtype == np.uint32 and found.shape == weights.shape
@@ -52,7 +62,9 @@ def first_symbol(point: int, context: int, tables: Tables) -> int:
 
 @pytest.mark.parametrize("tables", [ODD, prior().value_tables, prior().kind_tables], ids=["odd", "values", "kinds"])
 def test_frequencies_are_exact(tables: Tables) -> None:
-    """The coder's interval of every symbol begins and ends where the sum of the given frequencies says, to the last unit."""
+    """The coder's interval of every symbol begins and ends where the sum of the given frequencies says, to the last
+    unit.
+    """
     for context in range(0, len(tables), 1 + len(tables) // 30):
         cumulative = 0
         for symbol, frequency in enumerate(tables.frequencies[context].tolist()):
@@ -65,9 +77,15 @@ def test_frequencies_are_exact(tables: Tables) -> None:
 
 
 def test_length_is_that_of_the_tables() -> None:
-    """Long inputs take what the frequencies promise, to 0.1 %: many tables, one table, and values that are all but certain."""
+    """Long inputs take what the frequencies promise, to 0.1 %: many tables, one table, and values that are all but
+    certain.
+    """
     rng = np.random.default_rng(0)
-    cases = [(prior().value_tables, rng.integers(0, 220, 200_000)), (ODD, np.full(200_000, 3)), (ODD, np.zeros(3_000_000, np.int64))]
+    cases = [
+        (prior().value_tables, rng.integers(0, 220, 200_000)),
+        (ODD, np.full(200_000, 3)),
+        (ODD, np.zeros(3_000_000, np.int64)),
+    ]
     for tables, contexts in cases:
         symbols = np.empty(len(contexts), np.int32)
         ideal = 0.0
@@ -116,8 +134,8 @@ def test_any_calls(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("count", [1, 7, 700, 70_000])
 def test_words_hold_what_they_can_and_no_more(count: int) -> None:
-    """The likeliest symbols, which take least, are read from their own words; fewer words than they need at least are damage at once, as
-    missing ones would read as zeros without end."""
+    """The likeliest symbols, which take least, are read from their own words; fewer words than they need at least are
+    damage at once, as missing ones would read as zeros without end."""
     tables = prior().mask_tables
     contexts = np.random.default_rng(count).integers(0, len(tables), count).astype(np.uint8)
     symbols = np.array([tables.frequencies[context].argmax() for context in contexts], np.int32)
@@ -135,13 +153,15 @@ def test_words_hold_what_they_can_and_no_more(count: int) -> None:
 
 
 def test_hostile_words() -> None:
-    """No words whatever make the decoder raise anything but a named error (not even one that is no `Exception`), or give other symbols
-    than the tables have."""
+    """No words whatever make the decoder raise anything but a named error (not even one that is no `Exception`), or
+    give other symbols than the tables have."""
     rng = np.random.default_rng(0)
     refused = 0
     for number in range(2000):
         words = int(rng.integers(0, 9))
-        data = [rng.bytes(4 * words), b"\xff" * 4 * words, bytes(4 * words), b"\xff" * 4 * words + rng.bytes(4)][number % 4]
+        data = [rng.bytes(4 * words), b"\xff" * 4 * words, bytes(4 * words), b"\xff" * 4 * words + rng.bytes(4)][
+            number % 4
+        ]
         tables = (ODD, prior().value_tables)[number // 4 % 2]
         sizes = np.array([len(one) for one in tables.frequencies])
         try:
@@ -161,7 +181,9 @@ def test_hostile_words() -> None:
 
 
 def test_log_step() -> None:
-    """Sixteenths of an octave are rounded right from the smallest to the largest step scale, and on either side of every bound."""
+    """Sixteenths of an octave are rounded right from the smallest to the largest step scale, and on either side of
+    every bound.
+    """
     for scale in np.geomspace(1e-12, 1e12, 20_001).tolist():
         assert log_step_of(scale) == round(16 * math.log2(scale))
     for exponent in (-3, 0, 1, 40):

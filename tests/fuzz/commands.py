@@ -1,8 +1,8 @@
-"""The commands on any file, in this process: how each of them ends. What ends in anything but a documented exit code is a finding.
+"""The commands on any file, in this process: how each of them ends. What ends in anything but a documented exit code is
+a finding.
 
-`python -m tests.fuzz.commands --seconds 600` changes files and runs every command on each, without atheris: torch and PyAV are in the way
-of its coverage, and what counts here is that the structure of the files is known (`mutate.py`).
-"""
+`python -m tests.fuzz.commands --seconds 600` changes files and runs every command on each, without atheris: torch and
+PyAV are in the way of its coverage, and what counts here is that the structure of the files is known (`mutate.py`)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ from tests.container.make import prior_arrays
 from tests.fuzz.mutate import changed_lat
 from tests.fuzz.targets import Finding, demand
 
-LIMITS = {"max_pixels": 1 << 14, "max_frames": 1 << 16, "max_lost_frames": 512, "max_tokens": 1 << 12, "max_bytes": 1 << 20}
+LIMITS = {
+    "max_pixels": 1 << 14,
+    "max_frames": 1 << 16,
+    "max_lost_frames": 512,
+    "max_tokens": 1 << 12,
+    "max_bytes": 1 << 20,
+}
 FILE_CODES = {0, 4, 5, 7}
 """What a command may say of a file: nothing, damaged, not supported, a limit."""
 
@@ -70,15 +76,20 @@ class Bench:
 
     @cached_property
     def seeds(self) -> list[bytes]:
-        """Files that are right: under the prior in both codings, lossless, with a LIT's groups and without, with sound and without."""
+        """Files that are right: under the prior in both codings, lossless, with a LIT's groups and without, with sound
+        and without.
+        """
         from latcomp import encode
 
         clip = self.folder / "clip.mkv"
         _make_clip(clip)
         found = []
         for settings in (
-            {"quality": 3.0}, {"quality": 6.0, "coding": "zstd"}, {"lossless": True, "audio": False}, {"keep": 0.5, "audio": False},
-        ):  # fmt: skip
+            {"quality": 3.0},
+            {"quality": 6.0, "coding": "zstd"},
+            {"lossless": True, "audio": False},
+            {"keep": 0.5, "audio": False},
+        ):
             out = io.BytesIO()
             encode(clip, out, tokenizer=self.tokenizer, device="cpu", **settings)
             found.append(out.getvalue())
@@ -89,7 +100,9 @@ class Bench:
         return [*found, out.getvalue()]
 
     def call(self, command: str, data: bytes) -> Ended:
-        """A command on a file of these bytes. Raises `Finding` for anything but a named error of a code that is about files."""
+        """A command on a file of these bytes. Raises `Finding` for anything but a named error of a code that is about
+        files.
+        """
         self.source.write_bytes(data)
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -120,17 +133,24 @@ class Bench:
         elif command == "decode":
             decode.decode(self.source, "/dev/null", format="y4m", force=True, device="cpu", **common)
         elif command == "part":
-            decode.decode(self.source, "/dev/null", format="y4m", start=0.0, duration=0.5, force=True, device="cpu", **common)
+            decode.decode(
+                self.source, "/dev/null", format="y4m", start=0.0, duration=0.5, force=True, device="cpu", **common
+            )
         else:
             decode.decode(self.source, str(out.with_suffix(".mkv")), codec="ffv1", force=True, device="cpu", **common)
 
 
 COMMANDS = ("check", "stats", "decode", "tokens", "mkv", "part", "repair", "html")
-NETWORKS_EVERY, ALL_EVERY = 8, 64  # changed files: on the rest only what needs no network runs, which takes a tenth of the time
+NETWORKS_EVERY, ALL_EVERY = (
+    8,
+    64,
+)  # changed files: on the rest only what needs no network runs, which takes a tenth of the time
 
 
 def agree(checked: Ended, decoded: Ended) -> bool:
-    """Whether two verdicts on a file are one: it is fine, or it is not; a model that is not at hand is no fault of the file."""
+    """Whether two verdicts on a file are one: it is fine, or it is not; a model that is not at hand is no fault of the
+    file.
+    """
     missing = decoded.code == 5 and "not at hand" in decoded.message
     return (checked.code == 0) == (decoded.code == 0) or missing
 
@@ -149,19 +169,32 @@ def _make_models(folder: Path) -> None:
     torch.manual_seed(0)
     channels, ones = 4, (1.0,) * 4
     made = TokenizerConfig(
-        "tiny", channels, encoder_width=8, encoder_blocks=1, decoder_width=8, decoder_blocks=1, channel_mean=(0.0,) * channels,
-        channel_deviation=ones, channel_scale=ones, channel_step=ones,
-    )  # fmt: skip
+        "tiny",
+        channels,
+        encoder_width=8,
+        encoder_blocks=1,
+        decoder_width=8,
+        decoder_blocks=1,
+        channel_mean=(0.0,) * channels,
+        channel_deviation=ones,
+        channel_scale=ones,
+        channel_step=ones,
+    )
     folder.mkdir()
     made.save(folder / registry.CONFIG)
     save_torch(Tokenizer(made).state_dict(), folder / registry.WEIGHTS)
     sha256 = registry.sha256_of(folder / registry.WEIGHTS)
     (folder / "prior").mkdir()
     (folder / "lit").mkdir()
-    save_file(prior_arrays(channels, embed=2, width=3, known=2, mask_width=2, mask_hidden=2), folder / "prior" / registry.WEIGHTS)
+    save_file(
+        prior_arrays(channels, embed=2, width=3, known=2, mask_width=2, mask_hidden=2),
+        folder / "prior" / registry.WEIGHTS,
+    )
     own = {"name": "tiny-prior", "channels": channels, "embed": 2, "tokenizer_sha256": sha256}
     (folder / "prior" / registry.CONFIG).write_text(json.dumps(own), encoding="utf-8")
-    config = LitConfig("tiny-lit", channels, width=4, layers=1, heads=1, expansion=1, tokenizer_sha256=sha256, latent_scale=ones)
+    config = LitConfig(
+        "tiny-lit", channels, width=4, layers=1, heads=1, expansion=1, tokenizer_sha256=sha256, latent_scale=ones
+    )
     save_torch(Lit(config).state_dict(), folder / "lit" / registry.WEIGHTS)
     config.save(folder / "lit" / registry.CONFIG)
 
@@ -205,7 +238,9 @@ def main() -> int:
             data = changed_lat(rng.choice(bench.seeds), rng)
             ends: dict[str, Ended] = {}
             number = counts["check"]
-            for command in COMMANDS if number % ALL_EVERY == 0 else COMMANDS[:4] if number % NETWORKS_EVERY == 0 else COMMANDS[:2]:
+            for command in (
+                COMMANDS if number % ALL_EVERY == 0 else COMMANDS[:4] if number % NETWORKS_EVERY == 0 else COMMANDS[:2]
+            ):
                 counts[command] += 1
                 try:
                     ends[command] = bench.call(command, data)

@@ -1,5 +1,5 @@
-"""Changes to whole .lat files that know their structure: header members, times, audio, index and counts, sealed again and mostly with
-places that still fit, so that what lies is one thing and not its checksum."""
+"""Changes to whole .lat files that know their structure: header members, times, audio, index and counts, sealed again
+and mostly with places that still fit, so that what lies is one thing and not its checksum."""
 
 from __future__ import annotations
 
@@ -20,15 +20,63 @@ from tests.fuzz.seal import front_of, sealed, split_chunks, split_front
 Chunks = list[tuple[bytes, bytes]]
 
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 3, 4, 7, 8, 96, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, -(2**63),
-    10**30, 0.0, 0.5, -0.5, 1e-300, 1e300, "", "x", "kept", "lossless", "int", "\ud800", "\x1b[31m", "0" * 64, "00", [], [0, 1], [1, 0],
-    [1, 1], [1, 2**31 - 1], [2**31 - 1, 1], [0, 0], [1], {}, [{}], {"name": "x"},
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    4,
+    7,
+    8,
+    96,
+    255,
+    256,
+    65535,
+    65536,
+    2**31 - 1,
+    2**31,
+    2**32,
+    2**53,
+    2**63 - 1,
+    2**63,
+    -(2**63),
+    10**30,
+    0.0,
+    0.5,
+    -0.5,
+    1e-300,
+    1e300,
+    "",
+    "x",
+    "kept",
+    "lossless",
+    "int",
+    "\ud800",
+    "\x1b[31m",
+    "0" * 64,
+    "00",
+    [],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+    [1, 2**31 - 1],
+    [2**31 - 1, 1],
+    [0, 0],
+    [1],
+    {},
+    [{}],
+    {"name": "x"},
+)
 NUMBERS = (0, 1, 2, 3, 4, 5, 8, 16, 127, 128, 255, 256, 511, 65535, 2**31 - 1, 2**31, 2**32 - 1)
 
 
 def changed_lat(data: bytes, rng: random.Random) -> bytes:
-    """The file with one to three changes; its index and end marker fit the new places unless they are what is changed."""
+    """The file with one to three changes; its index and end marker fit the new places unless they are what is
+    changed.
+    """
     front, rest = split_front(data)
     text, chunks = decompress(front[PRELUDE.size : -CRC.size], 1 << 20, "header"), split_chunks(rest)
     fits = True
@@ -93,7 +141,9 @@ def _group(chunks: Chunks, rng: random.Random) -> None:
         name = rng.choice(sorted(head))
         head[name] = rng.choice((*NUMBERS, -1, -(2**63), 2**62, head[name] + 1, head[name] - 1))
     elif way < 0.7:
-        times = b"".join(pack_signed([rng.choice((0, 1, -1, 40, 512, -(2**62), 2**62))]) for _ in range(rng.choice((0, 1, 1, 3))))
+        times = b"".join(
+            pack_signed([rng.choice((0, 1, -1, 40, 512, -(2**62), 2**62))]) for _ in range(rng.choice((0, 1, 1, 3)))
+        )
         head["times_bytes"] = len(times)
         head["first_pts"] += rng.choice((0, 0, 1, -1, -(2**40), 2**62))
     elif body:
@@ -109,7 +159,9 @@ def _audio(chunks: Chunks, rng: random.Random) -> None:
         return
     payload = bytearray(chunks[at][1])
     for _ in range(rng.randint(1, 3)):
-        payload[rng.randrange(min(len(payload), AUDIO_HEAD.size + 60))] = rng.choice((0, 1, 2, 3, 127, 128, 255, rng.randrange(256)))
+        payload[rng.randrange(min(len(payload), AUDIO_HEAD.size + 60))] = rng.choice(
+            (0, 1, 2, 3, 127, 128, 255, rng.randrange(256))
+        )
     chunks[at] = b"AUDI", bytes(payload)
 
 
@@ -167,7 +219,9 @@ def placed(chunks: Chunks, start: int) -> Chunks:
             if kind == b"INDX":
                 index_at = place
                 entries = unpack_index(payload, 1 << 40)
-                payload = pack_index([replace(entry, offset=places.get(entry.group, entry.offset)) for entry in entries])
+                payload = pack_index(
+                    [replace(entry, offset=places.get(entry.group, entry.offset)) for entry in entries]
+                )
             elif kind == b"ENDF" and index_at is not None:
                 payload = END.pack(**{**END.unpack(payload), "index_offset": index_at})
         found.append((kind, payload))

@@ -1,4 +1,5 @@
-"""Bytes made acceptable from outside, so that changes reach the inside: zstd frames that store, chunks and headers with a right CRC-32.
+"""Bytes made acceptable from outside, so that changes reach the inside: zstd frames that store, chunks and headers with
+a right CRC-32.
 
 No atheris in here: the mutator of whole files takes the function that changes a piece of bytes.
 """
@@ -19,9 +20,13 @@ RAW_BLOCK_MAX = 1 << 17
 
 
 def raw_frame(content: bytes) -> bytes:
-    """A zstd frame of one block that is stored as it is: much quicker than compressing, and every content can be said."""
+    """A zstd frame of one block that is stored as it is: much quicker than compressing, and every content can be
+    said.
+    """
     content = content[:RAW_BLOCK_MAX]
-    head = struct.pack("<IBI", 0xFD2FB528, 0xA0, len(content))  # the content's size in four bytes, no window, no checksum
+    head = struct.pack(
+        "<IBI", 0xFD2FB528, 0xA0, len(content)
+    )  # the content's size in four bytes, no window, no checksum
     return head + struct.pack("<I", len(content) << 3 | 1)[:3] + content
 
 
@@ -45,7 +50,9 @@ def split_front(data: bytes) -> tuple[bytes, bytes]:
 
 
 def split_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """(type, payload) of chunks one behind the other, whatever their CRC-32; what does not fit is the payload of a last one."""
+    """(type, payload) of chunks one behind the other, whatever their CRC-32; what does not fit is the payload of a last
+    one.
+    """
     found, place = [], 0
     while place + CHUNK_HEAD.size <= len(data):
         length = CHUNK_HEAD.unpack(data, place)["payload_bytes"]
@@ -56,7 +63,9 @@ def split_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def changed_chunks(data: bytes, most: int, change: Change, seed: int) -> bytes:
-    """Chunks with a change: inside a payload under a right CRC-32 (mostly), in their order, or anywhere without repair."""
+    """Chunks with a change: inside a payload under a right CRC-32 (mostly), in their order, or anywhere without
+    repair.
+    """
     rng = random.Random(seed)
     chunks = split_chunks(data)
     way = rng.random()
@@ -66,7 +75,9 @@ def changed_chunks(data: bytes, most: int, change: Change, seed: int) -> bytes:
     kind, payload = chunks[at]
     if way < 0.75:
         room = max(most - len(data), 0)
-        cut = min(rng.choice((len(payload), 40)), len(payload))  # the numbers at the front are worth more than their share
+        cut = min(
+            rng.choice((len(payload), 40)), len(payload)
+        )  # the numbers at the front are worth more than their share
         chunks[at] = kind, change(payload[:cut], cut + room) + payload[cut:]
     elif way < 0.82:
         chunks.insert(rng.randrange(len(chunks) + 1), chunks[at])

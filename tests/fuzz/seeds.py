@@ -1,4 +1,6 @@
-"""The corpus: small inputs for every target to start from. `python -m tests.fuzz.seeds` writes those that are not there yet."""
+"""The corpus: small inputs for every target to start from. `python -m tests.fuzz.seeds` writes those that are not there
+yet.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def tokens() -> Iterator[bytes]:
     """A group for each layout, as the writer makes it where it would choose the layout, and made by hand where not."""
     rng = np.random.default_rng(2)
     bits = bytes([0b01010101, 0b00110010])
-    keep = np.stack([np.ones((3, 5), bool), np.unpackbits(np.frombuffer(bits, np.uint8))[:15].astype(bool).reshape(3, 5)])
+    keep = np.stack(
+        [np.ones((3, 5), bool), np.unpackbits(np.frombuffer(bits, np.uint8))[:15].astype(bool).reshape(3, 5)]
+    )
     kept = int(keep.sum())
     from latcomp.container.layout_context import encode_context
     from latcomp.container.layout_planes import planes_of_symbols, split_bytes
@@ -72,13 +76,21 @@ def tokens() -> Iterator[bytes]:
         flat = keep.reshape(2, -1)
         context = encode_context(symbols, flat, True, state.last, state.passes, None)[0]
         before = np.zeros_like(symbols)
-        repeats = encode_repeats(symbols, changed_tokens(symbols, before), keep, True, state.last, state.passes, None)[0]
+        repeats = encode_repeats(symbols, changed_tokens(symbols, before), keep, True, state.last, state.passes, None)[
+            0
+        ]
         coding, size = struct.unpack_from("<BI", repeats)
         inner = decompress(repeats[5 : 5 + size], 1000, "mask") if size else b""
         yield bytes([0]) + bits + bytes(1) + planes_of_symbols(symbols)
         yield bytes([1]) + bits + bytes(1) + decompress(context, 10_000, "tokens")
         if coding:
-            yield bytes([2 + 5 * (coding - 1)]) + bits + bytes([len(inner)]) + inner + decompress(repeats[5 + size :], 10_000, "tokens")
+            yield (
+                bytes([2 + 5 * (coding - 1)])
+                + bits
+                + bytes([len(inner)])
+                + inner
+                + decompress(repeats[5 + size :], 10_000, "tokens")
+            )
         for layout in (3, 4):
             yield bytes([layout]) + bits + bytes(1) + split_bytes(symbols.astype("<f4").view("<u4"))
     assert len(PLAIN) == 5
@@ -112,7 +124,10 @@ def under_prior() -> Iterator[tuple[str, bytes]]:
                 coded, mask_data, layout, token_data = encode_content(keep, values, octaves, True, state, 3)
                 if layout == 3:
                     if coded == 4:
-                        yield "prior", bytes([len(mask_data) // 4 | (steps - 1) << 2, kept - 6]) + mask_data + token_data
+                        yield (
+                            "prior",
+                            bytes([len(mask_data) // 4 | (steps - 1) << 2, kept - 6]) + mask_data + token_data,
+                        )
                     else:
                         yield "prior", bytes([0xC0 | (steps - 1) << 2, 0]) + token_data
                 else:

@@ -1,8 +1,7 @@
 """What is fuzzed: each target takes any bytes, and raises only when the reader does something it must not.
 
-`LatcompError` is an answer; any other exception is a finding, and so is a result that contradicts itself (`Finding`). Sizes are tiny, so
-that most calls take well under a millisecond.
-"""
+`LatcompError` is an answer; any other exception is a finding, and so is a result that contradicts itself (`Finding`).
+Sizes are tiny, so that most calls take well under a millisecond."""
 
 from __future__ import annotations
 
@@ -14,18 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from latcomp.container import (
-    AudioChunk,
-    Group,
-    Header,
-    Limits,
-    LostGroups,
-    Prior,
-    Reader,
-    check,
-    repair,
-    scan,
-)
+from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Prior, Reader, check, repair, scan
 from latcomp.container.audio import pack_audio, unpack_audio
 from latcomp.container.content import decode_content, encode_content
 from latcomp.container.format import (
@@ -58,9 +46,14 @@ from tests.container.make import prior_arrays, sized, under
 from tests.fuzz.seal import front_of, raw_frame
 
 LIMITS = Limits(
-    max_pixels=1 << 16, max_frames=1 << 20, max_lost_frames=1 << 12, max_group_tokens=1 << 13, max_group_bytes=1 << 18,
-    max_chunk_bytes=1 << 20, max_search_bytes=1 << 16,
-)  # fmt: skip
+    max_pixels=1 << 16,
+    max_frames=1 << 20,
+    max_lost_frames=1 << 12,
+    max_group_tokens=1 << 13,
+    max_group_bytes=1 << 18,
+    max_chunk_bytes=1 << 20,
+    max_search_bytes=1 << 16,
+)
 
 
 class Finding(Exception):
@@ -98,7 +91,10 @@ def header(data: bytes) -> None:
     with suppress(LatcompError):
         found = unpack_header(front[: PRELUDE.size], front[PRELUDE.size :], LIMITS)
         again = pack_header(found)
-        demand(unpack_header(again[: PRELUDE.size], again[PRELUDE.size :], LIMITS) == found, "header: written again it differs")
+        demand(
+            unpack_header(again[: PRELUDE.size], again[PRELUDE.size :], LIMITS) == found,
+            "header: written again it differs",
+        )
 
 
 def prelude(data: bytes) -> None:
@@ -135,7 +131,9 @@ def small_front() -> bytes:
 
 
 def chunks(data: bytes) -> None:
-    """What follows a header, read without decoding groups: groups come in order and do not overlap, bytes are counted once."""
+    """What follows a header, read without decoding groups: groups come in order and do not overlap, bytes are counted
+    once.
+    """
     whole = small_front() + data
     with suppress(LatcompError):
         summary = scan(io.BytesIO(whole), LIMITS)
@@ -143,7 +141,9 @@ def chunks(data: bytes) -> None:
         for group in summary.groups:
             demand(group.index > before and group.first_frame >= place, "chunks: groups out of order")
             before, place = group.index, group.first_frame + group.frames
-        demand(summary.bytes_total == len(whole) and summary.bytes_other >= 0, "chunks: bytes counted twice or not at all")
+        demand(
+            summary.bytes_total == len(whole) and summary.bytes_other >= 0, "chunks: bytes counted twice or not at all"
+        )
 
 
 SHAPES = ((1, 3, 5), (2, 3, 5), (3, 3, 5), (1, 1, 1))
@@ -166,9 +166,13 @@ def mask(data: bytes) -> None:
         state.masks.last[::2], state.masks.earlier[:, 1::2] = True, True
     with suppress(LatcompError):
         found = decode_mask(coding, raw_frame(data[1:]), shape, key, state.passes, state.masks)
-        demand(found.shape == shape and found.dtype == np.bool_ and (not key or bool(found[0].all())), "mask: wrong shape")
+        demand(
+            found.shape == shape and found.dtype == np.bool_ and (not key or bool(found[0].all())), "mask: wrong shape"
+        )
         if not data[-1] & 7:  # writing tries every coding: too slow for every call
-            again = decode_mask(*encode_mask(found, key, state.passes, state.masks), shape, key, state.passes, state.masks)
+            again = decode_mask(
+                *encode_mask(found, key, state.passes, state.masks), shape, key, state.passes, state.masks
+            )
             demand(bool((again == found).all()), "mask: written again it differs")
 
 
@@ -176,7 +180,9 @@ PLAIN = (LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_FLOATS, LAYOUT_FL
 
 
 def tokens(data: bytes) -> None:
-    """Token layouts without a prior, of a key group and the group behind it: the right count, symbols of 16 bits, the same twice."""
+    """Token layouts without a prior, of a key group and the group behind it: the right count, symbols of 16 bits, the
+    same twice.
+    """
     if len(data) < 4:
         return
     layout = PLAIN[data[0] % len(PLAIN)]
@@ -196,7 +202,10 @@ def tokens(data: bytes) -> None:
             kept = int(keep.sum())
             found = decode_content(MASK_BITS, packed, layout, content, (2, 3, 5), kept, True, state, 0)[1]
             demand(found.shape == (kept, 2), "tokens: wrong count")
-            demand(lossless or not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX), "tokens: beyond 16 bits")
+            demand(
+                lossless or not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX),
+                "tokens: beyond 16 bits",
+            )
             results.append((found.tobytes(), state.last.tobytes()))
         if not data[-1] & 7:
             continue
@@ -238,13 +247,18 @@ def _under_prior(coding: int, mask_data: bytes, layout: int, token_data: bytes, 
     shape = (steps, 3, 2)
     with suppress(LatcompError):
         keep, found, octaves = decode_content(coding, mask_data, layout, token_data, shape, kept, True, state, 3)
-        demand(keep.shape == shape and int(keep.sum()) == kept and bool(keep[0].all()), "prior: not the mask that was claimed")
+        demand(
+            keep.shape == shape and int(keep.sum()) == kept and bool(keep[0].all()),
+            "prior: not the mask that was claimed",
+        )
         demand(octaves is not None and found.shape == (kept, 2) and octaves.shape == (kept,), "prior: wrong count")
         demand(not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX), "prior: beyond 16 bits")
         again = SegmentState(prior_header(), tiny_prior())
         written = encode_content(keep, found, octaves, True, again, 3)
         read = decode_content(*written, shape, kept, True, SegmentState(prior_header(), tiny_prior()), 3)
-        demand(bool((read[0] == keep).all()) and read[1].tobytes() == found.tobytes(), "prior: written again it differs")
+        demand(
+            bool((read[0] == keep).all()) and read[1].tobytes() == found.tobytes(), "prior: written again it differs"
+        )
 
 
 def prior(data: bytes) -> None:
@@ -267,11 +281,15 @@ def kinds(data: bytes) -> None:
     steps = 1 + (data[0] >> 1 & 3) % 3
     coding = (MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT)[data[0] >> 6]
     content = raw_frame(data[4 : 4 + data[1]])
-    _under_prior(coding, content if coding else b"", layout, raw_frame(data[4 + (data[1] if coding else 0) :]), steps, data[2])
+    _under_prior(
+        coding, content if coding else b"", layout, raw_frame(data[4 + (data[1] if coding else 0) :]), steps, data[2]
+    )
 
 
 def file(data: bytes) -> None:
-    """Whole files: groups, lost frames and audio in order without holes; `check` agrees with the reader; a pipe with a file."""
+    """Whole files: groups, lost frames and audio in order without holes; `check` agrees with the reader; a pipe with a
+    file.
+    """
     try:
         reader = Reader(io.BytesIO(data), LIMITS, lambda name, sha256: tiny_prior())
         place = 0
@@ -294,9 +312,16 @@ def repaired(data: bytes) -> None:
     """Repair: the new file is intact, and holds the very groups and audio that the reader gets from the damaged one."""
 
     def content(of: bytes) -> list[object]:
-        items = [item for item in Reader(io.BytesIO(of), LIMITS, lambda name, sha256: tiny_prior()) if not isinstance(item, LostGroups)]
+        items = [
+            item
+            for item in Reader(io.BytesIO(of), LIMITS, lambda name, sha256: tiny_prior())
+            if not isinstance(item, LostGroups)
+        ]
         return [
-            (item.key, item.pts.tolist(), item.mask.tobytes(), item.tokens.tobytes()) if isinstance(item, Group) else item for item in items
+            (item.key, item.pts.tolist(), item.mask.tobytes(), item.tokens.tobytes())
+            if isinstance(item, Group)
+            else item
+            for item in items
         ]
 
     out = io.BytesIO()
@@ -310,5 +335,20 @@ def repaired(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (times, audio, header, prelude, index, zstd, chunks, mask, tokens, coder, kinds, prior, file, repaired)
+    for target in (
+        times,
+        audio,
+        header,
+        prelude,
+        index,
+        zstd,
+        chunks,
+        mask,
+        tokens,
+        coder,
+        kinds,
+        prior,
+        file,
+        repaired,
+    )
 }

@@ -1,5 +1,5 @@
-"""Every target holds over its corpus and over all that was ever found, over thousands of simple changes to them, and for a moment under
-atheris. `make fuzz` runs longer."""
+"""Every target holds over its corpus and over all that was ever found, over thousands of simple changes to them, and
+for a moment under atheris. `make fuzz` runs longer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def change(data: bytes, most: int, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_corpus_and_changes(target: str) -> None:
-    """Nothing in the corpus, and none of many changed inputs, is a finding; whole files are changed under right checksums."""
+    """Nothing in the corpus, and none of many changed inputs, is a finding; whole files are changed under right
+    checksums.
+    """
     found = inputs(target)
     assert found
     rng = random.Random(1)
@@ -63,8 +65,21 @@ def test_a_finding_is_seen() -> None:
 @pytest.mark.skipif(not ATHERIS, reason="needs atheris")
 @pytest.mark.parametrize("target", ["times", "header", "chunks", "tokens"])
 def test_a_moment_under_atheris(target: str, tmp_path: Path) -> None:
-    """The targets run under atheris, with the mutator of whole chunks where it belongs, and it finds nothing in a moment."""
-    command = [sys.executable, "-m", "tests.fuzz.run", target, "--runs", str(SHORT_RUNS), "--seed", "1", "--work", str(tmp_path)]
+    """The targets run under atheris, with the mutator of whole chunks where it belongs, and it finds nothing in a
+    moment.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.run",
+        target,
+        "--runs",
+        str(SHORT_RUNS),
+        "--seed",
+        "1",
+        "--work",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=FOLDER.parents[1])
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.split()[1]) >= SHORT_RUNS

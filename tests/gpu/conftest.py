@@ -1,4 +1,5 @@
-"""Fixtures of the tests that need CUDA: each runs on the CPU as well, so that in a usual run only CUDA itself is untried.
+"""Fixtures of the tests that need CUDA: each runs on the CPU as well, so that in a usual run only CUDA itself is
+untried.
 
 `pytest -m gpu` runs them on a GPU alone and prints the differences to the CPU that they found.
 """
@@ -31,7 +32,9 @@ def device(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """36 frames of 72x48: texture that moves over texture that rests, so that tokens are kept and dropped; two groups."""
+    """36 frames of 72x48: texture that moves over texture that rests, so that tokens are kept and dropped; two
+    groups.
+    """
     rng = np.random.default_rng(5)
     still = np.kron(rng.integers(40, 215, (12, 18, 3)), np.ones((4, 4, 1))).astype(np.uint8)
     patch = np.kron(rng.integers(0, 255, (6, 40, 3)), np.ones((4, 4, 1))).astype(np.uint8)
@@ -59,7 +62,9 @@ def encoded(clip: Path) -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def figure(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+def figure(
+    record_property: Callable[[str, object], None], request: pytest.FixtureRequest
+) -> Callable[[str, float], None]:
     """`figure(name, value)`: how far the device is from the CPU, for the report and the summary."""
 
     def keep(name: str, value: float) -> None:
@@ -72,9 +77,11 @@ def lines_of(reports: Sequence[pytest.TestReport]) -> list[str]:
     """The figures of some tests, a line each."""
     return [
         f"{value:<12.6g} {name.removeprefix(FIGURE)}  ({report.nodeid.rpartition('::')[2]})"
-        for report in reports if report.when == "call"
-        for name, value in report.user_properties if name.startswith(FIGURE)
-    ]  # fmt: skip
+        for report in reports
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name.startswith(FIGURE)
+    ]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

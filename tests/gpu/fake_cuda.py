@@ -1,8 +1,9 @@
-"""CUDA that computes nothing: the code runs as it would on a GPU, and tensors that meet on different devices are an error as there.
+"""CUDA that computes nothing: the code runs as it would on a GPU, and tensors that meet on different devices are an
+error as there.
 
-Under PyTorch's FakeTensorMode tensors have a device, a type and a shape, and no values. What this adds is what a build for CPUs alone lacks
-(moving to the device, indexing) and what needs values: where the code reads some back, it gets noise of the right shape.
-"""
+Under PyTorch's FakeTensorMode tensors have a device, a type and a shape, and no values. What this adds is what a build
+for CPUs alone lacks (moving to the device, indexing) and what needs values: where the code reads some back, it gets
+noise of the right shape."""
 
 from __future__ import annotations
 
@@ -27,9 +28,16 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """One GPU inside. Gives what was asked of it: "to" (moved there), "back" (read back), "bf16" (autocast)."""
     asked: list[str] = []
     for name, value in {
-        "is_available": True, "device_count": 1, "current_device": 0, "is_bf16_supported": True, "get_device_capability": CAPABILITY,
-        "get_device_name": "no GPU at all", "synchronize": None, "reset_peak_memory_stats": None, "max_memory_allocated": 1,
-    }.items():  # fmt: skip
+        "is_available": True,
+        "device_count": 1,
+        "current_device": 0,
+        "is_bf16_supported": True,
+        "get_device_capability": CAPABILITY,
+        "get_device_name": "no GPU at all",
+        "synchronize": None,
+        "reset_peak_memory_stats": None,
+        "max_memory_allocated": 1,
+    }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
     load = registry._load
     monkeypatch.setattr(registry, "_load", lambda *arguments: _with_values(load, *arguments))
@@ -71,12 +79,16 @@ class _Values(TorchFunctionMode):
         self.asked = asked
         self.noise = np.random.default_rng(0)
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         tensor = args[0] if args and isinstance(args[0], Tensor) else None
         if func is torch.tensor and kwargs.get("device") is not None and torch.device(kwargs["device"]).type == "cuda":
             self.asked.append("to")
-            plain = torch.from_numpy(np.asarray(args[0], np.float32 if np.asarray(args[0]).dtype == np.float64 else None))
+            plain = torch.from_numpy(
+                np.asarray(args[0], np.float32 if np.asarray(args[0]).dtype == np.float64 else None)
+            )
             return torch.empty(plain.shape, dtype=kwargs.get("dtype", plain.dtype), device="cuda")
         if tensor is None:
             return func(*args, **kwargs)
@@ -101,7 +113,9 @@ class _Values(TorchFunctionMode):
         if func is Tensor.__getitem__:
             return _item(tensor, args[1])
         if func is Tensor.__setitem__:
-            return torch.add(_item(tensor, args[1]), args[2]).shape  # for its checks of device and shape: there is nothing to write
+            return torch.add(
+                _item(tensor, args[1]), args[2]
+            ).shape  # for its checks of device and shape: there is nothing to write
         return func(*args, **kwargs)
 
     def _to(self, tensor: Tensor, *wanted: Any, **more: Any) -> Tensor:
@@ -125,7 +139,9 @@ class _Values(TorchFunctionMode):
 
 
 def _item(tensor: Tensor, key: Any) -> Tensor:
-    """tensor[key] by operators that need no CUDA to be built in; key: whole numbers, slices, None, one ellipsis, tensors."""
+    """tensor[key] by operators that need no CUDA to be built in; key: whole numbers, slices, None, one ellipsis,
+    tensors.
+    """
     keys = key if isinstance(key, tuple) else (key,)
     given = sum(part is not None and part is not Ellipsis for part in keys)
     found, dim, places = tensor, 0, []

@@ -1,4 +1,6 @@
-"""Protects the commands on a GPU: each takes --device, says where it ran, and fails with exit 8 and advice where it cannot."""
+"""Protects the commands on a GPU: each takes --device, says where it ran, and fails with exit 8 and advice where it
+cannot.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def test_a_clip_goes_through_all_commands(device: str, clip: Path, latcomp: Latc
     for name in ("a.mkv", "b.mkv"):
         (tmp_path / "in" / name).write_bytes(clip.read_bytes())
     jobs = 1 if device == "cpu" else 2
-    code, lines, err = latcomp("batch", tmp_path / "in", tmp_path / "lats", "--jobs", jobs, "--device", device, "--json", "-q")
+    code, lines, err = latcomp(
+        "batch", tmp_path / "in", tmp_path / "lats", "--jobs", jobs, "--device", device, "--json", "-q"
+    )
     assert code == 0, err
     assert [json.loads(line)["status"] for line in lines.splitlines()] == ["done", "done"]
     assert (tmp_path / "lats" / "a.lat").read_bytes() == lat.read_bytes()
@@ -95,7 +99,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("mebibytes", [1, 200], ids=["while the models are loaded", "while frames are encoded"])
-def test_out_of_memory_is_exit_8_and_says_what_to_lower(mebibytes: int, device: str, large: Path, tmp_path: Path) -> None:
+def test_out_of_memory_is_exit_8_and_says_what_to_lower(
+    mebibytes: int, device: str, large: Path, tmp_path: Path
+) -> None:
     if device == "cpu":
         if not Path("/proc/self/statm").exists():
             pytest.skip("needs /proc")

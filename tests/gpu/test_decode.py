@@ -1,4 +1,6 @@
-"""Protects decoding on a GPU: the same frames as on the CPU within rounding, by every fill, whole and in parts; kept tokens exactly."""
+"""Protects decoding on a GPU: the same frames as on the CPU within rounding, by every fill, whole and in parts; kept
+tokens exactly.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def frames_of(file: bytes, device: str, **settings: object) -> np.ndarray:
 
 @pytest.mark.parametrize("fill", ["auto", "lit", "hold"])
 @pytest.mark.parametrize("keep", [0.2, 1.0])
-def test_one_file_decodes_to_the_same_frames(fill: str, keep: float, device: str, encoded: Encoded, figure: Figure) -> None:
+def test_one_file_decodes_to_the_same_frames(
+    fill: str, keep: float, device: str, encoded: Encoded, figure: Figure
+) -> None:
     file = encoded("cpu", keep=keep)
     difference = np.abs(frames_of(file, device, fill=fill) - frames_of(file, "cpu", fill=fill))
     figure(f"largest difference of a pixel, {fill}, {keep:g} kept", int(difference.max()))
@@ -62,7 +66,9 @@ def test_decoding_twice_gives_the_same_frames(device: str, encoded: Encoded) -> 
 
 
 @pytest.mark.parametrize("fill", ["auto", "lit", "hold"])
-def test_latents_are_on_the_device_and_kept_ones_are_exact(fill: str, device: str, encoded: Encoded, figure: Figure) -> None:
+def test_latents_are_on_the_device_and_kept_ones_are_exact(
+    fill: str, device: str, encoded: Encoded, figure: Figure
+) -> None:
     file = encoded("cpu", keep=0.3)
     found = []
     for name in (device, "cpu"):

@@ -1,7 +1,8 @@
-"""Protects encoding on a GPU: hardly a token differs from the CPU's, every setting works there, and the same file comes out twice.
+"""Protects encoding on a GPU: hardly a token differs from the CPU's, every setting works there, and the same file comes
+out twice.
 
-Latents are computed in full fp32 everywhere, but not in the same order of sums: they differ by some 1e-5, which flips a token where a
-latent lies that near to where rounding turns, and with it now and then a neighbour's rounding by cost.
+Latents are computed in full fp32 everywhere, but not in the same order of sums: they differ by some 1e-5, which flips a
+token where a latent lies that near to where rounding turns, and with it now and then a neighbour's rounding by cost.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ TOKENS_MOST = 0.02  # share of the kept tokens that may differ from the CPU's; w
 MASK_MOST = 0.005  # share of the positions that one keeps and the other drops
 LATENTS_MOST = 2e-3  # largest difference of a latent in quantiser steps at step scale 1
 FIXED: list[dict[str, Any]] = [
-    {}, {"quality": 8.0}, {"threshold": 0.01}, {"keep": 0.3}, {"coding": "zstd"}, {"reference": "previous"},
-]  # fmt: skip
+    {},
+    {"quality": 8.0},
+    {"threshold": 0.01},
+    {"keep": 0.3},
+    {"coding": "zstd"},
+    {"reference": "previous"},
+]
 Encoded = Callable[..., bytes]
 Figure = Callable[[str, float], None]
 
@@ -49,7 +55,9 @@ def dense(file: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("settings", FIXED, ids=name_of)
-def test_hardly_a_token_differs_from_the_cpus(settings: dict[str, Any], device: str, encoded: Encoded, figure: Figure) -> None:
+def test_hardly_a_token_differs_from_the_cpus(
+    settings: dict[str, Any], device: str, encoded: Encoded, figure: Figure
+) -> None:
     (mask, tokens), (wanted_mask, wanted) = dense(encoded(device, **settings)), dense(encoded("cpu", **settings))
     assert mask.shape == wanted_mask.shape
     assert 0.05 < wanted_mask.mean() < 1, "some tokens are kept, some are dropped"
@@ -81,7 +89,9 @@ def test_a_lossless_file_by_the_threshold_is_read_back(device: str, encoded: Enc
 
 
 def test_a_rate_is_met(device: str, encoded: Encoded) -> None:
-    """Latents go to and fro between the search and the device no more than once; what comes out is what was asked for."""
+    """Latents go to and fro between the search and the device no more than once; what comes out is what was asked
+    for.
+    """
     with open_lat(io.BytesIO(encoded(device, target_bpp=0.6))) as lat:
         assert lat.stats()["bpp"] == pytest.approx(0.6, rel=0.05)
 
@@ -101,7 +111,9 @@ def test_every_file_passes_the_check(settings: dict[str, Any], device: str, enco
 
 
 @pytest.mark.parametrize("settings", [{}, {"keep": 0.3}], ids=name_of)
-def test_encoding_twice_gives_the_same_bytes(settings: dict[str, Any], device: str, clip: Path, encoded: Encoded) -> None:
+def test_encoding_twice_gives_the_same_bytes(
+    settings: dict[str, Any], device: str, clip: Path, encoded: Encoded
+) -> None:
     again = io.BytesIO()
     encode(clip, again, device=device, **settings)
     assert again.getvalue() == encoded(device, **settings)

@@ -1,4 +1,6 @@
-"""Protects, where there is no GPU: every tensor of a CUDA run is on the device where it is used, and on the CPU before numpy has it."""
+"""Protects, where there is no GPU: every tensor of a CUDA run is on the device where it is used, and on the CPU before
+numpy has it.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,14 @@ def test_tensors_on_two_devices_are_an_error(cuda: list[str]) -> None:
 
 
 WAYS: list[dict[str, Any]] = [
-    {}, {"keep": 0.3}, {"target_bpp": 20.0}, {"min_psnr": 3.0}, {"lossless": True}, {"coding": "zstd"}, {"reference": "previous"},
-]  # fmt: skip
+    {},
+    {"keep": 0.3},
+    {"target_bpp": 20.0},
+    {"min_psnr": 3.0},
+    {"lossless": True},
+    {"coding": "zstd"},
+    {"reference": "previous"},
+]
 
 
 @pytest.mark.parametrize("settings", WAYS, ids=lambda settings: next(iter(settings), "default"))
@@ -95,7 +103,10 @@ def test_benches(short: Path, cuda: list[str], tmp_path: Path) -> None:
     source = codec.read(short)
     segments = codec.encode(source)
     codec.warm_up(segments)
-    masks = [[np.arange(np.prod(shape)).reshape(shape) < (shape[1] * shape[2]) for shape in segment.shapes] for segment in segments]
+    masks = [
+        [np.arange(np.prod(shape)).reshape(shape) < (shape[1] * shape[2]) for shape in segment.shapes]
+        for segment in segments
+    ]
     assert len(codec.written(source, segments, masks, 0.3).frames) == 8
     bench = LatentBench(device="cuda")
     whole = read_clip(short, tmp_path)

@@ -1,4 +1,6 @@
-"""Protects training on a GPU: every kind of model for 20 steps, clips in the GPU's memory, examples from processes, checkpoints."""
+"""Protects training on a GPU: every kind of model for 20 steps, clips in the GPU's memory, examples from processes,
+checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def base(clips: Path, device: str, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         out = tmp_path_factory.mktemp("tokenizer")
-        return tokenizer.train(clips, out, steps=20, preset="tiny", device=device, batch_factor=2, checkpoint_piece_mib=0.1)
+        return tokenizer.train(
+            clips, out, steps=20, preset="tiny", device=device, batch_factor=2, checkpoint_piece_mib=0.1
+        )
 
 
 def final(folder: Path) -> dict[str, float]:
@@ -63,7 +67,9 @@ def test_a_tokenizer_learns_and_goes_on_from_pieces(base: Path, clips: Path, dev
 
 
 @pytest.mark.parametrize("kind", MODULES)
-def test_what_is_trained_on_frozen_latents_trains(kind: str, base: Path, clips: Path, device: str, tmp_path: Path) -> None:
+def test_what_is_trained_on_frozen_latents_trains(
+    kind: str, base: Path, clips: Path, device: str, tmp_path: Path
+) -> None:
     """With its examples made by a process of their own, as a GPU's are."""
     options = {"steps": 20, "preset": "tiny", "device": device, "tokenizer": base, "workers": 1, "batch_factor": 2}
     folder = MODULES[kind].train(clips, tmp_path / kind, **options)
@@ -76,7 +82,9 @@ def test_compiled_networks_train_as_others(clips: Path, device: str, tmp_path: P
         pytest.skip("CUDA")  # compiling takes a minute of a processor
     losses = []
     for compiled in (False, True):
-        options = TrainOptions(clips, tmp_path / str(compiled), steps=2, preset="tiny", device=device, compile=compiled, batch_factor=1)
+        options = TrainOptions(
+            clips, tmp_path / str(compiled), steps=2, preset="tiny", device=device, compile=compiled, batch_factor=1
+        )
         task = start(TokenizerTask, options)
         batch = {name: value.to(task.setting.device) for name, value in task.make_batch()(0, False).items()}
         with task.setting.run.autocast():

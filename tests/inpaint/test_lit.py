@@ -50,7 +50,9 @@ def test_any_grid_is_filled_and_kept_tokens_are_never_altered(size: tuple[int, i
 
 
 def test_padding_of_the_windows_does_not_leak_into_the_grid() -> None:
-    """The same picture inside a larger one whose surroundings are cut off must not see those surroundings through the padding."""
+    """The same picture inside a larger one whose surroundings are cut off must not see those surroundings through the
+    padding.
+    """
     model = lit()
     held, mask, age = group(8, 8)
     alone = model.layers[0].space(torch.ones(1, 1, 8, 8, 16))
@@ -92,7 +94,9 @@ def test_a_group_is_filled_by_what_is_closer_to_the_truth() -> None:
 
 
 def test_the_lit_is_not_tried_where_hold_lost_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where dropped positions are closer to the truth than kept ones, the encoder saves the LIT's time; C_fill goes on with hold."""
+    """Where dropped positions are closer to the truth than kept ones, the encoder saves the LIT's time; C_fill goes on
+    with hold.
+    """
     held, mask, _ = group(8, 8)
     model = lit()
     state = HoldState().hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
@@ -108,7 +112,9 @@ def test_the_lit_is_not_tried_where_hold_lost_little(monkeypatch: pytest.MonkeyP
 
 
 def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
-    """C_fill after `fill_best` must be what `fill` leaves behind, or the second group would differ between the two sides."""
+    """C_fill after `fill_best` must be what `fill` leaves behind, or the second group would differ between the two
+    sides.
+    """
     model = lit()
     writer, reader = (Filler(model, 1.0, torch.device("cpu")) for _ in range(2))
     state = HoldState()

@@ -1,12 +1,13 @@
 """Faults at random moments of encode, decode and batch, and what they may leave behind.
 
-`python -m tests.reliability.crash --trials 200 --seed 1` runs so many and prints one JSON object: trials and exit codes by kind of fault,
-and every broken promise in words. What is promised: under the final name stands what stood there before, or the complete new file;
-nothing else is left, but for one hidden temporary file a target after SIGKILL, which the next run removes; the next run gives the very file
-an undisturbed one gives; the exit code is that of the README; no traceback is shown.
+`python -m tests.reliability.crash --trials 200 --seed 1` runs so many and prints one JSON object: trials and exit codes
+by kind of fault, and every broken promise in words. What is promised: under the final name stands what stood there
+before, or the complete new file; nothing else is left, but for one hidden temporary file a target after SIGKILL, which
+the next run removes; the next run gives the very file an undisturbed one gives; the exit code is that of the README; no
+traceback is shown.
 
-Commands run in forked children of a process that has imported everything and computed nothing, so a trial takes about a second.
-"""
+Commands run in forked children of a process that has imported everything and computed nothing, so a trial takes about a
+second."""
 
 from __future__ import annotations
 
@@ -31,10 +32,24 @@ import latcomp.codec  # noqa: F401  everything is imported before the first fork
 from latcomp.cli.main import run
 from tests.video.make import pictures, write
 
-SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT, "hup": signal.SIGHUP, "int twice": signal.SIGINT}
+SIGNALS = {
+    "kill": signal.SIGKILL,
+    "term": signal.SIGTERM,
+    "int": signal.SIGINT,
+    "hup": signal.SIGHUP,
+    "int twice": signal.SIGINT,
+}
 CODES = {
-    "kill": {-9}, "term": {143}, "int": {130}, "hup": {129}, "int twice": {130}, "full": {6}, "limit": {6}, "read-only": {6}, "pipe": {6},
-}  # fmt: skip
+    "kill": {-9},
+    "term": {143},
+    "int": {130},
+    "hup": {129},
+    "int twice": {130},
+    "full": {6},
+    "limit": {6},
+    "read-only": {6},
+    "pipe": {6},
+}
 """Exit codes of a run that the fault reached; 0 of one that was done before."""
 COMMANDS = ("encode", "decode", "batch")
 LEFT = re.compile(r"\..*\.[0-9a-f]{8}\.part\.\w+")
@@ -43,7 +58,9 @@ OLD = b"what stood here before"
 
 @dataclass(frozen=True)
 class Fault:
-    """One trial: a kind of fault, the command it hits, when (share of an undisturbed run), and whether an old file is replaced."""
+    """One trial: a kind of fault, the command it hits, when (share of an undisturbed run), and whether an old file is
+    replaced.
+    """
 
     kind: str
     command: str
@@ -60,7 +77,9 @@ class Report:
 
 
 def spawn(arguments: list[str], folder: Path, pipe: tuple[int, int] | None = None, limit: int | None = None) -> int:
-    """The process id of a child that runs the command line; its messages go to `folder/err`, its temporary files below `folder`."""
+    """The process id of a child that runs the command line; its messages go to `folder/err`, its temporary files below
+    `folder`.
+    """
     err = os.open(folder / "err", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # until the child is where it can handle them
@@ -172,12 +191,19 @@ class Bench:
         """Standard output is closed after some bytes."""
         with self._place("pipe") as place:
             source = str(self.clips / "a.mkv" if fault.command == "encode" else self.lat)
-            arguments = [fault.command, source, "-", *(["--format", "yuv4mpegpipe"] if fault.command == "decode" else [])]
+            arguments = [
+                fault.command,
+                source,
+                "-",
+                *(["--format", "yuv4mpegpipe"] if fault.command == "decode" else []),
+            ]
             reading, writing = os.pipe()
             child = spawn(arguments, place.parent, (reading, writing))
             os.close(writing)
             with os.fdopen(reading, "rb", buffering=0) as pipe:
-                left = int(fault.moment * (self._largest("encode") if fault.command == "encode" else 40 * 64 * 48 * 3 // 2))
+                left = int(
+                    fault.moment * (self._largest("encode") if fault.command == "encode" else 40 * 64 * 48 * 3 // 2)
+                )
                 while left > 0 and (piece := pipe.read(left)):
                     left -= len(piece)
             code = finish(child)
@@ -202,7 +228,11 @@ class Bench:
         gone = [name for name in before if f"{place.name}/{name}" not in left]
         if gone:
             self._broke(fault, f"{gone} gone")
-        if code == 0 and fault.kind != "pipe" and {f"{place.name}/{name}": data for name, data in whole.items()} != left:
+        if (
+            code == 0
+            and fault.kind != "pipe"
+            and {f"{place.name}/{name}": data for name, data in whole.items()} != left
+        ):
             self._broke(fault, "exit code 0, and not all files are there")
 
     def _arguments(self, command: str, place: Path) -> list[str]:
@@ -216,7 +246,9 @@ class Bench:
 
     @contextlib.contextmanager
     def _place(self, command: str, fault: Fault | None = None) -> Iterator[Path]:
-        """A folder for outputs in a folder of its own; a small file system where the disk is to be full or read-only."""
+        """A folder for outputs in a folder of its own; a small file system where the disk is to be full or
+        read-only.
+        """
         with tempfile.TemporaryDirectory(dir=self.home) as folder:
             place = Path(folder) / "place"
             place.mkdir()

@@ -1,7 +1,7 @@
 """Protects: whatever ends a run, and whenever, no partial file stands under a final name, and the next run works.
 
-Faults of all kinds on all commands in turn, at moments that a seed chooses; `python -m tests.reliability.crash` runs as many as one likes.
-"""
+Faults of all kinds on all commands in turn, at moments that a seed chooses; `python -m tests.reliability.crash` runs as
+many as one likes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_faults_at_random_moments() -> None:
-    """In a process of its own: its children are forks, and a fork of a process that has computed with torch may hang."""
+    """In a process of its own: its children are forks, and a fork of a process that has computed with torch may
+    hang.
+    """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     command = [sys.executable, "-m", "tests.reliability.crash", "--trials", "10", "--seed", "11"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **threads}, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **threads}, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)
     assert report["broken"] == []
@@ -55,7 +59,9 @@ def wait_for(what: Callable[[], object], seconds: float = 90) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_a_batch_that_is_killed_leaves_no_worker_and_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Workers outlive a SIGKILL of their parent; they notice, take their temporary files along, and a file is there whole or not at all."""
+    """Workers outlive a SIGKILL of their parent; they notice, take their temporary files along, and a file is there
+    whole or not at all.
+    """
     source, target = tmp_path / "src", tmp_path / "dst"
     source.mkdir()
     for name in "ab":
@@ -71,7 +77,9 @@ def test_a_batch_that_is_killed_leaves_no_worker_and_goes_on_where_it_was(tmp_pa
     early = {path.name for path in target.glob("*.lat")}
     again = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    skipped = {Path(one["target"]).name for one in map(json.loads, again.stdout.splitlines()) if one["status"] == "skipped"}
+    skipped = {
+        Path(one["target"]).name for one in map(json.loads, again.stdout.splitlines()) if one["status"] == "skipped"
+    }
     assert skipped == early
     assert sorted(path.name for path in target.iterdir()) == ["a.lat", "b.lat", "c.lat"]
 
@@ -90,8 +98,12 @@ main.run([])
 """
 
 
-@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "latcomp: interrupted\n")])
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "latcomp: interrupted\n")]
+)
 def test_a_signal_that_a_library_turns_into_an_error_is_still_a_signal(number: int, code: int, said: str) -> None:
     """As extensions in C and Rust do with what a handler raises below them."""
-    done = subprocess.run([sys.executable, "-c", SWALLOWS, str(int(number))], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWS, str(int(number))], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (code, said)

@@ -1,9 +1,9 @@
-"""Protects: the same tokens from any number of threads and any instruction set, and frames that differ by rounding alone.
+"""Protects: the same tokens from any number of threads and any instruction set, and frames that differ by rounding
+alone.
 
-What another processor would do is what oneDNN does here when it is told to use the instructions of an older one. Tokens of one file are
-recovered exactly everywhere; what may differ between machines is which tokens an encoder chooses, where a latent lies within 4e-6 of where
-rounding turns, and pixels.
-"""
+What another processor would do is what oneDNN does here when it is told to use the instructions of an older one. Tokens
+of one file are recovered exactly everywhere; what may differ between machines is which tokens an encoder chooses, where
+a latent lies within 4e-6 of where rounding turns, and pixels."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ from tests.video.make import write
 ROOT = Path(__file__).parents[2]
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MACHINES = {
-    "one thread": dict.fromkeys(THREADS, "1"), "two threads": dict.fromkeys(THREADS, "2"),
-    "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
-}  # fmt: skip
+    "one thread": dict.fromkeys(THREADS, "1"),
+    "two threads": dict.fromkeys(THREADS, "2"),
+    "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+}
 FLIPPED_MOST = 1e-3  # share of tokens that may differ without fused multiply-adds; 0 to 1e-4 was measured
 FP32_MOST = 1  # largest difference of a decoded pixel in fp32
 BF16_MOST = 4  # the same where one machine decodes in bf16
@@ -111,7 +113,9 @@ def test_frames_differ_by_rounding_alone(made: dict[str, Made], name: str) -> No
 
 
 def test_a_gpu_would_encode_in_full_fp32() -> None:
-    """TF32, on by default, would round what goes into every convolution to ten bits: tokens would flip by the hundred."""
+    """TF32, on by default, would round what goes into every convolution to ten bits: tokens would flip by the
+    hundred.
+    """
     tokenizer = registry.load_tokenizer(registry.find_tokenizer(None))
     seen: list[list[object]] = []
 
@@ -124,4 +128,3 @@ def test_a_gpu_would_encode_in_full_fp32() -> None:
     assert len(list(LatentStream(tokenizer, torch.device("cpu"), 32).run(frames))) == 1
     assert seen == [[value for *_, value in _exact_switches()]] != [before]
     assert flags() == before
-

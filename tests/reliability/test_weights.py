@@ -1,4 +1,6 @@
-"""Protects: models come from safetensors whose SHA-256 is what it should be, and nothing in the package runs what it reads."""
+"""Protects: models come from safetensors whose SHA-256 is what it should be, and nothing in the package runs what it
+reads.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the shipped models, with a list of their hashes, in place of them."""
     folder = tmp_path / "weights"
     shutil.copytree(registry.weights_folder(), folder)
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in hashed(folder)]
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in hashed(folder)
+    ]
     (folder / registry.SUMS).write_text("".join(sorted(lines)))
     monkeypatch.setattr(registry, "weights_folder", lambda: folder)
     return folder
@@ -101,7 +105,9 @@ def test_weights_that_are_no_safetensors_are_an_error_of_one_line(tmp_path: Path
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_unpickles_or_runs_what_it_reads(path: Path) -> None:
-    """No pickle and the like is imported, `torch.load` reads weights only, numpy never unpickles, nothing is evaluated as code."""
+    """No pickle and the like is imported, `torch.load` reads weights only, numpy never unpickles, nothing is evaluated
+    as code.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert not UNPICKLING & {alias.name.split(".")[0] for alias in node.names}

@@ -19,12 +19,24 @@ from typing import Any
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 SECONDS_MOST = 120  # for one answer; a busy machine starts a browser slowly
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-default-browser-check",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
-    "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio", "--remote-debugging-pipe",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--mute-audio",
+    "--remote-debugging-pipe",
+)
 
-# the browser reads commands from descriptor 3 and writes answers to 4: both ends are moved there, out of each other's way
+# the browser reads commands from descriptor 3 and writes answers to 4: both ends are moved there, out of each other's
+# way
 MOVE = """
 import fcntl, os, sys
 ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
@@ -37,7 +49,9 @@ os.execvp(sys.argv[3], sys.argv[3:])
 
 
 class Page:
-    """One tab. `errors` holds what went wrong in it: exceptions, messages of the console of level error, requests that failed."""
+    """One tab. `errors` holds what went wrong in it: exceptions, messages of the console of level error, requests that
+    failed.
+    """
 
     def __init__(self, folder: Path) -> None:
         """folder: an empty one for the browser's profile."""
@@ -46,7 +60,11 @@ class Page:
         command = [sys.executable, "-c", MOVE, str(to_read), str(to_write)]
         command += [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder}", "about:blank"]
         self._process = subprocess.Popen(
-            command, pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command,
+            pass_fds=(to_read, to_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         os.close(to_read)
         os.close(to_write)
@@ -68,7 +86,9 @@ class Page:
     def __enter__(self) -> Page:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -147,8 +167,17 @@ class Page:
 
     def look(self, width: int, height: int, dark: bool, phone: bool = False) -> None:
         """Set the size of the window in CSS pixels and what colours the system prefers."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if phone else 1,
+            mobile=phone,
+        )
+        self.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+        )
 
     def press(self, key: str) -> None:
         """Press and release a key, named as in KeyboardEvent.key."""
@@ -161,7 +190,8 @@ class Page:
     def click(self, selector: str, across: float = 0.5, down: float = 0.5) -> None:
         """Press the mouse at a place of an element, given as shares of its width and height."""
         box = self.value(
-            f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.scrollIntoView({{block: 'center'}});"
+            "(() => "
+            f"{{ const one = document.querySelector({json.dumps(selector)}); one.scrollIntoView({{block: 'center'}});"
             "const box = one.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; })()"
         )
         place = {"x": box[0] + across * box[2], "y": box[1] + down * box[3], "button": "left", "clickCount": 1}

@@ -18,7 +18,9 @@ from latcomp.report.stats import stats_dict
 def gradient(width: int, height: int, frame: int) -> np.ndarray:
     """(height, width, 3) uint8: a picture that every frame number gives another brightness."""
     y, x = np.mgrid[:height, :width]
-    return np.stack([x * 255 // width, y * 255 // height, np.full_like(x, (frame * 37) % 256)], axis=-1).astype(np.uint8)
+    return np.stack([x * 255 // width, y * 255 // height, np.full_like(x, (frame * 37) % 256)], axis=-1).astype(
+        np.uint8
+    )
 
 
 def pictures_of(width: int, height: int) -> Any:
@@ -32,7 +34,9 @@ def pictures_of(width: int, height: int) -> Any:
 
 
 def collected(data: bytes, most_frames: int | None = None) -> tuple[Reader, Collected]:
-    """(a reader of a .lat file that was read to its end, what a page shows of it); frames from `most_frames` on have no picture."""
+    """(a reader of a .lat file that was read to its end, what a page shows of it); frames from `most_frames` on have no
+    picture.
+    """
     reader = Reader(io.BytesIO(data))
     made = pictures_of(reader.header.width, reader.header.height)
 

@@ -1,4 +1,6 @@
-"""The page in a real browser: it plays, scrubs, paints the mask, follows keys and colours, asks the network for nothing, logs no error."""
+"""The page in a real browser: it plays, scrubs, paints the mask, follows keys and colours, asks the network for
+nothing, logs no error.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,14 @@ def test_scrubbing_changes_the_picture_and_the_facts(tab: Page) -> None:
 
 
 def test_keys(tab: Page) -> None:
-    for key, frame in (("End", 95), ("ArrowLeft", 94), ("Home", 0), ("ArrowLeft", 0), ("ArrowRight", 1), ("ArrowRight", 2)):
+    for key, frame in (
+        ("End", 95),
+        ("ArrowLeft", 94),
+        ("Home", 0),
+        ("ArrowLeft", 0),
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+    ):
         tab.press(key)
         assert at(tab) == frame
     tab.press(" ")
@@ -144,5 +153,7 @@ def test_a_page_without_frames_says_so(browser: Page, tmp_path: Path) -> None:
     path.write_text(page(written(of, groups(of, 1)), most_frames=0), encoding="utf-8")
     browser.errors.clear()
     browser.open(path)
-    assert browser.value("getComputedStyle(empty).display") != "none" == browser.value("getComputedStyle(stage).display")
+    assert (
+        browser.value("getComputedStyle(empty).display") != "none" == browser.value("getComputedStyle(stage).display")
+    )
     assert browser.errors == []

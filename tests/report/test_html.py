@@ -33,7 +33,9 @@ class Checker(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag not in EMPTY:
             self.open.append(tag)
-        self.addresses += [value or "" for name, value in attributes if name in ("src", "href", "data", "poster", "action")]
+        self.addresses += [
+            value or "" for name, value in attributes if name in ("src", "href", "data", "poster", "action")
+        ]
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in EMPTY:
@@ -61,7 +63,10 @@ def test_the_page_is_whole_and_refers_to_nothing_outside() -> None:
     text = page(written(of, groups(of, 4)))
     assert text.startswith("<!doctype html>")
     assert "{{" not in text
-    assert re.search(r"https?://|//[a-z]+\.[a-z]|@import|url\(", re.sub(r'"[\w+/=]{60,}"|base64,[\w+/=]*', "", text)) is None
+    assert (
+        re.search(r"https?://|//[a-z]+\.[a-z]|@import|url\(", re.sub(r'"[\w+/=]{60,}"|base64,[\w+/=]*', "", text))
+        is None
+    )
     assert set(checked(text).addresses) == {"data:,"}
     assert "default-src 'none'" in text
     for word in ("tokens kept", "bits a pixel", "50x40", "all frames", "2 segments, 4 groups"):
@@ -143,10 +148,15 @@ def test_names_cannot_become_markup() -> None:
 @pytest.mark.parametrize(
     ("size", "aspect", "expected"),
     [
-        ((1920, 1080), (1, 1), (640, 360)), ((1080, 1920), (1, 1), (360, 640)), ((64, 48), (1, 1), (64, 48)), ((63, 47), (0, 1), (64, 48)),
-        ((720, 576), (16, 11), (640, 352)), ((1, 1), (1, 1), (2, 2)), ((8000, 2), (1, 1), (640, 2)),
+        ((1920, 1080), (1, 1), (640, 360)),
+        ((1080, 1920), (1, 1), (360, 640)),
+        ((64, 48), (1, 1), (64, 48)),
+        ((63, 47), (0, 1), (64, 48)),
+        ((720, 576), (16, 11), (640, 352)),
+        ((1, 1), (1, 1), (2, 2)),
+        ((8000, 2), (1, 1), (640, 2)),
     ],
-)  # fmt: skip
+)
 def test_picture_sizes(size: tuple[int, int], aspect: tuple[int, int], expected: tuple[int, int]) -> None:
     assert picture_size(*size, aspect) == expected
 

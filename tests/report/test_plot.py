@@ -69,7 +69,9 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
 
 def test_without_matplotlib_the_way_to_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "matplotlib" else find(name, *rest))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "matplotlib" else find(name, *rest)
+    )
     with pytest.raises(UsageError, match=r"pip install 'latcomp\[report\]'"):
         draw(lat(), tmp_path / "out.png")
     assert list(tmp_path.iterdir()) == []

@@ -50,7 +50,9 @@ def test_columns_keep_shares_and_bits() -> None:
     for columns in (each, paired):
         assert columns[0].start_seconds == rows[0].start_seconds and columns[-1].end_seconds == rows[-1].end_seconds
         for place, kind in enumerate(KINDS):
-            bits = sum(column.bits_per_second[place] * (column.end_seconds - column.start_seconds) for column in columns)
+            bits = sum(
+                column.bits_per_second[place] * (column.end_seconds - column.start_seconds) for column in columns
+            )
             assert bits == pytest.approx(8 * sum(getattr(row, f"bytes_{kind}") for row in rows))
     kept = rows[0].tokens_kept + rows[1].tokens_kept
     assert paired[0].keep_ratio == kept / (rows[0].tokens_total + rows[1].tokens_total)

@@ -14,10 +14,32 @@ from latcomp.report.terminal import BLOCKS, bytes_text, print_stats, sparkline
 from tests.container.make import audio, groups, header, sized, written
 
 KEYS = {
-    "format_version", "bytes_total", "bytes_header", "bytes_mask", "bytes_tokens", "bytes_audio", "frames", "width", "height",
-    "duration_seconds", "fps_average", "tokenizer", "lit", "quality", "threshold", "reference", "latent_frames", "tokens_total",
-    "tokens_kept", "keep_ratio", "bpp", "bits_per_token", "ratio_to_raw_latents", "segments", "groups",
-}  # fmt: skip
+    "format_version",
+    "bytes_total",
+    "bytes_header",
+    "bytes_mask",
+    "bytes_tokens",
+    "bytes_audio",
+    "frames",
+    "width",
+    "height",
+    "duration_seconds",
+    "fps_average",
+    "tokenizer",
+    "lit",
+    "quality",
+    "threshold",
+    "reference",
+    "latent_frames",
+    "tokens_total",
+    "tokens_kept",
+    "keep_ratio",
+    "bpp",
+    "bits_per_token",
+    "ratio_to_raw_latents",
+    "segments",
+    "groups",
+}
 
 
 def test_documented_keys_and_sums() -> None:
@@ -40,7 +62,10 @@ def test_documented_keys_and_sums() -> None:
     assert figures["ratio_to_raw_latents"] == pytest.approx(40 * 35 * 6 * 2 / plain)
     assert figures["duration_seconds"] == pytest.approx(158 * 512 / 12800)
     assert figures["fps_average"] == pytest.approx(25)
-    assert figures["tokenizer"] == {**of.tokenizer, "fingerprint": None} and figures["lit"] == {**of.lit, "fingerprint": None}
+    assert figures["tokenizer"] == {**of.tokenizer, "fingerprint": None} and figures["lit"] == {
+        **of.lit,
+        "fingerprint": None,
+    }
     for group, row in zip(made, figures["groups"], strict=True):
         assert row["start_seconds"] == pytest.approx(group.pts[0] / 12800)
         assert (row["tokens_total"], row["tokens_kept"], row["fill"]) == (8 * 35, len(group.tokens), group.fill)
@@ -48,7 +73,9 @@ def test_documented_keys_and_sums() -> None:
 
 
 def test_audio_is_not_in_the_ratios() -> None:
-    """A file with audio has the same bpp, bits a token and ratio as one without, but for the counters in its end marker."""
+    """A file with audio has the same bpp, bits a token and ratio as one without, but for the counters in its end
+    marker.
+    """
     of = header()
     made = groups(of, 2)
     with_sound, without = (stats_dict(scan(io.BytesIO(written(of, made, sound)))) for sound in (True, False))
@@ -115,5 +142,10 @@ def test_sparkline() -> None:
 def test_bytes_text() -> None:
     """Sizes with three digits and a unit."""
     assert [bytes_text(count) for count in (0, 999, 1000, 1_234_567, 999_999, 5 * 10**12)] == [
-        "0 B", "999 B", "1 kB", "1.23 MB", "1 MB", "5 TB",
-    ]  # fmt: skip
+        "0 B",
+        "999 B",
+        "1 kB",
+        "1.23 MB",
+        "1 MB",
+        "5 TB",
+    ]

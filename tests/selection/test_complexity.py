@@ -1,4 +1,6 @@
-"""Steps follow content: still scenes get finer ones, fast scenes coarser ones, within bounds and not at the highest quality."""
+"""Steps follow content: still scenes get finer ones, fast scenes coarser ones, within bounds and not at the highest
+quality.
+"""
 
 import numpy as np
 import pytest

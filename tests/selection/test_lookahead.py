@@ -67,7 +67,9 @@ def test_finer_steps_bring_held_values_closer() -> None:
 @given(st.integers(0, 60), st.floats(0, 0.6))
 @settings(max_examples=40, deadline=None)
 def test_every_kept_token_is_on_one_of_the_two_grids(seed: int, threshold: float) -> None:
-    """Whole steps from the last kept value at the same octaves, or whole multiples of its own step: what the coder can write."""
+    """Whole steps from the last kept value at the same octaves, or whole multiples of its own step: what the coder can
+    write.
+    """
     latents = half_still(seed, 12)
     cache, kept, held = None, None, None
     for part in (latents[:, :8], latents[:, 8:]):

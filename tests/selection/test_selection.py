@@ -1,4 +1,6 @@
-"""Selection: the closed-loop bound, budgets met exactly, independence from grouping, drift of the previous reference."""
+"""Selection: the closed-loop bound, budgets met exactly, independence from grouping, drift of the previous
+reference.
+"""
 
 import numpy as np
 import pytest
@@ -147,9 +149,11 @@ def test_quality_halves_the_step_every_two_and_a_half() -> None:
 
 @given(st.integers(0, 50), st.sampled_from([1, 4]), st.sampled_from([0.01, 1.0, 3.75]), st.floats(-0.5, 1.5))
 @settings(max_examples=60, deadline=None)
-def test_latents_of_any_size_give_symbols_that_a_file_can_hold(seed: int, units: int, scale: float, spread: float) -> None:
-    """A latent beyond the bound is stored as near to it as whole steps come, and is not held where it was; what is held is what a reader
-    makes of the kept tokens."""
+def test_latents_of_any_size_give_symbols_that_a_file_can_hold(
+    seed: int, units: int, scale: float, spread: float
+) -> None:
+    """A latent beyond the bound is stored as near to it as whole steps come, and is not held where it was; what is held
+    is what a reader makes of the kept tokens."""
     rng = np.random.default_rng(seed)
     quantiser = Quantiser(np.ones(C, np.float32), scale, hysteresis=0.15, units=units)
     sizes = np.array([0, 1, 0.5, 0.99, 1.01, 3, 1e6], np.float32)[rng.integers(0, 7, (C, 5, 3, 4))] * np.float32(spread)
@@ -158,7 +162,9 @@ def test_latents_of_any_size_give_symbols_that_a_file_can_hold(seed: int, units:
     again, _ = select_group(latents[:, ::-1], cache, 0.0, RULE, quantiser)
     for selection, wanted in ((found, latents), (again, latents[:, ::-1])):
         assert selection.symbols.min() >= SYMBOL_MIN and selection.symbols.max() <= SYMBOL_MAX
-        reachable = np.clip(wanted, quantiser.width(4) * (SYMBOL_MIN + units), quantiser.width(4) * (SYMBOL_MAX - units))
+        reachable = np.clip(
+            wanted, quantiser.width(4) * (SYMBOL_MIN + units), quantiser.width(4) * (SYMBOL_MAX - units)
+        )
         assert np.abs(quantiser.dequantise(selection.symbols) - reachable).max() <= scale * 2 + 1e-3
     holding = HoldState()
     for selection in (found, again):

@@ -1,4 +1,6 @@
-"""Protects the identity of models: weights and configuration in one hash that never changes; headers are held against their models."""
+"""Protects the identity of models: weights and configuration in one hash that never changes; headers are held against
+their models.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,19 @@ from latcomp.errors import UnsupportedFileError
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.identity import canonical, fingerprint, header_faults
 
-CONFIG = {"name": "a", "channels": 6, "step": [1.5, 0.1, 1e-07, 3], "block": "dicht · dense", "more": {"b": None, "a": True}}
+CONFIG = {
+    "name": "a",
+    "channels": 6,
+    "step": [1.5, 0.1, 1e-07, 3],
+    "block": "dicht · dense",
+    "more": {"b": None, "a": True},
+}
 TINY = Path(__file__).parents[1] / "codec" / "golden" / "tokenizer"
 
 
 def test_the_hash_is_that_of_the_format() -> None:
     """As FORMAT.md has it: members sorted, no name, no spaces, ASCII; then a line feed and the hash of the weights."""
-    text = (
-        b'{"block":"dicht \\u00b7 dense","channels":6,"more":{"a":true,"b":null},"step":[1.5,0.1,1e-07,3]}'
-    )
+    text = b'{"block":"dicht \\u00b7 dense","channels":6,"more":{"a":true,"b":null},"step":[1.5,0.1,1e-07,3]}'
     assert canonical(CONFIG) == text
     assert fingerprint(CONFIG, "ab" * 32) == hashlib.sha256(text + b"\n" + b"ab" * 32).hexdigest()
     assert fingerprint(CONFIG, "ab" * 32) == "84ca781f912b246bf129f55d42228d334d9a66e5d56c9065427e312d7fd47145"
@@ -48,7 +54,9 @@ def edited(folder: Path, target: Path, **changes: Any) -> Path:
 
 
 def test_a_folder_is_found_by_weights_and_configuration(tmp_path: Path) -> None:
-    """Weights alone find a model for files that know no more; a fingerprint finds the one it is of, and names the one it is not of."""
+    """Weights alone find a model for files that know no more; a fingerprint finds the one it is of, and names the one
+    it is not of.
+    """
     record = registry.model_record(TINY, "tiny")
     steps = json.loads((TINY / registry.CONFIG).read_text(encoding="utf-8"))["channel_step"]
     other = edited(TINY, tmp_path / "other", channel_step=[4 * step for step in steps])
@@ -77,7 +85,11 @@ def said(**changes: Any) -> dict[str, Any]:
         (said(spatial=16), {"tokenizer": {"channels": 6}}, "spatial 16"),
         (said(), {"lit": {"tokenizer_sha256": "00" * 32, "channels": 6}}, "another tokenizer"),
         (said(), {"lit": {"tokenizer_sha256": "ab" * 32, "channels": 7}}, "has 7"),
-        ({**said(), "prior": {"name": "p", "sha256": "ef" * 32}}, {"prior": {"tokenizer_sha256": "00" * 32, "channels": 6}}, "prior 'p'"),
+        (
+            {**said(), "prior": {"name": "p", "sha256": "ef" * 32}},
+            {"prior": {"tokenizer_sha256": "00" * 32, "channels": 6}},
+            "prior 'p'",
+        ),
     ],
 )
 def test_a_header_is_held_against_its_models(header: dict[str, Any], configs: dict[str, Any], word: str) -> None:

@@ -1,4 +1,6 @@
-"""Protects: what goes to a machine without a network arrives there, runs for its time and no longer, and comes back whole."""
+"""Protects: what goes to a machine without a network arrives there, runs for its time and no longer, and comes back
+whole.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,13 @@ def test_models_and_checkpoints_come_back_where_a_resumed_training_finds_them(ki
     whole = {
         name: noise(work / name, size).read_bytes()
         for name, size in {
-            "tok/model.safetensors": 900, "tok/recipe.toml": 30, "tok/checkpoints/stable.pt.000": 1_000_000,
-            "tok/checkpoints/stable.pt.001": 700_000, "tok/checkpoints/stable.pt.json": 40,
+            "tok/model.safetensors": 900,
+            "tok/recipe.toml": 30,
+            "tok/checkpoints/stable.pt.000": 1_000_000,
+            "tok/checkpoints/stable.pt.001": 700_000,
+            "tok/checkpoints/stable.pt.json": 40,
         }.items()
-    }  # fmt: skip
+    }
     noise(work / "tok" / "checkpoints" / "state.pt", 10)  # of the two the one before the learning rate fell is sent
     noise(work / "huge" / "checkpoints" / "state.pt", 9_000_000)
     kit._collect(work, tmp_path / "out", most_files=8, most_mib=5)
@@ -49,7 +54,11 @@ def test_models_and_checkpoints_come_back_where_a_resumed_training_finds_them(ki
     assert max(sizes) <= 2**20
     assert sum(sizes) <= 5 * 2**20
     kit.join(tmp_path / "out", tmp_path / "back")
-    found = {str(path.relative_to(tmp_path / "back")): path.read_bytes() for path in (tmp_path / "back").rglob("*") if path.is_file()}
+    found = {
+        str(path.relative_to(tmp_path / "back")): path.read_bytes()
+        for path in (tmp_path / "back").rglob("*")
+        if path.is_file()
+    }
     assert found == whole
 
 
@@ -78,7 +87,12 @@ def test_commands_find_what_came_along_and_leave_what_goes_back(kit: ModuleType,
         "python -c 'import latcomp'; python -c 'import av' 2>/dev/null || echo no av",
         "mkdir -p $WORK/m && echo weights > $WORK/m/model.safetensors; exit 3",
     ]
-    environment = os.environ | {"LATCOMP_KIT_DRY": "1", "LATCOMP_KIT_NO_AV": "1", "OUT": str(tmp_path / "out"), "TMPDIR": str(tmp_path)}
+    environment = os.environ | {
+        "LATCOMP_KIT_DRY": "1",
+        "LATCOMP_KIT_NO_AV": "1",
+        "OUT": str(tmp_path / "out"),
+        "TMPDIR": str(tmp_path),
+    }
     run = [sys.executable, str(folder / "kit.py"), "run", "--seconds", "300", *commands]
     done = subprocess.run(run, env=environment, cwd=KIT.parents[2], capture_output=True, text=True, check=False)
     for said in ("a.mp4", "\nstate\n", "no av", "exit 3:"):
@@ -87,7 +101,9 @@ def test_commands_find_what_came_along_and_leave_what_goes_back(kit: ModuleType,
     kit.join(tmp_path / "out", tmp_path / "back")
     assert (tmp_path / "back" / "m" / "model.safetensors").read_text() == "weights\n"
     assert not list(tmp_path.glob("latcomp-kit-*"))
-    late = subprocess.run([*run[:3], "--seconds", "1", "echo never"], env=environment, capture_output=True, text=True, check=False)
+    late = subprocess.run(
+        [*run[:3], "--seconds", "1", "echo never"], env=environment, capture_output=True, text=True, check=False
+    )
     assert "no time left for: echo never" in late.stdout
     assert late.returncode == 124
 

@@ -1,4 +1,6 @@
-"""Protects: a training can be gone on with from what it left, whole or in pieces, and two trainings do not share what they leave."""
+"""Protects: a training can be gone on with from what it left, whole or in pieces, and two trainings do not share what
+they leave.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def test_what_is_saved_is_loaded(tmp_path: Path, piece_bytes: int | None) -> Non
     found = load_checkpoint(path, CPU)
     assert found["step"] == 2
     assert torch.equal(found["weights"], state(2)["weights"])
-    assert all(file.stat().st_size <= 5000 for file in (tmp_path / "checkpoints").iterdir()) == (piece_bytes is not None)
+    assert all(file.stat().st_size <= 5000 for file in (tmp_path / "checkpoints").iterdir()) == (
+        piece_bytes is not None
+    )
 
 
 def test_one_form_of_a_checkpoint_replaces_the_other(tmp_path: Path) -> None:
@@ -63,20 +67,30 @@ def test_the_checkpoint_before_the_learning_rate_fell_is_preferred(tmp_path: Pat
 def test_runs_whose_folders_share_a_name_do_not_share_checkpoints(clips: Path, tmp_path: Path) -> None:
     for seed in (1, 2):
         tokenizer.train(clips, tmp_path / f"try-{seed}" / "model", steps=1, preset="tiny", seed=seed)
-    one, two = (load_checkpoint(tmp_path / f"try-{seed}" / "model" / "checkpoints" / "state.pt", CPU) for seed in (1, 2))
-    assert any(not torch.equal(value, two["modules"]["tokenizer"][name]) for name, value in one["modules"]["tokenizer"].items())
+    one, two = (
+        load_checkpoint(tmp_path / f"try-{seed}" / "model" / "checkpoints" / "state.pt", CPU) for seed in (1, 2)
+    )
+    assert any(
+        not torch.equal(value, two["modules"]["tokenizer"][name]) for name, value in one["modules"]["tokenizer"].items()
+    )
 
 
 @pytest.mark.parametrize("piece_mib", [None, 0.05])
-def test_a_resumed_run_has_the_loss_that_the_first_would_have_had_next(clips: Path, tmp_path: Path, piece_mib: float | None) -> None:
-    """Weights, averages and the state of the optimisers all come back: the same batches give the same losses from there on."""
+def test_a_resumed_run_has_the_loss_that_the_first_would_have_had_next(
+    clips: Path, tmp_path: Path, piece_mib: float | None
+) -> None:
+    """Weights, averages and the state of the optimisers all come back: the same batches give the same losses from there
+    on.
+    """
     options = TrainOptions(clips, tmp_path / "a", steps=9, preset="tiny", device="cpu", checkpoint_piece_mib=piece_mib)
     first = start(TokenizerTask, options)
     batches = [first.make_batch()(step, False) for step in range(4)]
     for batch in batches[:2]:
         first.setting.run.update(first.loss(batch, first.setting.run.step)[0], 1.0)
     first.setting.run.save_state(Schedule(None, 9))
-    second = start(TokenizerTask, TrainOptions(clips, tmp_path / "b", steps=9, preset="tiny", device="cpu", resume=tmp_path / "a"))
+    second = start(
+        TokenizerTask, TrainOptions(clips, tmp_path / "b", steps=9, preset="tiny", device="cpu", resume=tmp_path / "a")
+    )
     assert second.setting.run.step == 2
     for batch in batches[2:]:
         losses = [task.loss(batch, task.setting.run.step)[0] for task in (first, second)]

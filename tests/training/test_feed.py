@@ -1,4 +1,6 @@
-"""Protects: batches reach the loop in order and repeat, whoever makes them, and a device that is faster than its data never waits."""
+"""Protects: batches reach the loop in order and repeat, whoever makes them, and a device that is faster than its data
+never waits.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def taken(supply: Supply, steps: int, first: int = 7) -> list[int]:
     return [int(batch["step"]) for batch in batches]
 
 
-@pytest.mark.parametrize("supply", [Supply(), Supply(inline=True), Supply(workers=2)], ids=["thread", "inline", "processes"])
+@pytest.mark.parametrize(
+    "supply", [Supply(), Supply(inline=True), Supply(workers=2)], ids=["thread", "inline", "processes"]
+)
 def test_batches_come_in_the_order_of_steps(supply: Supply) -> None:
     assert taken(supply, 6) == [7, 8, 9, 10, 11, 12]
 
@@ -95,7 +99,12 @@ def test_crops_cut_where_the_clips_lie_are_those_of_the_host(clips: Path) -> Non
     crops = host.draw(seed=3, step=5, count=24, frames=8, side=64)
     assert crops == resident.draw(seed=3, step=5, count=24, frames=8, side=64)
     assert {crop.stride for crop in crops} == {1, 2}
-    assert {(crop.mirrored, crop.backwards) for crop in crops} == {(False, False), (False, True), (True, False), (True, True)}
+    assert {(crop.mirrored, crop.backwards) for crop in crops} == {
+        (False, False),
+        (False, True),
+        (True, False),
+        (True, True),
+    }
     assert torch.equal(host.take(crops, 8, 64), resident.take(crops, 8, 64))
 
 

@@ -57,7 +57,9 @@ def random_arrays() -> dict[str, np.ndarray]:
 
 
 def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
-    """What was trained is what is used: whole-number passes against the network, to the rounding of the mean's last digits."""
+    """What was trained is what is used: whole-number passes against the network, to the rounding of the mean's last
+    digits.
+    """
     net = random_net()
     prior = Prior(net.arrays(), "", "test")
     step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
@@ -76,7 +78,9 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
                 size = part.shape[0] * part.shape[1]
                 places = coder.places[part.rows]
                 wanted = mean[t].flatten(1)[part.channels][:, places].T.numpy() * 64  # 1/16 units
-                classes = np.clip(np.floor(scale[t].flatten(1)[part.channels][:, places].T.numpy() * 4 + 0.5) + 18, 0, 43)
+                classes = np.clip(
+                    np.floor(scale[t].flatten(1)[part.channels][:, places].T.numpy() * 4 + 0.5) + 18, 0, 43
+                )
                 anchor, octaves = coder.anchor[part.rows, part.channels], coder.octaves[part.rows]
                 near, rest, on = on_grid(np.rint(wanted).astype(np.int32), classes.astype(np.int32), anchor, octaves, 2)
                 here = slice(start, start + size)
@@ -173,13 +177,19 @@ def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, tmp_p
     state = tmp_path / "whole" / "checkpoints" / "state.pt"
     whole = torch.load(state, weights_only=True)
     earlier = tmp_path / "earlier.pt"  # as written before masks had a part of their own
-    torch.save(whole | {name: {"prior": whole[name]["prior"]} for name in ("modules", "ema")} | {"optimisers": []}, earlier)
+    torch.save(
+        whole | {name: {"prior": whole[name]["prior"]} for name in ("modules", "ema")} | {"optimisers": []}, earlier
+    )
     with pytest.raises(UsageError, match="preset"):
         training.train(clips, tmp_path / "mask", steps=2, tokenizer=base, part="mask", resume=earlier)
     for checkpoint in (earlier, state):
-        folder = training.train(clips, tmp_path / "mask", steps=3, preset="tiny", tokenizer=base, part="mask", resume=checkpoint)
+        folder = training.train(
+            clips, tmp_path / "mask", steps=3, preset="tiny", tokenizer=base, part="mask", resume=checkpoint
+        )
         arrays, before = load_file(folder / "model.safetensors"), load_file(tmp_path / "whole" / "model.safetensors")
-        assert all(np.array_equal(arrays[name], before[name]) for name in before if not name.startswith(("mask", "table")))
+        assert all(
+            np.array_equal(arrays[name], before[name]) for name in before if not name.startswith(("mask", "table"))
+        )
         trained = torch.load(tmp_path / "mask" / "checkpoints" / "state.pt", weights_only=True)["ema"]
         assert not torch.equal(trained["mask"]["leave.0.weight"], whole["ema"]["mask"]["leave.0.weight"])
         assert torch.equal(trained["prior"]["near.weight"], whole["ema"]["prior"]["near.weight"])

@@ -1,4 +1,6 @@
-"""Protects: what a model was trained with stands beside it, can be trained with again, and grows with its batch by one rule."""
+"""Protects: what a model was trained with stands beside it, can be trained with again, and grows with its batch by one
+rule.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ MODULES = {"tokenizer": tokenizer, "decoder": decoder, "lit": lit, "prior": prio
 
 
 def test_the_presets_in_the_help_are_those_there_are() -> None:
-    assert {kind: list(names) for kind, names in PRESETS.items()} == {kind: list(module.PRESETS) for kind, module in MODULES.items()}
+    assert {kind: list(names) for kind, names in PRESETS.items()} == {
+        kind: list(module.PRESETS) for kind, module in MODULES.items()
+    }
 
 
 @pytest.mark.parametrize("kind", MODULES)
@@ -65,6 +69,10 @@ def test_larger_batches_take_larger_steps() -> None:
     recipe = tokenizer.PRESETS["default"]
     grown = recipe.grown(4)
     assert grown == replace(
-        recipe, batch=16, late_batch=8, learning_rate=2 * recipe.learning_rate, adam_learning_rate=2 * recipe.adam_learning_rate
+        recipe,
+        batch=16,
+        late_batch=8,
+        learning_rate=2 * recipe.learning_rate,
+        adam_learning_rate=2 * recipe.adam_learning_rate,
     )
     assert recipe.grown(1) == recipe

@@ -19,7 +19,10 @@ from latcomp.training.rate import laplace_bits
 
 
 def test_a_run_repeats_for_its_seed_and_writes_a_whole_model(clips: Path, tmp_path: Path) -> None:
-    folders = [tokenizer.train(clips, tmp_path / name, steps=4, preset="tiny", seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    folders = [
+        tokenizer.train(clips, tmp_path / name, steps=4, preset="tiny", seed=seed)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
     a, b, c = (load_file(folder / "model.safetensors") for folder in folders)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert any(not torch.equal(a[name], c[name]) for name in a)
@@ -55,7 +58,9 @@ def test_a_finished_model_can_be_gone_on_with(clips: Path, tmp_path: Path) -> No
     folder = tokenizer.train(clips, tmp_path / "more", steps=1, preset="tiny", resume=base)
     assert "steps | 3" in (folder / "README.md").read_text()
     kept, again = (load_file(path / "model.safetensors") for path in (base, folder))
-    assert all(torch.equal(kept[name], again[name]) for name in kept), "a rate term that knows nothing shaped the latents"
+    assert all(torch.equal(kept[name], again[name]) for name in kept), (
+        "a rate term that knows nothing shaped the latents"
+    )
     first = lit.train(clips, tmp_path / "lit", steps=2, preset="tiny", tokenizer=base)
     shutil.rmtree(first / "checkpoints")
     second = lit.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=first)

@@ -50,7 +50,9 @@ def write(
     audio_rate: int = 48000,
     interlaced: bool = False,
 ) -> None:
-    """Write a video; `convert_as` is the matrix of the pixels, `tags` (primaries, transfer, matrix) what the file says."""
+    """Write a video; `convert_as` is the matrix of the pixels, `tags` (primaries, transfer, matrix) what the file
+    says.
+    """
     place: Any = str(target) if isinstance(target, Path) else target
     container = av.open(place, "w", format=format, container_options=container_options or {})
     height, width = frames[0].shape[:2]
@@ -111,9 +113,19 @@ def read(source: Any, **settings: Any) -> tuple[VideoReader, list[Frame], list[A
     return reader, [i for i in items if isinstance(i, Frame)], [i for i in items if isinstance(i, AudioPacket)]
 
 
-def copy(source: Any, target: Any, *, info: VideoInfo | None = None, read_settings: dict[str, Any] | None = None, **settings: Any) -> Any:
+def copy(
+    source: Any,
+    target: Any,
+    *,
+    info: VideoInfo | None = None,
+    read_settings: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Any:
     """Send a video through reader and writer; returns the closed writer."""
-    with open_video(source, **(read_settings or {})) as reader, open_writer(target, info or reader.info, **settings) as writer:
+    with (
+        open_video(source, **(read_settings or {})) as reader,
+        open_writer(target, info or reader.info, **settings) as writer,
+    ):
         for item in reader:
             if isinstance(item, Frame):
                 writer.write_frame(item.pixels, item.pts)

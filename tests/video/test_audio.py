@@ -1,4 +1,6 @@
-"""Protects the copying of audio: packets come out byte for byte, at their times, in every container that can hold them."""
+"""Protects the copying of audio: packets come out byte for byte, at their times, in every container that can hold
+them.
+"""
 
 import io
 import json
@@ -47,7 +49,15 @@ def make_source(folder: Path, kind: str) -> Path:
     format = "mpegts" if name.endswith(".ts") else None
     options = {"mpegts_flags": "latm"} if kind == "aac_latm" else None
     settings = {"time_base": Fraction(1, 25), "options": {"bf": "0"}} if name.endswith(".avi") else {}
-    make.write(folder / name, make.pictures(50), audio=codec, audio_rate=rate, format=format, container_options=options, **settings)
+    make.write(
+        folder / name,
+        make.pictures(50),
+        audio=codec,
+        audio_rate=rate,
+        format=format,
+        container_options=options,
+        **settings,
+    )
     return folder / name
 
 

@@ -1,4 +1,6 @@
-"""Protects the errors: whatever is no video is refused with one clear line, and damage is never passed over in silence."""
+"""Protects the errors: whatever is no video is refused with one clear line, and damage is never passed over in
+silence.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""Protects the choice among several video tracks: the film and not its thumbnail or cover, as ffmpeg chooses, or the one asked for."""
+"""Protects the choice among several video tracks: the film and not its thumbnail or cover, as ffmpeg chooses, or the
+one asked for.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def joined(target: Path, *parts: Path, flags: dict[int, Disposition] | None = No
         copies = [container.add_stream_from_template(source.streams.video[0]) for source in sources]
         for number, copy in enumerate(copies):
             copy.disposition = (flags or {}).get(number, Disposition(0))
-        packets = [(p, copy) for source, copy in zip(sources, copies, strict=True) for p in source.demux(video=0) if p.size]
+        packets = [
+            (p, copy) for source, copy in zip(sources, copies, strict=True) for p in source.demux(video=0) if p.size
+        ]
         for packet, copy in sorted(packets, key=lambda pair: pair[0].dts * pair[0].time_base):
             packet.stream = copy
             container.mux(packet)
@@ -36,12 +40,19 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     make.write(folder / "picture.mov", make.pictures(1, 96, 96), codec="mjpeg", pixel_format="yuvj420p", options={})
     make.write(folder / "small.mp4", make.pictures(8, 64, 48))
     make.write(folder / "large.mp4", make.pictures(8, 80, 64))
-    return {name: folder / file for name, file in (("picture", "picture.mov"), ("small", "small.mp4"), ("large", "large.mp4"))}
+    return {
+        name: folder / file
+        for name, file in (("picture", "picture.mov"), ("small", "small.mp4"), ("large", "large.mp4"))
+    }
 
 
 CASES = [
     (["picture", "small"], {}, (64, 48)),
-    (["picture", "small"], {0: Disposition.default}, (64, 48)),  # a thumbnail is flagged as default where it was written first
+    (
+        ["picture", "small"],
+        {0: Disposition.default},
+        (64, 48),
+    ),  # a thumbnail is flagged as default where it was written first
     (["small", "picture"], {1: Disposition.attached_pic}, (64, 48)),
     (["small", "large"], {}, (80, 64)),
     (["small", "large"], {0: Disposition.default}, (64, 48)),
@@ -54,7 +65,12 @@ CASES = [
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize(("names", "flags", "size"), CASES, ids=[f"{'+'.join(c[0])} {c[1]}" for c in CASES])
 def test_the_film_is_taken(
-    tmp_path: Path, parts: dict[str, Path], suffix: str, names: list[str], flags: dict[int, Disposition], size: tuple[int, int]
+    tmp_path: Path,
+    parts: dict[str, Path],
+    suffix: str,
+    names: list[str],
+    flags: dict[int, Disposition],
+    size: tuple[int, int],
 ) -> None:
     path = joined(tmp_path / f"a.{suffix}", *(parts[name] for name in names), flags=flags)
     with av.open(str(path)) as container:

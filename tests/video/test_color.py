@@ -22,7 +22,11 @@ def read_color(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("full_range", [False, True])
 def test_a_tagged_colour_is_read_by_its_tag(tmp_path: Path, matrix: int, full_range: bool) -> None:
     make.write(
-        tmp_path / "a.mp4", [make.flat(COLOR)] * 2, convert_as=matrix, tags=(matrix, matrix, matrix), full_range=full_range
+        tmp_path / "a.mp4",
+        [make.flat(COLOR)] * 2,
+        convert_as=matrix,
+        tags=(matrix, matrix, matrix),
+        full_range=full_range,
     )
     assert np.abs(read_color(tmp_path / "a.mp4") - COLOR).max() <= 2
     info = make.read(tmp_path / "a.mp4")[0].info

@@ -1,4 +1,6 @@
-"""Protects the one policy on damaged sources: a refusal that names the frame and the flag, or all that can be had, told frame by frame."""
+"""Protects the one policy on damaged sources: a refusal that names the frame and the flag, or all that can be had, told
+frame by frame.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ SECONDS = Fraction(1, 25)
 FORMATS: list[tuple[str, dict[str, Any]]] = [
     ("a.mp4", {"container_options": {"movflags": "faststart"}, "options": {"g": "20", "bf": "2", "crf": "1"}}),
     ("a.mov", {"container_options": {"movflags": "faststart"}, "options": {"g": "20", "bf": "2", "crf": "1"}}),
-    ("fragments.mp4", {"container_options": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g": "20", "bf": "2", "crf": "1"}}),
+    (
+        "fragments.mp4",
+        {"container_options": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g": "20", "bf": "2", "crf": "1"}},
+    ),
     ("a.mkv", {"options": {"g": "20", "bf": "2", "crf": "1"}}),
     ("a.ts", {"format": "mpegts", "options": {"g": "20", "bf": "2", "crf": "1"}, "time_base": Fraction(1, 90000)}),
     ("a.flv", {"options": {"g": "20", "bf": "0", "crf": "1"}}),
@@ -33,7 +38,9 @@ IDS = [name for name, _ in FORMATS]
 
 
 def packet_places(path: Path) -> list[tuple[int, int, Fraction]]:
-    """(offset, bytes, seconds) of the video's packets in order of decoding; the offset may lie a few bytes before the data."""
+    """(offset, bytes, seconds) of the video's packets in order of decoding; the offset may lie a few bytes before the
+    data.
+    """
     with av.open(str(path)) as container:
         return [(p.pos, p.size, (p.pts or 0) * p.time_base) for p in container.demux(video=0) if p.size]
 
@@ -108,7 +115,9 @@ def test_going_on_over_a_cut_gives_what_is_there_and_says_that_the_end_is_missin
     assert 25 < len(found) < 60
     assert "its end is missing" in str(reader.damage[-1])
     good = reader.damage[0].first_frame
-    assert all(np.array_equal(a.pixels, b.pixels) and a.pts == b.pts for a, b in zip(frames[:good], found[:good], strict=True))
+    assert all(
+        np.array_equal(a.pixels, b.pixels) and a.pts == b.pts for a, b in zip(frames[:good], found[:good], strict=True)
+    )
     assert reader.damage[-1].first_frame + reader.damage[-1].frames == len(found)
 
 
@@ -126,7 +135,9 @@ def test_a_stretch_behind_or_before_the_damage_is_whole(
         assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(frames, expected, strict=True))
 
 
-def test_a_stretch_that_begins_in_the_damage_begins_with_the_frame_before(tmp_path: Path, whole: dict[str, Path]) -> None:
+def test_a_stretch_that_begins_in_the_damage_begins_with_the_frame_before(
+    tmp_path: Path, whole: dict[str, Path]
+) -> None:
     path = spoiled(whole["a.mp4"], tmp_path / "a.mp4")
     (damage,) = make.read(path, keep_going=True)[0].damage
     start = (damage.first_frame + 1) / 25
@@ -180,7 +191,9 @@ def test_two_recordings_joined_are_not_damaged(tmp_path: Path, whole: dict[str, 
 
 def test_deinterlacing_keeps_the_order_around_held_frames(tmp_path: Path) -> None:
     options = {"x264-params": "interlaced=1", "crf": "1", "g": "20", "bf": "0"}
-    make.write(tmp_path / "a.mp4", make.pictures(60, 64, 64), options=options, container_options={"movflags": "faststart"})
+    make.write(
+        tmp_path / "a.mp4", make.pictures(60, 64, 64), options=options, container_options={"movflags": "faststart"}
+    )
     times = [frame.pts for frame in make.read(tmp_path / "a.mp4")[1]]
     path = spoiled(tmp_path / "a.mp4", tmp_path / "b.mp4")
     for deinterlace in (False, True):

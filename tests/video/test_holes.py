@@ -1,4 +1,6 @@
-"""Protects what FFmpeg passes over in silence: bytes it cannot read are told in every container, and no healthy file is suspected."""
+"""Protects what FFmpeg passes over in silence: bytes it cannot read are told in every container, and no healthy file is
+suspected.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def overwritten(source: Path, target: Path, first: int, last: int | None = None)
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(("first", "last"), [(26, 33), (22, 28)])
-def test_bytes_that_cannot_be_read_are_told(tmp_path: Path, whole: dict[str, Path], name: str, first: int, last: int) -> None:
+def test_bytes_that_cannot_be_read_are_told(
+    tmp_path: Path, whole: dict[str, Path], name: str, first: int, last: int
+) -> None:
     path = overwritten(whole[name], tmp_path / name, first, last)
     with pytest.raises(NotAVideoError, match="--keep-going"):
         make.read(path)
@@ -68,7 +72,9 @@ def test_bytes_at_the_end_too(tmp_path: Path, whole: dict[str, Path], name: str)
     assert (len(before[1]), before[0].damage) == (30, ())
 
 
-def test_a_hole_among_the_first_frames_is_filled_at_the_rate_of_the_file(tmp_path: Path, whole: dict[str, Path]) -> None:
+def test_a_hole_among_the_first_frames_is_filled_at_the_rate_of_the_file(
+    tmp_path: Path, whole: dict[str, Path]
+) -> None:
     """Two frames that came are no measure where those between them did not."""
     path = overwritten(whole["a.mkv"], tmp_path / "a.mkv", 2, 12)
     frames = make.read(path, keep_going=True)[1]
@@ -77,8 +83,12 @@ def test_a_hole_among_the_first_frames_is_filled_at_the_rate_of_the_file(tmp_pat
 
 def test_frames_before_packets_that_fail_are_not_lost_with_them(tmp_path: Path) -> None:
     """A decoder that works on several frames at once still has them when it is told of the first that fails."""
-    make.write(tmp_path / "a.mp4", make.pictures(30), options={"g": "30", "bf": "0", "crf": "1"},
-               container_options={"movflags": "faststart"})  # fmt: skip
+    make.write(
+        tmp_path / "a.mp4",
+        make.pictures(30),
+        options={"g": "30", "bf": "0", "crf": "1"},
+        container_options={"movflags": "faststart"},
+    )
     data, places = bytearray((tmp_path / "a.mp4").read_bytes()), packet_places(tmp_path / "a.mp4")
     data[places[2][0] :] = bytes(len(data) - places[2][0])
     (tmp_path / "b.mp4").write_bytes(data)
@@ -87,10 +97,16 @@ def test_frames_before_packets_that_fail_are_not_lost_with_them(tmp_path: Path) 
     assert (reader.damage[0].first_frame, reader.damage[0].held) == (2, 28)
 
 
-@pytest.mark.parametrize("settings", [
-    {"audio": "libmp3lame"}, {"audio": "pcm_s16le"}, {"audio": "aac"}, {"audio": "adpcm_ms"},
-    {"codec": "mjpeg", "pixel_format": "yuvj420p", "audio": "pcm_s16le", "pts": [0, 1, 2, 9, 10, 30]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"audio": "libmp3lame"},
+        {"audio": "pcm_s16le"},
+        {"audio": "aac"},
+        {"audio": "adpcm_ms"},
+        {"codec": "mjpeg", "pixel_format": "yuvj420p", "audio": "pcm_s16le", "pts": [0, 1, 2, 9, 10, 30]},
+    ],
+)
 def test_a_healthy_avi_has_no_holes(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Packets may be pieces of a chunk, and frames may be left out on purpose."""
     count = len(settings.get("pts", range(40)))

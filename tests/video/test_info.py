@@ -14,13 +14,26 @@ from latcomp.video import AudioInfo, ColorTags, VideoInfo
 
 positive = st.fractions(min_value=Fraction(1, 10**6), max_value=10**6, max_denominator=10**6).filter(lambda f: f > 0)
 audio = st.builds(
-    AudioInfo, st.text(max_size=8), st.integers(1, 10**6), st.integers(1, 64), st.text(max_size=8), positive,
-    st.none() | st.text(max_size=3), st.binary(max_size=50),
-)  # fmt: skip
+    AudioInfo,
+    st.text(max_size=8),
+    st.integers(1, 10**6),
+    st.integers(1, 64),
+    st.text(max_size=8),
+    positive,
+    st.none() | st.text(max_size=3),
+    st.binary(max_size=50),
+)
 infos = st.builds(
-    VideoInfo, st.integers(1, 10**5), st.integers(1, 10**5), positive, st.none() | positive, positive, st.integers(-180, 180),
-    st.builds(ColorTags, *[st.integers(0, 255)] * 4), st.lists(audio, max_size=3).map(tuple),
-)  # fmt: skip
+    VideoInfo,
+    st.integers(1, 10**5),
+    st.integers(1, 10**5),
+    positive,
+    st.none() | positive,
+    positive,
+    st.integers(-180, 180),
+    st.builds(ColorTags, *[st.integers(0, 255)] * 4),
+    st.lists(audio, max_size=3).map(tuple),
+)
 
 
 @given(infos)

@@ -1,4 +1,6 @@
-"""Protects the choice on interlaced video: refused unless chosen, woven frames left alone, or as many progressive ones."""
+"""Protects the choice on interlaced video: refused unless chosen, woven frames left alone, or as many progressive
+ones.
+"""
 
 from fractions import Fraction
 from pathlib import Path
@@ -37,7 +39,9 @@ def combing(frame: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("interlaced") / "a.mp4"
-    make.write(path, woven(12)[0], options=INTERLACED, pts=[0, 512, 1024, 1536, 2048, 2560, 3000, 4000, 5000, 9000, 9512, 9999])
+    make.write(
+        path, woven(12)[0], options=INTERLACED, pts=[0, 512, 1024, 1536, 2048, 2560, 3000, 4000, 5000, 9000, 9512, 9999]
+    )
     return path
 
 

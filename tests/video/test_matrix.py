@@ -1,8 +1,9 @@
-"""Protects fidelity as others see it: what ffprobe shows of a source it shows of the decoded video, whatever format either is in.
+"""Protects fidelity as others see it: what ffprobe shows of a source it shows of the decoded video, whatever format
+either is in.
 
-Each source is made by PyAV, encoded to a .lat and decoded to several formats; Debian's ffprobe and ffmpeg, which are older than the
-FFmpeg inside PyAV, then read source and output. What an output legitimately shows differently stands beside it as `but`.
-"""
+Each source is made by PyAV, encoded to a .lat and decoded to several formats; Debian's ffprobe and ffmpeg, which are
+older than the FFmpeg inside PyAV, then read source and output. What an output legitimately shows differently stands
+beside it as `but`."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ PHONE = [0, 420, 850, 1290, 2140, 2560]
 BURSTS = [0, 512, 600, 3000, 3100, 9000]
 
 # What may differ, and why.
-RATE = "rate"  # an average over so few and so uneven frames; Matroska's is the word of its default duration, which no other format has
+# an average over so few and so uneven frames; Matroska's is the word of its default duration, which no other format has
+RATE = "rate"
 TIMES = "times"  # avi and y4m count frames: times lie on a grid, and begin at 0
 ROTATION = "rotation"  # avi and y4m cannot say it; decode notes it
 PIXELS = "pixel shape"  # webm, y4m and ffv1 in Matroska, as PyAV writes them, do not say it; decode notes it
@@ -51,7 +53,8 @@ AUDIO = "audio"  # y4m holds none
 PCM24 = "24 bits"  # older FFmpeg reads 24-bit PCM in mp4 (ISO 23003-5) as if it had 16
 MP2 = "layer 2"  # mp4 has one name for the three layers of MPEG audio; ffprobe calls them mp3
 DURATION = "duration"  # a Matroska stream is begun before its end is known
-COLLIDE = "collide"  # ffmpeg counts output frames at the average rate, where frames of a burst collide, as they do from the source
+# ffmpeg counts output frames at the average rate, where frames of a burst collide, as they do from the source
+COLLIDE = "collide"
 
 
 @dataclass(frozen=True)
@@ -100,47 +103,138 @@ ROWS = [
     row("h264 pcm", "mov", MOV, MKV, MP4, AVI, audio="pcm_s16le"),
     row("vp9 opus", "webm", WEBM, MKV, MP4, codec="libvpx-vp9", options=VP9, time_base=MILLISECONDS, audio="libopus"),
     row(
-        "av1 opus", "webm", WEBM, MP4, out("webm", codec="av1"),
-        codec="libsvtav1", options=AV1, size=(64, 64), time_base=MILLISECONDS, audio="libopus",
+        "av1 opus",
+        "webm",
+        WEBM,
+        MP4,
+        out("webm", codec="av1"),
+        codec="libsvtav1",
+        options=AV1,
+        size=(64, 64),
+        time_base=MILLISECONDS,
+        audio="libopus",
     ),
     row("hevc aac", "mp4", MP4, out("mp4", codec="h265"), codec="libx265", options=X265, size=(64, 64), audio="aac"),
     row(
-        "hevc 10-bit BT.2020 PQ", "mkv", MKV, MP4, WEBM,
-        codec="libx265", options=X265, size=(64, 64), pixel_format="yuv420p10le", tags=(9, 16, 9), convert_as=9,
+        "hevc 10-bit BT.2020 PQ",
+        "mkv",
+        MKV,
+        MP4,
+        WEBM,
+        codec="libx265",
+        options=X265,
+        size=(64, 64),
+        pixel_format="yuv420p10le",
+        tags=(9, 16, 9),
+        convert_as=9,
     ),
     row(
-        "mpeg4 mp3", "avi", AVI, out("mp4", RATE), MKV,
-        codec="mpeg4", options={"b": "4000000"}, time_base=Fraction(1, 25), audio="libmp3lame", audio_rate=44100,
+        "mpeg4 mp3",
+        "avi",
+        AVI,
+        out("mp4", RATE),
+        MKV,
+        codec="mpeg4",
+        options={"b": "4000000"},
+        time_base=Fraction(1, 25),
+        audio="libmp3lame",
+        audio_rate=44100,
     ),
     row(
-        "mjpeg full range pcm", "avi", AVI, MKV, MOV,
-        codec="mjpeg", options={"b": "9000000"}, pixel_format="yuvj420p", full_range=True, time_base=Fraction(1, 25), audio="pcm_s16le",
+        "mjpeg full range pcm",
+        "avi",
+        AVI,
+        MKV,
+        MOV,
+        codec="mjpeg",
+        options={"b": "9000000"},
+        pixel_format="yuvj420p",
+        full_range=True,
+        time_base=Fraction(1, 25),
+        audio="pcm_s16le",
     ),
     row("mpeg4", "mp4", MP4, codec="mpeg4", options={"b": "4000000"}, time_base=Fraction(1, 25)),
     row(
-        "ffv1 RGB pcm 24-bit", "mkv", MKV, out("mkv", COLOR, codec="ffv1"),
-        codec="ffv1", options={}, pixel_format="bgr0", audio="pcm_s24le",
+        "ffv1 RGB pcm 24-bit",
+        "mkv",
+        MKV,
+        out("mkv", COLOR, codec="ffv1"),
+        codec="ffv1",
+        options={},
+        pixel_format="bgr0",
+        audio="pcm_s24le",
     ),
     row("raw", "y4m", Y4M, MP4, format="yuv4mpegpipe", codec="rawvideo", time_base=Fraction(1, 25)),
     row("raw 29.97", "y4m", Y4M, MP4, MKV, AVI, format="yuv4mpegpipe", codec="rawvideo", rate=NTSC, time_base=1 / NTSC),
-    row("h264 aac in a transport stream", "ts", MP4, MKV, AVI, PIPE, format="mpegts", time_base=Fraction(1, 90000), audio="aac"),
     row(
-        "mpeg2 mp2 in a transport stream", "ts", out("mp4", MP2), MKV, format="mpegts", codec="mpeg2video",
-        time_base=Fraction(1, 25), options={"b": "4000000"}, audio="mp2",
+        "h264 aac in a transport stream",
+        "ts",
+        MP4,
+        MKV,
+        AVI,
+        PIPE,
+        format="mpegts",
+        time_base=Fraction(1, 90000),
+        audio="aac",
     ),
-    row("VFR of a phone", "mp4", MP4, MOV, out("mkv", RATE), out("webm", RATE), out("avi", TIMES, RATE), pts=PHONE, options={"bf": "0"}),
-    row("VFR with bursts", "mp4", MP4, out("mkv", RATE, COLLIDE), out("webm", RATE, COLLIDE), pts=BURSTS, options={"bf": "0"}),
     row(
-        "VFR opus", "mkv", out("mkv", COLLIDE), out("webm", COLLIDE), out("mp4", RATE, COLLIDE),
-        pts=[0, 40, 53, 200, 210, 600], time_base=MILLISECONDS, audio="libopus",
+        "mpeg2 mp2 in a transport stream",
+        "ts",
+        out("mp4", MP2),
+        MKV,
+        format="mpegts",
+        codec="mpeg2video",
+        time_base=Fraction(1, 25),
+        options={"b": "4000000"},
+        audio="mp2",
+    ),
+    row(
+        "VFR of a phone",
+        "mp4",
+        MP4,
+        MOV,
+        out("mkv", RATE),
+        out("webm", RATE),
+        out("avi", TIMES, RATE),
+        pts=PHONE,
+        options={"bf": "0"},
+    ),
+    row(
+        "VFR with bursts",
+        "mp4",
+        MP4,
+        out("mkv", RATE, COLLIDE),
+        out("webm", RATE, COLLIDE),
+        pts=BURSTS,
+        options={"bf": "0"},
+    ),
+    row(
+        "VFR opus",
+        "mkv",
+        out("mkv", COLLIDE),
+        out("webm", COLLIDE),
+        out("mp4", RATE, COLLIDE),
+        pts=[0, 40, 53, 200, 210, 600],
+        time_base=MILLISECONDS,
+        audio="libopus",
     ),
     row("turned by 90", "mp4", MP4, MKV, WEBM, out("avi", TIMES, ROTATION), rotation=90),
     row("turned by -90", "mov", MOV, MKV, rotation=-90),
     row("turned by 180", "mp4", MP4, rotation=180),
     row(
-        "4:3 pixels, BT.709 full range", "mp4",
-        MP4, MKV, MOV, AVI, out("webm", PIXELS), out("y4m", TIMES, COLOR, PIXELS), out("mkv", COLOR, PIXELS, codec="ffv1"),
-        pixel_aspect=Fraction(4, 3), tags=(1, 1, 1), convert_as=1, full_range=True,
+        "4:3 pixels, BT.709 full range",
+        "mp4",
+        MP4,
+        MKV,
+        MOV,
+        AVI,
+        out("webm", PIXELS),
+        out("y4m", TIMES, COLOR, PIXELS),
+        out("mkv", COLOR, PIXELS, codec="ffv1"),
+        pixel_aspect=Fraction(4, 3),
+        tags=(1, 1, 1),
+        convert_as=1,
+        full_range=True,
     ),
     row("BT.601 tags", "mkv", MKV, AVI, tags=(6, 6, 6)),
     row("PAL tags", "mp4", MP4, tags=(5, 6, 5)),
@@ -148,17 +242,31 @@ ROWS = [
     row("10-bit", "mkv", MKV, MP4, pixel_format="yuv420p10le"),
     row("4:4:4", "mp4", MP4, pixel_format="yuv444p"),
     row(
-        "prores 4:2:2 10-bit pcm 24-bit", "mov", MOV, MKV, out("mp4", PCM24),
-        codec="prores_ks", pixel_format="yuv422p10le", options={}, audio="pcm_s24le",
+        "prores 4:2:2 10-bit pcm 24-bit",
+        "mov",
+        MOV,
+        MKV,
+        out("mp4", PCM24),
+        codec="prores_ks",
+        pixel_format="yuv422p10le",
+        options={},
+        audio="pcm_s24le",
     ),
     row("gray", "mkv", MKV, codec="ffv1", options={}, pixel_format="gray"),
     row("one frame aac", "mp4", MP4, MKV, AVI, frames=1, audio="aac"),
-    row("one pixel wide", "mkv", MKV, MP4, WEBM, size=(1, 32), codec="ffv1", options={"level": "1"}, pixel_format="bgr0"),
+    row(
+        "one pixel wide", "mkv", MKV, MP4, WEBM, size=(1, 32), codec="ffv1", options={"level": "1"}, pixel_format="bgr0"
+    ),
     row("one pixel, one frame", "mp4", MP4, MKV, AVI, Y4M, size=(1, 1), frames=1, pixel_format="yuv444p"),
     row("29.97 BT.709", "mp4", MP4, MKV, WEBM, AVI, rate=NTSC, time_base=1 / NTSC, tags=(1, 1, 1), convert_as=1),
     row(
-        "23.976 in milliseconds", "mkv", MKV, MP4,
-        rate=Fraction(24000, 1001), time_base=MILLISECONDS, pts=[round(i * 1001 / 24) for i in range(24)],
+        "23.976 in milliseconds",
+        "mkv",
+        MKV,
+        MP4,
+        rate=Fraction(24000, 1001),
+        time_base=MILLISECONDS,
+        pts=[round(i * 1001 / 24) for i in range(24)],
     ),
     row("first frame at 1 s", "mp4", MP4, MKV, pts=[12800 + 512 * i for i in range(6)]),
     row("interlaced, deinterlaced", "mp4", MP4, size=(48, 64), options=INTERLACED, deinterlace=True),
@@ -207,7 +315,9 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
 
 
 def probe(path: Path) -> dict[str, Any]:
-    """What ffprobe shows of a file, with what it leaves unsaid as conventions have it: square pixels, BT.601 of limited range."""
+    """What ffprobe shows of a file, with what it leaves unsaid as conventions have it: square pixels, BT.601 of limited
+    range.
+    """
     entries = "format:stream:frame=stream_index,best_effort_timestamp_time"
     command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", entries, "-of", "json", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -222,7 +332,9 @@ def probe(path: Path) -> dict[str, Any]:
     return {
         "times": times,
         "video_seconds": _seconds_of(tag) - times[0] if tag else _float(video.get("duration")),
-        "end_seconds": None if whole is None else float(whole) + (float(told["format"]["start_time"]) if transport else 0),
+        "end_seconds": None
+        if whole is None
+        else float(whole) + (float(told["format"]["start_time"]) if transport else 0),
         "count": int(video["nb_read_frames"]),
         "size": (video["width"], video["height"]),
         "rates": (Fraction(video["r_frame_rate"]), Fraction(video["avg_frame_rate"])),
@@ -288,4 +400,6 @@ def test_others_see_the_same_video(matrix: Matrix, of: Row, output: Output) -> N
         decoded = [frame for packet in container.demux() for frame in packet.decode()]
     assert sum(isinstance(frame, av.VideoFrame) for frame in decoded) == before["count"]
     frames = make.read(made)[1]
-    assert min(make.psnr(a.pixels, b) for a, b in zip(frames, expected, strict=True)) > 29  # colours as they were decoded
+    assert (
+        min(make.psnr(a.pixels, b) for a, b in zip(frames, expected, strict=True)) > 29
+    )  # colours as they were decoded

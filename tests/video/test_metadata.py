@@ -1,4 +1,6 @@
-"""Protects what a video says of itself in words: it comes back where an output can hold it, and is said to be lost where not."""
+"""Protects what a video says of itself in words: it comes back where an output can hold it, and is said to be lost
+where not.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,12 @@ def told(path: Path) -> Path:
     make.write(plain, make.pictures(50), audio="aac")
     with av.open(str(plain)) as source, av.open(str(path), "w") as container:
         container.metadata.update(TAGS)
-        container.set_chapters([
-            {"id": n, "start": a, "end": b, "time_base": Fraction(1, 1000), "metadata": {"title": t} if t else {}}
-            for n, (a, b, t) in enumerate(CHAPTERS, 1)
-        ])  # fmt: skip
+        container.set_chapters(
+            [
+                {"id": n, "start": a, "end": b, "time_base": Fraction(1, 1000), "metadata": {"title": t} if t else {}}
+                for n, (a, b, t) in enumerate(CHAPTERS, 1)
+            ]
+        )
         video = container.add_stream_from_template(source.streams.video[0])
         sound = [container.add_stream_from_template(source.streams.audio[0]) for _ in NAMES]
         for stream, name in zip(sound, NAMES, strict=True):
@@ -45,7 +49,12 @@ def told(path: Path) -> Path:
             for stream in [video] if packet.stream.type == "video" else sound:
                 if packet.size:
                     copy = av.Packet(bytes(packet))
-                    copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+                    copy.pts, copy.dts, copy.duration, copy.time_base = (
+                        packet.pts,
+                        packet.dts,
+                        packet.duration,
+                        packet.time_base,
+                    )
                     copy.is_keyframe, copy.stream = packet.is_keyframe, stream
                     container.mux(copy)
     return path
@@ -70,13 +79,18 @@ def test_it_comes_back(tmp_path: Path, source: str, target: str) -> None:
         assert {name: found.get(name) for name in TAGS} == TAGS
         ms = [(chapter, chapter["time_base"] * 1000) for chapter in container.chapters()]
         found_chapters = [(c["start"] * unit, c["end"] * unit, c["metadata"].get("title", "")) for c, unit in ms]
-        ends = [end for _, end, _ in CHAPTERS[:-1]] + [pytest.approx(2000, abs=50)]  # the last one of an mp4 ends with the file
+        ends = [end for _, end, _ in CHAPTERS[:-1]] + [
+            pytest.approx(2000, abs=50)
+        ]  # the last one of an mp4 ends with the file
         assert found_chapters == [(start, end, title) for (start, _, title), end in zip(CHAPTERS, ends, strict=True)]
         sound = container.streams.audio
         assert [stream.metadata.get("title") or stream.metadata.get("name") for stream in sound] == list(NAMES)
         if source != "mov":  # it has languages and roles of its own kind
             assert sound[1].language == "deu"
-            assert [stream.disposition for stream in sound] == [Disposition(0), Disposition.default | Disposition.comment]
+            assert [stream.disposition for stream in sound] == [
+                Disposition(0),
+                Disposition.default | Disposition.comment,
+            ]
     reader, frames, _ = make.read(path)
     assert len(frames) == 50 and reader.notes == []  # the chapters of an mp4 are a track, and no loss
     assert [c.start for c in reader.info.metadata.chapters] == [c.start for c in info.metadata.chapters]
@@ -84,12 +98,17 @@ def test_it_comes_back(tmp_path: Path, source: str, target: str) -> None:
 
 @pytest.mark.parametrize(
     ("format", "words"),
-    [("avi", ("creation_time", "chapters", "titles and roles of audio tracks")), ("y4m", ("title", "comment", "chapters"))],
+    [
+        ("avi", ("creation_time", "chapters", "titles and roles of audio tracks")),
+        ("y4m", ("title", "comment", "chapters")),
+    ],
 )
 def test_what_an_output_cannot_say_is_noted(tmp_path: Path, format: str, words: tuple[str, ...]) -> None:
     notes = check_output(format, None, through_json(make.read(told(tmp_path / "in.mkv"))[0].info))
     assert all(word in notes[-1] for word in words)
-    assert not any("holds no" in note for note in check_output("mkv", None, through_json(make.read(tmp_path / "in.mkv")[0].info)))
+    assert not any(
+        "holds no" in note for note in check_output("mkv", None, through_json(make.read(tmp_path / "in.mkv")[0].info))
+    )
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
@@ -112,10 +131,25 @@ def test_chapters_of_a_part_are_cut_and_moved_with_it(tmp_path: Path) -> None:
 
 
 NONSENSE: list[Any] = [
-    None, [], "title", 5, {"tags": 1, "chapters": 2, "audio": 3, "field_order": 4}, {"tags": {"title": 1, "": "x", "a": "\0"}},
-    {"chapters": [1, {"start": 2, "end": 1}, {"start": 2**70, "end": 2**71}, {"start": "0", "end": 1}, {"start": 0.5, "end": 1}]},
-    {"audio": [1, {"title": 5, "roles": "default"}]}, {"field_order": "sideways"}, {"tags": {"encoder": "x", "Major_Brand": "y"}},
-]  # fmt: skip
+    None,
+    [],
+    "title",
+    5,
+    {"tags": 1, "chapters": 2, "audio": 3, "field_order": 4},
+    {"tags": {"title": 1, "": "x", "a": "\0"}},
+    {
+        "chapters": [
+            1,
+            {"start": 2, "end": 1},
+            {"start": 2**70, "end": 2**71},
+            {"start": "0", "end": 1},
+            {"start": 0.5, "end": 1},
+        ]
+    },
+    {"audio": [1, {"title": 5, "roles": "default"}]},
+    {"field_order": "sideways"},
+    {"tags": {"encoder": "x", "Major_Brand": "y"}},
+]
 
 
 @pytest.mark.parametrize("value", NONSENSE, ids=[str(value)[:40] for value in NONSENSE])
@@ -132,8 +166,29 @@ def test_what_makes_sense_beside_nonsense_stays() -> None:
 def interlaced(path: Path, order: str) -> Path:
     """Woven frames whose first field is the top or the bottom one."""
     mode = "tff=1" if order == "top" else "bff=1"
-    made = ["-f", "lavfi", "-i", "testsrc2=s=64x64:r=50:d=0.4", "-vf", f"tinterlace=interleave_{order}", "-pix_fmt", "yuv420p"]
-    command = ["ffmpeg", "-v", "error", *made, "-c:v", "libx264", "-flags", "+ilme+ildct", "-x264-params", mode, str(path)]
+    made = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=64x64:r=50:d=0.4",
+        "-vf",
+        f"tinterlace=interleave_{order}",
+        "-pix_fmt",
+        "yuv420p",
+    ]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        *made,
+        "-c:v",
+        "libx264",
+        "-flags",
+        "+ilme+ildct",
+        "-x264-params",
+        mode,
+        str(path),
+    ]
     subprocess.run(command, check=True)
     return path
 
@@ -148,8 +203,10 @@ def test_the_order_of_fields_is_kept_where_frames_stay_woven(tmp_path: Path, ord
         writer = make.copy(source, tmp_path / name, info=info)
         shown = subprocess.run(
             ["ffprobe", "-v", "error", "-show_entries", "stream=field_order", "-of", "csv=p=0", str(tmp_path / name)],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert shown.stdout.strip().strip(",")[:1] == order[0], name  # tt or tb, bb or bt
         assert not any("progressive" in note for note in writer.notes)
         again = make.read(tmp_path / name, deinterlace=False)
@@ -180,7 +237,12 @@ def test_transparency_is_said_to_be_lost(tmp_path: Path, name: str, codec: str, 
 
 def test_transparency_beside_the_picture_is_said_to_be_lost(tmp_path: Path) -> None:
     """VP9 in WebM has it in data that FFmpeg's decoder passes over: only a tag tells."""
-    make.write(tmp_path / "a.webm", make.pictures(3), codec="libvpx-vp9", options={"crf": "30", "b": "0", "deadline": "realtime"})
+    make.write(
+        tmp_path / "a.webm",
+        make.pictures(3),
+        codec="libvpx-vp9",
+        options={"crf": "30", "b": "0", "deadline": "realtime"},
+    )
     with av.open(str(tmp_path / "a.webm")) as source, av.open(str(tmp_path / "b.webm"), "w") as container:
         stream = container.add_stream_from_template(source.streams.video[0])
         stream.metadata["alpha_mode"] = "1"
@@ -195,10 +257,19 @@ def test_transparency_beside_the_picture_is_said_to_be_lost(tmp_path: Path) -> N
 def test_woven_frames_keep_their_pixels(tmp_path: Path) -> None:
     """Marking fields is no filter on the picture."""
     pictures = make.pictures(4, 64, 64)
-    info = VideoInfo.from_header_fields({
-        "width": 64, "height": 64, "time_base": [1, 25], "average_rate": [25, 1], "sample_aspect_ratio": [1, 1], "rotation": 0,
-        "color": {"primaries": 2, "transfer": 2, "matrix": 6, "range": 1}, "audio": [], "metadata": {"field_order": "top"},
-    })  # fmt: skip
+    info = VideoInfo.from_header_fields(
+        {
+            "width": 64,
+            "height": 64,
+            "time_base": [1, 25],
+            "average_rate": [25, 1],
+            "sample_aspect_ratio": [1, 1],
+            "rotation": 0,
+            "color": {"primaries": 2, "transfer": 2, "matrix": 6, "range": 1},
+            "audio": [],
+            "metadata": {"field_order": "top"},
+        }
+    )
     with open_writer(tmp_path / "a.mkv", info, codec="ffv1") as writer:
         for number, picture in enumerate(pictures):
             writer.write_frame(picture, number)

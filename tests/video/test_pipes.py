@@ -1,4 +1,6 @@
-"""Protects streams: what can be read from a pipe is, what cannot is spooled, and what goes to a pipe can be read again."""
+"""Protects streams: what can be read from a pipe is, what cannot is spooled, and what goes to a pipe can be read
+again.
+"""
 
 import io
 import os
@@ -59,10 +61,21 @@ def pipe_to(consume: Callable[[BinaryIO], bytes]) -> Iterator[tuple[BinaryIO, li
 KINDS = {
     "mkv": {"name": "a.mkv"},
     "mpegts": {"name": "a.ts", "format": "mpegts"},
-    "webm": {"name": "a.webm", "codec": "libvpx-vp9", "options": {"crf": "4", "b": "0", "deadline": "realtime"}, "audio": "libopus"},
+    "webm": {
+        "name": "a.webm",
+        "codec": "libvpx-vp9",
+        "options": {"crf": "4", "b": "0", "deadline": "realtime"},
+        "audio": "libopus",
+    },
     "faststart mp4": {"name": "a.mp4", "container_options": {"movflags": "faststart"}},
     "fragmented mp4": {"name": "a.mp4", "container_options": {"movflags": "frag_keyframe+empty_moov"}},
-    "y4m": {"name": "a.y4m", "format": "yuv4mpegpipe", "codec": "rawvideo", "time_base": Fraction(1, 25), "audio": None},
+    "y4m": {
+        "name": "a.y4m",
+        "format": "yuv4mpegpipe",
+        "codec": "rawvideo",
+        "time_base": Fraction(1, 25),
+        "audio": None,
+    },
     "index last mp4": {"name": "a.mp4"},
     "index last mov": {"name": "a.mov"},
 }

@@ -46,7 +46,9 @@ def test_any_size_is_read_as_it_is(tmp_path: Path, width: int, height: int) -> N
     make.write(tmp_path / "a.mkv", pictures, codec="ffv1", pixel_format="bgr0", options={"level": "1"})
     _, frames, _ = make.read(tmp_path / "a.mkv")
     assert [f.pixels.shape for f in frames] == [(height, width, 3)] * 2
-    assert all(np.array_equal(f.pixels, p) for f, p in zip(frames, pictures, strict=True))  # RGB comes through unchanged
+    assert all(
+        np.array_equal(f.pixels, p) for f, p in zip(frames, pictures, strict=True)
+    )  # RGB comes through unchanged
 
 
 def test_variable_frame_times_are_exact(tmp_path: Path) -> None:
@@ -107,7 +109,9 @@ def test_streams_that_are_left_out_are_counted_in_one_line(tmp_path: Path) -> No
                 packet.stream = copies[packet.stream.index]
                 full.mux(packet)
     reader, frames, packets = make.read(tmp_path / "b.mkv")
-    assert reader.info.notes == ("left out: 1 further video stream, 1 attachment stream; --video-track chooses another track",)
+    assert reader.info.notes == (
+        "left out: 1 further video stream, 1 attachment stream; --video-track chooses another track",
+    )
     assert len(frames) == 2 and packets
     assert make.read(tmp_path / "a.mkv")[0].notes == []
 
@@ -129,7 +133,9 @@ STRETCHES = [(0, 0.2), (0.2, 0.2), (1.0, 1.0), (1.98, None), (0.44, 0.04), (10 /
 
 @pytest.mark.parametrize(("start", "duration"), STRETCHES)
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
-def test_a_stretch_has_exactly_the_frames_in_it(tmp_path: Path, name: str, start: float, duration: float | None) -> None:
+def test_a_stretch_has_exactly_the_frames_in_it(
+    tmp_path: Path, name: str, start: float, duration: float | None
+) -> None:
     pictures = make.pictures(51)
     options = {"g": "12", "bf": "3", "crf": "1"}  # the start lies between key frames, behind reordered frames
     make.write(tmp_path / name, pictures, options=options, format="mpegts" if name == "a.ts" else None)

@@ -1,4 +1,6 @@
-"""Times of a source are sane once it is read, for frames and sound alike, and one note tells what was done; what is sane stays."""
+"""Times of a source are sane once it is read, for frames and sound alike, and one note tells what was done; what is
+sane stays.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,24 @@ WRAP = 2**33
 
 
 def changed(path: Path, *changes: Change, format: str = "mpegts", options: dict[str, str] | None = None) -> Path:
-    """One part after another of the same two seconds, each with its times changed; B-frames and sound in all of them."""
+    """One part after another of the same two seconds, each with its times changed; B-frames and sound in all of
+    them.
+    """
     part = path.with_name("part.ts")
-    make.write(part, make.pictures(FRAMES), audio="aac", format="mpegts", options={"bf": "2", "g": "25", "crf": "8", **(options or {})})
+    make.write(
+        part,
+        make.pictures(FRAMES),
+        audio="aac",
+        format="mpegts",
+        options={"bf": "2", "g": "25", "crf": "8", **(options or {})},
+    )
     data = b""
     for change in changes:
         sink = io.BytesIO()
-        with av.open(str(part)) as one, av.open(sink, "w", format=format, container_options=MUXERS.get(format, {})) as out:
+        with (
+            av.open(str(part)) as one,
+            av.open(sink, "w", format=format, container_options=MUXERS.get(format, {})) as out,
+        ):
             copies = {stream.index: out.add_stream_from_template(stream) for stream in one.streams}
             counts = dict.fromkeys(copies, 0)
             for packet in one.demux():
@@ -62,9 +75,10 @@ def times_of(path: Path, **settings: Any) -> tuple[list[float], list[float], lis
     sound = [packet.pts * unit for packet in packets]
     assert all(later.dts > earlier.dts for earlier, later in pairwise(p for p in packets if p.dts is not None))
     return (
-        [float(time) for time in make.seconds(reader, frames)], [float(time) for time in sound],
+        [float(time) for time in make.seconds(reader, frames)],
+        [float(time) for time in sound],
         [note for note in reader.notes if "times" in note],
-    )  # fmt: skip
+    )
 
 
 def distance(frames: Sequence[float], sound: Sequence[float], place: float) -> float:
@@ -87,11 +101,15 @@ def test_sane_times_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("again", [0, -60 * 90000, 3600 * 90000], ids=["same", "earlier", "an hour later"])
 def test_a_clock_that_starts_again_goes_on_in_picture_and_sound(tmp_path: Path, again: int) -> None:
     start = 100 * 90000
-    frames, sound, notes = times_of(changed(tmp_path / "a.ts", moved(start), moved(start + again), moved(start + again // 2)))
+    frames, sound, notes = times_of(
+        changed(tmp_path / "a.ts", moved(start), moved(start + again), moved(start + again // 2))
+    )
     assert len(frames) == 3 * FRAMES
     assert even(frames)
     assert frames[-1] - frames[0] == pytest.approx(3 * FRAMES * 0.04 - 0.04, abs=0.002)
-    assert all(abs(distance(frames, sound, place) - distance(frames, sound, 0)) < 0.06 for place in (0.2, 0.4, 0.6, 0.8, 1.0))
+    assert all(
+        abs(distance(frames, sound, place) - distance(frames, sound, 0)) < 0.06 for place in (0.2, 0.4, 0.6, 0.8, 1.0)
+    )
     assert len(notes) == 1
     assert "starts again 2 times" in notes[0]
 
@@ -111,7 +129,9 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("start", [0.2, 1.0, 1.8, 2.4, 5.2])
 def test_a_part_of_a_joined_file_is_that_part(joined: Path, start: float) -> None:
-    """The same times come again and again, so nothing can be searched by them: the way is read, and the rest is as it always was."""
+    """The same times come again and again, so nothing can be searched by them: the way is read, and the rest is as it
+    always was.
+    """
     _, whole, whole_sound = make.read(joined)
     reader, frames, packets = make.read(joined, start_seconds=start, duration_seconds=0.4)
     first = round(start * 25)
@@ -127,7 +147,9 @@ def test_little_is_decoded_on_the_way_to_a_part(joined: Path) -> None:
     jumps: list[int] = []
     with av.open(str(joined)) as container:
         packets = [(packet, False) for packet in container.demux(video=0)]
-        parts = approached(packets, 0, Fraction(118, 100), lambda: Fraction(packets[0][0].pts, 90000), lambda: jumps.append(1))
+        parts = approached(
+            packets, 0, Fraction(118, 100), lambda: Fraction(packets[0][0].pts, 90000), lambda: jumps.append(1)
+        )
         given = [packet for packet, _ in parts]
     keys = [packet for packet, _ in packets if packet.is_keyframe]
     assert given[0] is keys[2]  # of 0, 0.4 and 0.8 s; the next one is at 1.2 s
@@ -151,7 +173,9 @@ def test_times_before_zero_are_moved_to_it(tmp_path: Path) -> None:
     frames, sound, notes = times_of(changed(tmp_path / "a.ts", moved(WRAP - 90000 - 132000)))
     plain_frames, plain_sound, _ = times_of(changed(tmp_path / "b.ts", moved(0)))
     assert min(frames[0], sound[0]) == pytest.approx(0, abs=1e-4)
-    assert [time - frames[0] for time in sound] == pytest.approx([time - plain_frames[0] for time in plain_sound], abs=1e-4)
+    assert [time - frames[0] for time in sound] == pytest.approx(
+        [time - plain_frames[0] for time in plain_sound], abs=1e-4
+    )
     assert even(frames)
     assert len(notes) == 1
     assert "before 0" in notes[0]
@@ -247,13 +271,17 @@ def test_frames_before_zero_play_in_every_format(tmp_path: Path, name: str, firs
         for number, picture in enumerate(make.pictures(10)):
             writer.write_frame(picture, first + number * STEP)
     reader, frames, _ = make.read(path)
-    assert [float(time) for time in make.seconds(reader, frames)] == pytest.approx([0.04 * n for n in range(10)], abs=0.001)
+    assert [float(time) for time in make.seconds(reader, frames)] == pytest.approx(
+        [0.04 * n for n in range(10)], abs=0.001
+    )
 
 
 @pytest.mark.parametrize("name", ["mp4", "mov", "mkv", "avi"])
 @pytest.mark.parametrize("unit", [Fraction(1, 90000), Fraction(1, 10**9), Fraction(1, 2**31 - 1)])
 def test_a_gap_of_hours_in_every_format(tmp_path: Path, name: str, unit: Fraction) -> None:
-    """Where a format counts in 32 bits or has places for frames, one is shown again on the way; the end comes when it should."""
+    """Where a format counts in 32 bits or has places for frames, one is shown again on the way; the end comes when it
+    should.
+    """
     path = tmp_path / f"a.{name}"
     info = VideoInfo(64, 48, unit, Fraction(25), Fraction(1), 0, ColorTags(2, 2, 6, 1))
     with open_writer(path, info) as writer:
@@ -288,9 +316,10 @@ def test_sound_whose_times_make_no_sense_costs_no_frame(tmp_path: Path) -> None:
 def test_mended_times_play_in_every_format(tmp_path: Path, source: str, name: str) -> None:
     """All frames at their pace and the sound in step to its end, read by FFmpeg's own demuxers."""
     parts = {
-        "joint": (moved(0), moved(0)), "before zero": (moved(WRAP - 90000 - 132000),),
+        "joint": (moved(0), moved(0)),
+        "before zero": (moved(WRAP - 90000 - 132000),),
         "runs over": tuple(moved(WRAP - 90000 - 132000 + number * FRAMES * STEP) for number in range(2)),
-    }[source]  # fmt: skip
+    }[source]
     path, out = changed(tmp_path / "a.ts", *parts), tmp_path / f"out.{'mkv' if name == 'pipe' else name}"
     with_sound = name not in ("webm", "y4m")
     sink = io.BytesIO()
@@ -316,7 +345,10 @@ def test_a_gap_that_no_frame_can_bridge_is_refused_by_the_name_of_the_target(tmp
     """An output is written beside its place; messages call it by the name it would get."""
     info = VideoInfo(64, 48, Fraction(1), Fraction(25), Fraction(1), 0, ColorTags(2, 2, 6, 1))
     picture = make.pictures(1)[0]
-    with pytest.raises(OutputError, match="a gap of 8e"), open_writer(tmp_path / ".out.part.avi", info, label="out.avi") as writer:
+    with (
+        pytest.raises(OutputError, match="a gap of 8e"),
+        open_writer(tmp_path / ".out.part.avi", info, label="out.avi") as writer,
+    ):
         assert "'out.avi'" in repr(writer)
         for time in (0, 8 * 10**9):
             writer.write_frame(picture, time)

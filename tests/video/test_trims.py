@@ -1,4 +1,5 @@
-"""The audible part of the sound: what a codec begins with and what fills up its last packet is heard in no output, as far as it can say so.
+"""The audible part of the sound: what a codec begins with and what fills up its last packet is heard in no output, as
+far as it can say so.
 
 Measured as a player does it, with FFmpeg's decoders, which throw away what a container tells them to.
 """
@@ -19,11 +20,20 @@ from latcomp.video import open_video, trims
 from tests.video import make
 
 SOURCES = {"aac": "a.mp4", "libmp3lame": "a.mp4", "libopus": "a.webm", "flac": "a.mkv", "pcm_s16le": "a.mov"}
-VIDEO = {"a.webm": {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}, "time_base": Fraction(1, 1000)}}
+VIDEO = {
+    "a.webm": {
+        "codec": "libvpx-vp9",
+        "options": {"deadline": "realtime", "cpu-used": "8"},
+        "time_base": Fraction(1, 1000),
+    }
+}
 OUTPUTS = {
-    "aac": ("mp4", "mov", "mkv", "avi"), "libmp3lame": ("mp4", "mov", "mkv", "avi"), "libopus": ("mkv", "webm", "mp4"),
-    "flac": ("mkv", "mp4", "avi"), "pcm_s16le": ("mov", "mkv", "mp4", "avi"),
-}  # fmt: skip
+    "aac": ("mp4", "mov", "mkv", "avi"),
+    "libmp3lame": ("mp4", "mov", "mkv", "avi"),
+    "libopus": ("mkv", "webm", "mp4"),
+    "flac": ("mkv", "mp4", "avi"),
+    "pcm_s16le": ("mov", "mkv", "mp4", "avi"),
+}
 TINY = Path(__file__).parents[1] / "codec" / "golden" / "tokenizer"
 
 

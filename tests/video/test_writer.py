@@ -26,13 +26,24 @@ HOLDS = {
 
 def plain_info(width: int = 64, height: int = 48, **changes: object) -> VideoInfo:
     fields = {
-        "width": width, "height": height, "time_base": Fraction(1, 12800), "average_rate": Fraction(25),
-        "sample_aspect_ratio": Fraction(1), "rotation_degrees": 0, "color": ColorTags(2, 2, 6, 1),
-    }  # fmt: skip
+        "width": width,
+        "height": height,
+        "time_base": Fraction(1, 12800),
+        "average_rate": Fraction(25),
+        "sample_aspect_ratio": Fraction(1),
+        "rotation_degrees": 0,
+        "color": ColorTags(2, 2, 6, 1),
+    }
     return VideoInfo(**(fields | changes))  # type: ignore[arg-type]
 
 
-def write(target: object, pictures: list[np.ndarray], pts: list[int] | None = None, info: VideoInfo | None = None, **settings: object):
+def write(
+    target: object,
+    pictures: list[np.ndarray],
+    pts: list[int] | None = None,
+    info: VideoInfo | None = None,
+    **settings: object,
+):
     height, width = pictures[0].shape[:2]
     with open_writer(target, info or plain_info(width, height), **settings) as writer:  # type: ignore[arg-type]
         for i, picture in enumerate(pictures):
@@ -70,7 +81,9 @@ def test_variable_times_are_kept(tmp_path: Path, name: str, start: int) -> None:
     assert all(abs(a - b) <= ROUNDING[name] for a, b in zip(make.seconds(reader, frames), wanted, strict=True))
 
 
-@pytest.mark.parametrize("time_base", [Fraction(1, 1000), Fraction(1001, 30000), Fraction(1, 90000), Fraction(1, 25), Fraction(1, 10**6)])
+@pytest.mark.parametrize(
+    "time_base", [Fraction(1, 1000), Fraction(1001, 30000), Fraction(1, 90000), Fraction(1, 25), Fraction(1, 10**6)]
+)
 def test_any_unit_of_time_is_exact_in_mp4(tmp_path: Path, time_base: Fraction) -> None:
     pts = [0, 1, 2, 5, 6, 100, 101]
     write(tmp_path / "out.mp4", make.pictures(7), pts, plain_info(time_base=time_base))
@@ -86,7 +99,9 @@ def test_the_duration_counts_the_last_frame(tmp_path: Path, name: str, rate: Fra
     make.copy(source, out)
     before, after = make.read(source)[0].info, make.read(out)[0].info
     assert before.duration_seconds == pytest.approx(float(10 / rate), abs=1e-4)
-    assert after.duration_seconds == pytest.approx(before.duration_seconds, abs=0.0011 if name in ("mkv", "webm") else 1e-4)
+    assert after.duration_seconds == pytest.approx(
+        before.duration_seconds, abs=0.0011 if name in ("mkv", "webm") else 1e-4
+    )
     if name in ("mp4", "mov"):
         assert after.average_rate == rate
         assert after.frames_estimate == 10
@@ -148,7 +163,9 @@ def test_avi_keeps_gaps_so_that_sound_stays_with_the_picture(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(6 * 12800, 8020 + 512)], ids=["nominal", "mean"])
 def test_the_last_frame_of_a_variable_rate_is_not_stretched(tmp_path: Path, rate: Fraction) -> None:
-    """The frame before it may have been on screen for long; the rate tells better, be it the true mean or a mere word."""
+    """The frame before it may have been on screen for long; the rate tells better, be it the true mean or a mere
+    word.
+    """
     pts = [0, 512, 600, 3000, 3100, 8020]
     write(tmp_path / "a.mp4", make.pictures(6), pts, plain_info(average_rate=rate))
     last = make.read(tmp_path / "a.mp4")[0].info.duration_seconds - 8020 / 12800
@@ -175,7 +192,9 @@ def test_what_an_output_cannot_say_is_noted_before_the_work(
     said = check_output(name, codec, plain_info(rotation_degrees=rotation, sample_aspect_ratio=shape))
     assert len(said) == notes
     out = io.BytesIO()
-    with open_writer(out, plain_info(rotation_degrees=rotation, sample_aspect_ratio=shape), format=name, codec=codec) as writer:
+    with open_writer(
+        out, plain_info(rotation_degrees=rotation, sample_aspect_ratio=shape), format=name, codec=codec
+    ) as writer:
         for index, picture in enumerate(make.pictures(2)):
             writer.write_frame(picture, 512 * index)
     out.seek(0)
@@ -219,7 +238,14 @@ def test_a_crf_for_a_codec_without_one_is_a_usage_error() -> None:
 
 
 def test_the_format_follows_the_suffix() -> None:
-    assert [format_of_path(f"a.{s}") for s in ("mp4", "MKV", "m4v", "mov", "y4m", "webm")] == ["mp4", "mkv", "mp4", "mov", "y4m", "webm"]
+    assert [format_of_path(f"a.{s}") for s in ("mp4", "MKV", "m4v", "mov", "y4m", "webm")] == [
+        "mp4",
+        "mkv",
+        "mp4",
+        "mov",
+        "y4m",
+        "webm",
+    ]
     with pytest.raises(OutputError, match="no suffix"):
         format_of_path("video")
     with pytest.raises(OutputError, match="xyz"):

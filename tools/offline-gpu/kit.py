@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Training and testing latcomp on a GPU machine that has no network: what goes there, what runs there, what comes back.
 
-    python tools/offline-gpu/kit.py prepare train --clips DIR      here, in the repository's root: makes .kit/
-    python .kit/kit.py run 'COMMAND' 'COMMAND' ...                 there, in the repository's root, which .kit/ came along with
+    python tools/offline-gpu/kit.py prepare train --clips DIR      here, in the repository's root: makes .kit/ python
+    .kit/kit.py run 'COMMAND' 'COMMAND' ...                 there, in the repository's root, which .kit/ came along with
     python tools/offline-gpu/kit.py join FOLDER TARGET             here: unpacks what came back
 
 See docs/training.md. This file needs Python 3.11 and nothing else.
@@ -25,7 +25,10 @@ from pathlib import Path
 
 MIB = 2**20
 KIT = Path(".kit")
-WHEELS = {"train": ["zstandard", "constriction"], "test": ["zstandard", "constriction", "av", "pytest", "hypothesis", "sortedcontainers"]}
+WHEELS = {
+    "train": ["zstandard", "constriction"],
+    "test": ["zstandard", "constriction", "av", "pytest", "hypothesis", "sortedcontainers"],
+}
 """What such a machine usually lacks beside torch, numpy, einops, safetensors, typer, rich and OpenCV."""
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 PIECE_MIB = 15
@@ -35,13 +38,19 @@ GRACE_SECONDS = 20  # between asking a command to end and ending it
 
 
 def prepare(
-    mode: str, clips: Path, full: Path | None, clips_mib: int, most_mib: int, python: str, wheels: list[str], state: Path | None
+    mode: str,
+    clips: Path,
+    full: Path | None,
+    clips_mib: int,
+    most_mib: int,
+    python: str,
+    wheels: list[str],
+    state: Path | None,
 ) -> None:
     """Make `.kit/`: wheels, clips, and the checkpoints in `state` in pieces.
 
-    mode: 'train' takes all clips, those of `full` in place of small ones of the same name while `clips_mib` lasts, and no video library;
-    'test' takes the video library, what the tests need, and two clips.
-    """
+    mode: 'train' takes all clips, those of `full` in place of small ones of the same name while `clips_mib` lasts, and
+    no video library; 'test' takes the video library, what the tests need, and two clips."""
     if not Path("pyproject.toml").is_file():
         sys.exit("run this in the repository's root")
     for name in ("wheels", "clips", "state", "blocked"):
@@ -50,8 +59,24 @@ def prepare(
     shutil.copy(__file__, KIT / "kit.py")
     (KIT / "mode").write_text(mode)
     (KIT / "blocked" / "av.py").write_text('raise ImportError("PyAV is kept away, as on a machine without it")\n')
-    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(KIT / "wheels")]
-    there = ["--python-version", python, "--implementation", "cp", *(word for name in PLATFORMS for word in ("--platform", name))]
+    download = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-d",
+        str(KIT / "wheels"),
+    ]
+    there = [
+        "--python-version",
+        python,
+        "--implementation",
+        "cp",
+        *(word for name in PLATFORMS for word in ("--platform", name)),
+    ]
     subprocess.run([*download, *there, *WHEELS[mode], *wheels], check=True)
     chosen = _chosen_clips(mode, clips, full, clips_mib * MIB)
     for path in chosen:
@@ -60,8 +85,13 @@ def prepare(
         _pack([path for path in sorted(state.rglob("*")) if path.is_file()], state, KIT / "state")
     tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
     total = sum(Path(name).stat().st_size for name in tracked if Path(name).is_file()) + sum(_sizes(KIT))
-    print(f"{len(chosen)} clips, {sum(path.parent == full for path in chosen)} of them from {full or 'no second folder'}")
-    print(f"{total / MIB:.1f} MiB with the repository" + (f": more than the {most_mib} that may go" if total > most_mib * MIB else ""))
+    print(
+        f"{len(chosen)} clips, {sum(path.parent == full for path in chosen)} of them from {full or 'no second folder'}"
+    )
+    print(
+        f"{total / MIB:.1f} MiB with the repository"
+        + (f": more than the {most_mib} that may go" if total > most_mib * MIB else "")
+    )
     if total > most_mib * MIB:
         sys.exit(1)
 
@@ -115,23 +145,38 @@ def _unpack(folder: Path, target: Path, name: str = "states.tar") -> None:
 
 
 def run(commands: list[str], seconds: float, out: Path, most_files: int, most_mib: int) -> int:
-    """Set the machine up, run the commands one after the other while time lasts, and leave models and checkpoints in `out`.
+    """Set the machine up, run the commands one after the other while time lasts, and leave models and checkpoints in
+    `out`.
 
-    The commands find the clips in $DATA, the checkpoints that came along in $STATE, and a folder for models that lasts as long as the
-    machine in $WORK. LATCOMP_KIT_DRY=1 does all of it in a temporary folder with the packages of this Python; LATCOMP_KIT_NO_AV=1 keeps
-    PyAV away there.
-    """
+    The commands find the clips in $DATA, the checkpoints that came along in $STATE, and a folder for models that lasts
+    as long as the machine in $WORK. LATCOMP_KIT_DRY=1 does all of it in a temporary folder with the packages of this
+    Python; LATCOMP_KIT_NO_AV=1 keeps PyAV away there."""
     began = time.monotonic()
     kit = Path(__file__).resolve().parent
     dry = bool(os.environ.get("LATCOMP_KIT_DRY"))
-    base = Path(tempfile.mkdtemp(prefix="latcomp-kit-")) if dry else Path(os.environ.get("TMPDIR", "/var/tmp")) / "latcomp-kit"
+    base = (
+        Path(tempfile.mkdtemp(prefix="latcomp-kit-"))
+        if dry
+        else Path(os.environ.get("TMPDIR", "/var/tmp")) / "latcomp-kit"
+    )
     site = base / "site"
     work, state = base / "work", base / "state"
     for folder in (work, state, base / "bin"):
         folder.mkdir(parents=True, exist_ok=True)
     if not dry and not site.is_dir():
         wheels = [str(path) for path in sorted((kit / "wheels").glob("*.whl"))]
-        install = ["-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile", "--target", str(site), *wheels]
+        install = [
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-index",
+            "--no-deps",
+            "--no-compile",
+            "--target",
+            str(site),
+            *wheels,
+        ]
         subprocess.run([sys.executable, *install], check=True)
     _unpack(kit / "state", state)
     blocked = [str(kit / "blocked")] if os.environ.get("LATCOMP_KIT_NO_AV") else []
@@ -169,7 +214,9 @@ def run(commands: list[str], seconds: float, out: Path, most_files: int, most_mi
 
 
 def _run_for(command: str, environment: dict[str, str], seconds: float) -> int:
-    """The exit code of a command, which is interrupted when its time is up: a training then writes a last checkpoint."""
+    """The exit code of a command, which is interrupted when its time is up: a training then writes a last
+    checkpoint.
+    """
     process = subprocess.Popen(["bash", "-c", command], env=environment, start_new_session=True)
     for number, patience in ((signal.SIGINT, seconds), (signal.SIGKILL, GRACE_SECONDS)):
         try:
@@ -180,7 +227,9 @@ def _run_for(command: str, environment: dict[str, str], seconds: float) -> int:
 
 
 def _collect(work: Path, out: Path, most_files: int, most_mib: int) -> None:
-    """Models in one archive, then of each training the checkpoint to go on from, the newest training first, while there is room."""
+    """Models in one archive, then of each training the checkpoint to go on from, the newest training first, while there
+    is room.
+    """
     out.mkdir(parents=True, exist_ok=True)
     models = out / "models.tar.gz"
     with tarfile.open(models, "w:gz") as archive:
@@ -202,7 +251,9 @@ def _collect(work: Path, out: Path, most_files: int, most_mib: int) -> None:
 
 
 def join(folder: Path, target: Path) -> None:
-    """Unpack what came back: models, and checkpoints in the folder of their model, so that `--resume` finds them there."""
+    """Unpack what came back: models, and checkpoints in the folder of their model, so that `--resume` finds them
+    there.
+    """
     target.mkdir(parents=True, exist_ok=True)
     models = folder / "models.tar.gz"
     if models.is_file():
@@ -222,15 +273,24 @@ def main() -> int:
     one.add_argument("--clips", type=Path, required=True, help="folder of .mp4 clips, small ones")
     one.add_argument("--full", type=Path, help="folder of the same clips in full size, of which some are taken")
     one.add_argument("--clips-mib", type=int, default=24, help="room for clips (default 24)")
-    one.add_argument("--most-mib", type=int, default=64, help="what may go in all, the repository among it (default 64)")
+    one.add_argument(
+        "--most-mib", type=int, default=64, help="what may go in all, the repository among it (default 64)"
+    )
     one.add_argument("--python", default="3.12", help="version of Python there (default 3.12)")
     one.add_argument("--wheel", action="append", default=[], help="one more package to take along; may be repeated")
     one.add_argument("--state", type=Path, help="folder of checkpoints to take along")
     two = commands.add_parser("run", help="there: run commands, leave models and checkpoints in a folder")
     two.add_argument("commands", nargs="+")
     seconds = float(os.environ.get("KIT_SECONDS", "540"))
-    two.add_argument("--seconds", type=float, default=seconds, help="time for all commands (default 540, or $KIT_SECONDS)")
-    two.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", "kit-out")), help="folder for what goes back (default $OUT)")
+    two.add_argument(
+        "--seconds", type=float, default=seconds, help="time for all commands (default 540, or $KIT_SECONDS)"
+    )
+    two.add_argument(
+        "--out",
+        type=Path,
+        default=Path(os.environ.get("OUT", "kit-out")),
+        help="folder for what goes back (default $OUT)",
+    )
     two.add_argument("--most-files", type=int, default=8, help="files that may go back (default 8)")
     two.add_argument("--most-mib", type=int, default=64, help="MiB that may go back (default 64)")
     three = commands.add_parser("join", help="unpack what came back")
