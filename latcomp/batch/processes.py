@@ -139,13 +139,13 @@ class _Crew:
 
     def messages(self) -> Iterator[tuple[_Hand, Any]]:
         """What came in, waiting for the first; None from a process that is gone."""
-        by_pipe = {hand.pipe: hand for hand in self.hands}
-        for pipe in wait(list(by_pipe)):
+        ready = wait([hand.pipe for hand in self.hands])
+        for hand in [hand for hand in self.hands if hand.pipe in ready]:
             try:
-                message = by_pipe[pipe].pipe.recv()  # type: ignore[index]
+                message = hand.pipe.recv()
             except (EOFError, OSError):
                 message = None
-            yield by_pipe[pipe], message  # type: ignore[index]
+            yield hand, message
 
     def bury(self, hand: _Hand) -> Outcome | None:
         """The outcome of the file that a process died over, None when it had none.

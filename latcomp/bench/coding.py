@@ -173,11 +173,13 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
                     held.append(_pairs(scale.astype(np.uint8), np.concatenate([d.reshape(-1) for d in distance])))
                     coder.put(parts, multiples)
             state.move_on(places, values, finer)
-    return tuple(int(_conditional(np.concatenate(found)) / 8) if found else 0 for found in (predicted, held))  # type: ignore[return-value]
+    in_bytes = [int(_conditional(np.concatenate(found)) / 8) if found else 0 for found in (predicted, held)]
+    return in_bytes[0], in_bytes[1]
 
 
 def _pairs(contexts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return contexts.astype(np.int64) * (1 << 20) + np.clip(values, -(1 << 18), 1 << 18) + (1 << 19)
+    found: np.ndarray = contexts.astype(np.int64) * (1 << 20) + np.clip(values, -(1 << 18), 1 << 18) + (1 << 19)
+    return found
 
 
 def _conditional(pairs: np.ndarray) -> float:

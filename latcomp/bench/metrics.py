@@ -129,7 +129,8 @@ def _ssim_and_contrast(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 def _halved(image: np.ndarray) -> np.ndarray:
     """Return means of 2x2 pixels; a last odd row or column is left out."""
     height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
-    return image[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+    found: np.ndarray = image[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+    return found
 
 
 def _blurred(images: np.ndarray) -> np.ndarray:

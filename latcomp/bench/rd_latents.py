@@ -60,7 +60,8 @@ def unpack(packed: PackedLatents) -> np.ndarray:
         return np.frombuffer(packed.data, np.float16).reshape(packed.shape).astype(np.float32)
     count = int(np.prod(packed.shape))
     values = np.frombuffer(decompress(packed.data, count, "int8 latents", exactly=count), np.int8).reshape(packed.shape)
-    return values * packed.steps.reshape(-1, 1, 1, 1)
+    found: np.ndarray = values * packed.steps.reshape(-1, 1, 1, 1)
+    return found
 
 
 class LatentBench:

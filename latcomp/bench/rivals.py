@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import av
 import numpy as np
@@ -78,7 +78,7 @@ RIVALS = {
 class Coded:
     """A coded clip."""
 
-    packets: list[av.Packet] = field(repr=False)
+    packets: list[av.Packet[Any]] = field(repr=False)
     """In the order of decoding."""
     encode_seconds: float
 
@@ -116,7 +116,7 @@ def encode(rival: Rival, clip: SourceClip, crf: int) -> Coded:
     return Coded(_without_text(rival, packets), seconds)
 
 
-def _without_text(rival: Rival, packets: list[av.Packet]) -> list[av.Packet]:
+def _without_text(rival: Rival, packets: list[av.Packet[Any]]) -> list[av.Packet[Any]]:
     """The packets without the encoder's settings in words: 700 bytes of x264 and 2300 of x265, up to a tenth of a short
     clip.
     """

@@ -58,14 +58,18 @@ def _streams(source: Any) -> tuple[VideoInfo, list[Frame], list[AudioPacket]]:
     packets: list[AudioPacket] = []
     with open_video(source) as reader:
         for item in reader:
-            (frames if isinstance(item, Frame) else packets).append(item)  # type: ignore[arg-type]
+            if isinstance(item, Frame):
+                frames.append(item)
+            else:
+                packets.append(item)
         return reader.info, frames, packets
 
 
 def _seconds(info: VideoInfo, frames: list[Frame]) -> np.ndarray:
     """Presentation times in seconds, from the first frame's on."""
     times = np.array([float(frame.pts * info.time_base) for frame in frames])
-    return times - times[0]
+    found: np.ndarray = times - times[0]
+    return found
 
 
 def same_streams(source: Path, decoded: Path) -> bool:

@@ -106,7 +106,8 @@ def expected_class(known: Known, doubt: np.ndarray, usual: np.ndarray, size_weig
 
 
 def _size(values: np.ndarray) -> np.ndarray:
-    return np.minimum(np.abs(values), SIZE_CAP)
+    found: np.ndarray = np.minimum(np.abs(values), SIZE_CAP)
+    return found
 
 
 @dataclass
@@ -144,7 +145,7 @@ class Field:
         beside = positions.neighbours[:, kept]
 
         def mean(values: np.ndarray) -> np.ndarray:
-            total = values[beside[0]]
+            total: np.ndarray = values[beside[0]]
             for neighbour in beside[1:]:
                 total += values[neighbour]
             total *= share

@@ -109,7 +109,8 @@ def unpack_digits(packed: np.ndarray, count: int, packing: Packing) -> np.ndarra
     values = _values_of_bytes(packing)[packed].reshape(-1)
     if values[count:].any():
         return None
-    return values[:count]
+    found: np.ndarray = values[:count]
+    return found
 
 
 LONG_GAP = 255
@@ -142,4 +143,5 @@ def unpack_gaps(packed: np.ndarray, count: int, packing: Gaps) -> np.ndarray | N
 def beyond(values: np.ndarray, packing: Packing) -> np.ndarray:
     """What each value at or beyond the packing's range has left after its digit: magnitude - top, in order."""
     sizes = np.abs(values)
-    return sizes[sizes >= packing.top] - packing.top
+    found: np.ndarray = sizes[sizes >= packing.top] - packing.top
+    return found

@@ -31,7 +31,8 @@ def _solve(terms: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _rounded(weights: np.ndarray, unit: int) -> np.ndarray:
-    return np.clip(np.rint(weights * unit), -128, 127).astype(np.int8)
+    found: np.ndarray = np.clip(np.rint(weights * unit), -128, 127).astype(np.int8)
+    return found
 
 
 def _stack(samples: list[Sample], terms: list[list[np.ndarray | None]]) -> list[np.ndarray]:

@@ -231,12 +231,14 @@ class FrameCoder:
 
     def values(self) -> np.ndarray:
         """(n, C) values of all kept tokens, once every pass was put."""
-        return self.own + self.known[self.places]
+        found: np.ndarray = self.own + self.known[self.places]
+        return found
 
 
 def contexts_of(fraction: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(m,) uint8 table numbers."""
-    return (scale * FRACTIONS + np.abs(fraction)).astype(np.uint8)
+    found: np.ndarray = (scale * FRACTIONS + np.abs(fraction)).astype(np.uint8)
+    return found
 
 
 def table_symbols(
@@ -278,7 +280,8 @@ def decode_values(
     off -= most
     off[far] = coder.take_wide(int(np.count_nonzero(far)), ESCAPES) - ESCAPES // 2
     np.negative(off, out=off, where=fraction < 0)
-    return off + nearest
+    found: np.ndarray = off + nearest
+    return found
 
 
 def kinds_of(

@@ -19,7 +19,8 @@ HEAD = struct.Struct("<BI")  # coding id and length of the mask of changed token
 
 def changed_tokens(symbols: np.ndarray, before: np.ndarray) -> np.ndarray:
     """(N,) bool: which tokens (N, C) differ from `before`, the last kept value of their position."""
-    return (symbols != before).any(axis=1)
+    found: np.ndarray = (symbols != before).any(axis=1)
+    return found
 
 
 def encode_repeats(

@@ -67,7 +67,8 @@ class _Scores:
         else:
             near = known[positions.neighbours].sum(axis=0, dtype=np.int32) * positions.share[:, 0]
             score = self._later[positions.places] + (near * NEAR_WEIGHT >> 6)
-        return np.clip(score >> SCORE_SHIFT, 0, MASK_CLASSES - 1).astype(np.uint8)
+        found: np.ndarray = np.clip(score >> SCORE_SHIFT, 0, MASK_CLASSES - 1).astype(np.uint8)
+        return found
 
 
 def _frames(mask: np.ndarray, key: bool, state: MaskState) -> Iterator[tuple[np.ndarray, _Scores]]:

@@ -65,7 +65,8 @@ _SQUASH = np.concatenate([-squash_table()[:0:-1], squash_table()])
 
 def squash(symbols: np.ndarray) -> np.ndarray:
     """float32 activations of int32 symbols, -127 to 127."""
-    return _SQUASH[np.clip(symbols, -SQUASH_LIMIT, SQUASH_LIMIT) + SQUASH_LIMIT]
+    found: np.ndarray = _SQUASH[np.clip(symbols, -SQUASH_LIMIT, SQUASH_LIMIT) + SQUASH_LIMIT]
+    return found
 
 
 def relu(sums: np.ndarray) -> np.ndarray:
@@ -231,7 +232,8 @@ class Prior:
         """(n, W) the sums of `beside` in pass 0, where all of the `count` positions tell the same: that nothing is
         known.
         """
-        return (around < count).astype(np.float32) @ self._untold
+        found: np.ndarray = (around < count).astype(np.float32) @ self._untold
+        return found
 
     def head(self, number: int, trunk: np.ndarray, beside: np.ndarray) -> np.ndarray:
         """(n, W) activations for pass `number`, of the trunk (n, W) and the sums of `beside` (n, W), which are used
@@ -247,7 +249,8 @@ class Prior:
         neighbours, log scale.
         """
         weight, bias = self._leaving[number][group_of(phase, number)]
-        return (hidden @ weight + bias).reshape(len(hidden), 4, -1)
+        found: np.ndarray = (hidden @ weight + bias).reshape(len(hidden), 4, -1)
+        return found
 
     def mask_trunk(self, past: np.ndarray, around: np.ndarray, kept: np.ndarray, facts: np.ndarray) -> np.ndarray:
         """(P, M) activations of all positions, for their mask bits. kept: (P, C) last kept values; facts: (P,
@@ -271,7 +274,8 @@ class Prior:
         sums += weights["mask_down_bias"][order]
         odds = relu(sums) @ weights["mask_leave"][order] + weights["mask_leave_bias"][order]
         classes = np.floor(odds * np.float32(2.0**-MASK_SHIFT) + np.float32(0.5)) + MASK_CLASSES // 2
-        return np.clip(classes, 0, MASK_CLASSES - 1).astype(np.uint8)
+        found: np.ndarray = np.clip(classes, 0, MASK_CLASSES - 1).astype(np.uint8)
+        return found
 
     @cached_property
     def value_tables(self) -> Tables:
@@ -303,7 +307,8 @@ class Prior:
     def _untold(self) -> np.ndarray:
         """(9, W) what each place around adds to the sums of pass 0."""
         weight = self.weights["beside0"]
-        return relu(self.weights["known0_bias"].copy()) @ weight.reshape(9, -1, weight.shape[1])
+        found: np.ndarray = relu(self.weights["known0_bias"].copy()) @ weight.reshape(9, -1, weight.shape[1])
+        return found
 
     @cached_property
     def _leaving(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:

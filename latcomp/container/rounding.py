@@ -89,7 +89,8 @@ class PriorRounding:
     ) -> np.ndarray:
         """float32 bits of some of a pass's multiples."""
         symbols, _, _ = table_symbols(multiples[at], nearest[at], fraction[at], scale[at])
-        return self._costs[contexts_of(fraction[at], scale[at]), symbols]
+        found: np.ndarray = self._costs[contexts_of(fraction[at], scale[at]), symbols]
+        return found
 
 
 def code_lengths(prior: Prior) -> np.ndarray:

@@ -27,7 +27,8 @@ def whole_frequencies(weights: np.ndarray) -> np.ndarray:
     rest = TOTAL - found.sum(-1)
     likeliest = weights.argmax(-1)[..., None]
     np.put_along_axis(found, likeliest, np.take_along_axis(found, likeliest, -1) + rest[..., None], -1)
-    return found.astype(np.uint32)
+    frequencies: np.ndarray = found.astype(np.uint32)
+    return frequencies
 
 
 class Tables:

@@ -92,7 +92,7 @@ class WindowAttention(nn.Module):
             found = torch.softmax(scores, dim=-1).flatten(0, 1).to(v.dtype) @ v
         else:
             found = F.scaled_dot_product_attention(q, k, v, attn_mask=full.repeat(batch * frames, 1, 1, 1))
-        merged = self.out(rearrange(found, "n a p d -> n p (a d)"))
+        merged: Tensor = self.out(rearrange(found, "n a p d -> n p (a d)"))
         merged = rearrange(
             merged, "(b t r c) (i j) w -> b t (r i) (c j) w", b=batch, t=frames, r=rows, c=columns, i=WINDOW, j=WINDOW
         )
@@ -119,7 +119,8 @@ class TimeAttention(nn.Module):
         # sequences are short: two batched products beat the fused kernel
         weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + bias, dim=-1)
         merged = self.out(rearrange(weights @ v, "n a t d -> n t (a d)"))
-        return rearrange(merged, "(b h w) t c -> b t h w c", b=batch, h=height, w=width)
+        found: Tensor = rearrange(merged, "(b h w) t c -> b t h w c", b=batch, h=height, w=width)
+        return found
 
 
 class PositionNorm(nn.LayerNorm):

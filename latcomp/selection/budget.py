@@ -29,8 +29,8 @@ def tokens_for(keep: float, groups: list[np.ndarray]) -> int:
     """
     if not (math.isfinite(keep) and 0 < keep <= 1):
         raise UsageError(f"keep {keep} is out of range: choose a share above 0 and up to 1")
-    total = sum(g.shape[1] * g.shape[2] * g.shape[3] for g in groups)
-    first = groups[0].shape[2] * groups[0].shape[3]
+    total: int = sum(g.shape[1] * g.shape[2] * g.shape[3] for g in groups)
+    first: int = groups[0].shape[2] * groups[0].shape[3]
     return max(first, round(keep * total))
 
 

@@ -22,7 +22,7 @@ def step_scale_of(quality: float) -> float:
     """
     if not 0 <= quality <= QUALITY_MAX:
         raise UsageError(f"quality {quality} is out of range: choose 0 (small) to 10 (exact)")
-    return SCALE_AT_ZERO * 2.0 ** (-quality / QUALITY_OCTAVE)
+    return float(SCALE_AT_ZERO * 2.0 ** (-quality / QUALITY_OCTAVE))
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Quantiser:
         size = np.minimum(
             np.floor(scaled + np.float32(self.rounding)) * multiple, SYMBOL_MAX // self.units * self.units
         )
-        return np.where(latents < 0, -size, size).astype(np.int32)
+        found: np.ndarray = np.where(latents < 0, -size, size).astype(np.int32)
+        return found
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
         """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), symbols too, and equal to it within
@@ -80,7 +81,7 @@ class Quantiser:
             steps, SYMBOL_MIN - SYMBOL_MAX, SYMBOL_MAX - SYMBOL_MIN, out=steps
         )  # so that they are whole numbers of 32 bits
         whole = steps.astype(np.int32)
-        found = kept + whole * np.int32(self.units)
+        found: np.ndarray = kept + whole * np.int32(self.units)
         if found.size and (found.min() < SYMBOL_MIN or found.max() > SYMBOL_MAX):
             whole = np.clip(whole, -((kept - SYMBOL_MIN) // self.units), (SYMBOL_MAX - kept) // self.units)
             found = kept + whole * np.int32(self.units)
@@ -88,7 +89,8 @@ class Quantiser:
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
         """float32 latents (C, ...) of int32 symbols (C, ...)."""
-        return symbols.astype(np.float32) * self.width(symbols.ndim)
+        found: np.ndarray = symbols.astype(np.float32) * self.width(symbols.ndim)
+        return found
 
 
 @dataclass(frozen=True)

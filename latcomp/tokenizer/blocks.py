@@ -51,7 +51,8 @@ class DepthwiseBlock(nn.Module):
         hidden = self.expand(self.now(x) + self.before(shifted))
         if self.rate is not None and log_scale is not None:
             hidden = hidden + self.rate * log_scale
-        return x + self.project(F.silu(hidden))
+        found: Tensor = x + self.project(F.silu(hidden))
+        return found
 
     @staticmethod
     def macs(width: int, kernel: int, expansion: int) -> int:
@@ -75,7 +76,8 @@ class DenseBlock(nn.Module):
         hidden = self.first(torch.cat([x, shifted[:, : self.remembered]], dim=1))
         if self.rate is not None and log_scale is not None:
             hidden = hidden + self.rate * log_scale
-        return x + self.second(F.silu(hidden))
+        found: Tensor = x + self.second(F.silu(hidden))
+        return found
 
     @staticmethod
     def macs(width: int) -> int:

@@ -127,7 +127,8 @@ class Tokenizer(nn.Module):
             raise UsageError(
                 f"{frames} frames of {width}x{height} do not divide into patches of 8x8 pixels and 4 frames: pad them"
             )
-        return self.encoder(pixels, state)
+        found: tuple[Tensor, StreamState] = self.encoder(pixels, state)
+        return found
 
     def decode(
         self, latents: Tensor, state: StreamState | None = None, step_scale: float = 0.25, octaves: Tensor | None = None

@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from latcomp.devices import device_failure
 from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
 from latcomp.tokenizer.identity import fingerprint, header_faults
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from latcomp.container.header import Header
     from latcomp.container.prior import Prior
     from latcomp.inpaint.model import Lit
     from latcomp.tokenizer.model import Tokenizer
+
+    Network = TypeVar("Network", bound=nn.Module)
 
 DEFAULT_TOKENIZER = "cv8x8x4"
 DEFAULT_LIT = "lit-cv8x8x4"
@@ -222,7 +226,8 @@ def _made_for(tokenizer: Path, kind: str) -> Path | None:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return found
 
 
 def _holds(folder: Path, kind: str) -> bool:
@@ -290,7 +295,7 @@ def prior_finder(tokenizer: Path | None = None) -> Callable[[str, str], Prior]:
     return find
 
 
-def _load(folder: Path, kind: str, build: Callable[[], Any]) -> Any:
+def _load(folder: Path, kind: str, build: Callable[[], Network]) -> Network:
     """The model that `build` makes of the folder's configuration, with the folder's weights, frozen."""
     import torch
     from safetensors import SafetensorError
@@ -303,7 +308,8 @@ def _load(folder: Path, kind: str, build: Callable[[], Any]) -> Any:
         if device_failure(error) is not None:
             raise
         raise UsageError(f"{folder} does not hold a {kind} of this version: {str(error).splitlines()[0]}") from None
-    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    model.eval().requires_grad_(False)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def list_models() -> list[ModelCard]:

@@ -48,7 +48,8 @@ def cut(clip: Clip, first: int, frames: int, top: int, left: int, side: int, str
 def size_weights(sizes: Sequence[int]) -> np.ndarray:
     """Chances with which clips of these sizes are drawn: with the square root of their size."""
     roots = np.sqrt(sizes)
-    return roots / roots.sum()
+    found: np.ndarray = roots / roots.sum()
+    return found
 
 
 def draw_crop(clips: list[Clip], chances: np.ndarray, seed: int, step: int, item: int, frames: int, side: int) -> Crop:

@@ -94,8 +94,8 @@ def grow(
     if wide > before:
         analysis, synthesis, deviation = rest_components(narrow, clips, wide - before, seed)
         tokenizer.encoder.linear.weight[before:] = analysis[:, :, None, None]
-        tokenizer.encoder.linear.bias[before:] = 0  # type: ignore[index]
-        tokenizer.encoder.trunk.leave.bias[before:] = 0  # type: ignore[index]
+        for layer in (tokenizer.encoder.linear, tokenizer.encoder.trunk.leave):
+            layer.get_parameter("bias")[before:] = 0
         tokenizer.decoder.linear.weight[:, before:] = synthesis[:, :, None, None]
         tokenizer.decoder.input_scale[before:] = deviation
     if "prior" not in states:
@@ -103,6 +103,6 @@ def grow(
     if wide > before:
         for name in ("first", "log_scale"):
             getattr(prior, name)[before:] = torch.log(deviation)
-        prior.scale[before:] = deviation  # type: ignore[index, operator]
-        prior.gate[before:] = 0.5  # type: ignore[index, operator]
+        prior.get_buffer("scale")[before:] = deviation
+        prior.get_parameter("gate")[before:] = 0.5
     widen(prior, states["prior"], STACKS)

@@ -303,4 +303,5 @@ def train(
 def latent_scale(latents: Sequence[np.ndarray]) -> np.ndarray:
     """(C,) root mean square of each channel over a sample of the clips, at least 1/4 step."""
     sample = [np.square(clip[:, ::4, ::3, ::3], dtype=np.float32).mean((1, 2, 3)) for clip in latents[::4]]
-    return np.maximum(np.sqrt(np.mean(sample, axis=0)), 0.25)
+    found: np.ndarray = np.maximum(np.sqrt(np.mean(sample, axis=0)), 0.25)
+    return found

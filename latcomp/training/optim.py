@@ -26,7 +26,8 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.mT if tall else x).to(matrix.dtype)
+    found: Tensor = (x.mT if tall else x).to(matrix.dtype)
+    return found
 
 
 class Muon(torch.optim.Optimizer):

@@ -103,4 +103,5 @@ def _trusted(seen: np.ndarray, scale: int, fraction: int) -> np.ndarray:
         0.5 * np.exp(-(np.abs(off) - 0.5) / size) * (1 - np.exp(-1 / size)),
     )
     shape = np.append(np.maximum(inner, 1e-7), 1e-5)
-    return seen + TABLE_TRUST * shape / shape.sum()
+    found: np.ndarray = seen + TABLE_TRUST * shape / shape.sum()
+    return found

@@ -169,6 +169,10 @@ def validate(
     return {name: sum(values) / len(values) for name, values in found.items()}
 
 
+def _rounded(values: Tensor) -> tuple[float, ...]:
+    return tuple(round(float(value), 5) for value in values)
+
+
 @torch.no_grad()
 def measure_channels(
     tokenizer: Tokenizer, clips: list[Clip], recipe: TokenizerRecipe, run: TrainingRun
@@ -189,12 +193,11 @@ def measure_channels(
         count += latents.numel() // latents.shape[1]
     mean = total / count
     deviation = (squares / count - mean**2).clamp_min(0).sqrt()
-    rounded = lambda values: tuple(round(float(v), 5) for v in values)  # noqa: E731
     return replace(
         tokenizer.config,
-        channel_mean=rounded(mean),
+        channel_mean=_rounded(mean),
         channel_scale=(1.0,) * tokenizer.config.channels,
-        channel_deviation=rounded(deviation),
+        channel_deviation=_rounded(deviation),
         channel_step=(1.0,) * tokenizer.config.channels,
     )
 

@@ -2,8 +2,11 @@
 is decoded.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 
@@ -11,17 +14,17 @@ _HELD_BYTES = 256 << 20  # of packets from one key frame to the next: more are n
 
 
 def approached(
-    packets: Iterable[tuple[av.Packet, bool]],
+    packets: Iterable[tuple[av.Packet[Any], bool]],
     video: int,
     start: Fraction,
     origin: Callable[[], Fraction | None],
     jumped: Callable[[], None],
-) -> Iterator[tuple[av.Packet, bool]]:
+) -> Iterator[tuple[av.Packet[Any], bool]]:
     """Yield packets without those of `video` that the part from `start` seconds on does not need.
 
     origin: gives the time of the first frame, None until it is decoded, which needs all packets up to there. jumped:
     called before the first packet behind those left out, a key frame."""
-    held: list[tuple[av.Packet, bool]] = []
+    held: list[tuple[av.Packet[Any], bool]] = []
     size, there = 0, False
     for pair in packets:
         packet = pair[0]
@@ -45,7 +48,9 @@ def approached(
     yield from _released(held, jumped)
 
 
-def _released(held: list[tuple[av.Packet, bool]], jumped: Callable[[], None]) -> Iterator[tuple[av.Packet, bool]]:
+def _released(
+    held: list[tuple[av.Packet[Any], bool]], jumped: Callable[[], None]
+) -> Iterator[tuple[av.Packet[Any], bool]]:
     if held and held[0][0].is_keyframe:
         jumped()
     yield from held

@@ -5,6 +5,8 @@ PyAV can copy the parameters of an audio stream only from another stream, so the
 has one: a Matroska header (WAV for what Matroska has no name for) with this stream alone and no packets, some 450
 bytes."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import io
@@ -156,7 +158,7 @@ def to_av_packet(
     earlier_seconds: Fraction | int = 0,
     *,
     counts_unheard: bool = True,
-) -> av.Packet:
+) -> av.Packet[Any]:
     """Return `packet` as a PyAV packet of `stream`, its times less `earlier_seconds`.
 
     counts_unheard: whether the container says how many samples at its end are not to be heard; else the packet ends

@@ -69,7 +69,7 @@ class SourceClock:
         """How often it ran over."""
         return sum(self._wrapped)
 
-    def put_right(self, packet: av.Packet) -> None:
+    def put_right(self, packet: av.Packet[Any]) -> None:
         """Move the times of a packet to the time line."""
         time = packet.pts if packet.dts is None else packet.dts
         unit = Fraction(packet.time_base or 0)

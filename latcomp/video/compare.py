@@ -29,7 +29,8 @@ def difference(reference: np.ndarray, test: np.ndarray, amplify: float = DEFAULT
     cut to 0..255.
     """
     off = np.subtract(test, reference, dtype=np.float32)
-    return np.clip(np.rint(off * np.float32(amplify) + MID_GREY), 0, 255).astype(np.uint8)
+    found: np.ndarray = np.clip(np.rint(off * np.float32(amplify) + MID_GREY), 0, 255).astype(np.uint8)
+    return found
 
 
 class ComparisonVideo:

@@ -1,6 +1,9 @@
 """The frames of an opened video as its decoder gives them, with those that are lost in their places."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import av
 
@@ -51,7 +54,7 @@ class Decoding:
         self._losses = Losses(self._video.time_base, self._video.rate)
         self._deinterlacer = Deinterlacer() if self._deinterlacer is not None else None
 
-    def packets(self) -> Iterator[av.Packet]:
+    def packets(self) -> Iterator[av.Packet[Any]]:
         """Yield the packets of video and audio; what cannot be read is passed over, and taken down as damage."""
         video, failures = self._video.stream.index, 0
         streams = [
@@ -76,7 +79,7 @@ class Decoding:
                 self._losses.failed(SKIPPED)
         self._unreadable = True
 
-    def _look_for_holes(self, packet: av.Packet) -> None:
+    def _look_for_holes(self, packet: av.Packet[Any]) -> None:
         """Take down what was passed over before a packet, or before the end."""
         if packet.size == 0:
             if packet.stream.index == self._video.stream.index and self._holes.found_at_end():
@@ -90,7 +93,7 @@ class Decoding:
             elif not self._video.sought:
                 self._note(_LEFT_OUT)
 
-    def frames(self, packet: av.Packet, incomplete: bool) -> Iterator[av.VideoFrame | Lost]:
+    def frames(self, packet: av.Packet[Any], incomplete: bool) -> Iterator[av.VideoFrame | Lost]:
         """Yield the frames that come out when a packet goes in, each behind those that are lost before it."""
         if packet.size == 0:
             if self._is_cut():  # what comes now was still inside the decoder, and may have gaps

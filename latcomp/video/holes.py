@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import av
 
@@ -41,7 +42,7 @@ class Holes:
         """Whether all packets of the file must be shown to `found_before`."""
         return self._matroska or self.certain or self._flv
 
-    def found_before(self, packet: av.Packet) -> bool:
+    def found_before(self, packet: av.Packet[Any]) -> bool:
         """Tell whether bytes were passed over between the packet before and this one."""
         if not self.watched or packet.pos is None or packet.pos < 0:
             return False

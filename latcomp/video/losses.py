@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
+from typing import Any
 
 import av
 
@@ -227,18 +228,18 @@ class Losses:
         return max(1, round(gap / step))
 
 
-def judged(packets: Iterable[av.Packet], video: int) -> Iterator[tuple[av.Packet, bool]]:
+def judged(packets: Iterable[av.Packet[Any]], video: int) -> Iterator[tuple[av.Packet[Any], bool]]:
     """Yield each packet, and whether it is incomplete.
 
     A packet that the demuxer calls incomplete may just stand before a joint, where a recording goes on with a key frame
     (the last one or, behind FFmpeg's parser, the last but one): such a one is whole until its frame shows otherwise.
     `video`: index of the stream that is judged."""
-    ahead: deque[av.Packet] = deque()
+    ahead: deque[av.Packet[Any]] = deque()
 
-    def in_question(packet: av.Packet) -> bool:
+    def in_question(packet: av.Packet[Any]) -> bool:
         return bool(packet.is_corrupt and packet.size > 0 and packet.stream.index == video)
 
-    def keys(behind: Iterable[av.Packet]) -> list[bool]:
+    def keys(behind: Iterable[av.Packet[Any]]) -> list[bool]:
         return [packet.is_keyframe for packet in behind if packet.size > 0 and packet.stream.index == video][
             :_JOINT_PACKETS
         ]

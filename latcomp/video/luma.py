@@ -41,7 +41,7 @@ def mse(reference: np.ndarray, test: np.ndarray) -> float:
     if reference.shape != test.shape:
         raise UsageError(f"frames of shape {reference.shape} and {test.shape} cannot be compared")
     difference = np.subtract(reference, test, dtype=np.float32).ravel()
-    return float(np.dot(difference, difference)) / difference.size
+    return float(np.dot(difference, difference)) / int(difference.size)
 
 
 def psnr_of_mse(error: float) -> float:

@@ -1,9 +1,11 @@
 """A source opened as a video: its container, the stream that is the film, and what is known of both."""
 
+from __future__ import annotations
+
 import gc
 import os
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import av
 from av.container import InputContainer
@@ -113,7 +115,7 @@ class OpenedVideo:
                 "--max-pixels raises it"
             )
 
-    def frames_of(self, packet: av.Packet) -> list[av.VideoFrame]:
+    def frames_of(self, packet: av.Packet[Any]) -> list[av.VideoFrame]:
         """Return what the decoder has ready when it is given `packet`, each frame with its own time; av.FFmpegError for
         damage.
         """

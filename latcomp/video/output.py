@@ -2,6 +2,8 @@
 need it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import os
@@ -64,7 +66,7 @@ class Output:
         self._files = contextlib.ExitStack()  # those opened here
         self._open(target, crf, copies)
 
-    def encode(self, frame: av.VideoFrame | None) -> list[av.Packet]:
+    def encode(self, frame: av.VideoFrame | None) -> list[av.Packet[Any]]:
         """Return the packets that are ready when the encoder is given a frame, or at its end (None); OutputError when
         it fails.
         """
@@ -73,7 +75,7 @@ class Output:
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"{self._label}: {self._codec.name} failed: {reason_of(error)}") from error
 
-    def mux(self, packets: list[av.Packet]) -> None:
+    def mux(self, packets: list[av.Packet[Any]]) -> None:
         """Write packets; OutputError when that fails."""
         try:
             self.container.mux(packets)

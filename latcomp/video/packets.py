@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import av
 
@@ -47,7 +48,7 @@ class MuxedPackets:
         self._unit, self._strict = unit, strict
         self._last: int | None = None
 
-    def place(self, packet: av.Packet) -> None:
+    def place(self, packet: av.Packet[Any]) -> None:
         """Move a packet that would come no later than the one before to a unit behind it.
 
         Where packets may share a time, those shorter than a unit do, or they would lag more and more.

@@ -2,12 +2,14 @@
 file.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -44,7 +46,7 @@ def open_video(
     deinterlace: bool | None = False,
     video_track: int | None = None,
     keep_going: bool = False,
-) -> "VideoReader":
+) -> VideoReader:
     """Return a reader of `source`, its first frame already decoded: what opens can be read.
 
     `start_seconds` and `duration_seconds` select the frames with start <= t < start + duration, t counted from the
@@ -125,7 +127,7 @@ class VideoReader:
             if note is not None:
                 self._note_once(note)
 
-    def __enter__(self) -> "VideoReader":
+    def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(
@@ -179,7 +181,7 @@ class VideoReader:
         shift = Fraction(0)  # seconds taken off every time
         pixels: np.ndarray | None = None  # of the frame before
         before: av.VideoFrame | None = None  # the last one before the stretch
-        waiting: list[av.Packet] = []  # audio that comes before the first frame, which says how all times are moved
+        waiting: list[av.Packet[Any]] = []  # audio before the first frame, which says how all times are moved
         for item in self._decode():
             if isinstance(item, av.Packet):
                 if self._origin is not None and not self._audio.is_wanted(item, self._part, self._origin_seconds):
@@ -238,12 +240,12 @@ class VideoReader:
         if to_rgb is None:
             raise NotAVideoError(self._nothing_found())
 
-    def _copied(self, packet: av.Packet, earlier_seconds: Fraction) -> AudioPacket:
+    def _copied(self, packet: av.Packet[Any], earlier_seconds: Fraction) -> AudioPacket:
         """Return a packet of audio as it is handed on, its times in order."""
         copy = self._audio.copy(packet, earlier_seconds)
         return self._times.audio(copy.stream).next(copy)
 
-    def _decode(self) -> Iterator[av.VideoFrame | Lost | av.Packet]:
+    def _decode(self) -> Iterator[av.VideoFrame | Lost | av.Packet[Any]]:
         """Yield decoded frames, those that are lost, and packets of audio, as the file has them."""
         video = self._video.stream.index
         packets = judged(self._decoding.packets(), video)
@@ -266,7 +268,7 @@ class VideoReader:
     def _first_seconds(self) -> Fraction | None:
         return None if self._origin is None else self._origin_seconds
 
-    def _is_past_end(self, packet: av.Packet) -> bool:
+    def _is_past_end(self, packet: av.Packet[Any]) -> bool:
         """Tell whether nothing after `packet` is wanted any more."""
         if not self._video_done:
             return False

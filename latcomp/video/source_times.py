@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -43,7 +44,7 @@ class SourceTimes:
         """Whether the clock of such a file may be set anew at any place."""
         return self._clock.may_restart
 
-    def packet(self, packet: av.Packet) -> None:
+    def packet(self, packet: av.Packet[Any]) -> None:
         """Put the times of a packet from the file on the time line, whatever its stream; before it is decoded or looked
         at.
         """

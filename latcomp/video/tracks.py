@@ -2,8 +2,11 @@
 takes along.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -63,7 +66,7 @@ class AudioTracks:
             if stream.index in self._numbers
         )
 
-    def met(self, packet: av.Packet) -> None:
+    def met(self, packet: av.Packet[Any]) -> None:
         """Take note of a packet that was read, wanted or not."""
         if packet.stream.index not in self._begun:
             self._begun[packet.stream.index] = bytes(packet)
@@ -80,7 +83,7 @@ class AudioTracks:
         ]
         return min(starts, default=None)
 
-    def is_wanted(self, packet: av.Packet, part: TimeWindow, origin_seconds: Fraction) -> bool:
+    def is_wanted(self, packet: av.Packet[Any], part: TimeWindow, origin_seconds: Fraction) -> bool:
         """Tell whether a packet begins within the part, counted from the time of the video's first frame."""
         if part.whole:
             return True
@@ -92,7 +95,7 @@ class AudioTracks:
             return False
         return not part.is_before(seconds)
 
-    def copy(self, packet: av.Packet, earlier_seconds: Fraction) -> AudioPacket:
+    def copy(self, packet: av.Packet[Any], earlier_seconds: Fraction) -> AudioPacket:
         """Return a packet of the file, its times less `earlier_seconds`."""
         number = self._numbers[packet.stream.index]
         units = round(earlier_seconds / self._time_bases[number])

@@ -4,10 +4,12 @@ packet.
 Containers say this each in their own way, FFmpeg as side data of the first and of the last packet.
 """
 
+from __future__ import annotations
+
 import io
 import struct
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import av
 
@@ -20,17 +22,17 @@ _CODEC_DELAY = "56AA"
 _NANOSECONDS = 10**9
 
 
-def unheard_at_start(packet: av.Packet) -> int:
+def unheard_at_start(packet: av.Packet[Any]) -> int:
     """Return the samples that a player throws away before it plays `packet` and those behind it."""
     return _read(packet)[0]
 
 
-def unheard_at_end(packet: av.Packet) -> int:
+def unheard_at_end(packet: av.Packet[Any]) -> int:
     """Return the samples at the end of `packet` that a player throws away."""
     return _read(packet)[1]
 
 
-def set_unheard_at_end(packet: av.Packet, samples: int) -> None:
+def set_unheard_at_end(packet: av.Packet[Any], samples: int) -> None:
     """Let a container that can say so know of samples at the end of `packet` that a player is to throw away."""
     data = _carrier().get_sidedata(_SKIP_TYPE)  # PyAV makes none from bytes, so it is copied from a packet that has one
     data.update(_SKIP.pack(0, min(samples, _SAMPLES_MAX), 0, 0))
@@ -47,7 +49,7 @@ def with_delay(setup: bytes, samples: int, rate: int) -> bytes:
     return ebml.with_in_track(setup, _CODEC_DELAY, round(samples * _NANOSECONDS / rate)) or setup
 
 
-def _read(packet: av.Packet) -> tuple[int, int]:
+def _read(packet: av.Packet[Any]) -> tuple[int, int]:
     if not packet.has_sidedata(_SKIP_TYPE):
         return 0, 0
     data = bytes(packet.get_sidedata(_SKIP_TYPE))
@@ -58,7 +60,7 @@ def _read(packet: av.Packet) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _carrier() -> av.Packet:
+def _carrier() -> av.Packet[Any]:
     """A packet that has this side data: the only one of a Matroska file made for that."""
     audio = ebml.element(
         "E1", ebml.element("B5", struct.pack(">f", 8000)) + ebml.number("9F", 1) + ebml.number("6264", 16)
