@@ -33,7 +33,7 @@ def luma_chroma(error: Tensor) -> list[Tensor]:
     ]
 
 
-def start_from_components(tokenizer: Tokenizer, clips: list[Clip], seed: int, crops: int = 400) -> Tensor:
+def start_from_components(tokenizer: Tokenizer, clips: list[Clip], seed: int, crops: int) -> Tensor:
     """Set the linear paths of encoder and decoder to the leading components; returns each channel's standard deviation
     (C,).
     """

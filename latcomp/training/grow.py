@@ -36,7 +36,7 @@ STACKS = {
 
 @torch.no_grad()
 def rest_components(
-    tokenizer: Tokenizer, clips: list[Clip], channels: int, seed: int, crops: int = 160
+    tokenizer: Tokenizer, clips: list[Clip], channels: int, seed: int, crops: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(analysis (K, 768), synthesis (768, K), standard deviation (K,)) of K channels for what `tokenizer` does not
     reconstruct.
@@ -81,10 +81,15 @@ def rest_components(
 
 @torch.no_grad()
 def grow(
-    tokenizer: Tokenizer, prior: nn.Module, states: dict[str, dict[str, Tensor]], clips: list[Clip], seed: int
+    tokenizer: Tokenizer,
+    prior: nn.Module,
+    states: dict[str, dict[str, Tensor]],
+    clips: list[Clip],
+    seed: int,
+    crops: int = 160,
 ) -> None:
     """Fill `tokenizer` and `prior` from the weights of narrower ones; without a prior among them, that one is left as
-    it is.
+    it is. New channels are found from so many crops of the clips, four at a time.
     """
     before = states["tokenizer"]["encoder.linear.weight"].shape[0]
     wide = tokenizer.config.channels
@@ -92,7 +97,7 @@ def grow(
     narrow.load_state_dict(states["tokenizer"])
     widen(tokenizer, states["tokenizer"], {})
     if wide > before:
-        analysis, synthesis, deviation = rest_components(narrow, clips, wide - before, seed)
+        analysis, synthesis, deviation = rest_components(narrow, clips, wide - before, seed, crops)
         tokenizer.encoder.linear.weight[before:] = analysis[:, :, None, None]
         for layer in (tokenizer.encoder.linear, tokenizer.encoder.trunk.leave):
             layer.get_parameter("bias")[before:] = 0

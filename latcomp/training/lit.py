@@ -166,7 +166,8 @@ def batch_examples(
     keep: float | None = None,
 ) -> list[Example]:
     """`batch` examples that all have C_fill or all have none, at a size that all share."""
-    wanted = bool(np.random.default_rng([seed, index]).random() < 0.5)
+    long_enough = any(clip.shape[1] >= 2 * GROUP for clip in latents)
+    wanted = bool(np.random.default_rng([seed, index]).random() < 0.5) and long_enough
     found: list[Example] = []
     item = 0
     while len(found) < batch:

@@ -40,7 +40,6 @@ EASY_BITS = 2.0  # floor of a crop's cost, in bits a position
 EASY_MASK_BITS = 0.01  # the same for a crop's mask
 MASK_WEIGHT = 0.02  # of the masks' part of the objective: about their share of the bits
 LONGER = 0.3  # share of crops under a longer threshold than the quality's own, as token budgets have
-TABLE_CROPS = 160
 TABLE_SHARES = 16  # parts of the counting that can be done side by side
 PARTS = ("all", "mask")
 STACKS = {
@@ -60,11 +59,15 @@ class PriorRecipe(Recipe):
     adam_learning_rate: float = 2e-3
     ema: float = 0.998
     config: PriorConfig = PriorConfig()
+    table_crops: int = 160
+    """In so many it is counted what the coding tables are made of."""
 
 
 PRESETS: dict[str, PriorRecipe] = {
     "default": PriorRecipe(),
-    "tiny": PriorRecipe(config=PriorConfig(embed=16, width=32, known=16, mask_width=32, mask_hidden=8), batch=2),
+    "tiny": PriorRecipe(
+        config=PriorConfig(embed=16, width=32, known=16, mask_width=32, mask_hidden=8), batch=2, table_crops=8
+    ),
 }
 
 
@@ -310,7 +313,7 @@ class PriorTask(Task[PriorRecipe]):
         """The averaged networks in whole numbers, with their coding tables counted."""
         run, frozen = self.setting.run, self.frozen
         arrays = run.averaged("prior").arrays() | run.averaged("mask").arrays()
-        crops = range(TABLE_CROPS if self.setting.own_recipe.batch > 2 else 8)
+        crops = range(self.setting.own_recipe.table_crops)
         counting = CropCounts(arrays, frozen.training, frozen.rule, frozen.step)
         counts = in_processes(
             counting, [crops[start::TABLE_SHARES] for start in range(TABLE_SHARES)], self.setting.workers

@@ -55,6 +55,8 @@ class TokenizerRecipe(Recipe):
     late_side: int = 192
     """While the learning rate falls, crops are larger: their borders look less unlike a whole picture's inside."""
     weight_decay: float = 0.03
+    component_crops: int = 400
+    """From so many the principal components are found that the linear path starts at."""
 
     def grown(self, factor: int) -> TokenizerRecipe:
         """As `Recipe.grown`, for the larger crops as well."""
@@ -82,6 +84,7 @@ PRESETS: dict[str, TokenizerRecipe] = {
         side=64,
         late_batch=2,
         late_side=64,
+        component_crops=40,
     ),
 }
 
@@ -231,7 +234,7 @@ class TokenizerTask(Task[TokenizerRecipe]):
         self.training, self.validation = split_clips(clips)
         torch.manual_seed(options.seed)
         self.tokenizer = Tokenizer(recipe.config)
-        channel_size = start_from_components(self.tokenizer, self.training, options.seed)
+        channel_size = start_from_components(self.tokenizer, self.training, options.seed, recipe.component_crops)
         self.prior = PreviousFramePrior(recipe.config.channels, channel_size)
         for module in (self.tokenizer, self.prior):
             module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

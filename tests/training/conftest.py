@@ -1,10 +1,14 @@
-"""A folder of small generated clips and a cache folder of its own for every training test."""
+"""Small generated clips with a cache of their own, and a tokenizer that was trained on them, made once for all
+training tests.
+"""
 
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+
+from latcomp.training import tokenizer
 
 
 def write_clip(path: Path, seed: int, frames: int = 40, height: int = 96, width: int = 128) -> None:
@@ -20,12 +24,26 @@ def write_clip(path: Path, seed: int, frames: int = 40, height: int = 96, width:
         container.mux(stream.encode(None))
 
 
-@pytest.fixture
-def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of three clips."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = tmp_path / "clips"
-    folder.mkdir()
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three clips in `clips`, and room for the cache of what they are decoded to."""
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "clips").mkdir()
     for seed in range(3):
-        write_clip(folder / f"clip-{seed}.mp4", seed)
+        write_clip(folder / "clips" / f"clip-{seed}.mp4", seed)
     return folder
+
+
+@pytest.fixture
+def clips(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of three clips."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    return home / "clips"
+
+
+@pytest.fixture(scope="session")
+def trained(home: Path) -> Path:
+    """A tokenizer trained for two steps with its checkpoint. It is shared: what a test changes, it copies first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        return tokenizer.train(home / "clips", home / "tokenizer", steps=2, preset="tiny", device="cpu")

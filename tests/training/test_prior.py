@@ -1,6 +1,7 @@
 """Training of the prior: the network and the coder do the same sums, and what is trained codes real tokens."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from latcomp.errors import UsageError
 from latcomp.selection import SelectionRule
 from latcomp.tokenizer.registry import find_prior, load_prior
 from latcomp.training import prior as training
-from latcomp.training import tokenizer
 from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips
 from latcomp.training.mask_net import MaskNet
@@ -147,8 +147,10 @@ def test_tables_follow_what_was_counted() -> None:
     assert len(Prior(arrays | tables, "", "test").value_tables) == 44 * FRACTIONS
 
 
-def test_a_trained_prior_is_found_beside_its_tokenizer_and_codes_video(clips: Path, tmp_path: Path) -> None:
-    base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+def test_a_trained_prior_is_found_beside_its_tokenizer_and_codes_video(
+    clips: Path, trained: Path, tmp_path: Path
+) -> None:
+    base = shutil.copytree(trained, tmp_path / "tok")
     folder = training.train(clips, base / "prior", steps=3, preset="tiny", tokenizer=base)
     assert find_prior(base) == folder
     assert load_prior(folder).channels == 16
@@ -167,8 +169,8 @@ def test_a_trained_prior_is_found_beside_its_tokenizer_and_codes_video(clips: Pa
     assert "bits_per_token" in (folder / "README.md").read_text()
 
 
-def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, tmp_path: Path) -> None:
-    base = tokenizer.train(clips, tmp_path / "tok", steps=2, preset="tiny")
+def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, trained: Path, tmp_path: Path) -> None:
+    base = trained
     with pytest.raises(UsageError, match="checkpoint"):
         training.train(clips, tmp_path / "mask", steps=2, preset="tiny", tokenizer=base, part="mask")
     with pytest.raises(UsageError, match="part"):
