@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import latcomp
-from latcomp.codec import decode_frames
+from latcomp.codec.decode import decode_frames
 from latcomp.video import Frame, open_video
 
 HERE = Path(__file__).parent

@@ -17,8 +17,8 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "decode", "encode", "open"]
 
 _LAZY = {
-    "encode": ("codec", "encode"),
-    "decode": ("codec", "decode"),
+    "encode": ("codec.encode", "encode"),
+    "decode": ("codec.decode", "decode"),
     "open": ("latfile", "open_lat"),
 }  # name here -> where it is
 

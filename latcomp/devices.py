@@ -48,10 +48,12 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     found = re.fullmatch(r"cpu|cuda(?::(0|[1-9]\d*))?", name)
     if found is None:
-        raise UsageError(f"--device {name!r} is unknown: choose auto, cpu, cuda or cuda:N")
+        raise UsageError(f"device {name!r} is unknown: choose auto, cpu, cuda or cuda:N", settings=("device",))
     # the number is compared here: torch.device takes cuda:256 for cuda:0
     if name != "cpu" and (not torch.cuda.is_available() or int(found[1] or 0) >= torch.cuda.device_count()):
-        raise DeviceError(f"device {name} is not available here: use --device cpu or auto")
+        raise DeviceError(
+            f"device={name!r} is not available here: use device='cpu' or device='auto'", settings=("device",)
+        )
     return torch.device(name)
 
 
@@ -130,12 +132,15 @@ def device_failure(error: BaseException, device: str | None = None) -> DeviceErr
     """
     text = str(error).lower()
     if isinstance(error, RuntimeError) and any(words in text for words in _UNFIT_WORDS):
-        return DeviceError(f"this PyTorch cannot use the GPU ({str(error).splitlines()[0]}): use --device cpu")
+        return DeviceError(
+            f"this PyTorch cannot use the GPU ({str(error).splitlines()[0]}): use device='cpu'",
+            settings=("device='cpu'",),
+        )
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if not full and not (isinstance(error, RuntimeError) and any(words in text for words in _MEMORY_WORDS)):
         return None
     where = "" if device is None else f" on {device}"
     lower = "scale the video down first, or run fewer jobs at once"
-    return DeviceError(
-        f"out of memory{where}: {lower}" if device == "cpu" else f"out of memory{where}: use --device cpu, or {lower}"
-    )
+    if device == "cpu":
+        return DeviceError(f"out of memory{where}: {lower}")
+    return DeviceError(f"out of memory{where}: use device='cpu', or {lower}", settings=("device='cpu'",))

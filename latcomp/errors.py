@@ -1,11 +1,21 @@
 """The named errors of latcomp: each says what went wrong and what to do about it.
 
-The command line maps every class to an exit code in one place, `latcomp.cli.exit_codes`.
+Messages name settings as Python does (`quality`, `max_pixels`, `force=True`). The command line maps every class to an
+exit code in one place, `latcomp.cli.exit_codes`, and settings to flags in another, `latcomp.cli.messages`.
 """
+
+from __future__ import annotations
 
 
 class LatcompError(Exception):
     """Base of all errors that latcomp raises on purpose; its message is one line for a person."""
+
+    def __init__(self, message: object = "", *, settings: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.settings = settings
+        """Names of the settings that the message speaks of: keyword arguments of `latcomp.encode` and `decode`, fields
+        of `Limits`. One whose name is also a word of the message stands with its value, as `audio=False`.
+        """
 
 
 class UsageError(LatcompError):
@@ -21,7 +31,7 @@ class DamagedFileError(LatcompError):
 
 
 class UnsupportedFileError(LatcompError):
-    """A .lat file of a version, tokenizer or LIT that is not at hand."""
+    """A .lat file of a version, tokenizer, LIT or prior that is not available here."""
 
 
 class OutputError(LatcompError):
@@ -29,7 +39,7 @@ class OutputError(LatcompError):
 
 
 class LimitError(LatcompError):
-    """A limit on pixels, frames, tokens or bytes was passed; the message names the flag that raises it."""
+    """A limit on pixels, frames, tokens or bytes was exceeded; `settings` and the message name the one to raise."""
 
 
 class DeviceError(LatcompError):

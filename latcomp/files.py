@@ -241,7 +241,7 @@ def _mode(path: Path) -> int | None:
 
 def _refuse_overwriting(path: Path, exists: bool, force: bool) -> None:
     if exists and not force:
-        raise OutputError(f"{path}: exists already; --force replaces it")
+        raise OutputError(f"{path}: exists already; force=True replaces it", settings=("force",))
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,4 @@
-"""A stretch of time that --start and --duration choose, of a video as of a .lat file, in exact seconds from the first
-frame.
-"""
+"""A stretch of time of a video or .lat file, by a start and a duration, in exact seconds from the first frame."""
 
 from __future__ import annotations
 
@@ -29,9 +27,14 @@ class TimeWindow:
         """
         start = 0.0 if start_seconds is None else start_seconds
         if not (math.isfinite(start) and start >= 0):
-            raise UsageError(f"--start {start:g} is out of range: choose 0 seconds or more")
+            raise UsageError(
+                f"start_seconds {start:g} is out of range: choose 0 seconds or more", settings=("start_seconds",)
+            )
         if duration_seconds is not None and not (math.isfinite(duration_seconds) and duration_seconds > 0):
-            raise UsageError(f"--duration {duration_seconds:g} is out of range: choose more than 0 seconds")
+            raise UsageError(
+                f"duration_seconds {duration_seconds:g} is out of range: choose more than 0 seconds",
+                settings=("duration_seconds",),
+            )
         first = _decimal(start)
         return cls(first, None if duration_seconds is None else first + _decimal(duration_seconds))
 

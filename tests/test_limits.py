@@ -7,8 +7,10 @@ from inspect import signature
 
 import pytest
 
-from latcomp.codec import LatFile, decode, decode_frames, encode
+from latcomp.codec.decode import decode, decode_frames
+from latcomp.codec.encode import encode
 from latcomp.container import Limits
+from latcomp.latfile import LatFile
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.video import VideoReader, open_video
 

@@ -37,11 +37,16 @@ def test_its_seconds_in_a_video() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "duration", "flag"),
-    [(-1, None, "--start"), (math.nan, None, "--start"), (0, 0, "--duration"), (0, math.inf, "--duration")],
+    ("start", "duration", "name"),
+    [
+        (-1, None, "start_seconds"),
+        (math.nan, None, "start_seconds"),
+        (0, 0, "duration_seconds"),
+        (0, math.inf, "duration_seconds"),
+    ],
 )
-def test_refused_alike(tmp_path: Path, start: float, duration: float | None, flag: str) -> None:
-    with pytest.raises(UsageError, match=f"{flag} .* is out of range: choose") as told:
+def test_refused_alike(tmp_path: Path, start: float, duration: float | None, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} .* is out of range: choose") as told:
         TimeWindow.of(start, duration)
     video = tmp_path / "clip.mkv"
     make.write(video, make.pictures(2))

@@ -20,7 +20,7 @@ def run_batch(tasks: Sequence[Task], settings: BatchSettings, jobs: int, engine:
     is raised in here, also KeyboardInterrupt and what `watch` raises, ends the workers first, and they leave no partial
     file."""
     if engine not in ENGINES:
-        raise UsageError(f"--engine {engine!r} is not known: choose {' or '.join(ENGINES)}")
+        raise UsageError(f"engine {engine!r} is unknown: choose {' or '.join(ENGINES)}", settings=("engine",))
     if engine == "ray":
         from latcomp.batch.ray_engine import run_on_ray
 

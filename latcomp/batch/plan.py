@@ -79,9 +79,9 @@ def _refuse_collisions(tasks: list[Task]) -> None:
         one, other = clashes[0]
         more = f" (and {len(clashes) - 1} more such pairs)" if len(clashes) > 1 else ""
         raise UsageError(
-            f"{one.name} and {other.name} would both become {one.target}{more}: rename one, or give --keep-suffix, "
-            "which makes "
-            f"{Path(one.name).name}{LAT} and {Path(other.name).name}{LAT} of them"
+            f"{one.name} and {other.name} would both become {one.target}{more}: rename one, or give keep_suffix=True, "
+            f"which makes {Path(one.name).name}{LAT} and {Path(other.name).name}{LAT} of them",
+            settings=("keep_suffix",),
         )
 
 

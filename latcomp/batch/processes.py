@@ -159,13 +159,13 @@ class _Crew:
         code = hand.process.exitcode or 0
         died = f"a worker was ended by signal {-code}" if code < 0 else f"a worker ended with exit code {code}"
         lack = code == -signal.SIGKILL
-        advice = ", most likely for lack of memory: give fewer --jobs" if lack else ""
+        advice = ", most likely for lack of memory: lower jobs" if lack else ""
         kind: type[LatcompError] = DeviceError if lack else LatcompError
         if not hand.ready and not self.hands:
-            raise kind(f"{died} while it loaded the models{advice}")
+            raise kind(f"{died} while it loaded the models{advice}", settings=("jobs",))
         if hand.task is None:
             return None
-        return Outcome(hand.task, FAILED, kind(f"{hand.task.source}: {died}{advice}"))
+        return Outcome(hand.task, FAILED, kind(f"{hand.task.source}: {died}{advice}", settings=("jobs",)))
 
     def dismiss(self) -> None:
         """Let idle processes end by themselves; those that still load the models have nothing to leave behind."""

@@ -93,7 +93,10 @@ class _Hand:
 def require_ray() -> None:
     """Raise `UsageError` with the command that installs ray when it is missing."""
     if importlib.util.find_spec("ray") is None:
-        raise UsageError("--engine ray needs the package ray, which is not installed: pip install 'latcomp[ray]'")
+        raise UsageError(
+            "engine='ray' needs the package ray, which is not installed: pip install 'latcomp[ray]'",
+            settings=("engine",),
+        )
 
 
 def run_on_ray(tasks: Sequence[Task], settings: BatchSettings, jobs: int, watch: Watch) -> None:
@@ -102,7 +105,9 @@ def run_on_ray(tasks: Sequence[Task], settings: BatchSettings, jobs: int, watch:
     """
     require_ray()
     if settings.device.startswith("cuda:"):
-        raise UsageError(f"--device {settings.device}: ray gives each worker its GPU; choose auto, cpu or cuda")
+        raise UsageError(
+            f"device={settings.device!r}: ray gives each worker its GPU; choose auto, cpu or cuda", settings=("device",)
+        )
     import ray
 
     elsewhere = replace(settings, tokenizer=_absolute_folder(settings.tokenizer))
@@ -210,7 +215,9 @@ def _cluster(ray: Any) -> Iterator[None]:
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(f"--engine ray: the cluster cannot be reached: {str(error).strip().splitlines()[0]}") from None
+        raise UsageError(
+            f"engine='ray': the cluster cannot be reached: {str(error).strip().splitlines()[0]}", settings=("engine",)
+        ) from None
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)

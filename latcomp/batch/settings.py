@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from latcomp.codec.settings import EncodeSettings
 
 
 @dataclass(frozen=True)
 class BatchSettings:
     """One encoding for many files; plain values, so that it can go to another process."""
 
-    encode: dict[str, Any] = field(default_factory=dict)
-    """Fields of `EncodeSettings` by name; those left out take their defaults."""
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
     tokenizer: str | None = None
     """Name or folder; None is the default one."""
     audio: bool = True

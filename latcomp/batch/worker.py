@@ -18,7 +18,7 @@ from latcomp.batch.plan import Task
 from latcomp.batch.settings import BatchSettings
 from latcomp.batch.standing import Standing, State, look_at
 from latcomp.codec.encode import Encoder
-from latcomp.codec.settings import EncodeSettings, Progress
+from latcomp.codec.progress import Progress
 from latcomp.container import Limits
 from latcomp.devices import memory_errors
 from latcomp.errors import LatcompError, OutputError
@@ -50,7 +50,7 @@ class Worker:
     def __init__(self, settings: BatchSettings, number: int = 0) -> None:
         self.settings = settings
         device = share_of_device(settings.device, number)
-        self.encoder = Encoder(EncodeSettings(**settings.encode), settings.tokenizer, device)
+        self.encoder = Encoder(settings.encode, settings.tokenizer, device)
         self._find_prior = prior_finder(self.encoder.folder)
         self._max_pixels = settings.max_pixels or DEFAULT_MAX_PIXELS
 
@@ -87,7 +87,9 @@ class Worker:
             if found.state is State.FITS and found.figures is not None:
                 return SKIPPED, found.figures, (), ()
             if found.state is State.OTHER and not self.settings.force:
-                raise OutputError(f"{task.target} exists and {found.reason}; --force replaces it")
+                raise OutputError(
+                    f"{task.target} exists and {found.reason}; force=True replaces it", settings=("force",)
+                )
             figures = self._encode(task, reader, found, on_frames, on_temporary)
             again = () if found.state is State.ABSENT else (f"{task.target} {found.reason}; it was made again",)
             return DONE, figures, (*again, *reader.notes, *self.encoder.notes), reader.damage

@@ -16,7 +16,8 @@ import numpy as np
 
 from latcomp.bench.bdrate import Point, bd_rate, mean_of
 from latcomp.bench.coding import measure
-from latcomp.codec import decode_frames, encode
+from latcomp.codec.decode import decode_frames
+from latcomp.codec.encode import encode
 from latcomp.tokenizer import registry
 from latcomp.video import Frame, open_video
 from latcomp.video.luma import luma, psnr

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.codec import encode
+from latcomp.codec.encode import encode
 from latcomp.container import Group, Header, Prior, Reader
 from latcomp.container.content import decode_content, encode_content
 from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols

@@ -44,7 +44,9 @@ class Stream:
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 16 or self.width % 2 or self.height % 2:
-            raise UsageError(f"--size {self.width}x{self.height}: choose even sides of 16 or more")
+            raise UsageError(
+                f"size {self.width}x{self.height} is out of range: choose even sides of 16 or more", settings=("size",)
+            )
         if self.frames < 1 or self.rate < 1:
             raise UsageError(f"{self.frames} frames at {self.rate} a second: choose 1 or more of both")
 

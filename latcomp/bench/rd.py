@@ -55,7 +55,7 @@ class RdSettings:
         for quality in self.qualities:
             EncodeSettings(quality=quality)
         if not all(0 < rate < np.inf for rate in self.at):
-            raise UsageError("--at takes bits per pixel above 0, such as 0.03,0.05,0.07")
+            raise UsageError("at takes bits per pixel above 0, such as 0.03,0.05,0.07", settings=("at",))
 
 
 class RdBench:
@@ -124,7 +124,8 @@ class RdBench:
             yield self._latent(clip, codec)
 
     def _latcomp(self, clip: SourceClip, quality: float) -> RdRow:
-        from latcomp.codec import decode_frames, encode
+        from latcomp.codec.decode import decode_frames
+        from latcomp.codec.encode import encode
 
         settings = self.settings
         file = io.BytesIO()

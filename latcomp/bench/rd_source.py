@@ -69,7 +69,7 @@ def read_clip(path: Path, folder: Path, square: int | None = None) -> SourceClip
     `NotAVideoError` when the file cannot be read, `LimitError` when it does not fit in memory, `UsageError` for a
     square that is odd or under 16 pixels."""
     if square is not None and (square < SQUARE_LEAST or square % 2):
-        raise UsageError(f"--square {square} is not an even number from {SQUARE_LEAST} on")
+        raise UsageError(f"square {square} is not an even number from {SQUARE_LEAST} on", settings=("square",))
     with open_video(path, audio=False) as reader:
         info = reader.info
     width, height = (square, square) if square else (info.width, info.height)

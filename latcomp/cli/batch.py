@@ -24,11 +24,11 @@ from latcomp.cli.encode_options import (
     Threshold,
     TokenizerChoice,
     VideoTrack,
-    chosen_settings,
     damage_words,
 )
 from latcomp.cli.exit_codes import exit_code
 from latcomp.cli.limits import MaxPixels
+from latcomp.cli.messages import SETTINGS_OF_NOTES, in_flags, message_of
 
 WHERE = "How many at a time, and where"
 
@@ -111,7 +111,9 @@ def batch(
     Files that are there already, intact and of these settings, are skipped; damaged ones, and ones older than their
     video, are made again. A file that fails does not stop the others; the exit code is then that of the first one that
     failed, in the order of names."""
-    settings = chosen_settings(
+    from latcomp.codec.settings import EncodeSettings
+
+    settings = EncodeSettings(
         quality=quality,
         threshold=threshold,
         keep=keep,
@@ -161,14 +163,14 @@ def _tell(outcome: Outcome, quiet: bool) -> None:
     """
     name = outcome.task.name
     if outcome.error is not None:
-        text = str(outcome.error)
+        text = message_of(outcome.error)
         note(f"error: {text}" if name in text else f"error: {name}: {text}")
         return
     if quiet or outcome.status == "skipped" or outcome.figures is None:
         return
     from latcomp.report.terminal import bytes_text
 
-    for line in outcome.notes:
+    for line in (in_flags(text, SETTINGS_OF_NOTES) for text in outcome.notes):
         note(f"note: {line}" if name in line or str(outcome.task.target) in line else f"note: {name}: {line}")
     if outcome.damage:
         note(damage_words(name, outcome.damage))
@@ -187,7 +189,7 @@ def _json_of(outcome: Outcome) -> dict[str, Any]:
         "source": str(outcome.task.source),
         "target": str(outcome.task.target),
         "status": outcome.status,
-        "error": None if outcome.error is None else str(outcome.error),
+        "error": None if outcome.error is None else message_of(outcome.error),
         "exit_code": 0 if outcome.error is None else exit_code(outcome.error),
         "bytes": figures.get("bytes_total"),
         "bpp": figures.get("bpp"),

@@ -85,7 +85,6 @@ Start = Annotated[
     float | None,
     typer.Option(
         parser=seconds_of,
-        callback=finite_between(0),
         metavar="TIME",
         rich_help_panel=PART,
         help=f"Begin at this time: {WORDS}, from the first frame on.",
@@ -93,13 +92,7 @@ Start = Annotated[
 ]
 Duration = Annotated[
     float | None,
-    typer.Option(
-        parser=seconds_of,
-        callback=finite_between(0, open_low=True),
-        metavar="TIME",
-        rich_help_panel=PART,
-        help="Stop after so long, written likewise.",
-    ),
+    typer.Option(parser=seconds_of, metavar="TIME", rich_help_panel=PART, help="Stop after so long, written likewise."),
 ]
 NoAudio = Annotated[bool, typer.Option("--no-audio", rich_help_panel=PART, help="Leave the audio out.")]
 Fill = Annotated[

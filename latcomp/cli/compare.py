@@ -122,7 +122,7 @@ def compare(
 
     with _open_test(test) as file:
         if _is_lat(file):
-            from latcomp.codec import decode_frames
+            from latcomp.codec.decode import decode_frames
             from latcomp.container import scan
 
             limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
@@ -168,7 +168,7 @@ def _measure(
     Raises `UsageError` naming both when frame counts or sizes differ.
     """
     from latcomp.bench.metrics import VideoComparison
-    from latcomp.codec import Progress
+    from latcomp.codec.progress import Progress
     from latcomp.limits import DEFAULT_MAX_PIXELS
     from latcomp.video import Frame, open_video
 

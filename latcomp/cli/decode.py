@@ -116,7 +116,7 @@ def decode(
         check_paths(source, target, force)
         video = output_place(target, json_on_stdout=json)
         with progress_bar("decoding", quiet) as progress:
-            from latcomp.codec import decode as decode_video
+            from latcomp.codec.decode import decode as decode_video
 
             limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
             result = decode_video(lat, video, limits=limits, progress=progress, **settings)

@@ -36,7 +36,6 @@ from latcomp.cli.encode_options import (
     Threshold,
     TokenizerChoice,
     VideoTrack,
-    chosen_settings,
     damage_words,
 )
 from latcomp.cli.folders import made_folder, output_in
@@ -75,16 +74,20 @@ def encode(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Encode a video into a .lat file."""
+    from latcomp.codec.settings import EncodeSettings
+
     settings = {
-        **chosen_settings(
-            quality=quality,
-            threshold=threshold,
-            keep=keep,
-            target_bpp=target_bpp,
-            min_psnr=min_psnr,
-            lossless=lossless,
-            reference=reference,
-            coding=coding,
+        **vars(
+            EncodeSettings(
+                quality=quality,
+                threshold=threshold,
+                keep=keep,
+                target_bpp=target_bpp,
+                min_psnr=min_psnr,
+                lossless=lossless,
+                reference=reference,
+                coding=coding,
+            )
         ),
         "tokenizer": tokenizer,
         "start_seconds": start,
@@ -106,7 +109,7 @@ def encode(
         check_paths(source, target, force)
         lat = output_place(target, json_on_stdout=json)
         with progress_bar("encoding", quiet) as progress:
-            from latcomp.codec import encode as encode_video
+            from latcomp.codec.encode import encode as encode_video
 
             result = encode_video(video, lat, progress=progress, **settings)
     notes(result.notes, quiet)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latcomp.cli.choices import CODINGS, REFERENCES, completes, one_of, tokenizer_names
 from latcomp.cli.commands import PART, QUALITY
-from latcomp.cli.common import finite_between
-from latcomp.errors import UsageError
 
 if TYPE_CHECKING:
     from latcomp.video import Damage
@@ -20,7 +18,6 @@ Quality = Annotated[
     typer.Option(
         "-Q",
         "--quality",
-        callback=finite_between(0, 10),
         metavar="0..10",
         rich_help_panel=QUALITY,
         help="The one knob: 0 is the smallest file, 10 the best picture. 5 unless given; 3 to 7 are usual, each step "
@@ -32,7 +29,6 @@ TargetBpp = Annotated[
     float | None,
     typer.Option(
         "--target-bpp",
-        callback=finite_between(0, open_low=True),
         metavar="B",
         rich_help_panel=QUALITY,
         help="Instead: the quality that makes the file this many bits a pixel, audio not counted, within 3 %. 0.02 to "
@@ -43,7 +39,6 @@ MinPsnr = Annotated[
     float | None,
     typer.Option(
         "--min-psnr",
-        callback=finite_between(0, 60, open_low=True),
         metavar="DB",
         rich_help_panel=QUALITY,
         help="Instead: the smallest file whose frames have at least this PSNR-Y, on the mean of each segment. 28 to 38 "
@@ -53,7 +48,6 @@ MinPsnr = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        callback=finite_between(0),
         metavar="T",
         rich_help_panel=QUALITY,
         help="Keep a token when its temporal L1 difference exceeds this, whatever the quality. 0.002 to 0.06 are "
@@ -64,7 +58,6 @@ Threshold = Annotated[
 Keep = Annotated[
     float | None,
     typer.Option(
-        callback=finite_between(0, 1, open_low=True),
         metavar="FRACTION",
         rich_help_panel=QUALITY,
         help="Keep exactly this share of the tokens, those that change most. 0.1 to 0.7 are usual.",
@@ -140,41 +133,6 @@ KeepGoing = Annotated[
         "one before, held.",
     ),
 ]
-
-
-def chosen_settings(
-    *,
-    quality: float | None,
-    threshold: float | None,
-    keep: float | None,
-    target_bpp: float | None,
-    min_psnr: float | None,
-    lossless: bool,
-    reference: str,
-    coding: str,
-) -> dict[str, Any]:
-    """Fields of `EncodeSettings` by name, those that were given. Raises `UsageError` for settings that exclude each
-    other.
-    """
-    bounds = {"--threshold": threshold, "--keep": keep, "--target-bpp": target_bpp, "--min-psnr": min_psnr}
-    given = [name for name, value in bounds.items() if value is not None]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} exclude each other: give one")
-    if quality is not None and (target_bpp is not None or min_psnr is not None):
-        raise UsageError(f"--quality and {given[0]} exclude each other: the target decides the quality")
-    if lossless and quality is not None:
-        raise UsageError("--lossless and --quality exclude each other: give one")
-    settings = {
-        "coding": coding,
-        "quality": quality,
-        "threshold": threshold,
-        "keep": keep,
-        "target_bpp": target_bpp,
-        "min_psnr": min_psnr,
-        "reference": reference,
-        "lossless": lossless,
-    }
-    return {name: value for name, value in settings.items() if value is not None}
 
 
 def damage_words(name: str, damage: Sequence[Damage]) -> str:

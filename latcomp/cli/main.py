@@ -20,6 +20,7 @@ from latcomp.cli import exit_codes as codes
 from latcomp.cli.choices import did_you_mean
 from latcomp.cli.commands import Command, Group
 from latcomp.cli.completion import first_word, join_equal_signs
+from latcomp.cli.messages import message_of
 from latcomp.cli.standard import drop_output, flush_output, hold_closed_streams, note, say
 from latcomp.devices import device_failure
 from latcomp.errors import LatcompError
@@ -166,7 +167,7 @@ def _report(error: Exception) -> int:
             say(line)
     known = error if isinstance(error, LatcompError) else device_failure(error)
     if known is not None:
-        note(f"error: {known}")
+        note(f"error: {message_of(known)}")
         return codes.exit_code(known)
     if isinstance(error, BrokenPipeError):
         drop_output()  # whoever read it has left and wants no more, not even a message

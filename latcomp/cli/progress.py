@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from latcomp.cli.common import error_console
 
 if TYPE_CHECKING:
-    from latcomp.codec import Progress
+    from latcomp.codec.progress import Progress
 
 BURST_SECONDS = 0.25  # reports closer than this come from one piece of work
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from latcomp.cli.exit_codes import exit_code
+from latcomp.cli.messages import message_of
 from latcomp.cli.standard import STANDARD, note, print_json, shown_name
 from latcomp.errors import DamagedFileError, LatcompError, LimitError, OutputError, UnsupportedFileError, UsageError
 
@@ -33,12 +34,12 @@ def each_file(sources: Sequence[Path], tell: Callable[[Path], LatcompError | Non
                 raise
             wrong = error
             if json:
-                print_json({"path": str(source), "error": str(error), "exit_code": exit_code(error)})
+                print_json({"path": str(source), "error": message_of(error), "exit_code": exit_code(error)})
         if wrong is None:
             continue
         if len(sources) == 1:
             raise wrong
-        note(f"error: {wrong}")
+        note(f"error: {message_of(wrong)}")
         failed.append(wrong)
     if failed:
         raise typer.Exit(exit_code(failed[0]))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
+from latcomp.cli.messages import SETTINGS_OF_NOTES, in_flags
 from latcomp.errors import OutputError, UsageError
 from latcomp.files import NamedOutput
 from latcomp.printable import printable, utf8
@@ -140,7 +141,7 @@ def note(text: str) -> None:
 def notes(lines: Iterable[str], quiet: bool) -> None:
     """A line each on standard error for what was converted or dropped, unless quiet."""
     for line in () if quiet else lines:
-        note(f"note: {line}")
+        note(f"note: {in_flags(line, SETTINGS_OF_NOTES)}")
 
 
 def print_json(data: Mapping[str, Any]) -> None:

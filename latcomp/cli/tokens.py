@@ -50,9 +50,9 @@ def tokens(
 
     import numpy as np
 
-    from latcomp.codec import open_lat
     from latcomp.container import check
     from latcomp.files import output_file
+    from latcomp.latfile import open_lat
     from latcomp.printable import utf8
     from latcomp.tokenizer.registry import faults_of, prior_finder
 

@@ -1,8 +1,4 @@
-"""Encoder and decoder: the only place that sees video, tokenizer, selection, LIT and container together."""
+"""What a command does, as functions: encode, decode, compare, export, check and repair.
 
-from latcomp.codec.decode import DecodeResult, decode, decode_frames
-from latcomp.codec.encode import EncodeResult, encode
-from latcomp.codec.settings import Progress
-from latcomp.latfile import LatFile, open_lat
-
-__all__ = ["DecodeResult", "EncodeResult", "LatFile", "Progress", "decode", "decode_frames", "encode", "open_lat"]
+The only place that sees video, tokenizer, selection, LIT and container together. Nothing is imported here, so that
+settings and what reads a file's bytes alone come without torch."""

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
-from latcomp.codec.settings import Progress, ProgressCallback
+from latcomp.codec.progress import Progress, ProgressCallback
+from latcomp.codec.settings import DecodeSettings
 from latcomp.codec.shift import moved_to_zero
 from latcomp.container import Limits, Reader
 from latcomp.errors import DamagedFileError, OutputError, UsageError
@@ -23,11 +24,11 @@ from latcomp.stages import stage
 from latcomp.time_window import TimeWindow
 from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import TEMPORAL
-from latcomp.video import AudioPacket, Frame, VideoInfo, VideoWriter, check_output, open_writer
+from latcomp.video import AudioPacket, Frame, VideoInfo, VideoWriter, check_output, format_of_path, open_writer
 from latcomp.video.metadata import Metadata
 
 
-@dataclass
+@dataclass(frozen=True)
 class DecodeResult:
     """What a decoding made."""
 
@@ -74,51 +75,51 @@ def decode(
     source: str | Path | BinaryIO,
     target: str | Path | BinaryIO,
     *,
-    fill: str = "auto",
-    start_seconds: float | None = None,
-    duration_seconds: float | None = None,
-    codec: str | None = None,
-    crf: int | None = None,
-    format: str | None = None,
-    audio: bool = True,
+    tokenizer: Path | None = None,
     device: str = "auto",
     force: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: Limits | None = None,
-    tokenizer: Path | None = None,
     progress: ProgressCallback | None = None,
+    **settings: Any,
 ) -> DecodeResult:
     """Decode a .lat file into a video file or stream.
 
-    limits: what the file may claim; those of `Limits` and `max_pixels` unless given.
+    source, target: paths or binary file objects. settings: fields of `DecodeSettings` (fill, start_seconds,
+    duration_seconds, codec, crf, format, audio). tokenizer: folder of the file's tokenizer, where it is not one that is
+    shipped. limits: what the file may claim; those of `Limits` and `max_pixels` unless given.
 
     Damaged segments are skipped: their frames are the last good frame held, and `damage` of the result says what
-    happened. Raises `DamagedFileError` when nothing could be decoded, `UsageError` when the chosen time holds no frame,
-    `UnsupportedFileError` when a model is not at hand, `OutputError` when the format cannot hold the streams (before
-    anything is decoded)."""
+    happened. Raises `DamagedFileError` when nothing could be decoded, `UsageError` for settings out of range and when
+    the chosen time holds no frame, `UnsupportedFileError` when a model is not found, `OutputError` when the format
+    cannot hold the streams (before anything is decoded)."""
+    chosen = DecodeSettings(**settings)
     began = time.monotonic()
-    window = TimeWindow.of(start_seconds, duration_seconds)
+    window, audio = chosen.window, chosen.audio
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
         reader = Reader(file, limits or Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
         if not window.whole:
             info = replace(info, metadata=_metadata_of_part(info, reader, window))
-        container = format or _format_of(target)
-        notes = check_output(container, codec, info, crf=crf, audio=audio)
-        decoder = Decoder(reader.header, device, fill, tokenizer)
+        container = chosen.format or _format_of(target)
+        notes = check_output(container, chosen.codec, info, crf=chosen.crf, audio=audio)
+        decoder = Decoder(reader.header, device, chosen.fill, tokenizer)
         place: str | Path | BinaryIO = target
         if isinstance(target, str | Path):
             place = stack.enter_context(output_target(target, force))
         label = str(target) if isinstance(target, str | Path) else None
         writer = stack.enter_context(
-            open_writer(place, info, format=container, codec=codec, crf=crf, audio=audio, label=label)
+            open_writer(place, info, format=container, codec=chosen.codec, crf=chosen.crf, audio=audio, label=label)
         )
         stream = DecodeStream(reader, decoder, window)
         frames = write_stream(stream, writer, audio, progress)
         if frames == 0 or stream.groups == 0:
             if not reader.damage:
-                raise UsageError(f"{source_name(source)}: no frame lies in the time that --start and --duration choose")
+                raise UsageError(
+                    f"{source_name(source)}: no frame lies in the time that start_seconds and duration_seconds choose",
+                    settings=("start_seconds", "duration_seconds"),
+                )
             raise DamagedFileError(f"nothing of {source_name(source)} could be decoded: {reader.damage[0]}")
         with stage("writing"):
             writer.close()
@@ -161,8 +162,6 @@ def _format_of(target: str | Path | BinaryIO) -> str | None:
     """The container format a path's suffix asks for; None for streams, where the codec decides; pipes may have any
     name.
     """
-    from latcomp.video import format_of_path
-
     if not isinstance(target, str | Path):
         return None
     try:

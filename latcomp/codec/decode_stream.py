@@ -27,7 +27,7 @@ class DecodeStream:
     tokens_total: int = 0
     tokens_kept: int = 0
     info: VideoInfo = field(init=False)
-    lost_frames: int = 0
+
     _last: np.ndarray | None = field(default=None, repr=False)
     _origin: Fraction = field(
         default=Fraction(0), repr=False
@@ -95,7 +95,6 @@ class DecodeStream:
             last = np.full((header.height, header.width, 3), 128, np.uint8)
         for pts in lost.pts.tolist():
             if self._holds(pts * unit):
-                self.lost_frames += 1
                 yield Frame(last, pts)
 
 

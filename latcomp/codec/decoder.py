@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from latcomp.codec.groups import frames_a_piece, to_frames
+from latcomp.codec.settings import check_fill
 from latcomp.container import Group, Header
 from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
 from latcomp.errors import UsageError
@@ -24,7 +25,6 @@ from latcomp.tokenizer import registry
 from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.model import StreamState
 
-FILLS = ("auto", "lit", "hold")
 EXACT_SCALE = 0.2  # the finest step scale the tokenizer was trained with
 
 
@@ -43,8 +43,7 @@ class Decoder:
     """Loaded models for one kind of file; turns groups into frames."""
 
     def __init__(self, header: Header, device: str = "auto", fill: str = "auto", tokenizer: Path | None = None) -> None:
-        if fill not in FILLS:
-            raise UsageError(f"--fill {fill!r} is unknown: choose {', '.join(FILLS)}")
+        check_fill(fill)
         self.header, self.fill, self.device = header, fill, pick_device(device)
         folder = registry.find_model(header.tokenizer, "tokenizer", tokenizer)
         registry.check_header(header, folder)
@@ -56,7 +55,9 @@ class Decoder:
                 lit = registry.load_lit(found).to(self.device)
             self.half = decodes_in_bf16(self.device)
         if fill == "lit" and lit is None:
-            raise UsageError("--fill lit: the file was written without a LIT; use --fill auto or hold")
+            raise UsageError(
+                "fill='lit': the file was written without a LIT; use fill='auto' or fill='hold'", settings=("fill",)
+            )
         self.holding = HoldState()
         self.filler = Filler(lit, header.step_scale, self.device, self.half)
         step = np.array(self.tokenizer.config.channel_step, np.float32)

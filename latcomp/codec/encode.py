@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 from latcomp import __version__
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
+from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.codec.segments import SegmentCoder, SegmentSelection
-from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings, Progress, ProgressCallback
+from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
@@ -90,7 +91,7 @@ class Encoder:
             **reader.info.to_header_fields(),
             tokenizer={**self._tokenizer_record, "channels": config.channels, "spatial": SPATIAL, "temporal": TEMPORAL},
             lit=self._lit_record,
-            quality=None if settings.lossless or settings.searches else settings.quality,
+            quality=None if settings.lossless or settings.searches else settings.quality_in_force,
             step_scale=1.0 if settings.lossless else settings.step_scale,
             coding="lossless" if settings.lossless else "int",
             threshold=settings.threshold_at(0, config.channels) if by_threshold else None,

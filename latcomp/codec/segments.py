@@ -61,7 +61,9 @@ class SegmentCoder:
     def adjustment(self, first: EncodedGroup) -> int:
         """The adjustment by content of the segment that begins with this group."""
         with stage("selection"):
-            return 0 if self.settings.lossless else step_adjust(first.latents, self.step, self.settings.quality)
+            return (
+                0 if self.settings.lossless else step_adjust(first.latents, self.step, self.settings.quality_in_force)
+            )
 
     def begin(self, grid: tuple[int, ...], adjust: int) -> SegmentSelection:
         """The selection of a segment by the threshold, group after group."""

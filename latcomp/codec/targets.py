@@ -111,8 +111,9 @@ class RateTarget:
         if first and adjust == COARSEST and size > 1.03 * budget:
             smallest = 8 * (self._spent + size) / pixels
             raise UsageError(
-                f"--target-bpp {self.bpp:g}: the smallest file of this video has about {smallest:.3g} bits a pixel; "
-                "ask for that or more"
+                f"target_bpp {self.bpp:g} is out of reach: the smallest file of this video has about {smallest:.3g} "
+                "bits per pixel; ask for that or more",
+                settings=("target_bpp",),
             )
         if adjust == FINEST and size < 0.97 * budget and not self.notes:
             self.notes.append(f"the finest quality needs less than {self.bpp:g} bits a pixel here")
@@ -161,9 +162,9 @@ class PsnrTarget:
         adjust = search(decibels, self.decibels, guess, slope, DECIBELS_CLOSE, least=True)
         if reached[adjust] < self.decibels:
             raise UsageError(
-                f"--min-psnr {self.decibels:g}: at its finest steps this tokenizer reaches {reached[adjust]:.2f} dB "
-                "from frame "
-                f"{segment[0].first_frame} on; ask for less"
+                f"min_psnr {self.decibels:g} is out of reach: at its finest steps this tokenizer reaches "
+                f"{reached[adjust]:.2f} dB from frame {segment[0].first_frame} on; ask for less",
+                settings=("min_psnr",),
             )
         self._guess = adjust
         return best[adjust]

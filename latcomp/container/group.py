@@ -175,8 +175,9 @@ def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
     frames, steps = head["frames"], head["latent_frames"]
     if head["first_frame"] + frames > limits.max_frames:
         raise LimitError(
-            f"{name} claims frame {head['first_frame'] + frames}, {limits.max_frames} are allowed (raise with "
-            "--max-frames)"
+            f"{name} claims frame {head['first_frame'] + frames}, {limits.max_frames} are allowed "
+            "(raise with max_frames)",
+            settings=("max_frames",),
         )
     if head["flags"] & ~sum(GROUP_FLAGS):
         raise UnsupportedFileError(f"{name} has flags of a later version: use a newer latcomp")

@@ -125,8 +125,9 @@ def header_length(prelude: bytes, limits: Limits) -> int:
         )
     if found["header_bytes"] > limits.max_header_bytes:
         raise LimitError(
-            f"the header claims {found['header_bytes']} bytes, {limits.max_header_bytes} are allowed (raise with "
-            "--max-bytes)"
+            f"the header claims {found['header_bytes']} bytes, {limits.max_header_bytes} are allowed "
+            "(raise with max_header_bytes)",
+            settings=("max_header_bytes",),
         )
     return found["header_bytes"] + CRC.size
 
@@ -165,21 +166,24 @@ def check_header_limits(header: Header, limits: Limits) -> None:
     pixels = header.width * header.height
     if pixels > limits.max_pixels:
         raise LimitError(
-            f"{header.width}x{header.height} is {pixels} pixels a frame, {limits.max_pixels} are allowed (raise with "
-            "--max-pixels)"
+            f"{header.width}x{header.height} is {pixels} pixels per frame, {limits.max_pixels} are allowed "
+            "(raise with max_pixels)",
+            settings=("max_pixels",),
         )
     rows, columns = header.grid
     tokens = header.group_latent_frames * rows * columns
     shape = f"a group of {header.group_latent_frames} latent frames of {rows} x {columns}"
     if tokens > limits.max_group_tokens:
         raise LimitError(
-            f"{shape} has {tokens} tokens, {limits.max_group_tokens} are allowed (raise with --max-tokens)"
+            f"{shape} has {tokens} tokens, {limits.max_group_tokens} are allowed (raise with max_group_tokens)",
+            settings=("max_group_tokens",),
         )
     size = tokens * header.channels * NUMBER_BYTES
     if size > limits.max_group_bytes:
         raise LimitError(
-            f"{shape} and {header.channels} channels takes {size} bytes, {limits.max_group_bytes} are allowed (raise "
-            "with --max-bytes)"
+            f"{shape} and {header.channels} channels takes {size} bytes, {limits.max_group_bytes} are allowed "
+            "(raise with max_group_bytes)",
+            settings=("max_group_bytes",),
         )
 
 

@@ -79,7 +79,8 @@ def unpack_end(payload: bytes, limits: Limits) -> EndMarker:
     marker = EndMarker(**END.unpack(payload))
     if marker.frames > limits.max_frames:
         raise LimitError(
-            f"the end marker claims {marker.frames} frames, {limits.max_frames} are allowed (raise with --max-frames)"
+            f"the end marker claims {marker.frames} frames, {limits.max_frames} are allowed (raise with max_frames)",
+            settings=("max_frames",),
         )
     return marker
 

@@ -16,21 +16,19 @@ class Limits:
     """
 
     max_pixels: int = DEFAULT_MAX_PIXELS
-    """Pixels of one frame (8K fits). On the command line: --max-pixels."""
+    """Pixels of one frame (8K fits)."""
     max_frames: int = 100_000_000
-    """Frames of one file: 19 days at 60 frames a second. --max-frames."""
+    """Frames of one file: 19 days at 60 frames per second."""
     max_lost_frames: int = 1 << 18
-    """Frames that damage may take from a file and that are still reported one by one: three hours at 24 a second.
-    --max-lost-frames.
-    """
+    """Frames that damage may take from a file and that are still reported one by one: three hours at 24 per second."""
     max_group_tokens: int = 1 << 23
-    """Tokens of a group: its positions x its latent frames (twice 8K in groups of 8 latent frames). --max-tokens."""
+    """Tokens of a group: its positions x its latent frames (twice 8K in groups of 8 latent frames)."""
     max_group_bytes: int = 1 << 31
-    """Numbers of a group (tokens x channels), at four bytes each. --max-bytes."""
+    """Numbers of a group (tokens x channels), at four bytes each."""
     max_chunk_bytes: int = 1 << 28
-    """Payload of one chunk; a longer one is damage. --max-bytes."""
+    """Payload of one chunk; a longer one is damage."""
     max_header_bytes: int = 1 << 20
-    """Length of the header, compressed and as JSON. --max-bytes."""
+    """Length of the header, compressed and as JSON."""
     max_problems: int = 1000
     """Problems that are kept as text; more are only counted."""
     max_search_bytes: int = 1 << 30

@@ -93,8 +93,9 @@ class Walk:
         self._lost_frames += frames
         if self._lost_frames > self.limits.max_lost_frames:
             raise LimitError(
-                f"{self._lost_frames} frames {where} are lost, {self.limits.max_lost_frames} are allowed (raise with "
-                "--max-lost-frames)"
+                f"{self._lost_frames} frames {where} are lost, {self.limits.max_lost_frames} are allowed "
+                "(raise with max_lost_frames)",
+                settings=("max_lost_frames",),
             )
 
     def __iter__(self) -> Iterator[tuple[Chunk, GroupHead | AudioChunk | tuple[IndexEntry, ...] | EndMarker]]:

@@ -26,11 +26,11 @@ KILO_FROM = 2000.0  # bits a second from which the axis counts thousands
 def check_plot(path: Path) -> None:
     """Raise `UsageError` when the name of a plot does not end in .png or .svg, or matplotlib is not installed."""
     if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--plot {path} must end in {' or '.join(SUFFIXES)}")
+        raise UsageError(f"{path}: the name of a plot must end in {' or '.join(SUFFIXES)}")
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib, which is not installed: pip install 'latcomp[report]'")
+        raise UsageError("plots need matplotlib, which is not installed: pip install 'latcomp[report]'")
 
 
 def save_plot(figures: dict[str, Any], rows: Sequence[GroupRow], name: str, path: Path, force: bool = False) -> None:

@@ -30,7 +30,9 @@ def choose_video(container: InputContainer, label: str, track: int | None = None
         if not 0 <= track < len(streams):
             listed = "; ".join(f"{number}: {describe(stream)}" for number, stream in enumerate(streams))
             tracks = counted(len(streams), "video track")
-            raise UsageError(f"--video-track {track} is not in {label}, which has {tracks}: {listed}")
+            raise UsageError(
+                f"video_track {track} is not in {label}, which has {tracks}: {listed}", settings=("video_track",)
+            )
         return streams[track]
     films = [stream for stream in streams if not stream.disposition & _NEVER]
     if not films:

@@ -52,7 +52,7 @@ class ComparisonVideo:
         Raises `UsageError` for a mode that is not known, `OutputError` when the target cannot be written or cannot hold
         such a video."""
         if mode not in MODES:
-            raise UsageError(f"--mode {mode!r} is not known: choose {' or '.join(MODES)}")
+            raise UsageError(f"mode {mode!r} is unknown: choose {' or '.join(MODES)}", settings=("mode",))
         self._mode, self._amplify = mode, amplify
         # a player would turn the whole picture, with the two halves one above the other
         self._turns = info.rotation_degrees // 90 if info.rotation_degrees % 90 == 0 else 0

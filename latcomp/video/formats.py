@@ -148,7 +148,7 @@ class Codec:
     pixel_format_odd: str
     """For the others: 4:2:0 cannot hold an odd size in most codecs, and the size must not change."""
     crf: int | None = None
-    """The default of `--crf`; None: the encoder has no such knob."""
+    """The default of `crf`; None: the encoder has no such knob."""
     crf_max: int = 51
     options: dict[str, str] = field(default_factory=dict)
     min_side: int = 1
@@ -244,9 +244,11 @@ def check_crf(codec: Codec, crf: int | None) -> None:
     if crf is None:
         return
     if codec.crf is None:
-        raise UsageError(f"--crf means nothing to {codec.name}; leave it out, or choose another --codec")
+        raise UsageError(
+            f"crf means nothing to {codec.name}; leave it out, or choose another codec", settings=("crf", "codec")
+        )
     if not 0 <= crf <= codec.crf_max:
-        raise UsageError(f"--crf must lie between 0 and {codec.crf_max} for {codec.name}, not {crf}")
+        raise UsageError(f"crf must lie between 0 and {codec.crf_max} for {codec.name}, not {crf}", settings=("crf",))
 
 
 def _other_codec(name: str) -> Codec:

@@ -111,8 +111,8 @@ class OpenedVideo:
         if width * height > self._max_pixels:
             raise LimitError(
                 f"{self.label}: a frame has {width}x{height} = {width * height} pixels, the limit is "
-                f"{self._max_pixels}; "
-                "--max-pixels raises it"
+                f"{self._max_pixels}; max_pixels raises it",
+                settings=("max_pixels",),
             )
 
     def frames_of(self, packet: av.Packet[Any]) -> list[av.VideoFrame]:

@@ -128,7 +128,7 @@ class Output:
         except (av.FFmpegError, OSError, ValueError) as error:
             with contextlib.suppress(av.FFmpegError, OSError):
                 self.container.close()
-            raise OutputError(self._refusal(target, error, crf, copies)) from error
+            raise OutputError(self._refusal(target, error, crf, copies), settings=("audio=False",)) from error
 
     def _container_options(self, target: str | Path | BinaryIO) -> dict[str, str]:
         if self._format.muxer in ("matroska", "webm", "avi"):
@@ -154,7 +154,8 @@ class Output:
         if min(info.width, info.height) < codec.min_side:
             raise OutputError(
                 f"{codec.name} needs {codec.min_side} pixels a side, and this video has {info.width}x{info.height}; "
-                "leave --codec out"
+                "leave codec out",
+                settings=("codec",),
             )
         options = dict(codec.options)
         if codec.crf is not None:
@@ -237,7 +238,7 @@ class Output:
             else:
                 codecs = " and ".join(dict.fromkeys(stream.codec for stream in copies))
                 others = [name for name in audio_copy.formats_for(copies) if name != self._format.name][:1]
-                way = f"{others[0]} can, and --no-audio leaves it out" if others else "--no-audio leaves it out"
+                way = f"{others[0]} can, and audio=False leaves it out" if others else "audio=False leaves it out"
                 return f"{self._format.name} cannot hold the {codecs} audio of this file; {way}"
         size = f"{self.info.width}x{self.info.height}"
         return f"{self._format.name} cannot hold this video as {self._codec.name} of {size} pixels: {reason_of(error)}"

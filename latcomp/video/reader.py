@@ -227,7 +227,7 @@ class VideoReader:
             if item.interlaced_frame and not self._interlaced:
                 self._interlaced = True
                 self._note_once(
-                    "some frames are interlaced; they are kept woven as they are, unless --deinterlace is given"
+                    "some frames are interlaced; they are kept woven as they are, unless deinterlace=True is given"
                 )
             for packet in waiting:
                 # those before the first frame of all could not be judged
@@ -288,9 +288,9 @@ class VideoReader:
             self._interlaced = True
             if self._deinterlace is None:
                 raise NotAVideoError(
-                    f"{self._source.label}: is interlaced; --deinterlace makes whole frames of it, --no-deinterlace "
-                    "keeps "
-                    "the lines of its fields woven"
+                    f"{self._source.label}: is interlaced; deinterlace=True makes whole frames of it, "
+                    "deinterlace=False keeps the lines of its fields woven",
+                    settings=("deinterlace",),
                 )
         return self._video.describe(
             frame, self._audio, self._part, self._origin_seconds, self.notes, woven=not self._deinterlace
@@ -309,8 +309,9 @@ class VideoReader:
         elif not self._keep_going:
             read = f"{counted(self.frames_read, 'frame')} ({float(seconds):.2f} s)"
             raise NotAVideoError(
-                f"{self._source.label}: is damaged or cut off after {read}: {reason}; --keep-going writes what can be "
-                "decoded"
+                f"{self._source.label}: is damaged or cut off after {read}: {reason}; keep_going=True writes what can "
+                "be decoded",
+                settings=("keep_going",),
             )
         else:
             self._log.add(self.frames_read, seconds, reason, frames=frames, held=held)

@@ -43,7 +43,7 @@ def left_out(container: InputContainer, video: VideoStream) -> Iterator[str]:
         counts = +counts
     if counts:
         parts = [counted(count, f"{kind} stream") for kind, count in counts.items()]
-        choice = "; --video-track chooses another track" if counts[_FURTHER] else ""
+        choice = "; video_track chooses another track" if counts[_FURTHER] else ""
         yield f"left out: {', '.join(parts)}{choice}"
 
 

@@ -59,7 +59,7 @@ def test_files_that_are_passed_over_are_counted_in_one_line(tmp_path: Path) -> N
 
 def test_two_sources_of_one_target_are_refused_and_told_apart_with_keep_suffix(tmp_path: Path) -> None:
     source = tree(tmp_path / "src", "day/a.mp4", "day/a.mkv", "b.mp4")
-    with pytest.raises(UsageError, match=r"day/a\.mkv and day/a\.mp4 would both become .*day/a\.lat.*--keep-suffix"):
+    with pytest.raises(UsageError, match=r"day/a\.mkv and day/a\.mp4 would both become .*day/a\.lat.*keep_suffix=True"):
         make_plan(source, tmp_path / "dst")
     assert [target for _, target in names(source, tmp_path / "dst", keep_suffix=True)] == [
         "b.mp4.lat",

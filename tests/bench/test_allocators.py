@@ -26,7 +26,8 @@ from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
 from latcomp.bench.allocators_elastic import LEAST_SHARE, ElasticSearch, order_of, probes_of, target_for
 from latcomp.bench.allocators_figures import ELASTIC, LATCOMP, METHODS, AllocatorRow, at_psnr, at_ratio, rate_at
 from latcomp.bench.allocators_plots import save_plot
-from latcomp.codec import decode_frames, encode
+from latcomp.codec.decode import decode_frames
+from latcomp.codec.encode import encode
 from latcomp.errors import UsageError
 from latcomp.selection.budget import tokens_for
 

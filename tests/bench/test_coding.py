@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latcomp.bench.coding import CodingRow, _conditional, _entropy, _pairs, measure, savings
-from latcomp.codec import encode
+from latcomp.codec.encode import encode
 from tests.conftest import MakeVideo
 
 

@@ -20,7 +20,7 @@ from latcomp.bench.rd_figures import RdRow, at_rates, bd_rates, curve, figures_o
 from latcomp.bench.rd_latents import LATENT_CODECS, LatentBench, pack, unpack
 from latcomp.bench.rd_plots import plot_paths, save_plots
 from latcomp.bench.rd_source import read_clip
-from latcomp.codec import encode
+from latcomp.codec.encode import encode
 from latcomp.errors import OutputError, UsageError
 
 KEYS = [

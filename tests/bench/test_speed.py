@@ -17,7 +17,8 @@ import pytest
 from latcomp.bench import speed
 from latcomp.bench.speed import SpeedBench, SpeedSettings
 from latcomp.bench.whole_process import run_whole
-from latcomp.codec import decode, encode
+from latcomp.codec.decode import decode
+from latcomp.codec.encode import encode
 from latcomp.container.layout_prior import FrameCoder, PriorState, kinds_of
 from latcomp.container.mask_prior import MaskField
 from latcomp.container.prior import macs

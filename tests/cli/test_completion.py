@@ -112,8 +112,7 @@ def completion_script(shell: str) -> str:
 def test_the_lists_are_those_in_force() -> None:
     """The command line has lists of its own, because the true ones import torch or av."""
     from latcomp.batch.engines import ENGINES
-    from latcomp.codec.decoder import FILLS
-    from latcomp.codec.settings import EncodeSettings
+    from latcomp.codec.settings import FILLS, EncodeSettings
     from latcomp.devices import pick_device
     from latcomp.video.compare import MODES
     from latcomp.video.formats import CODECS, FORMATS

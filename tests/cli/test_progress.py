@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from latcomp.cli.progress import Pace, clock, words
-from latcomp.codec.settings import Progress
+from latcomp.codec.progress import Progress
 
 
 def test_pace_leaves_the_loading_out() -> None:

@@ -13,9 +13,11 @@ import pytest
 import torch
 
 import latcomp
-from latcomp.codec import decode, decode_frames, encode, open_lat
+from latcomp.codec.decode import decode, decode_frames
+from latcomp.codec.encode import encode
 from latcomp.codec.groups import LatentStream, frames_a_piece, to_frames, to_pixels
 from latcomp.errors import DamagedFileError, UsageError
+from latcomp.latfile import open_lat
 from latcomp.tokenizer.registry import find_tokenizer, load_tokenizer
 from latcomp.video import Frame, open_video
 

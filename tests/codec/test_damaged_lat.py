@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import latcomp
-from latcomp.codec import decode_frames
+from latcomp.codec.decode import decode_frames
 from latcomp.container import Limits, LostGroups, Reader
 from latcomp.container.format import GROUP_CHUNK
 from latcomp.errors import DamagedFileError, LimitError, UsageError

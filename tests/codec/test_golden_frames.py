@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latcomp.codec import decode_frames
+from latcomp.codec.decode import decode_frames
 from tests.conftest import moving_square
 
 FOLDER = Path(__file__).parent / "golden"

@@ -7,9 +7,10 @@ import io
 import numpy as np
 import pytest
 
-from latcomp.codec import decode_frames, encode
+from latcomp.codec.decode import decode_frames
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
+from latcomp.codec.encode import encode
 from latcomp.container import Group, Reader
 from latcomp.time_window import TimeWindow
 from latcomp.tokenizer.model import Tokenizer

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latcomp.codec import decode_frames, encode, open_lat
 from latcomp.codec import groups as groups_module
+from latcomp.codec.decode import decode_frames
+from latcomp.codec.encode import encode
 from latcomp.codec.settings import EncodeSettings
 from latcomp.codec.targets import COARSEST, FINEST, SECANT_PROBES, search, segment_groups_for
 from latcomp.errors import UsageError
+from latcomp.latfile import open_lat
 from latcomp.tokenizer.model import Tokenizer
 from latcomp.video import Frame, open_video
 from latcomp.video.luma import luma, psnr

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from latcomp.codec import encode
 from latcomp.codec import groups as groups_module
+from latcomp.codec.encode import encode
 from latcomp.tokenizer.exact import Conv2d
 from tests.video.make import write
 
@@ -53,7 +53,8 @@ def test_the_size_of_the_pieces_does_not_show_in_a_file(
 
 FORKED = """
 import io, os, signal, sys
-from latcomp.codec import decode_frames, encode
+from latcomp.codec.decode import decode_frames
+from latcomp.codec.encode import encode
 
 def both():
     out = io.BytesIO()

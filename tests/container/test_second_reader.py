@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latcomp.codec import encode
+from latcomp.codec.encode import encode
 from latcomp.container import AudioChunk, Group, Reader
 from latcomp.tokenizer.registry import WEIGHTS, find_prior, find_tokenizer, prior_finder
 from tests.container import reference_decoder, reference_file

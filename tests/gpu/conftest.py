@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from latcomp.codec import encode
+from latcomp.codec.encode import encode
 from tests.video.make import write
 
 FIGURE = "differs: "  # properties of tests whose name begins so stand in the summary

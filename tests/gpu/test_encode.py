@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from latcomp.codec import decode_frames, encode, open_lat
+from latcomp.codec.decode import decode_frames
+from latcomp.codec.encode import encode
 from latcomp.container import check
 from latcomp.errors import DeviceError
+from latcomp.latfile import open_lat
 from latcomp.tokenizer.registry import prior_finder
 from latcomp.video import Frame, open_video
 from latcomp.video.luma import luma, psnr

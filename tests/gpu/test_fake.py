@@ -18,7 +18,9 @@ from latcomp.bench.allocators_codec import AllocatorCodec
 from latcomp.bench.fill import FillBench
 from latcomp.bench.rd_latents import LatentBench, pack
 from latcomp.bench.rd_source import read_clip
-from latcomp.codec import decode, encode, open_lat
+from latcomp.codec.decode import decode
+from latcomp.codec.encode import encode
+from latcomp.latfile import open_lat
 from latcomp.stages import StageClock
 from latcomp.video import Frame, open_video
 from tests.video.make import write

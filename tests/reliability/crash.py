@@ -28,7 +28,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import latcomp.codec  # noqa: F401  everything is imported before the first fork
+import latcomp.codec.decode
+import latcomp.codec.encode  # noqa: F401  everything is imported before the first fork
 from latcomp.cli.main import run
 from tests.video.make import pictures, write
 

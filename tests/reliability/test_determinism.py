@@ -39,7 +39,9 @@ BF16_MOST = 4  # the same where one machine decodes in bf16
 MAKE = """
 import sys
 import numpy as np
-from latcomp.codec import decode_frames, decoder, encode
+from latcomp.codec import decoder
+from latcomp.codec.decode import decode_frames
+from latcomp.codec.encode import encode
 video, lat, wanted, frames = sys.argv[1:]
 encode(video, lat, quality=6, device="cpu")
 for half in (False, True):

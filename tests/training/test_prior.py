@@ -9,12 +9,13 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from latcomp.codec import encode, open_lat
+from latcomp.codec.encode import encode
 from latcomp.container.layout_prior import FrameCoder
 from latcomp.container.mask_prior import MaskField
 from latcomp.container.prior import FRACTIONS, MASK_CLASSES, Prior, on_grid
 from latcomp.container.steps import log_step_of
 from latcomp.errors import UsageError
+from latcomp.latfile import open_lat
 from latcomp.selection import SelectionRule
 from latcomp.tokenizer.registry import find_prior, load_prior
 from latcomp.training import prior as training

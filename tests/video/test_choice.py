@@ -88,7 +88,7 @@ def test_a_track_can_be_asked_for(tmp_path: Path, parts: dict[str, Path]) -> Non
     for track, size in enumerate(sizes):
         reader, frames, _ = make.read(path, video_track=track)
         assert (reader.info.width, reader.info.height, len(frames)) == size
-        assert reader.info.notes[-1] == "left out: 2 further video streams; --video-track chooses another track"
+        assert reader.info.notes[-1] == "left out: 2 further video streams; video_track chooses another track"
     assert len(make.read(path, video_track=1, start_seconds=0.16)[1]) == 4  # the choice holds after a seek
 
 
@@ -97,7 +97,7 @@ def test_a_track_that_is_not_there_lists_those_that_are(tmp_path: Path, parts: d
     path = joined(tmp_path / "a.mp4", parts["small"], parts["large"])
     with pytest.raises(UsageError) as caught:
         open_video(path, video_track=track)
-    for words in (f"--video-track {track}", "2 video tracks", "0: h264 64x48, 25 frames/s", "1: h264 80x64"):
+    for words in (f"video_track {track}", "2 video tracks", "0: h264 64x48, 25 frames/s", "1: h264 80x64"):
         assert words in str(caught.value)
 
 

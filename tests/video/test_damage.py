@@ -88,7 +88,7 @@ def test_damage_is_refused_by_frame_and_flag(tmp_path: Path, whole: dict[str, Pa
     frames, words = until_refused(harm(whole[name], tmp_path / name))
     assert 20 <= frames < 40
     assert f"after {frames} frames ({(frames - (harm is cut)) / 25:.2f} s)" in words or harm is cut
-    assert "--keep-going writes what can be decoded" in words
+    assert "keep_going=True writes what can be decoded" in words
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -152,7 +152,7 @@ def test_a_cut_stream_is_told_too(tmp_path: Path, whole: dict[str, Path], name: 
     sources = [io.BytesIO(data) for _ in range(2)]
     for source in sources:
         source.seekable = lambda: False  # type: ignore[method-assign]
-    assert "--keep-going" in until_refused(sources[0])[1]
+    assert "keep_going=True" in until_refused(sources[0])[1]
     assert make.read(sources[1], keep_going=True)[0].damage[-1].reason.endswith("its end is missing")
     full = io.BytesIO(whole[name].read_bytes())
     full.seekable = lambda: False  # type: ignore[method-assign]

@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_refused_with_both_ways_out_unless_one_is_chosen(clip: Path) -> None:
-    with pytest.raises(NotAVideoError, match=r"--deinterlace.*--no-deinterlace"):
+    with pytest.raises(NotAVideoError, match=r"deinterlace=True.*deinterlace=False"):
         open_video(clip, deinterlace=None)
 
 

@@ -110,7 +110,7 @@ def test_streams_that_are_left_out_are_counted_in_one_line(tmp_path: Path) -> No
                 full.mux(packet)
     reader, frames, packets = make.read(tmp_path / "b.mkv")
     assert reader.info.notes == (
-        "left out: 1 further video stream, 1 attachment stream; --video-track chooses another track",
+        "left out: 1 further video stream, 1 attachment stream; video_track chooses another track",
     )
     assert len(frames) == 2 and packets
     assert make.read(tmp_path / "a.mkv")[0].notes == []
@@ -174,7 +174,7 @@ def test_missing_timestamps_are_counted_out(tmp_path: Path) -> None:
 
 def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path) -> None:
     make.write(tmp_path / "a.mp4", make.pictures(1))
-    with pytest.raises(LimitError, match="--max-pixels"):
+    with pytest.raises(LimitError, match="max_pixels"):
         open_video(tmp_path / "a.mp4", max_pixels=64 * 48 - 1)
     make.read(tmp_path / "a.mp4", max_pixels=64 * 48)
 

@@ -231,7 +231,7 @@ def test_what_cannot_be_written_is_refused_first(format: str, codec: str | None,
 
 
 def test_a_crf_for_a_codec_without_one_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="--crf"):
+    with pytest.raises(UsageError, match="crf"):
         check_output("mkv", "ffv1", plain_info(), crf=20)
     with pytest.raises(UsageError, match="between 0 and 51"):
         check_output("mp4", None, plain_info(), crf=52)
