@@ -52,7 +52,8 @@ def pick_device(name: str) -> torch.device:
     # the number is compared here: torch.device takes cuda:256 for cuda:0
     if name != "cpu" and (not torch.cuda.is_available() or int(found[1] or 0) >= torch.cuda.device_count()):
         raise DeviceError(
-            f"device={name!r} is not available here: use device='cpu' or device='auto'", settings=("device",)
+            f"device {name} is not available here: use device='cpu' or device='auto'",
+            settings=("device='cpu'", "device='auto'"),
         )
     return torch.device(name)
 

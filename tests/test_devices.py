@@ -71,7 +71,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message[:40])
 def test_what_the_libraries_say_when_memory_is_short(message: str) -> None:
-    with pytest.raises(DeviceError, match="out of memory on cuda:1: use --device cpu, or scale the video down"):
+    with pytest.raises(DeviceError, match="out of memory on cuda:1: use device='cpu', or scale the video down"):
         with memory_errors(torch.device("cuda:1")):
             raise RuntimeError(message)
 
@@ -93,7 +93,7 @@ def test_a_gpu_that_this_pytorch_was_not_built_for_is_told() -> None:
     assert (
         failure is not None
         and "no kernel image" in str(failure)
-        and "--device cpu" in str(failure)
+        and "device='cpu'" in str(failure)
         and "more" not in str(failure)
     )
     assert device_failure(RuntimeError("CUDA error: an illegal memory access was encountered")) is None

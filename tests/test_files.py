@@ -40,10 +40,10 @@ def test_an_exception_leaves_nothing_and_keeps_what_was_there(tmp_path: Path, er
 def test_an_existing_file_is_refused_before_and_after_the_work(tmp_path: Path) -> None:
     target = tmp_path / "out.lat"
     target.write_bytes(b"old")
-    with pytest.raises(OutputError, match="--force"), output_file(target):
+    with pytest.raises(OutputError, match="force=True"), output_file(target):
         pytest.fail("the block must not run")
     target.unlink()
-    with pytest.raises(OutputError, match="--force"), output_file(target) as temporary:
+    with pytest.raises(OutputError, match="force=True"), output_file(target) as temporary:
         temporary.write_bytes(b"new")
         target.write_bytes(b"somebody else's")
     assert target.read_bytes() == b"somebody else's"

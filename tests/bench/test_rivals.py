@@ -175,7 +175,7 @@ def test_clips_that_cannot_be_measured_are_told_by_name(
     with pytest.raises(NotAVideoError, match=r"text\.mp4"):
         read_clip(tmp_path / "text.mp4", tmp_path)
     path = make_video(tmp_path / "long.mp4")
-    with pytest.raises(UsageError, match="--square 33"):
+    with pytest.raises(UsageError, match="square 33"):
         read_clip(path, tmp_path, 33)
     monkeypatch.setattr(rd_source, "PIXELS_MOST", 10 * 64 * 48)
     with pytest.raises(LimitError, match=r"long\.mp4: has more than 10 frames of 64x48"):

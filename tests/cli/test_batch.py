@@ -187,7 +187,7 @@ def test_a_killed_worker_costs_one_file(
     assert sorted(outcome.status for outcome in outcomes) == [DONE, DONE, FAILED]
     (failed,) = (outcome for outcome in outcomes if outcome.status == FAILED)
     assert [failed.task.name] == killed
-    assert isinstance(failed.error, DeviceError) and "--jobs" in str(failed.error)
+    assert isinstance(failed.error, DeviceError) and failed.error.settings == ("jobs",)
     assert len(files(target)) == 2 and all(name.endswith(".lat") and not name.startswith(".") for name in files(target))
 
 

@@ -180,9 +180,9 @@ def test_limits() -> None:
         Reader(io.BytesIO(data), Limits(max_pixels=1999))
     assert Reader(io.BytesIO(data), Limits(max_pixels=2000)).header == of
     for flag, limits in (
-        ("--max-tokens", Limits(max_group_tokens=8 * 35 - 1)),
-        ("--max-bytes", Limits(max_group_bytes=4 * 8 * 35 * 6 - 1)),
-        ("--max-bytes", Limits(max_header_bytes=20)),
+        ("max_group_tokens", Limits(max_group_tokens=8 * 35 - 1)),
+        ("max_group_bytes", Limits(max_group_bytes=4 * 8 * 35 * 6 - 1)),
+        ("max_header_bytes", Limits(max_header_bytes=20)),
     ):
         with pytest.raises(LimitError, match=flag):
             Reader(io.BytesIO(data), limits)

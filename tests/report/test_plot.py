@@ -54,7 +54,7 @@ def test_gaps_and_files_without_groups_can_be_drawn(lost: tuple[int, ...], tmp_p
 def test_an_existing_plot_is_kept_unless_forced(tmp_path: Path) -> None:
     path = tmp_path / "out.png"
     path.write_bytes(b"mine")
-    with pytest.raises(OutputError, match="--force"):
+    with pytest.raises(OutputError, match="force=True"):
         draw(lat(), path)
     assert path.read_bytes() == b"mine"
     draw(lat(), path, force=True)
