@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from latcomp import models
 from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
 from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
@@ -22,7 +23,6 @@ from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
 from latcomp.sources import open_source, unreadable
 from latcomp.time_window import TimeWindow
-from latcomp.tokenizer import registry
 
 DAMAGED = ("error", "hold")
 
@@ -102,7 +102,7 @@ class LatFile:
 
     def _reader(self) -> Reader:
         self._file.seek(0)
-        return Reader(self._file, self._limits, registry.prior_finder(self._tokenizer))
+        return Reader(self._file, self._limits, models.prior_finder(self._tokenizer))
 
     def _groups(self, reader: Reader) -> Iterator[tuple[Group, bool]]:
         """The groups from where the reader stands, each with whether it stands for a lost one.

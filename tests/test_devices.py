@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from latcomp import models
 from latcomp.devices import _exact_switches, decodes_in_bf16, device_failure, exact_fp32, memory_errors, pick_device
 from latcomp.errors import DeviceError, UsageError
-from latcomp.tokenizer import registry
+from latcomp.models import loading
 
 
 def values() -> list[object]:
@@ -102,9 +103,9 @@ def test_a_gpu_that_this_pytorch_was_not_built_for_is_told() -> None:
 
 def test_models_that_do_not_fit_are_no_broken_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder is called broken for what is in it, not for memory that was short."""
-    monkeypatch.setattr(registry, "_checked", lambda folder: torch.empty(2**50))
+    monkeypatch.setattr(loading, "checked_weights", lambda folder: torch.empty(2**50))
     with pytest.raises(DeviceError), memory_errors(torch.device("cpu")):
-        registry.load_tokenizer(registry.find_tokenizer(None))
+        models.load_tokenizer(models.find_tokenizer(None))
 
 
 def test_switches_are_set_inside_and_given_back() -> None:

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from latcomp import models
 from latcomp.bench.bdrate import Point, bd_rate, mean_of
 from latcomp.bench.coding import measure
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
-from latcomp.tokenizer import registry
 from latcomp.video import Frame, open_video
 from latcomp.video.luma import luma, psnr
 
@@ -60,7 +60,7 @@ def rows_of(
                 path, file, quality=quality, audio=False, device=device, duration_seconds=duration_seconds, **settings
             ).stats["bpp"]
             file.seek(0)
-            frames = decode_frames(file, device=device, tokenizer=registry.find_tokenizer(None))
+            frames = decode_frames(file, device=device, tokenizer=models.find_tokenizer(None))
             decibels = float(np.mean([psnr(a, luma(b.pixels, matrix)) for a, b in zip(truth, frames, strict=True)]))
             found.append(AblationRow(path.stem, variant, quality, bpp, decibels))
             if variant == FULL:

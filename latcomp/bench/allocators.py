@@ -8,7 +8,6 @@ alike. ElasticTok's search has a file of its own, `allocators_elastic`."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from einops import reduce
@@ -17,10 +16,6 @@ from numpy.typing import ArrayLike
 from latcomp.bench.allocators_codec import AllocatorCodec, Segment
 from latcomp.selection import SelectionCache, select_budget, select_group
 from latcomp.selection.budget import tokens_for
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-
-if TYPE_CHECKING:
-    from latcomp.tokenizer.model import StreamState
 
 # Roberts 2018, "The unreasonable effectiveness of quasirandom sequences": the two-dimensional R2 sequence
 R2 = (0.7548776662466927, 0.5698402909980532)
@@ -86,13 +81,13 @@ def by_infotok(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocati
     second decode, of what was kept, is the one every method needs. The source's encoder and decoder were trained with
     such masks; here the LIT fills, as for every method."""
     adjust = codec.adjust(segment)
-    scale = codec.scale(adjust)
+    scale, spec = codec.scale(adjust), codec.encoder.tokenizer.spec
     worth = []
-    state: StreamState | None = None
+    state = None
     for latents, frames in zip(segment.latents, segment.frames, strict=True):
         pixels, state = codec.decode(codec.tensor(codec.plain(latents, adjust)), state, scale)
         off = (pixels - codec.source(frames)).abs()
-        sizes = {"a": TEMPORAL, "b": SPATIAL, "c": SPATIAL}
+        sizes = {"a": spec.temporal, "b": spec.spatial, "c": spec.spatial}
         worth.append(reduce(off, "1 rgb (t a) (h b) (w c) -> t h w", "mean", **sizes).cpu().numpy())
     return Allocation(largest(worth, tokens_for(keep, segment.latents)), decodes=len(worth))
 

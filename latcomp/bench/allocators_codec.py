@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from torch import Tensor
 
 from latcomp.bench.rd_source import read_clip
 from latcomp.codec.encode import Encoder
-from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames, to_pixels
+from latcomp.codec.groups import EncodedGroup, LatentStream
+from latcomp.codec.pieces import DecodingStream
 from latcomp.codec.settings import GROUP_LATENT_FRAMES, EncodeSettings
 from latcomp.container import Header, Writer
 from latcomp.devices import decodes_in_bf16
@@ -29,8 +30,8 @@ from latcomp.errors import NotAVideoError
 from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
 from latcomp.selection import Wishes, adjusted
 from latcomp.selection.quantiser import Identity, Quantiser
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.model import StreamState
+from latcomp.tokenizer.base import DecoderCondition
+from latcomp.tokenizer.pixels import to_frames, to_pixels
 from latcomp.video import Frame, open_video
 
 REPEAT_SECONDS = 2.0  # what took less is done again,
@@ -146,7 +147,7 @@ class AllocatorCodec:
 
     def encode(self, clip: BenchClip) -> list[Segment]:
         """The clip's segments."""
-        stream = LatentStream(self.encoder.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL, keep_pixels=True)
+        stream = LatentStream(self.encoder.tokenizer, self.device, GROUP_LATENT_FRAMES, keep_pixels=True)
         found: list[list[EncodedGroup]] = []
         for item in stream.run(clip.frames):
             if isinstance(item, EncodedGroup):
@@ -188,27 +189,17 @@ class AllocatorCodec:
 
     def source(self, frames: list[np.ndarray]) -> Tensor:
         """(1, 3, T, H, W) in [-1, 1] of a group's frames, padded as the encoder sees them."""
-        return to_pixels(frames, self.device)
+        return to_pixels(frames, self.encoder.tokenizer.spec, self.device)
 
     @torch.inference_mode()
-    def decode(
-        self, filled: Tensor, state: StreamState | None, scale: float, octaves: np.ndarray | None = None
-    ) -> tuple[Tensor, StreamState | None]:
-        """Pixels (1, 3, 4*T, 8*h, 8*w) in [-1, 1] of filled latents (1, C, T, h, w), piece by piece as `latcomp decode`
-        does.
+    def decode(self, filled: Tensor, state: Any, scale: float, octaves: np.ndarray | None = None) -> tuple[Tensor, Any]:
+        """Pixels (1, 3, frames, H, W) in the tokenizer's range of filled latents (1, C, T, h, w), piece by
+        piece as `latcomp decode` does.
         """
-        steps, height, width = filled.shape[2:]
-        piece = frames_a_piece(height * SPATIAL, width * SPATIAL, steps * TEMPORAL) // TEMPORAL
         halvings = None if octaves is None else torch.from_numpy(octaves).to(self.device).unsqueeze(0)
-        found = []
-        for start in range(0, steps, piece):
-            here = slice(start, start + piece)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                pixels, state = self.encoder.tokenizer.decode(
-                    filled[:, :, here], state, scale, None if halvings is None else halvings[:, here]
-                )
-            found.append(pixels)
-        return torch.cat(found, dim=2), state
+        stream = DecodingStream(self.encoder.tokenizer, self.half, state)
+        pieces = list(stream.decode(filled, DecoderCondition(scale, halvings)))
+        return torch.cat(pieces, dim=2), stream.state
 
     def warm_up(self, segments: Sequence[Segment]) -> None:
         """Run every network once on every shape of group: libraries choose their kernels at the first call of a
@@ -227,7 +218,7 @@ class AllocatorCodec:
                     filled = filler.fill(held, "lit")
                 self.decode(filled, None, self.scale(0))
                 with torch.inference_mode():
-                    self.encoder.tokenizer.encode(self.source(frames[:TEMPORAL]))
+                    self.encoder.tokenizer.encode(self.source(frames[:1]))
 
     def written(
         self, clip: BenchClip, segments: Sequence[Segment], masks: Sequence[Sequence[np.ndarray]], keep: float
@@ -260,7 +251,7 @@ class AllocatorCodec:
                 by, filled = filler.fill_best(held, group.latents)
                 decoding = time.perf_counter()
                 pixels, state = self.decode(filled, state, self.scale(adjust), selection.octaves)
-                made = to_frames(pixels, height, width)[: len(group.pts)]
+                made = to_frames(pixels, self.encoder.tokenizer.spec, height, width)[: len(group.pts)]
                 writing = time.perf_counter()
                 made_group = replace(self.encoder.coder.group(group, selection, adjust, fill=False), fill=by)
                 writer.write_group(made_group)

@@ -30,6 +30,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -37,7 +38,6 @@ from torch import Tensor
 from latcomp.bench.allocators import Allocation, turns
 from latcomp.bench.allocators_codec import AllocatorCodec, Segment
 from latcomp.inpaint.fill import Filler, HoldState
-from latcomp.tokenizer.model import StreamState
 
 RUNGS = 2**11  # 11 probes
 GOLDEN = (math.sqrt(5) - 1) / 2  # successive multiples of it, taken modulo 1, keep apart
@@ -77,7 +77,7 @@ class BlockState:
 
     holding: HoldState
     filler: Filler
-    decoder: StreamState | None = None
+    decoder: Any = None  # state of the tokenizer's decoder
 
 
 def order_of(shape: tuple[int, int, int], key: bool) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from latcomp import models
 from latcomp.codec.encode import encode
 from latcomp.container import Group, Header, Prior, Reader
 from latcomp.container.content import decode_content, encode_content
@@ -22,7 +23,6 @@ from latcomp.container.steps import log_step_of
 from latcomp.container.tokens import encode_tokens
 from latcomp.container.zstd import compress
 from latcomp.errors import UsageError
-from latcomp.tokenizer import registry
 
 QUALITIES = (3.0, 5.0, 7.0)
 
@@ -60,17 +60,17 @@ def measure(
     duration_seconds: float | None = None,
 ) -> CodingRow:
     """One row, of the whole clip or its first seconds. Raises `UsageError` for a tokenizer without a prior."""
-    folder = registry.find_tokenizer(tokenizer)
-    prior_folder = registry.find_prior(folder)
+    folder = models.find_tokenizer(tokenizer)
+    prior_folder = models.find_prior(folder)
     if prior_folder is None:
         raise UsageError(f"tokenizer {folder.name} has no prior: train one with latcomp train prior")
-    prior = registry.load_prior(prior_folder)
+    prior = models.load_prior(prior_folder)
     file = io.BytesIO()
     stats = encode(
         path, file, quality=quality, audio=False, tokenizer=tokenizer, device=device, duration_seconds=duration_seconds
     ).stats
     file.seek(0)
-    reader = Reader(file, find_prior=registry.prior_finder(folder))
+    reader = Reader(file, find_prior=models.prior_finder(folder))
     header = reader.header
     groups = [item for item in reader if isinstance(item, Group)]
     sizes, speeds = _by_prior(groups, header, prior)

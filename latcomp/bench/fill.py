@@ -17,10 +17,10 @@ from torch import Tensor
 
 from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
 from latcomp.bench.metrics import VideoComparison
-from latcomp.codec.groups import to_frames
 from latcomp.inpaint.fill import HeldGroup, ages_of
 from latcomp.inpaint.model import next_kept
 from latcomp.selection import Selection, select_budget
+from latcomp.tokenizer.pixels import to_frames
 
 FILLS = ("hold", "interpolate", "lit", "auto")
 KEEPS = (0.1, 0.2, 0.3, 0.5, 0.7)
@@ -163,7 +163,7 @@ class FillBench:
                 counts.append(int(dropped.sum()) * group.latents.shape[0])
                 by_lit.append(by == "lit")
                 pixels, state = self.codec.decode(filled, state, self.codec.scale(adjust), selection.octaves)
-                decoded = to_frames(pixels, clip.header.height, clip.header.width)
+                decoded = to_frames(pixels, self.codec.encoder.tokenizer.spec, clip.header.height, clip.header.width)
                 for place in range(len(group.pts)):
                     comparison.add(clip.frames[group.first_frame + place].pixels, decoded[place])
         result = comparison.result()

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latcomp import __version__
+from latcomp import __version__, models
 from latcomp.bench import rivals
 from latcomp.bench.metrics import VideoComparison
 from latcomp.bench.rd_figures import MEAN, RdRow, figures_of
 from latcomp.bench.rd_source import SourceClip, read_clip
 from latcomp.codec.settings import EncodeSettings
 from latcomp.errors import OutputError, UsageError
-from latcomp.tokenizer import registry
 
 if TYPE_CHECKING:
     from latcomp.bench.rd_latents import LatentBench
@@ -133,7 +132,7 @@ class RdBench:
             clip.path, file, quality=quality, audio=False, device=settings.device, tokenizer=settings.tokenizer
         )
         file.seek(0)
-        folder = registry.find_tokenizer(settings.tokenizer)
+        folder = models.find_tokenizer(settings.tokenizer)
         clock = Clock(frame.pixels for frame in decode_frames(file, device=settings.device, tokenizer=folder))
         preset = str(result.stats["tokenizer"]["name"])
         return measured(clip, LATCOMP, preset, quality, result.stats["bpp"], clock, result.encode_seconds, clock)
@@ -158,7 +157,7 @@ class RdBench:
         seconds += time.perf_counter() - began
         clock = Clock(bench.decode(packed, clip))
         bpp = packed.size_bytes * 8 / clip.pixels
-        return measured(clip, codec, bench.tokenizer.config.name, None, bpp, clock, seconds, clock)
+        return measured(clip, codec, bench.tokenizer.spec.name, None, bpp, clock, seconds, clock)
 
 
 class Clock:

@@ -9,17 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from latcomp import models
 from latcomp.bench.rd_source import SourceClip
-from latcomp.codec.decoder import EXACT_SCALE
-from latcomp.codec.groups import EncodedGroup, LatentStream, frames_a_piece, to_frames
+from latcomp.codec.groups import EncodedGroup, LatentStream
+from latcomp.codec.pieces import DecodingStream
 from latcomp.codec.settings import GROUP_LATENT_FRAMES
 from latcomp.container.zstd import LEVEL, compress, decompress
 from latcomp.devices import decodes_in_bf16, pick_device
-from latcomp.tokenizer import registry
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.model import StreamState
+from latcomp.tokenizer.pixels import to_frames
 from latcomp.video import Frame
 
 LATENT_CODECS = ("raw-fp16", "int8-zstd")
@@ -69,13 +67,13 @@ class LatentBench:
 
     def __init__(self, tokenizer: str | Path | None = None, device: str = "auto") -> None:
         self.device = pick_device(device)
-        self.tokenizer = registry.load_tokenizer(registry.find_tokenizer(tokenizer)).to(self.device)
+        self.tokenizer = models.load_tokenizer(models.find_tokenizer(tokenizer)).to(self.device)
         self.half = decodes_in_bf16(self.device)
 
     def encode(self, clip: SourceClip) -> tuple[np.ndarray, float]:
         """(latents (C, T, h, w) float32 of all frames, seconds)."""
         began = time.perf_counter()
-        stream = LatentStream(self.tokenizer, self.device, GROUP_LATENT_FRAMES * TEMPORAL)
+        stream = LatentStream(self.tokenizer, self.device, GROUP_LATENT_FRAMES)
         frames = (Frame(pixels, index) for index, pixels in enumerate(clip.rgb))
         groups = [group.latents for group in stream.run(frames) if isinstance(group, EncodedGroup)]
         return np.concatenate(groups, axis=1), time.perf_counter() - began
@@ -84,15 +82,11 @@ class LatentBench:
     def decode(self, packed: PackedLatents, clip: SourceClip) -> Iterator[np.ndarray]:
         """Frames (H, W, 3) uint8 RGB of packed latents, as many as the clip has."""
         latents = torch.from_numpy(unpack(packed)).unsqueeze(0)
-        left = len(clip.rgb)
-        height, width = latents.shape[3] * SPATIAL, latents.shape[4] * SPATIAL
-        piece = frames_a_piece(height, width, GROUP_LATENT_FRAMES * TEMPORAL) // TEMPORAL
-        state: StreamState | None = None
-        for start in range(0, latents.shape[2], piece):
-            part: Tensor = latents[:, :, start : start + piece].to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                # int8 steps too are finer than the finest the decoder knows: a channel's largest value over 127
-                pixels, state = self.tokenizer.decode(part, state, EXACT_SCALE)
-            decoded = to_frames(pixels, clip.height, clip.width)[:left]
-            left -= len(decoded)
-            yield from decoded
+        left, stream = len(clip.rgb), DecodingStream(self.tokenizer, self.half)
+        for start in range(0, latents.shape[2], GROUP_LATENT_FRAMES):
+            part = latents[:, :, start : start + GROUP_LATENT_FRAMES].to(self.device)
+            # int8 steps too are finer than the finest that decoders know: a channel's largest value over 127
+            for pixels in stream.decode(part, None):
+                decoded = to_frames(pixels, self.tokenizer.spec, clip.height, clip.width)[:left]
+                left -= len(decoded)
+                yield from decoded

@@ -28,14 +28,12 @@ from latcomp.container import FileSummary, Limits, Reader
 from latcomp.container.prior import macs
 from latcomp.devices import memory_errors
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import lit_macs_per_pixel
+from latcomp.inpaint.model import lit_macs_per_token
 from latcomp.limits import DEFAULT_MAX_PIXELS
+from latcomp.models import macs_per_pixel, prior_finder
 from latcomp.report.stats import stats_dict
 from latcomp.stages import StageClock, stage
 from latcomp.time_window import TimeWindow
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.model import macs_per_pixel
-from latcomp.tokenizer.registry import prior_finder
 from latcomp.video import Frame, VideoInfo, open_video, open_writer
 
 REPEATS = 3
@@ -164,7 +162,8 @@ class SpeedBench:
               less where work is between the stages. With a GPU the clock waits for it at every boundary: that run is
               slower than the others
         """
-        encoder, decoder = macs_per_pixel(self.encoder.tokenizer.config)
+        encoder, decoder = macs_per_pixel(self.encoder.folder)
+        spec, lit = self.encoder.tokenizer.spec, self.encoder.lit
         gpu = self.device.type == "cuda"
         return {
             "version": __version__,
@@ -172,12 +171,12 @@ class SpeedBench:
             "device_name": torch.cuda.get_device_name(self.device) if gpu else None,
             "threads": torch.get_num_threads(),
             "quality": self.settings.quality,
-            "tokenizer": self.encoder.tokenizer.config.name,
+            "tokenizer": spec.name,
             "repeats": self.settings.repeats,
             "macs_per_pixel": {
                 "tokenizer_encoder": encoder,
                 "tokenizer_decoder": decoder,
-                "lit": lit_macs_per_pixel(self.encoder.lit.config) if self.encoder.lit else None,
+                "lit": lit and lit_macs_per_token(lit.config) / spec.pixels_per_token,
                 "prior": self._prior_macs(1.0),
             },
             "clips": self.clips,
@@ -187,7 +186,7 @@ class SpeedBench:
         if self.encoder.prior is None:
             return None
         position, token = macs(self.encoder.prior.arrays)
-        return (position + keep_ratio * token) / (SPATIAL * SPATIAL * TEMPORAL)
+        return (position + keep_ratio * token) / self.encoder.tokenizer.spec.pixels_per_token
 
     def _runs(self, once: Callable[[], Any], command: list[str], name: str, clip: Path, say: Watcher) -> _Runs:
         """All runs of one direction; `once` was called before."""

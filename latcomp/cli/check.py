@@ -107,7 +107,7 @@ class HeaderFaults:
 
     def of_models(self, header: Header) -> list[str]:
         """What it says of its models that is not so."""
-        from latcomp.tokenizer.registry import faults_of
+        from latcomp.models import faults_of
         from latcomp.video.info import VideoInfo, check_setups
 
         try:
@@ -120,7 +120,7 @@ class HeaderFaults:
 def _problems(source: Path, limits: Limits, header: HeaderFaults) -> list[str]:
     """What is damaged in a file, one line each."""
     from latcomp.container import check as check_file
-    from latcomp.tokenizer.registry import prior_finder
+    from latcomp.models import prior_finder
 
     with open_lat(source) as file:
         found = check_file(file, limits, prior_finder(header.tokenizer), header.of_models)
@@ -131,7 +131,7 @@ def _repaired(source: Path, target: Path, limits: Limits, force: bool, json: boo
     """The repair of a file, written to a path or to standard output; the target is refused before anything is read."""
     from latcomp.container import repair
     from latcomp.files import output_stream
-    from latcomp.tokenizer.registry import prior_finder
+    from latcomp.models import prior_finder
 
     check_paths(source, target, force)
     place = output_place(target, json_on_stdout=json)

@@ -82,9 +82,9 @@ def completes(known: Mapping[str, str]) -> Callable[[], list[tuple[str, str]]]:
 
 
 def tokenizer_names() -> list[str]:
-    """Names of the tokenizers at hand, for the shell: as `latcomp models` lists them, found without reading their
+    """Names of the shipped tokenizers, for the shell: as `latcomp models` lists them, found without reading their
     weights.
     """
-    from latcomp.tokenizer.registry import tokenizers_at_hand
+    from latcomp import models
 
-    return tokenizers_at_hand()
+    return models.tokenizer_names()

@@ -1,4 +1,4 @@
-"""`latcomp models`: the tokenizers and LITs at hand."""
+"""`latcomp models`: the shipped tokenizers, LITs and priors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from latcomp.cli.common import Json, error_console, note, print_json
 
 
 def models(json: Json = False) -> None:
-    """List the models at hand: name, hash, size, cost, what they were trained on."""
-    from latcomp.tokenizer.registry import list_models
+    """List the shipped models: name, hash, size, cost, what they were trained on."""
+    from latcomp.models import list_models
 
     cards = list_models()
     if json:
         print_json({"models": [asdict(card) for card in cards]})
         return
     if not cards:
-        note("no model is at hand: the package was installed without its weights")
+        note("no models found: the package was installed without its weights")
         return
     from rich.table import Table
     from rich.text import Text

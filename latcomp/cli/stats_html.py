@@ -14,11 +14,11 @@ from latcomp.cli.common import error_console, input_file, output_place
 from latcomp.container import Group, Header, Limits, Reader
 from latcomp.errors import UsageError
 from latcomp.files import output_stream
+from latcomp.models import prior_finder
 from latcomp.report.collect import PicturesOf, collect
 from latcomp.report.html import page_html
 from latcomp.report.series import GroupRow
 from latcomp.report.terminal import bytes_text
-from latcomp.tokenizer.registry import prior_finder
 
 
 @dataclass(frozen=True)

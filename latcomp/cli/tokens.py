@@ -53,8 +53,8 @@ def tokens(
     from latcomp.container import check
     from latcomp.files import output_file
     from latcomp.latfile import open_lat
+    from latcomp.models import faults_of, prior_finder
     from latcomp.printable import utf8
-    from latcomp.tokenizer.registry import faults_of, prior_finder
 
     limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
     with open_seekable_lat(source) as file:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from latcomp import models
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.progress import Progress, ProgressCallback
@@ -22,8 +23,6 @@ from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.sources import open_source, source_name
 from latcomp.stages import stage
 from latcomp.time_window import TimeWindow
-from latcomp.tokenizer import registry
-from latcomp.tokenizer.config import TEMPORAL
 from latcomp.video import AudioPacket, Frame, VideoInfo, VideoWriter, check_output, format_of_path, open_writer
 from latcomp.video.metadata import Metadata
 
@@ -60,7 +59,7 @@ def decode_frames(
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
-        reader = Reader(file, limits or Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
+        reader = Reader(file, limits or Limits(max_pixels=max_pixels), models.prior_finder(tokenizer))
         stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), window)
         for item in stream:
             if reader.damage:
@@ -98,7 +97,7 @@ def decode(
     window, audio = chosen.window, chosen.audio
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
-        reader = Reader(file, limits or Limits(max_pixels=max_pixels), registry.prior_finder(tokenizer))
+        reader = Reader(file, limits or Limits(max_pixels=max_pixels), models.prior_finder(tokenizer))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
         if not window.whole:
             info = replace(info, metadata=_metadata_of_part(info, reader, window))
@@ -146,7 +145,7 @@ def write_stream(
         with stage("writing"):
             writer.write_frame(item.pixels, item.pts)
         frames += 1
-        if progress is not None and frames % TEMPORAL == 0:
+        if progress is not None and frames % stream.reader.header.temporal == 0:
             progress(Progress(frames, stream.reader.frames_total, stream.tokens_total, stream.tokens_kept))
     return frames
 

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from latcomp import __version__
+from latcomp import __version__, models
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.progress import Progress, ProgressCallback
@@ -25,8 +25,6 @@ from latcomp.devices import memory_errors, pick_device
 from latcomp.files import is_stream, output_stream, spool
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
-from latcomp.tokenizer import registry
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
 from latcomp.video import AudioPacket, Damage, VideoReader, open_video
 
 Target = str | Path | BinaryIO
@@ -53,16 +51,16 @@ class Encoder:
     def __init__(self, settings: EncodeSettings, tokenizer: str | Path | None = None, device: str = "auto") -> None:
         self.settings = settings
         self.device = pick_device(device)
-        folder = registry.find_tokenizer(tokenizer)
+        folder = models.find_tokenizer(tokenizer)
         self.folder = folder
-        lit_folder, prior_folder = registry.find_lit(folder), registry.find_prior(folder)
+        lit_folder, prior_folder = models.find_lit(folder), models.find_prior(folder)
         with memory_errors(self.device):
-            self.tokenizer = registry.load_tokenizer(folder).to(self.device)
-            self.lit = registry.load_lit(lit_folder).to(self.device) if lit_folder else None
-            self.prior = registry.load_prior(prior_folder) if prior_folder and not settings.lossless else None
-            self.coder = SegmentCoder(settings, self.tokenizer.config, self.prior, self.lit, self.device)
-        records = registry.model_record
-        self._tokenizer_record = records(folder, self.tokenizer.config.name)
+            self.tokenizer = models.load_tokenizer(folder).to(self.device)
+            self.lit = models.load_lit(lit_folder).to(self.device) if lit_folder else None
+            self.prior = models.load_prior(prior_folder) if prior_folder and not settings.lossless else None
+            self.coder = SegmentCoder(settings, self.tokenizer.spec, self.prior, self.lit, self.device)
+        records = models.model_record
+        self._tokenizer_record = records(folder, self.tokenizer.spec.name)
         self._lit_record = records(lit_folder, self.lit.config.name) if lit_folder and self.lit else None
         self._prior_record = records(prior_folder, self.prior.name) if prior_folder and self.prior else None
         self.notes: list[str] = []
@@ -72,29 +70,22 @@ class Encoder:
         """Most groups of a segment."""
         if not self.settings.searches:
             return SEGMENT_GROUPS
-        info, channels = reader.info, self.tokenizer.config.channels
-        frames = GROUP_LATENT_FRAMES * TEMPORAL
-        return segment_groups_for(
-            info.height,
-            info.width,
-            channels,
-            frames,
-            GROUP_LATENT_FRAMES,
-            with_pixels=self.settings.min_psnr is not None,
-        )
+        info, with_pixels = reader.info, self.settings.min_psnr is not None
+        return segment_groups_for(info.height, info.width, self.tokenizer.spec, GROUP_LATENT_FRAMES, with_pixels)
 
     def header(self, reader: VideoReader) -> Header:
         """The header of the file that `run` writes."""
-        settings, config = self.settings, self.tokenizer.config
+        settings, spec = self.settings, self.tokenizer.spec
+        factors = {name: getattr(spec, name) for name in ("channels", "spatial", "temporal")}
         by_threshold = settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),
-            tokenizer={**self._tokenizer_record, "channels": config.channels, "spatial": SPATIAL, "temporal": TEMPORAL},
+            tokenizer={**self._tokenizer_record, **factors},
             lit=self._lit_record,
             quality=None if settings.lossless or settings.searches else settings.quality_in_force,
             step_scale=1.0 if settings.lossless else settings.step_scale,
             coding="lossless" if settings.lossless else "int",
-            threshold=settings.threshold_at(0, config.channels) if by_threshold else None,
+            threshold=settings.threshold_at(0, spec.channels) if by_threshold else None,
             keep=settings.keep,
             reference=settings.reference,
             group_latent_frames=GROUP_LATENT_FRAMES,
@@ -138,11 +129,7 @@ class Encoder:
         """The file's groups and audio chunks in order."""
         whole = self._whole_segments(header)
         stream = LatentStream(
-            self.tokenizer,
-            self.device,
-            GROUP_LATENT_FRAMES * TEMPORAL,
-            header.segment_groups,
-            self.settings.min_psnr is not None,
+            self.tokenizer, self.device, GROUP_LATENT_FRAMES, header.segment_groups, self.settings.min_psnr is not None
         )
         segment: list[EncodedGroup] = []
         selection: SegmentSelection | None = None

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from latcomp.codec.pieces import latent_frames_at_once
 from latcomp.codec.settings import SEGMENT_GROUPS
 from latcomp.devices import exact_fp32
 from latcomp.selection.scenes import SceneCuts
 from latcomp.stages import stage
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.model import StreamState, Tokenizer
+from latcomp.tokenizer.base import VideoTokenizer
+from latcomp.tokenizer.pixels import to_pixels
 from latcomp.video import AudioPacket, Frame
-
-PIECE_PIXELS = 4 * 1280 * 720  # pixels that go through the network at once: bounds memory, fills the cores
 
 
 @dataclass(frozen=True)
@@ -36,149 +35,154 @@ class EncodedGroup:
 
 @dataclass(frozen=True)
 class _LatentFrame:
-    """What four frames became: latents (C, h, w)."""
+    """What some frames became: latents (C, h, w)."""
 
     latents: np.ndarray
-    pts: list[int]
-    pixels: list[np.ndarray]
+    frames: list[Frame]
     jump: bool
-
-
-def frames_a_piece(height: int, width: int, most: int) -> int:
-    """Frames to run through a network at once: a multiple of 4, at least 4, at most `most`."""
-    fitting = PIECE_PIXELS // (height * width) // TEMPORAL * TEMPORAL
-    return int(min(max(fitting, TEMPORAL), most))
-
-
-def to_pixels(frames: list[np.ndarray], device: torch.device) -> Tensor:
-    """(1, 3, T, H, W) in [-1, 1] of RGB frames (h, w, 3) uint8: sides padded to multiples of 8 and T to one of 4, by
-    repetition.
-    """
-    count = len(frames)
-    stacked = np.stack(frames + [frames[-1]] * (-count % TEMPORAL))
-    height, width = stacked.shape[1:3]
-    bottom, right = -height % SPATIAL, -width % SPATIAL
-    if bottom or right:
-        stacked = np.pad(stacked, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="edge")
-    pixels = torch.from_numpy(stacked).to(device).permute(3, 0, 1, 2).unsqueeze(0)
-    return pixels.float().div_(127.5).sub_(1)
-
-
-def to_frames(pixels: Tensor, height: int, width: int) -> np.ndarray:
-    """(T, height, width, 3) uint8 RGB of pixels (1, 3, T, H, W) in [-1, 1]; the padding is cut off."""
-    cut = pixels[0, :, :, :height, :width].float()
-    return cut.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
+    """Whether it has too little in common with the one before."""
+    first: bool
+    """Whether the encoder started with it."""
 
 
 class Grouping:
     """Latent frames to groups: of a fixed length, but a scene begins a group, and with it a segment."""
 
-    def __init__(self, length: int, segment_groups: int) -> None:
-        """length: latent frames a group; segment_groups: most groups a segment."""
-        self.length, self.segment_groups = length, segment_groups
-        self._waiting: _LatentFrame | None = None
-        self._current: list[_LatentFrame] = []
+    def __init__(self, length: int, segment_groups: int, keep_pixels: bool = False) -> None:
+        """length: latent frames of a group; segment_groups: most groups of a segment; keep_pixels: groups have their
+        frames too.
+        """
+        self.length, self.segment_groups, self.keep_pixels = length, segment_groups, keep_pixels
+        self._current: list[tuple[np.ndarray, list[int], list[np.ndarray]]] = []
         self._starts = True
         self._index = self._first = 0
         self._in_segment = 0
 
-    def put(self, frame: _LatentFrame) -> Iterator[EncodedGroup]:
-        """The groups that are complete with this latent frame. One is held back: of two jumps in a row, as four frames
-        with a cut among them make, the scene begins with the second."""
-        waiting, self._waiting = self._waiting, frame
-        if waiting is not None:
-            yield from self._add(waiting, waiting.jump and not frame.jump)
+    @property
+    def segment_is_full(self) -> bool:
+        """Whether the next latent frame begins a segment because the one before has as many groups as it may have."""
+        return not self._current and self._in_segment == self.segment_groups
+
+    def add(self, frame: _LatentFrame, starts: bool) -> Iterator[EncodedGroup]:
+        """The groups that are complete with this latent frame; starts: whether it begins a segment."""
+        if starts:
+            yield from self.end()
+        self._starts |= starts
+        pixels = [picture.pixels for picture in frame.frames] if self.keep_pixels else []
+        self._current.append((frame.latents, [picture.pts for picture in frame.frames], pixels))
+        if len(self._current) == self.length:
+            yield from self.end()
 
     def end(self) -> Iterator[EncodedGroup]:
-        """What is left."""
-        if self._waiting is not None:
-            yield from self._add(self._waiting, self._waiting.jump)
-        self._waiting = None
-        if self._current:
-            yield self._group()
-
-    def _add(self, frame: _LatentFrame, starts: bool) -> Iterator[EncodedGroup]:
-        if starts and self._current:
-            yield self._group()
-        self._starts |= starts
-        self._current.append(frame)
-        if len(self._current) == self.length:
-            yield self._group()
-
-    def _group(self) -> EncodedGroup:
+        """What there is of a group."""
+        if not self._current:
+            return
         key = self._starts or self._in_segment == self.segment_groups
         self._in_segment = 1 if key else self._in_segment + 1
         parts, self._current, self._starts = self._current, [], False
-        pts = np.array([time for part in parts for time in part.pts], np.int64)
-        group = EncodedGroup(
-            self._index,
-            key,
-            self._first,
-            pts,
-            np.stack([part.latents for part in parts], axis=1),
-            tuple(picture for part in parts for picture in part.pixels),
-        )
+        pts = np.array([time for _, times, _ in parts for time in times], np.int64)
+        latents = np.stack([here for here, _, _ in parts], axis=1)
+        pixels = tuple(picture for _, _, pictures in parts for picture in pictures)
+        group = EncodedGroup(self._index, key, self._first, pts, latents, pixels)
         self._index, self._first = self._index + 1, self._first + len(pts)
-        return group
+        yield group
 
 
 class LatentStream:
     """Runs the encoder over a stream of frames and hands out whole groups; audio packets pass through in their
     place.
-    """
+
+    Where a tokenizer must start anew at each segment (`TokenizerSpec.restarts`), frames of a segment that was found to
+    begin among latent frames already made are encoded a second time."""
 
     def __init__(
         self,
-        tokenizer: Tokenizer,
+        tokenizer: VideoTokenizer,
         device: torch.device,
-        group_frames: int,
+        group_latent_frames: int,
         segment_groups: int = SEGMENT_GROUPS,
         keep_pixels: bool = False,
     ) -> None:
-        """group_frames: frames of a whole group; segment_groups: most groups a segment; keep_pixels: hand out the
-        frames too.
+        """group_latent_frames: latent frames of a whole group; segment_groups: most groups of a segment; keep_pixels:
+        hand out the frames too.
         """
-        self.tokenizer, self.device, self.keep_pixels = tokenizer, device, keep_pixels
-        self._most = group_frames
-        self._grouping = Grouping(group_frames // TEMPORAL, segment_groups)
-        self._cuts = SceneCuts(np.array(tokenizer.config.channel_step, np.float32))
-        self._state: StreamState | None = None
+        self.tokenizer, self.spec, self.device = tokenizer, tokenizer.spec, device
+        self._most = group_latent_frames
+        self._grouping = Grouping(group_latent_frames, segment_groups, keep_pixels)
+        # one latent frame is held back: of two jumps in a row, as frames of one with a cut among them make, the scene
+        # begins with the second
+        self._waiting: _LatentFrame | None = None
+        self._restart()
+
+    def _restart(self) -> None:
+        """Begin a stream of the encoder."""
+        self._state: Any = None
+        self._made = 0  # latent frames since then
+        self._cuts = SceneCuts(np.array(self.spec.channel_step, np.float32))
 
     def run(self, items: Iterable[Frame | AudioPacket]) -> Iterator[EncodedGroup | AudioPacket]:
         """Groups in order; the last one, and one before a scene cut, may be short. The true number of frames is the
         length of `pts`.
         """
-        waiting: list[Frame] = []
+        queue: list[Frame] = []
         for item in items:
             if isinstance(item, AudioPacket):
                 yield item
                 continue
-            waiting.append(item)
-            height, width = item.pixels.shape[:2]
-            if len(waiting) == frames_a_piece(height, width, self._most):
-                yield from self._encode(waiting)
-                waiting = []
-        if waiting:
-            yield from self._encode(waiting)
+            queue.append(item)
+            while len(queue) >= self._frames_at_once(item):
+                queue = yield from self._encode(queue)
+        while queue or self._waiting is not None:
+            queue = yield from self._encode(queue) if queue else self._settle(None)
         yield from self._grouping.end()
 
-    def _encode(self, frames: list[Frame]) -> Iterator[EncodedGroup]:
-        """The groups that are complete with some more frames."""
+    def _frames_at_once(self, frame: Frame) -> int:
+        """Frames like this one that the encoder takes next."""
+        rule = self.spec.rule if self._made == 0 else self.spec.rule.inside
+        height, width = frame.pixels.shape[:2]
+        return rule.frames(latent_frames_at_once(self.spec, height, width, self._most))
+
+    def _encode(self, queue: list[Frame]) -> Generator[EncodedGroup, None, list[Frame]]:
+        """The groups that are complete with the first frames of the queue; returns the frames to go on with."""
+        count, start = self._frames_at_once(queue[0]), self._made == 0
+        frames, rest = queue[:count], queue[count:]
         with stage("tokenizer"):
             latents = self._latents([frame.pixels for frame in frames])
+        rule = self.spec.rule if start else self.spec.rule.inside
         for t in range(latents.shape[1]):
-            part = frames[t * TEMPORAL : (t + 1) * TEMPORAL]
-            pixels = [frame.pixels for frame in part] if self.keep_pixels else []
             here = latents[:, t]
             with stage("selection"):
-                jump = self._cuts.jumps(here)
-            yield from self._grouping.put(_LatentFrame(here, [frame.pts for frame in part], pixels, jump))
+                # where nothing moves, a start-up transient changes latents all the same
+                jump = self._made >= self.spec.transient and self._cuts.jumps(here)
+            self._made += 1
+            place = rule.place(t)
+            again = yield from self._settle(_LatentFrame(here, frames[place], jump, start and t == 0))
+            if again:
+                return [*again, *frames[place.stop :], *rest]
+        return rest
+
+    def _settle(self, following: _LatentFrame | None) -> Generator[EncodedGroup, None, list[Frame]]:
+        """The groups that are complete now that it is known what follows the latent frame that waits; returns frames to
+        encode again, with which a segment begins.
+        """
+        waiting, self._waiting = self._waiting, following
+        if waiting is None:
+            return []
+        starts = self._grouping.segment_is_full or (waiting.jump and not (following is not None and following.jump))
+        if starts and self.spec.restarts and not waiting.first:
+            yield from self._grouping.end()
+            self._waiting = None
+            self._restart()
+            return [*waiting.frames, *(following.frames if following is not None else [])]
+        yield from self._grouping.add(waiting, starts or waiting.first)
+        return []
 
     @torch.inference_mode()
     def _latents(self, frames: list[np.ndarray]) -> np.ndarray:
-        """Latents (C, T, h, w) of some frames, in fp32: a rounding of the latents would flip tokens near the
-        threshold.
+        """Latents (C, T, h, w) of some frames, in the encoder's full precision: a rounding of the latents would flip
+        tokens near the threshold.
         """
         with exact_fp32():
-            found, self._state = self.tokenizer.encode(to_pixels(frames, self.device), self._state)
-        return found[0].cpu().numpy()
+            pixels = to_pixels(frames, self.spec, self.device, start=self._made == 0)
+            latents, self._state = self.tokenizer.encode(pixels, self._state)
+        return latents[0].float().cpu().numpy()

@@ -31,24 +31,19 @@ from latcomp.selection import (
 from latcomp.selection.quantiser import Identity
 from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS, ROUNDING
 from latcomp.stages import stage
-from latcomp.tokenizer.config import TokenizerConfig
+from latcomp.tokenizer.base import TokenizerSpec
 
 
 class SegmentCoder:
     """What one encoding makes of latents, segment after segment. Nothing of a segment depends on the one before."""
 
     def __init__(
-        self,
-        settings: EncodeSettings,
-        config: TokenizerConfig,
-        prior: Prior | None,
-        lit: Lit | None,
-        device: torch.device,
+        self, settings: EncodeSettings, spec: TokenizerSpec, prior: Prior | None, lit: Lit | None, device: torch.device
     ) -> None:
         self.settings, self.prior, self.device = settings, prior, device
         self.units = PRIOR_UNITS if prior else 1
-        self.step = np.array(config.channel_step, np.float32)
-        self.rule = SelectionRule(np.array(config.channel_scale, np.float32), settings.reference)
+        self.step = np.array(spec.channel_step, np.float32)
+        self.rule = SelectionRule(np.array(spec.channel_scale, np.float32), settings.reference)
         self.filler = Filler(lit, settings.step_scale, device, decodes_in_bf16(device))
         self._age: np.ndarray | None = None  # of the last latent frame that was finished
 

@@ -19,7 +19,7 @@ from latcomp.container.header import pack_header
 from latcomp.errors import UsageError
 from latcomp.selection import Selection
 from latcomp.selection.complexity import ADJUST_PER_OCTAVE
-from latcomp.tokenizer.config import SPATIAL
+from latcomp.tokenizer.base import TokenizerSpec
 from latcomp.video.luma import luma, psnr
 
 COARSEST, FINEST = (
@@ -31,15 +31,16 @@ DECIBELS_AN_OCTAVE = 2.6  # a guess: and the picture so many dB better
 RATE_CLOSE = 0.006  # share of the budget within which a search stops
 DECIBELS_CLOSE = 0.05
 SECANT_PROBES = 10  # after so many a search halves what is left
+LATENT_BYTES = 4  # of a number of a latent in memory
 CARRY_MOST = 0.5  # share of a segment's budget by which what earlier ones left over may change it
 
 
 def segment_groups_for(
-    height: int, width: int, channels: int, group_frames: int, group_latents: int, with_pixels: bool
+    height: int, width: int, spec: TokenizerSpec, group_latent_frames: int, with_pixels: bool
 ) -> int:
     """Groups a segment may have so that its latents, and frames where they are needed, fit into `SEGMENT_BYTES`."""
-    positions = math.ceil(height / SPATIAL) * math.ceil(width / SPATIAL)
-    one = 4 * channels * group_latents * positions + (3 * height * width * group_frames if with_pixels else 0)
+    latents = LATENT_BYTES * spec.channels * group_latent_frames * math.prod(spec.grid(height, width))
+    one = latents + (3 * height * width * spec.temporal * group_latent_frames if with_pixels else 0)
     return int(max(1, min(SEGMENT_GROUPS, SEGMENT_BYTES // one)))
 
 

@@ -21,6 +21,7 @@ from latcomp.container.header_fields import (
 from latcomp.container.limits import Limits
 from latcomp.container.zstd import compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
+from latcomp.latents.frame_rule import FrameRule
 
 NUMBER_BYTES = 4  # of a symbol or latent in memory
 
@@ -72,6 +73,11 @@ class Header:
     def temporal(self) -> int:
         """Frames of one latent frame."""
         return int(self.tokenizer["temporal"])
+
+    def rule_of(self, key: bool) -> FrameRule:
+        """The frame rule of a group. key: whether it starts a segment, and with it a stream of the tokenizer."""
+        rule = FrameRule(self.temporal, int(self.tokenizer.get("first_frames", self.temporal)))
+        return rule if key else rule.inside
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -43,12 +43,13 @@ class LitConfig:
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON to `path`."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps({"kind": "lit", **asdict(self)}, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> LitConfig:
         """Read a configuration back; raises `KeyError`/`TypeError` on unknown or missing fields."""
         fields = json.loads(path.read_text(encoding="utf-8"))
+        fields.pop("kind", None)
         fields["latent_scale"] = tuple(fields["latent_scale"])
         return cls(**fields)
 
@@ -243,11 +244,11 @@ def next_kept(held: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return ahead, (target - index).to(held.dtype) * known, known
 
 
-def lit_macs_per_pixel(config: LitConfig) -> float:
-    """Multiply-adds per pixel of a group with full context, counted from the shapes (256 pixels a position)."""
+def lit_macs_per_token(config: LitConfig) -> float:
+    """Multiply-adds per position of a latent frame, in a group with full context, counted from the shapes."""
     width = config.width
     steps = (GROUP + CONTEXT) / GROUP  # context latent frames run through the layers as well
     attention = 2 * WINDOW * WINDOW * width + 2 * (GROUP + CONTEXT) * width
     layer = 9 * width + 8 * width * width + 2 * config.expansion * width * width + attention
     ends = (2 * config.channels + EXTRA) * width + width * config.channels
-    return (steps * (config.layers * layer) + steps * ends) / 256
+    return steps * (config.layers * layer) + steps * ends

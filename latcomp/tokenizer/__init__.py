@@ -1,1 +1,1 @@
-"""Frozen tokenizers: pixels to latents and back."""
+"""Frozen tokenizers: pixels to latents and back, behind one protocol (`base.VideoTokenizer`)."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from latcomp.errors import UsageError
+from latcomp.tokenizer.cv8x8x4.config import SPATIAL
 
 SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi"}
 VALIDATION_EVERY = 16  # every 16th clip, in name order, is for validation only
@@ -119,13 +120,13 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _decode(path: Path, raw: Path, meta: Path) -> None:
-    """Write the clip's frames as raw 4:2:0 planes, sides cut to multiples of 8."""
+    """Write the clip's frames as raw 4:2:0 planes, sides cut to whole positions of our tokenizer."""
     count = 0
     height = width = 0
     partial = raw.with_suffix(".partial")
     with partial.open("wb") as out, _readable(path):
         for full_h, full_w, packed in _planes(path):
-            height, width = full_h - full_h % 8, full_w - full_w % 8
+            height, width = full_h - full_h % SPATIAL, full_w - full_w % SPATIAL
             if full_h % 2 or full_w % 2:
                 continue
             luma = packed[:full_h][:height, :width]

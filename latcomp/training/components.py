@@ -7,8 +7,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.model import Tokenizer
+from latcomp.tokenizer.cv8x8x4.config import SPATIAL, TEMPORAL
+from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.training.clips import Clip
 from latcomp.training.crops import BT601, random_crop, to_rgb
 
@@ -43,12 +43,12 @@ def start_from_components(tokenizer: Tokenizer, clips: list[Clip], seed: int, cr
         found = rearrange(rgb, "1 c (t pt) (h ph) (w pw) -> (t h w) c (pt ph pw)", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL)
         patches.append(found)
     transform = colour_transform()
-    x = torch.cat(patches) * 127.5  # (N, 3, 256) in grey levels
+    x = torch.cat(patches) * 127.5  # (N, 3, values of a patch and plane) in grey levels
     coded = torch.einsum("dc,ncp->ndp", transform, x).flatten(1).double()  # (N, 768)
     values, vectors = np.linalg.eigh(((coded.T @ coded) / coded.shape[0]).numpy())
     channels = tokenizer.config.channels
     basis = torch.from_numpy(vectors[:, ::-1][:, :channels].copy()).T.float()  # (C, 768), strongest first
-    per_pixel = basis.unflatten(1, (3, -1))  # (C, 3, 256)
+    per_pixel = basis.unflatten(1, (3, -1))  # (C, 3, values of a patch and plane)
     analysis = torch.einsum("kdp,dc->kcp", per_pixel, transform).flatten(1) * (127.5 / UNIT_STEP)
     synthesis = torch.einsum("kdp,cd->kcp", per_pixel, torch.linalg.inv(transform)).flatten(1) * (UNIT_STEP / 127.5)
     with torch.no_grad():

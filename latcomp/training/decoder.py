@@ -17,19 +17,13 @@ from torch import Tensor, nn
 from latcomp.container.prior import Prior
 from latcomp.container.rounding import PriorRounding
 from latcomp.container.steps import log_step_of
+from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
+from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_prior, load_tokenizer, sha256_of, trained_in_words
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS, ROUNDING, ROUNDING_WORTH
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.registry import (
-    WEIGHTS,
-    find_prior,
-    find_tokenizer,
-    load_prior,
-    load_tokenizer,
-    sha256_of,
-    trained_in_words,
-)
+from latcomp.tokenizer.cv8x8x4.config import SPATIAL, TEMPORAL
+from latcomp.tokenizer.cv8x8x4.model import CONDITIONED_SCALES, Tokenizer
 from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import luma_chroma
 from latcomp.training.crops import cut, to_rgb
@@ -138,7 +132,7 @@ def errors(decoder: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     octaves = batch["octaves"].float().unsqueeze(1)
     log_scale = batch["log_scale"].view(-1, 1, 1, 1, 1) + octaves
     pixels = to_rgb(batch["frames"])
-    output, _ = decoder(batch["held"], log_scale.clamp(-2.5, 4.25))
+    output, _ = decoder(batch["held"], log_scale.clamp(*CONDITIONED_SCALES))
     error = (output - pixels) * 127.5
     with torch.autocast(error.device.type, enabled=False):  # bf16 would round the error away
         per_frame = torch.stack([plane.square().mean((2, 3)) for plane in luma_chroma(error.float())])  # (3, B, frames)
@@ -192,14 +186,14 @@ class DecoderTask(Task[DecoderRecipe]):
         recipe, options, run = setting.recipe, setting.options, setting.run
         super().__init__(setting)
         self.folder = folder = find_tokenizer(options.tokenizer)
-        self.model = model = load_tokenizer(folder).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model = _ours(folder).to(run.device)
         sha256 = sha256_of(folder / WEIGHTS)
         self.base = f"{model.config.name} {sha256[:8]}, {trained_in_words(folder)}"
         prior_folder = find_prior(folder)
         prior = load_prior(prior_folder) if prior_folder else None
         clips = load_clips(options.data, GROUP * TEMPORAL, recipe.side * SPATIAL)
-        rule = SelectionRule(np.array(model.config.channel_scale, np.float32))
-        step = np.array(model.config.channel_step, np.float32)
+        rule = SelectionRule(np.array(model.spec.channel_scale, np.float32))
+        step = np.array(model.spec.channel_step, np.float32)
         self.training, self.validation = (
             Source(some, LatentClips(cached_latents(model, sha256, some, run)), rule, step, prior)
             for some in split_clips(clips)
@@ -244,10 +238,18 @@ class DecoderTask(Task[DecoderRecipe]):
 
     def outcome(self, figures: dict[str, float]) -> Outcome:
         """The whole tokenizer with the averaged decoder."""
-        final = load_tokenizer(self.folder)
+        final = _ours(self.folder)
         final.decoder.load_state_dict(self.setting.run.averaged("decoder").state_dict())
         clips = len(self.training.clips), len(self.validation.clips)
         return Outcome(self.model.config, half_weights(final), figures, *clips, self.base)
+
+
+def _ours(folder: Path) -> Tokenizer:
+    """The tokenizer of a folder. Raises `UsageError` when it is not of our own architecture."""
+    tokenizer = load_tokenizer(folder)
+    if not isinstance(tokenizer, Tokenizer):
+        raise UsageError(f"{folder}: the decoder of a public tokenizer is not trained here; choose one of cv8x8x4")
+    return tokenizer
 
 
 def train(

@@ -12,8 +12,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL
-from latcomp.tokenizer.model import Tokenizer
+from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, SPATIAL, TEMPORAL
+from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.training.clips import Clip
 from latcomp.training.components import UNIT_STEP, colour_transform
 from latcomp.training.crops import random_crop, to_rgb
@@ -53,7 +53,7 @@ def rest_components(
         )
         return torch.einsum("dc,ncp->ndp", transform, found).flatten(1).double()
 
-    pixel_moments = torch.zeros(768, 768, dtype=torch.float64, device=device)
+    pixel_moments = torch.zeros(PATCH_VALUES, PATCH_VALUES, dtype=torch.float64, device=device)
     cross_moments = torch.zeros_like(pixel_moments)
     count = 0
     for item in range(0, crops, 4):
@@ -65,7 +65,7 @@ def rest_components(
         cross_moments += (x - patches(found.float())).T @ x
         count += len(x)
     pixel_moments, cross_moments = pixel_moments / count, cross_moments / count
-    ridge = RIDGE * torch.eye(768, dtype=torch.float64, device=device)
+    ridge = RIDGE * torch.eye(PATCH_VALUES, dtype=torch.float64, device=device)
     predictor = torch.linalg.solve(pixel_moments + ridge, cross_moments.T).T
     values, vectors = torch.linalg.eigh(predictor @ pixel_moments @ predictor.T)
     basis = vectors.flip(1)[:, :channels]  # (768, K), strongest first

@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from latcomp.inpaint.model import GROUP
+from latcomp.models import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
 from latcomp.selection import SelectionRule
-from latcomp.tokenizer.config import TEMPORAL, TokenizerConfig
-from latcomp.tokenizer.model import Tokenizer
-from latcomp.tokenizer.registry import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
+from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
 from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
 from latcomp.training.crops import full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
 
-GPU_PIECE = 16  # latent frames that a GPU encodes at once; a CPU's caches like less
+GPU_PIECE, CPU_PIECE = 16, 2  # latent frames that are encoded at once: a CPU's caches like less
 
 
 @torch.no_grad()
-def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: TrainingRun) -> list[np.ndarray]:
+def cached_latents(tokenizer: VideoTokenizer, sha256: str, clips: list[Clip], run: TrainingRun) -> list[np.ndarray]:
     """Latents of whole clips, each (C, T, h, w) float16 by memory map; encoded once for each tokenizer into the
     cache.
     """
@@ -36,18 +36,32 @@ def cached_latents(tokenizer: Tokenizer, sha256: str, clips: list[Clip], run: Tr
         path = folder / f"{key}.npy"
         if not path.exists():
             pieces, state = [], None
-            usable = clip.frames - clip.frames % TEMPORAL
-            length = (GPU_PIECE if run.device.type == "cuda" else 2) * TEMPORAL
-            for start in range(0, usable, length):
-                rows = torch.from_numpy(np.array(clip.planes[start : min(start + length, usable)])).to(run.device)
+            rule = tokenizer.spec.rule
+            steps = rule.latent_frames(clip.frames + 1) - 1  # whole ones
+            length = GPU_PIECE if run.device.type == "cuda" else CPU_PIECE
+            for step in range(0, steps, length):
+                start, end = rule.frames(step), rule.frames(min(step + length, steps))
+                rows = torch.from_numpy(np.array(clip.planes[start:end])).to(run.device)
                 with run.autocast():
-                    latents, state = tokenizer.encode(to_rgb(full_chroma(rows, clip.height, clip.width)[None]), state)
+                    pixels = whole_positions(to_rgb(full_chroma(rows, clip.height, clip.width)[None]), tokenizer.spec)
+                    latents, state = tokenizer.encode(pixels, state)
                 pieces.append(latents[0].half())
             partial = path.with_suffix(".partial.npy")
             np.save(partial, torch.cat(pieces, dim=1).cpu().numpy())
             partial.replace(path)
         found.append(np.load(path, mmap_mode="r"))
     return found
+
+
+def whole_positions(pixels: Tensor, spec: TokenizerSpec) -> Tensor:
+    """What a tokenizer takes of pixels (B, 3, T, H, W) in [-1, 1]: without the rows and columns that make no whole
+    position, in its range and number type."""
+    height, width = (side - side % spec.spatial for side in pixels.shape[3:])
+    low, high = spec.pixel_range
+    inside = pixels[..., :height, :width]
+    if spec.pixel_range != (-1.0, 1.0):
+        inside = inside * ((high - low) / 2) + (high + low) / 2
+    return inside.to(getattr(torch, spec.dtype))
 
 
 class LatentClips(list[np.ndarray]):
@@ -77,7 +91,7 @@ class FrozenLatents:
     quantised.
     """
 
-    config: TokenizerConfig
+    spec: TokenizerSpec
     sha256: str
     training: LatentClips
     validation: LatentClips
@@ -87,18 +101,16 @@ class FrozenLatents:
 
     @classmethod
     def of(cls, tokenizer: str | Path | None, data: Path, run: TrainingRun) -> FrozenLatents:
-        """Raises `UsageError` for a folder without clips or a tokenizer that is not at hand."""
+        """Raises `UsageError` for a folder without clips or a tokenizer that is not found."""
         folder = find_tokenizer(tokenizer)
         sha256 = sha256_of(folder / WEIGHTS)
         frozen = load_tokenizer(folder).to(run.device)
         training, validation = (
             LatentClips(cached_latents(frozen, sha256, clips, run))
-            for clips in split_clips(load_clips(data, GROUP * TEMPORAL, 64))
+            for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))
         )
-        step, scale = (
-            np.array(values, np.float32) for values in (frozen.config.channel_step, frozen.config.channel_scale)
-        )
-        return cls(frozen.config, sha256, training, validation, step, SelectionRule(scale))
+        step, scale = (np.array(values, np.float32) for values in (frozen.spec.channel_step, frozen.spec.channel_scale))
+        return cls(frozen.spec, sha256, training, validation, step, SelectionRule(scale))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from latcomp.inpaint.fill import ages_of
-from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_pixel
+from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_token
 from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
 from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS
 from latcomp.training.feed import Batch, on_device
@@ -239,8 +239,8 @@ class LitTask(Task[LitRecipe]):
         torch.manual_seed(options.seed)
         self.config = replace(
             recipe.config,
-            name=f"lit-{frozen.config.name}",
-            channels=frozen.config.channels,
+            name=f"lit-{frozen.spec.name}",
+            channels=frozen.spec.channels,
             tokenizer_sha256=frozen.sha256,
             latent_scale=tuple(round(float(v), 5) for v in latent_scale(frozen.training)),
         )
@@ -277,7 +277,8 @@ class LitTask(Task[LitRecipe]):
 
     def outcome(self, figures: dict[str, float]) -> Outcome:
         """The averaged LIT."""
-        figures = figures | {"kmac_per_pixel": lit_macs_per_pixel(self.config) / 1000}
+        macs = lit_macs_per_token(self.config) / self.frozen.spec.pixels_per_token
+        figures = figures | {"kmac_per_pixel": macs / 1000}
         weights = half_weights(self.setting.run.averaged("lit"))
         return Outcome(self.config, weights, figures, len(self.frozen.training), len(self.frozen.validation))
 

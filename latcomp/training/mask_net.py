@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from latcomp.container.kinds import PHASE_ORDER
 from latcomp.container.mask_prior import BIT_ACTIVATION
 from latcomp.container.prior import MASK_FACTS, MASK_SIDE, PHASES
-from latcomp.tokenizer.blocks import start_at_zero
+from latcomp.tokenizer.cv8x8x4.model import start_at_zero
 from latcomp.training.prior_net import UNIT, Frames, PriorConfig, WholeConv, matrix, squash, vector, whole_relu
 
 ODDS_GAIN = 4  # nats of log odds to a sum of one: rounded weights then reach far enough

@@ -265,8 +265,8 @@ class PriorTask(Task[PriorRecipe]):
             raise UsageError(f"the part {options.part!r} is trained on top of a checkpoint: give one to resume from")
         self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run)
         torch.manual_seed(options.seed)
-        name = f"prior-{frozen.config.name}"
-        self.config = replace(recipe.config, name=name, channels=frozen.config.channels, tokenizer_sha256=frozen.sha256)
+        name = f"prior-{frozen.spec.name}"
+        self.config = replace(recipe.config, name=name, channels=frozen.spec.channels, tokenizer_sha256=frozen.sha256)
         self.net = PriorNet(self.config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mask_net = MaskNet(self.config).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net.requires_grad_(options.part == "all")

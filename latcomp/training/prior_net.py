@@ -25,7 +25,7 @@ from latcomp.container.prior import (
     SCALES,
     WEIGHT_SHIFT,
 )
-from latcomp.tokenizer.blocks import start_at_zero
+from latcomp.tokenizer.cv8x8x4.model import start_at_zero
 from latcomp.training.rate import laplace_bits
 
 UNIT = 1 / 32  # one step of an activation
@@ -51,7 +51,7 @@ class PriorConfig:
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON to `path`."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps({"kind": "prior", **asdict(self)}, indent=1) + "\n", encoding="utf-8")
 
 
 def _through(value: Tensor, rounded: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latcomp.tokenizer.config import SPATIAL, TEMPORAL, TokenizerConfig
-from latcomp.tokenizer.model import Tokenizer, macs_per_pixel
+from latcomp.tokenizer.cv8x8x4.config import PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig
+from latcomp.tokenizer.cv8x8x4.model import Tokenizer, macs_per_pixel
 from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import luma_chroma, start_from_components
 from latcomp.training.crops import Footage, cut, random_crop, to_rgb
@@ -161,14 +161,14 @@ def validate(
         for log2 in (*VALIDATION_LOG_SCALES, LOG_SCALES[1]):
             log_scale = torch.full((len(some),), log2, device=run.device)
             with run.autocast():
-                fine = torch.zeros(len(some), 1, side // 8, side // 8, device=run.device)
+                fine = torch.zeros(len(some), 1, side // SPATIAL, side // SPATIAL, device=run.device)
                 rate, distortion, luma = crop_costs(tokenizer, prior, pixels, log_scale, fine, None)
             if log2 in VALIDATION_LOG_SCALES:
                 found["objective"].append(objective(rate, distortion, log_scale).item())
             found.setdefault(f"psnr_y@{log2:g}", []).append(
                 (10 * torch.log10(255**2 / luma.clamp_min(0.01))).mean().item()
             )
-            found.setdefault(f"bpp@{log2:g}", []).append(rate.mean().item() / 256)
+            found.setdefault(f"bpp@{log2:g}", []).append(rate.mean().item() / PIXELS_PER_TOKEN)
     return {name: sum(values) / len(values) for name, values in found.items()}
 
 
@@ -292,7 +292,7 @@ class TokenizerTask(Task[TokenizerRecipe]):
         skipped = int(torch.rand(1, generator=generator) < 0.25)
         rate, distortion, luma = crop_costs(self.tokenizer, self.prior, pixels, log_scale, fine, noise, skipped)
         psnr = -10 * torch.log10(luma.detach().mean().clamp_min(0.01) / 255**2)
-        return objective(rate, distortion, log_scale), {"bpp": rate.detach().mean() / 256, "psnr_y": psnr}
+        return objective(rate, distortion, log_scale), {"bpp": rate.detach().mean() / PIXELS_PER_TOKEN, "psnr_y": psnr}
 
     def validate(self) -> dict[str, float]:
         """See `validate`."""

@@ -85,7 +85,7 @@ def test_bits_of_latcomp_are_those_of_its_file_without_audio(figures: dict[str, 
 
 def test_latents_kept_whole_cost_what_their_values_take(figures: dict[str, Any]) -> None:
     raw, small = (next(row for row in figures["clips"] if row["codec"] == codec) for codec in LATENT_CODECS)
-    channels = LatentBench(device="cpu").tokenizer.config.channels
+    channels = LatentBench(device="cpu").tokenizer.spec.channels
     assert raw["bpp"] == channels * 3 * 6 * 8 * 16 / (10 * 64 * 48)  # 10 frames make 3 latent frames of 6x8
     assert small["bpp"] < raw["bpp"] / 2
     assert small["psnr_y"] == pytest.approx(raw["psnr_y"], abs=1.5)

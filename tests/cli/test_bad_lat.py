@@ -19,7 +19,7 @@ from latcomp.container import VERSION, AudioChunk, Reader, Writer
 from latcomp.container.format import CHUNK_HEAD, GROUP_CHUNK, GROUP_HEAD, PRELUDE
 from latcomp.container.index import pack_index, unpack_index
 from latcomp.errors import DamagedFileError
-from latcomp.tokenizer.registry import prior_finder
+from latcomp.models import prior_finder
 from latcomp.video import open_video
 from tests.fuzz.seal import sealed, split_chunks, split_front
 

@@ -89,7 +89,7 @@ def test_a_value_after_an_equal_sign_is_completed(offered) -> None:  # type: ign
 
 
 def test_tokenizers_at_hand_are_offered(offered) -> None:  # type: ignore[no-untyped-def]
-    from latcomp.tokenizer.registry import list_models
+    from latcomp.models import list_models
 
     assert offered(bash_line(["encode", "--tokenizer", ""])).split() == [
         card.name for card in list_models() if card.kind == "tokenizer"

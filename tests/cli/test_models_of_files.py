@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 
+from latcomp import models
 from latcomp.container import AudioChunk, Group, Header, Reader, Writer, check
 from latcomp.container.header import pack_header
-from latcomp.tokenizer import registry
+from latcomp.models import folders
 from tests.container.make import prior_arrays
 
 from .conftest import Latcomp, assert_refused
@@ -26,22 +27,22 @@ def tokenizer(tmp_path: Path) -> Path:
     """A tiny tokenizer with a prior of its own."""
     folder = tmp_path / "tiny"
     shutil.copytree(TINY, folder)
-    config = json.loads((folder / registry.CONFIG).read_text(encoding="utf-8"))
+    config = json.loads((folder / models.CONFIG).read_text(encoding="utf-8"))
     (folder / "prior").mkdir()
-    save_file(prior_arrays(config["channels"]), folder / "prior" / registry.WEIGHTS)
-    sha256 = registry.sha256_of(folder / registry.WEIGHTS)
+    save_file(prior_arrays(config["channels"]), folder / "prior" / models.WEIGHTS)
+    sha256 = models.sha256_of(folder / models.WEIGHTS)
     own = {"name": "tiny-prior", "channels": config["channels"], "embed": 8, "tokenizer_sha256": sha256}
-    (folder / "prior" / registry.CONFIG).write_text(json.dumps(own), encoding="utf-8")
+    (folder / "prior" / models.CONFIG).write_text(json.dumps(own), encoding="utf-8")
     return folder
 
 
 def edit(folder: Path, **changes: Any) -> None:
     """Another configuration in a folder, as it is for a process that comes later."""
-    path = folder / registry.CONFIG
+    path = folder / models.CONFIG
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
-    registry.sha256_of.cache_clear()
-    registry.fingerprint_of.cache_clear()
-    registry.load_prior.cache_clear()
+    models.sha256_of.cache_clear()
+    models.fingerprint_of.cache_clear()
+    models.load_prior.cache_clear()
 
 
 def calls(source: Path, folder: Path, *options: object) -> list[tuple[object, ...]]:
@@ -61,10 +62,10 @@ def test_check_finds_a_prior_beside_the_tokenizer(
     source = tmp_path / "own.lat"
     assert latcomp("encode", clip, source, "--tokenizer", tokenizer).code == 0
     figures = json.loads(latcomp("stats", source, "--json").out)
-    assert figures["tokenizer"]["fingerprint"] == registry.fingerprint_of(tokenizer) != figures["tokenizer"]["sha256"]
+    assert figures["tokenizer"]["fingerprint"] == models.fingerprint_of(tokenizer) != figures["tokenizer"]["sha256"]
     with source.open("rb") as file:
         header = Reader(file).header
-    assert header.prior == registry.model_record(tokenizer / "prior", "tiny-prior")
+    assert header.prior == models.model_record(tokenizer / "prior", "tiny-prior")
     for arguments in calls(source, tmp_path):
         assert_refused(latcomp(*arguments), 5)
     for arguments in calls(source, tmp_path, "--tokenizer", tokenizer):
@@ -84,7 +85,7 @@ def test_another_configuration_is_another_model(
     assert latcomp("encode", clip, source, "--tokenizer", tokenizer).code == 0
     edit(tokenizer / part, name="renamed")
     assert latcomp("check", source, "--tokenizer", tokenizer).code == 0
-    steps = json.loads((tokenizer / registry.CONFIG).read_text(encoding="utf-8"))["channel_step"]
+    steps = json.loads((tokenizer / models.CONFIG).read_text(encoding="utf-8"))["channel_step"]
     edit(tokenizer / part, **({"embed": 9} if part else {"channel_step": [4 * step for step in steps]}))
     for arguments in calls(source, tmp_path, "--tokenizer", tokenizer):
         ran = latcomp(*arguments)
@@ -97,18 +98,18 @@ def test_a_shipped_model_whose_configuration_was_edited(
 ) -> None:
     """Also for a file of before there were fingerprints: the shipped list has the configuration too."""
     folder = tmp_path / "weights"
-    shutil.copytree(registry.weights_folder(), folder)
-    monkeypatch.setattr(registry, "weights_folder", lambda: folder)
+    shutil.copytree(models.weights_folder(), folder)
+    monkeypatch.setattr(folders, "weights_folder", lambda: folder)
     source = tmp_path / "old.lat"
     source.write_bytes(with_header(lat, lambda header: header_without_fingerprints(header)))
     assert latcomp("decode", source, tmp_path / "out.mkv").code == 0
-    edit(folder / registry.DEFAULT_TOKENIZER, channel_step=[1.0] * 96)
+    edit(folder / models.DEFAULT_TOKENIZER, channel_step=[1.0] * 96)
     for ran in (latcomp("decode", source, tmp_path / "other.mkv"), latcomp("check", source)):
         assert_refused(ran, 5)
         assert "config.json is damaged, or was replaced" in ran.err
     assert_refused(latcomp("decode", lat, tmp_path / "other.mkv"), 5)
     assert_refused(latcomp("check", lat), 5)
-    edit(folder / registry.DEFAULT_TOKENIZER)  # leaves nothing of it in memory
+    edit(folder / models.DEFAULT_TOKENIZER)  # leaves nothing of it in memory
 
 
 def header_without_fingerprints(header: Header) -> Header:
@@ -180,11 +181,8 @@ def test_a_lit_or_prior_of_another_tokenizer(tokenizer: Path, lat: Path, latcomp
     """The shipped ones beside a tokenizer that they were not made for: damage; a prior that is none: not at hand."""
     with lat.open("rb") as file:
         header = Reader(file).header
-    sha256 = {
-        "sha256": registry.sha256_of(tokenizer / registry.WEIGHTS),
-        "fingerprint": registry.fingerprint_of(tokenizer),
-    }
-    other = {**header.tokenizer, **sha256, "channels": registry._config(tokenizer)["channels"]}
+    sha256 = {"sha256": models.sha256_of(tokenizer / models.WEIGHTS), "fingerprint": models.fingerprint_of(tokenizer)}
+    other = {**header.tokenizer, **sha256, "channels": folders.config_of(tokenizer)["channels"]}
     source = tmp_path / "mixed.lat"
     for members in ({"prior": None, "units": 1}, {"lit": None}):
         source.write_bytes(
@@ -211,4 +209,4 @@ def test_a_file_of_before_fingerprints_reads_as_it_did(lat: Path, latcomp: Latco
         assert ran.code == 0, ran.err
     assert json.loads(latcomp("stats", source, "--json").out)["tokenizer"]["fingerprint"] is None
     with source.open("rb") as file:
-        assert any(isinstance(item, AudioChunk) for item in Reader(file, find_prior=registry.prior_finder()))
+        assert any(isinstance(item, AudioChunk) for item in Reader(file, find_prior=models.prior_finder()))

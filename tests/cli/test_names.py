@@ -99,7 +99,7 @@ def test_names_inside_a_file_are_escaped_too(
     dumps = json.dumps
     from dataclasses import replace
 
-    from latcomp.tokenizer.registry import prior_finder
+    from latcomp.models import prior_finder
 
     source = tmp_path / "in.lat"
     with lat.open("rb") as file, source.open("wb") as out:

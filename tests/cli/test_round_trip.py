@@ -178,7 +178,7 @@ def test_stats_for_people_go_to_standard_error(lat: Path, latcomp: Latcomp) -> N
 
 def test_models_lists_the_default_tokenizer(latcomp: Latcomp) -> None:
     """The table and the JSON name it, with its hash and size."""
-    from latcomp.tokenizer.registry import DEFAULT_TOKENIZER
+    from latcomp.models import DEFAULT_TOKENIZER
 
     cards = {card["name"]: card for card in json.loads(latcomp("models", "--json").out)["models"]}
     card = cards[DEFAULT_TOKENIZER]

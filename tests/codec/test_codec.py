@@ -15,10 +15,12 @@ import torch
 import latcomp
 from latcomp.codec.decode import decode, decode_frames
 from latcomp.codec.encode import encode
-from latcomp.codec.groups import LatentStream, frames_a_piece, to_frames, to_pixels
+from latcomp.codec.groups import LatentStream
+from latcomp.codec.pieces import latent_frames_at_once
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.latfile import open_lat
-from latcomp.tokenizer.registry import find_tokenizer, load_tokenizer
+from latcomp.models import find_tokenizer, load_tokenizer
+from latcomp.tokenizer.pixels import to_pixels
 from latcomp.video import Frame, open_video
 
 MakeVideo = Callable[..., Path]
@@ -81,7 +83,7 @@ def test_a_budget_is_met_to_the_token(video: Path) -> None:
 
 def test_lossless_files_hold_the_latents_bit_for_bit(video: Path) -> None:
     lat = encoded(video, lossless=True, keep=1.0)
-    stream = LatentStream(load_tokenizer(find_tokenizer(None)), torch.device("cpu"), 32)
+    stream = LatentStream(load_tokenizer(find_tokenizer(None)), torch.device("cpu"), 8)
     with open_video(video, audio=False) as reader:
         truth = np.concatenate([group.latents for group in stream.run(reader)], axis=1)  # type: ignore[union-attr]
     with open_lat(io.BytesIO(lat), device="cpu") as file:
@@ -100,21 +102,15 @@ def test_piecewise_and_whole_groups_have_equal_latents() -> None:
     """The number of frames that go through the network at once depends on the picture's size and must not show."""
     frames = [np.random.default_rng(i).integers(0, 255, (40, 48, 3), np.uint8) for i in range(16)]
     model = load_tokenizer(find_tokenizer(None))
-    whole, _ = model.encode(to_pixels(frames, torch.device("cpu")))
+    spec, device = model.spec, torch.device("cpu")
+    whole, _ = model.encode(to_pixels(frames, spec, device))
     state, pieces = None, []
     for start in range(0, 16, 4):
-        latents, state = model.encode(to_pixels(frames[start : start + 4], torch.device("cpu")), state)
+        latents, state = model.encode(to_pixels(frames[start : start + 4], spec, device), state)
         pieces.append(latents)
     assert torch.allclose(torch.cat(pieces, dim=2), whole, atol=1e-4)
-    assert frames_a_piece(4320, 7680, 32) == 4
-    assert frames_a_piece(48, 48, 32) == 32
-
-
-def test_padding_is_cut_off_again() -> None:
-    frames = [np.full((5, 9, 3), value, np.uint8) for value in (0, 100, 255)]
-    pixels = to_pixels(frames, torch.device("cpu"))
-    assert pixels.shape == (1, 3, 4, 8, 16)
-    assert np.array_equal(to_frames(pixels, 5, 9)[:3], np.stack(frames))
+    assert latent_frames_at_once(spec, 4320, 7680, 8) == 1
+    assert latent_frames_at_once(spec, 48, 48, 8) == 8
 
 
 def test_damage_is_reported_and_the_rest_is_decoded(video: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from latcomp.container import Limits, LostGroups, Reader
 from latcomp.container.format import GROUP_CHUNK
 from latcomp.errors import DamagedFileError, LimitError, UsageError
 from latcomp.latfile import LatFile
-from latcomp.tokenizer.registry import prior_finder
+from latcomp.models import prior_finder
 from tests.container.test_damage import chunks
 from tests.video.make import write
 

@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latcomp.codec import groups as groups_module
+from latcomp.codec import pieces as pieces_module
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.codec.settings import EncodeSettings
 from latcomp.codec.targets import COARSEST, FINEST, SECANT_PROBES, search, segment_groups_for
 from latcomp.errors import UsageError
 from latcomp.latfile import open_lat
-from latcomp.tokenizer.model import Tokenizer
+from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
+from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.video import Frame, open_video
 from latcomp.video.luma import luma, psnr
 from tests.video.make import write
@@ -183,8 +184,9 @@ def test_a_figure_that_hardly_moves_does_not_lead_the_search_along_one_by_one(ed
 
 
 def test_segments_of_large_pictures_are_shorter() -> None:
-    assert segment_groups_for(480, 854, 96, 32, 8, with_pixels=False) == 8
-    assert segment_groups_for(2160, 3840, 96, 32, 8, with_pixels=True) == 1
+    spec = TokenizerConfig().spec
+    assert segment_groups_for(480, 854, spec, 8, with_pixels=False) == 8
+    assert segment_groups_for(2160, 3840, spec, 8, with_pixels=True) == 1
 
 
 def test_a_scene_cut_starts_a_segment_and_pieces_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +198,7 @@ def test_a_scene_cut_starts_a_segment_and_pieces_do_not_matter(tmp_path: Path, m
     write(path, [scenes[int(i >= 22)] for i in range(48)])
     masks = []
     for pixels in (1, 4 * 1280 * 720):
-        monkeypatch.setattr(groups_module, "PIECE_PIXELS", pixels)
+        monkeypatch.setattr(pieces_module, "PIECE_PIXELS", pixels)
         out = io.BytesIO()
         encode(path, out, device="cpu")
         with open_lat(io.BytesIO(out.getvalue())) as lat:

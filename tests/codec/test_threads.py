@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from latcomp.codec import groups as groups_module
+from latcomp.codec import pieces as pieces_module
 from latcomp.codec.encode import encode
-from latcomp.tokenizer.exact import Conv2d
+from latcomp.tokenizer.cv8x8x4.exact import Conv2d
 from tests.video.make import write
 
 
@@ -45,7 +45,7 @@ def test_the_size_of_the_pieces_does_not_show_in_a_file(
 ) -> None:
     found = []
     for pixels in (1, 4 * 1280 * 720):
-        monkeypatch.setattr(groups_module, "PIECE_PIXELS", pixels)
+        monkeypatch.setattr(pieces_module, "PIECE_PIXELS", pixels)
         encode(video, tmp_path / f"{pixels}.lat", quality=9, device="cpu")
         found.append((tmp_path / f"{pixels}.lat").read_bytes())
     assert found[0] == found[1]

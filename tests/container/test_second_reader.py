@@ -16,7 +16,7 @@ import pytest
 
 from latcomp.codec.encode import encode
 from latcomp.container import AudioChunk, Group, Reader
-from latcomp.tokenizer.registry import WEIGHTS, find_prior, find_tokenizer, prior_finder
+from latcomp.models import WEIGHTS, find_prior, find_tokenizer, prior_finder
 from tests.container import reference_decoder, reference_file
 from tests.container.make import groups, sized, written
 from tests.container.test_golden import FOLDER, NAMES, PRIOR

@@ -55,11 +55,11 @@ class Ended:
 @contextlib.contextmanager
 def models_built_once() -> Iterator[None]:
     """Inside, a model is built once and not for every call, which would take longer than all the rest."""
-    from latcomp.tokenizer import registry
+    from latcomp import models
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("load_tokenizer", "load_lit"):
-            patch.setattr(registry, name, lru_cache(maxsize=8)(getattr(registry, name)))
+            patch.setattr(models, name, lru_cache(maxsize=8)(getattr(models, name)))
         yield
 
 
@@ -148,10 +148,10 @@ NETWORKS_EVERY, ALL_EVERY = (
 
 
 def agree(checked: Ended, decoded: Ended) -> bool:
-    """Whether two verdicts on a file are one: it is fine, or it is not; a model that is not at hand is no fault of the
+    """Whether two verdicts on a file are one: it is fine, or it is not; a model that was not found is no fault of the
     file.
     """
-    missing = decoded.code == 5 and "not at hand" in decoded.message
+    missing = decoded.code == 5 and "was not found" in decoded.message
     return (checked.code == 0) == (decoded.code == 0) or missing
 
 
@@ -161,10 +161,10 @@ def _make_models(folder: Path) -> None:
     from safetensors.numpy import save_file
     from safetensors.torch import save_file as save_torch
 
+    from latcomp import models
     from latcomp.inpaint.model import Lit, LitConfig
-    from latcomp.tokenizer import registry
-    from latcomp.tokenizer.config import TokenizerConfig
-    from latcomp.tokenizer.model import Tokenizer
+    from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
+    from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 
     torch.manual_seed(0)
     channels, ones = 4, (1.0,) * 4
@@ -181,22 +181,22 @@ def _make_models(folder: Path) -> None:
         channel_step=ones,
     )
     folder.mkdir()
-    made.save(folder / registry.CONFIG)
-    save_torch(Tokenizer(made).state_dict(), folder / registry.WEIGHTS)
-    sha256 = registry.sha256_of(folder / registry.WEIGHTS)
+    made.save(folder / models.CONFIG)
+    save_torch(Tokenizer(made).state_dict(), folder / models.WEIGHTS)
+    sha256 = models.sha256_of(folder / models.WEIGHTS)
     (folder / "prior").mkdir()
     (folder / "lit").mkdir()
     save_file(
         prior_arrays(channels, embed=2, width=3, known=2, mask_width=2, mask_hidden=2),
-        folder / "prior" / registry.WEIGHTS,
+        folder / "prior" / models.WEIGHTS,
     )
     own = {"name": "tiny-prior", "channels": channels, "embed": 2, "tokenizer_sha256": sha256}
-    (folder / "prior" / registry.CONFIG).write_text(json.dumps(own), encoding="utf-8")
+    (folder / "prior" / models.CONFIG).write_text(json.dumps(own), encoding="utf-8")
     config = LitConfig(
         "tiny-lit", channels, width=4, layers=1, heads=1, expansion=1, tokenizer_sha256=sha256, latent_scale=ones
     )
-    save_torch(Lit(config).state_dict(), folder / "lit" / registry.WEIGHTS)
-    config.save(folder / "lit" / registry.CONFIG)
+    save_torch(Lit(config).state_dict(), folder / "lit" / models.WEIGHTS)
+    config.save(folder / "lit" / models.CONFIG)
 
 
 def _make_clip(path: Path) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.overrides import TorchFunctionMode
 
-from latcomp.tokenizer import registry
+from latcomp.models import loading
 
 CAPABILITY = 9, 0  # of the GPU that there seems to be
 
@@ -39,8 +39,8 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         "max_memory_allocated": 1,
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
-    load = registry._load
-    monkeypatch.setattr(registry, "_load", lambda *arguments: _with_values(load, *arguments))
+    load = loading.load_module
+    monkeypatch.setattr(loading, "load_module", lambda *arguments: _with_values(load, *arguments))
     move = nn.Module.to
     monkeypatch.setattr(nn.Module, "to", lambda self, *wanted, **more: _moved(self, move, *wanted, **more))
     with FakeTensorMode(allow_non_fake_inputs=True), _Values(asked):

@@ -21,7 +21,7 @@ from latcomp.codec.encode import encode
 from latcomp.container import check
 from latcomp.errors import DeviceError
 from latcomp.latfile import open_lat
-from latcomp.tokenizer.registry import prior_finder
+from latcomp.models import prior_finder
 from latcomp.video import Frame, open_video
 from latcomp.video.luma import luma, psnr
 

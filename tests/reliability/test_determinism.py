@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import torch
 
+from latcomp import models
 from latcomp.codec.groups import LatentStream
 from latcomp.container import Group, Reader
 from latcomp.devices import _exact_switches
-from latcomp.tokenizer import registry
-from latcomp.tokenizer.registry import prior_finder
+from latcomp.models import prior_finder
 from latcomp.video import Frame
 from tests.video.make import write
 
@@ -118,7 +118,7 @@ def test_a_gpu_would_encode_in_full_fp32() -> None:
     """TF32, on by default, would round what goes into every convolution to ten bits: tokens would flip by the
     hundred.
     """
-    tokenizer = registry.load_tokenizer(registry.find_tokenizer(None))
+    tokenizer = models.load_tokenizer(models.find_tokenizer(None))
     seen: list[list[object]] = []
 
     def flags() -> list[object]:
@@ -127,6 +127,6 @@ def test_a_gpu_would_encode_in_full_fp32() -> None:
     tokenizer.encoder.register_forward_pre_hook(lambda *_: seen.append(flags()))
     before = flags()
     frames = (Frame(np.zeros((16, 16, 3), np.uint8), index) for index in range(8))
-    assert len(list(LatentStream(tokenizer, torch.device("cpu"), 32).run(frames))) == 1
+    assert len(list(LatentStream(tokenizer, torch.device("cpu"), 8).run(frames))) == 1
     assert seen == [[value for *_, value in _exact_switches()]] != [before]
     assert flags() == before

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import latcomp
+from latcomp import models
 from latcomp.errors import UnsupportedFileError, UsageError
-from latcomp.tokenizer import registry
+from latcomp.models import folders
+from latcomp.models.integrity import SUMS
 
 PACKAGE = Path(latcomp.__file__).parent
 UNPICKLING = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
@@ -29,12 +31,12 @@ def hashed(folder: Path) -> list[Path]:
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the shipped models, with a list of their hashes, in place of them."""
     folder = tmp_path / "weights"
-    shutil.copytree(registry.weights_folder(), folder)
+    shutil.copytree(models.weights_folder(), folder)
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in hashed(folder)
     ]
-    (folder / registry.SUMS).write_text("".join(sorted(lines)))
-    monkeypatch.setattr(registry, "weights_folder", lambda: folder)
+    (folder / SUMS).write_text("".join(sorted(lines)))
+    monkeypatch.setattr(folders, "weights_folder", lambda: folder)
     return folder
 
 
@@ -46,26 +48,26 @@ def flip(path: Path) -> None:
 
 
 def test_models_as_listed_load(shipped: Path) -> None:
-    folder = registry.find_tokenizer(None)
+    folder = models.find_tokenizer(None)
     assert folder.parent == shipped
-    registry.load_tokenizer(folder)
-    for card in registry.list_models():
+    models.load_tokenizer(folder)
+    for card in models.list_models():
         if card.kind == "prior":
-            registry.load_prior(Path(card.path))
+            models.load_prior(Path(card.path))
 
 
 @pytest.mark.parametrize("kind", ["tokenizer", "lit", "prior"])
 def test_a_changed_weight_is_refused(shipped: Path, kind: str) -> None:
     """Otherwise an encoder with it would write files that no other machine can decode."""
-    cards = [card for card in registry.list_models() if card.kind == kind]
+    cards = [card for card in models.list_models() if card.kind == kind]
     if not cards:
         pytest.skip(f"no {kind} is shipped")
     folder = shipped / "again"
     Path(cards[0].path).rename(folder)
-    lines = (shipped / registry.SUMS).read_text()
-    (shipped / registry.SUMS).write_text(lines.replace(f"{Path(cards[0].path).name}/", "again/"))
-    flip(folder / registry.WEIGHTS)
-    load = {"tokenizer": registry.load_tokenizer, "lit": registry.load_lit, "prior": registry.load_prior}[kind]
+    lines = (shipped / SUMS).read_text()
+    (shipped / SUMS).write_text(lines.replace(f"{Path(cards[0].path).name}/", "again/"))
+    flip(folder / models.WEIGHTS)
+    load = {"tokenizer": models.load_tokenizer, "lit": models.load_lit, "prior": models.load_prior}[kind]
     with pytest.raises(UnsupportedFileError, match="SHA-256"):
         load(folder)
 
@@ -73,33 +75,33 @@ def test_a_changed_weight_is_refused(shipped: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["tokenizer", "lit", "prior"])
 def test_a_changed_configuration_is_refused(shipped: Path, kind: str) -> None:
     """The same weights under another configuration are another model."""
-    card = next(card for card in registry.list_models() if card.kind == kind)
+    card = next(card for card in models.list_models() if card.kind == kind)
     folder = shipped / "again"
     Path(card.path).rename(folder)
-    lines = (shipped / registry.SUMS).read_text()
-    (shipped / registry.SUMS).write_text(lines.replace(f"{Path(card.path).name}/", "again/"))
-    config = folder / registry.CONFIG
+    lines = (shipped / SUMS).read_text()
+    (shipped / SUMS).write_text(lines.replace(f"{Path(card.path).name}/", "again/"))
+    config = folder / models.CONFIG
     config.write_text(config.read_text().replace('"channels": 96', '"channels": 96 '))
-    load = {"tokenizer": registry.load_tokenizer, "lit": registry.load_lit, "prior": registry.load_prior}[kind]
+    load = {"tokenizer": models.load_tokenizer, "lit": models.load_lit, "prior": models.load_prior}[kind]
     with pytest.raises(UnsupportedFileError, match="is damaged, or was replaced"):
         load(folder)
 
 
 def test_weights_replaced_behind_the_back_of_a_process_are_refused(shipped: Path) -> None:
     """The header of a file names the hash that was taken first: weights of another must not make its tokens."""
-    (shipped / registry.SUMS).unlink()
-    folder = registry.find_tokenizer(None)
-    registry.sha256_of(folder / registry.WEIGHTS)
-    flip(folder / registry.WEIGHTS)
+    (shipped / SUMS).unlink()
+    folder = models.find_tokenizer(None)
+    models.sha256_of(folder / models.WEIGHTS)
+    flip(folder / models.WEIGHTS)
     with pytest.raises(UnsupportedFileError, match="replaced"):
-        registry.load_tokenizer(folder)
+        models.load_tokenizer(folder)
 
 
 def test_weights_that_are_no_safetensors_are_an_error_of_one_line(tmp_path: Path) -> None:
-    shutil.copytree(registry.find_tokenizer(None), tmp_path / "mine")
-    (tmp_path / "mine" / registry.WEIGHTS).write_bytes(b"\x80\x04\x95 a pickle, say")
+    shutil.copytree(models.find_tokenizer(None), tmp_path / "mine")
+    (tmp_path / "mine" / models.WEIGHTS).write_bytes(b"\x80\x04\x95 a pickle, say")
     with pytest.raises(UsageError) as caught:
-        registry.load_tokenizer(tmp_path / "mine")
+        models.load_tokenizer(tmp_path / "mine")
     assert "\n" not in str(caught.value)
 
 
@@ -125,7 +127,7 @@ def test_nothing_unpickles_or_runs_what_it_reads(path: Path) -> None:
 
 def test_every_shipped_model_is_listed_with_its_hash() -> None:
     """A damaged default model must not encode: it would write files that nobody else can read."""
-    folder = registry.weights_folder()
-    listed = dict(reversed(line.split(maxsplit=1)) for line in (folder / registry.SUMS).read_text().splitlines())
+    folder = models.weights_folder()
+    listed = dict(reversed(line.split(maxsplit=1)) for line in (folder / SUMS).read_text().splitlines())
     there = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in hashed(folder)}
     assert listed == there

@@ -16,8 +16,8 @@ from latcomp.container.prior import FRACTIONS, MASK_CLASSES, Prior, on_grid
 from latcomp.container.steps import log_step_of
 from latcomp.errors import UsageError
 from latcomp.latfile import open_lat
+from latcomp.models import find_prior, load_prior
 from latcomp.selection import SelectionRule
-from latcomp.tokenizer.registry import find_prior, load_prior
 from latcomp.training import prior as training
 from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from latcomp.errors import UsageError
-from latcomp.tokenizer.registry import load_lit, load_tokenizer
+from latcomp.models import load_lit, load_tokenizer
+from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.training import decoder, lit, tokenizer
 from latcomp.training.clips import load_clips
 from latcomp.training.components import start_from_components
@@ -27,6 +28,7 @@ def test_a_run_repeats_for_its_seed_and_writes_a_whole_model(clips: Path, traine
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert any(not torch.equal(a[name], c[name]) for name in a)
     model = load_tokenizer(folders[0])
+    assert isinstance(model, Tokenizer)
     assert len(model.config.channel_mean) == model.config.channels
     pixels = torch.zeros(1, 3, 8, 32, 32)
     assert model.decode(model.encode(pixels)[0])[0].shape == pixels.shape

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from latcomp import models
 from latcomp.errors import UnsupportedFileError
-from latcomp.tokenizer import registry
-from latcomp.tokenizer.identity import canonical, fingerprint, header_faults
+from latcomp.models.headers import header_faults
+from latcomp.models.identity import canonical, fingerprint
+from latcomp.tokenizer.base import TokenizerSpec
 
 CONFIG = {
     "name": "a",
@@ -23,6 +25,7 @@ CONFIG = {
     "block": "dicht · dense",
     "more": {"b": None, "a": True},
 }
+SPEC = TokenizerSpec("t", 6, 8, 4, 4, (1.0,) * 6, (1.0,) * 6)
 TINY = Path(__file__).parents[1] / "codec" / "golden" / "tokenizer"
 
 
@@ -48,8 +51,8 @@ def test_everything_else_counts(change: dict[str, Any]) -> None:
 def edited(folder: Path, target: Path, **changes: Any) -> Path:
     """A copy of a model's folder with another configuration."""
     shutil.copytree(folder, target)
-    config = json.loads((target / registry.CONFIG).read_text(encoding="utf-8"))
-    (target / registry.CONFIG).write_text(json.dumps({**config, **changes}), encoding="utf-8")
+    config = json.loads((target / models.CONFIG).read_text(encoding="utf-8"))
+    (target / models.CONFIG).write_text(json.dumps({**config, **changes}), encoding="utf-8")
     return target
 
 
@@ -57,19 +60,19 @@ def test_a_folder_is_found_by_weights_and_configuration(tmp_path: Path) -> None:
     """Weights alone find a model for files that know no more; a fingerprint finds the one it is of, and names the one
     it is not of.
     """
-    record = registry.model_record(TINY, "tiny")
-    steps = json.loads((TINY / registry.CONFIG).read_text(encoding="utf-8"))["channel_step"]
+    record = models.model_record(TINY, "tiny")
+    steps = json.loads((TINY / models.CONFIG).read_text(encoding="utf-8"))["channel_step"]
     other = edited(TINY, tmp_path / "other", channel_step=[4 * step for step in steps])
     renamed = edited(TINY, tmp_path / "renamed", name="mine")
-    assert registry.find_model(record, "tokenizer", TINY) == TINY
-    assert registry.find_model(record, "tokenizer", renamed) == renamed
+    assert models.find_model(record, "tokenizer", TINY) == TINY
+    assert models.find_model(record, "tokenizer", renamed) == renamed
     with pytest.raises(UnsupportedFileError, match="another configuration"):
-        registry.find_model(record, "tokenizer", other)
+        models.find_model(record, "tokenizer", other)
     del record["fingerprint"]
-    assert registry.find_model(record, "tokenizer", other) == other
+    assert models.find_model(record, "tokenizer", other) == other
     for kind in ("prior", "lit"):
-        with pytest.raises(UnsupportedFileError, match="not at hand"):
-            registry.find_model(record, kind, TINY)
+        with pytest.raises(UnsupportedFileError, match="was not found"):
+            models.find_model(record, kind, TINY)
 
 
 def said(**changes: Any) -> dict[str, Any]:
@@ -80,9 +83,10 @@ def said(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("header", "configs", "word"),
     [
-        (said(channels=5), {"tokenizer": {"channels": 6}}, "channels 5"),
-        (said(temporal=2), {"tokenizer": {"channels": 6}}, "temporal 2"),
-        (said(spatial=16), {"tokenizer": {"channels": 6}}, "spatial 16"),
+        (said(channels=5), {}, "channels 5"),
+        (said(temporal=2), {}, "temporal 2"),
+        (said(spatial=16), {}, "spatial 16"),
+        (said(first_frames=1), {}, "first_frames 1"),
         (said(), {"lit": {"tokenizer_sha256": "00" * 32, "channels": 6}}, "another tokenizer"),
         (said(), {"lit": {"tokenizer_sha256": "ab" * 32, "channels": 7}}, "has 7"),
         (
@@ -93,11 +97,12 @@ def said(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_header_is_held_against_its_models(header: dict[str, Any], configs: dict[str, Any], word: str) -> None:
-    (fault,) = header_faults(header, configs)
+    (fault,) = header_faults(header, SPEC, configs)
     assert word in fault
-    assert not list(header_faults(header, {}))  # of models that are not at hand nothing can be said
+    assert not list(header_faults(header, None, {}))  # of models that were not found nothing can be said
 
 
 def test_a_header_that_fits_has_no_faults() -> None:
-    configs = {"tokenizer": {"channels": 6}, "lit": {"tokenizer_sha256": "ab" * 32, "channels": 6}}
-    assert not list(header_faults(said(), configs))
+    lit = {"tokenizer_sha256": "ab" * 32, "channels": 6}
+    assert not list(header_faults(said(), SPEC, {"lit": lit}))
+    assert not list(header_faults(said(first_frames=4), SPEC, {"lit": lit}))

@@ -1,0 +1,79 @@
+"""Whether what a header says of its models is so; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latcomp.errors import DamagedFileError, UsageError
+from latcomp.models.folders import CONFIG, KINDS, config_of
+from latcomp.models.integrity import refuse_other
+from latcomp.models.registry import find_model, folders_with_weights
+from latcomp.tokenizer.architectures import architecture_of
+from latcomp.tokenizer.base import TokenizerSpec
+
+if TYPE_CHECKING:
+    from latcomp.container.header import Header
+
+
+def spec_of(folder: Path) -> TokenizerSpec:
+    """The specification of the tokenizer in a folder, by its configuration alone. Raises `UsageError` when that is none
+    of this version, `UnsupportedFileError` for an architecture that is not known.
+    """
+    try:
+        config = config_of(folder)
+        return architecture_of(config).spec(config)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{folder / CONFIG} is no tokenizer's of this version: {error}") from None
+
+
+def header_faults(
+    header: Mapping[str, Any], spec: TokenizerSpec | None, configs: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """What a header says of its models that is not so, one line each.
+
+    header: with the members `tokenizer`, `lit` and `prior`; spec: of the tokenizer, if it was found; configs: of those
+    of LIT and prior that were found, by member.
+    """
+    said = header["tokenizer"]
+    if spec is not None:
+        said = {"first_frames": spec.temporal, **said}  # what a missing one means
+        for name in ("channels", "spatial", "temporal", "first_frames"):
+            true = getattr(spec, name)
+            if said[name] != true:
+                yield f"the header says {name} {said[name]} of the tokenizer {said['name']!r}, which has {true}"
+    for member, kind in (("lit", "LIT"), ("prior", "prior")):
+        config = configs.get(member)
+        if config is None or header[member] is None:
+            continue
+        if config.get("tokenizer_sha256") != said["sha256"]:
+            yield f"the header names the {kind} {header[member]['name']!r}, which was made for another tokenizer"
+        elif config.get("channels") != said["channels"]:
+            model = f"the {kind} {header[member]['name']!r}"
+            yield f"the header says channels {said['channels']}, {model} has {config.get('channels')}"
+
+
+def faults_of(header: Header, tokenizer: Path | None = None) -> list[str]:
+    """What a header says of its models that is not so of those found, one line each.
+
+    tokenizer: folder to look into first. Raises `UnsupportedFileError` for a model whose weights were found with
+    another configuration."""
+    members = {kind: getattr(header, kind) for kind in KINDS}
+    spec, configs = None, {}
+    for kind, record in members.items():
+        beside = None if tokenizer is None else tokenizer if kind == "tokenizer" else tokenizer / kind
+        if record is not None and any(folders_with_weights(record["sha256"], kind, beside)):
+            folder = find_model(record, kind, beside)
+            refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
+            if kind == "tokenizer":
+                spec = spec_of(folder)
+            else:
+                configs[kind] = config_of(folder)
+    return list(header_faults(members, spec, configs))
+
+
+def check_header(header: Header, tokenizer: Path | None = None) -> None:
+    """Raise `DamagedFileError` when a header contradicts the models it names, and what `faults_of` raises."""
+    for fault in faults_of(header, tokenizer):
+        raise DamagedFileError(f"the header does not fit its models: {fault}")

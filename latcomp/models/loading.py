@@ -1,0 +1,97 @@
+"""Models from their folders: checked, built, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from latcomp.devices import device_failure
+from latcomp.errors import UsageError
+from latcomp.models.folders import CONFIG, WEIGHTS, config_of
+from latcomp.models.identity import fingerprint_of
+from latcomp.models.integrity import checked_weights, sha256_of
+from latcomp.models.registry import find_model
+from latcomp.tokenizer.architectures import architecture_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from latcomp.container.prior import Prior
+    from latcomp.inpaint.model import Lit
+    from latcomp.tokenizer.base import VideoTokenizer
+
+    Network = TypeVar("Network", bound=nn.Module)
+
+
+def load_tokenizer(folder: Path) -> VideoTokenizer:
+    """The frozen tokenizer of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit
+    together, `UnsupportedFileError` for an architecture that is not known.
+    """
+
+    def build() -> Any:
+        config = config_of(folder)
+        return architecture_of(config).build(config)
+
+    tokenizer: VideoTokenizer = load_module(folder, "tokenizer", build)
+    return tokenizer
+
+
+def load_lit(folder: Path) -> Lit:
+    """The frozen LIT of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit
+    together.
+    """
+    import torch
+
+    from latcomp.inpaint.model import Lit, LitConfig
+
+    lit = load_module(folder, "LIT", lambda: Lit(LitConfig.load(folder / CONFIG)))
+    return lit.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@lru_cache(maxsize=4)
+def load_prior(folder: Path) -> Prior:
+    """The prior of a folder; needs no torch. Raises `UsageError` when the files do not fit together."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    from latcomp.container.prior import Prior
+
+    try:
+        weights = load(checked_weights(folder))
+        return Prior(weights, sha256_of(folder / WEIGHTS), config_of(folder)["name"], fingerprint_of(folder))
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
+
+
+def prior_finder(tokenizer: Path | None = None) -> Callable[[str, str], Prior]:
+    """What a `latcomp.container.Reader` asks for the prior of a file: looked for among the shipped models and beside
+    `tokenizer`.
+    """
+
+    def find(name: str, sha256: str) -> Prior:
+        beside = None if tokenizer is None else tokenizer / "prior"
+        return load_prior(find_model({"name": name, "sha256": sha256}, "prior", beside))
+
+    return find
+
+
+def load_module(folder: Path, kind: str, build: Callable[[], Network]) -> Network:
+    """The model that `build` makes of the folder's configuration, with the folder's weights, frozen. kind: for
+    messages.
+
+    Raises `UsageError` when the files do not fit together, `UnsupportedFileError` when they are not what they were.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        model = build()
+        model.load_state_dict(load(checked_weights(folder)))
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        if device_failure(error) is not None:
+            raise
+        raise UsageError(f"{folder} does not hold a {kind} of this version: {str(error).splitlines()[0]}") from None
+    model.eval().requires_grad_(False)
+    return model

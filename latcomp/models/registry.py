@@ -1,0 +1,82 @@
+"""The models found: shipped folders and folders given by path, by name or by what a header says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from latcomp.errors import UnsupportedFileError, UsageError
+from latcomp.models import folders
+from latcomp.models.folders import CONFIG, KINDS, WEIGHTS, config_of, holds, is_complete, kind_of, shipped_folders
+from latcomp.models.identity import fingerprint_of
+from latcomp.models.integrity import sha256_of
+
+DEFAULT_TOKENIZER = "cv8x8x4"
+
+
+def tokenizer_names() -> list[str]:
+    """Names of the shipped tokenizers, in order; reads their configurations alone and imports no numpy."""
+    return [folder.name for folder in shipped_folders() if kind_of(folder) == "tokenizer"]
+
+
+def find_tokenizer(name_or_path: str | Path | None) -> Path:
+    """The folder of a tokenizer by name or path; None is the default one. Raises `UsageError` when there is none."""
+    wanted = str(name_or_path or DEFAULT_TOKENIZER)
+    for folder in (folders.weights_folder() / wanted, Path(wanted)):
+        if is_complete(folder):
+            return folder
+    names = ", ".join(tokenizer_names())
+    raise UsageError(f"no tokenizer {wanted!r} was found: choose {names or f'a folder with {CONFIG} and {WEIGHTS}'}")
+
+
+def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None) -> Path:
+    """The folder of the model that a header's record names (name, sha256 and, from files that know it, fingerprint),
+    among the shipped ones and `beside`. kind: 'tokenizer', 'lit' or 'prior'.
+
+    Raises `UnsupportedFileError` naming the missing model, or the folder whose weights are right and whose
+    configuration is not."""
+    word, wanted, changed = KINDS[kind], record.get("fingerprint"), None
+    for folder in folders_with_weights(record["sha256"], kind, beside):
+        if wanted is None or fingerprint_of(folder) == wanted:
+            return folder
+        changed = changed or folder
+    if changed is not None:
+        raise UnsupportedFileError(
+            f"this file needs the {word} {record['name']!r} of fingerprint {str(wanted)[:12]}…; {changed} has its "
+            f"weights and another configuration (fingerprint {fingerprint_of(changed)[:12]}…): give the {CONFIG} that "
+            "the file was written with"
+        )
+    raise UnsupportedFileError(
+        f"this file needs the {word} {record['name']!r} (sha256 {record['sha256'][:12]}…), which was not found: "
+        f"install the latcomp version that wrote the file, or put the model's folder into {folders.weights_folder()}"
+    )
+
+
+def folders_with_weights(sha256: str, kind: str, beside: Path | None = None) -> Iterator[Path]:
+    """The folders of a kind of model, `beside` before the shipped ones, whose weights have this SHA-256."""
+    for folder in [*([beside] if beside else []), *shipped_folders()]:
+        if holds(folder, kind) and sha256_of(folder / WEIGHTS) == sha256:
+            yield folder
+
+
+def find_lit(tokenizer: Path) -> Path | None:
+    """The folder of the LIT trained for this tokenizer: in its own subfolder `lit`, or among the shipped models; None
+    without one.
+    """
+    return _made_for(tokenizer, "lit")
+
+
+def find_prior(tokenizer: Path) -> Path | None:
+    """The folder of the prior trained for this tokenizer: in its own subfolder `prior`, or among the shipped models;
+    None without one.
+    """
+    return _made_for(tokenizer, "prior")
+
+
+def _made_for(tokenizer: Path, kind: str) -> Path | None:
+    sha256 = sha256_of(tokenizer / WEIGHTS)
+    for folder in [tokenizer / kind, *shipped_folders()]:
+        if (folder / CONFIG).is_file() and kind_of(folder) == kind and config_of(folder)["tokenizer_sha256"] == sha256:
+            return folder
+    return None
