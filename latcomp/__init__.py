@@ -1,7 +1,7 @@
 """latcomp turns a video into tokens and back.
 
-`encode`, `decode` and `open` are found here, but only looked up when they are used: `import latcomp` never imports
-torch, and what is opened does only for its latents."""
+What the commands do is found here as functions, which are looked up when they are used: `import latcomp` never imports
+torch, `check` and `repair` do not either, and what is opened does only for its latents."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latcomp.codec.check import check, repair
+    from latcomp.codec.compare import compare
     from latcomp.codec.decode import decode
     from latcomp.codec.encode import encode
+    from latcomp.codec.export import export
     from latcomp.latfile import open_lat as open
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "decode", "encode", "open"]
+__all__ = ["__version__", "check", "compare", "decode", "encode", "export", "open", "repair"]
 
 _LAZY = {
     "encode": ("codec.encode", "encode"),
     "decode": ("codec.decode", "decode"),
+    "compare": ("codec.compare", "compare"),
+    "export": ("codec.export", "export"),
+    "check": ("codec.check", "check"),
+    "repair": ("codec.check", "repair"),
     "open": ("latfile", "open_lat"),
 }  # name here -> where it is
 

@@ -4,7 +4,6 @@ torch.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -18,10 +17,9 @@ from latcomp import models
 from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
 from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.files import spool
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
-from latcomp.sources import open_source, unreadable
+from latcomp.sources import open_seekable
 from latcomp.time_window import TimeWindow
 
 DAMAGED = ("error", "hold")
@@ -56,7 +54,7 @@ class LatFile:
         self._damage: dict[str, None] = {}
         self._held = ExitStack()  # what was opened here
         try:
-            self._file = _seekable(source, self._held)
+            self._file = self._held.enter_context(open_seekable(source))
             self.header: Header = Reader(self._file, self._limits).header
             """The file's header."""
         except BaseException:
@@ -182,20 +180,6 @@ class LatFile:
         Raises `DamagedFileError` at damage unless that is held, and when the file holds no frames.
         """
         return np.concatenate([group.mask for group in self])
-
-
-def _seekable(source: str | Path | BinaryIO, held: ExitStack) -> BinaryIO:
-    """A file object whose beginning is that of the .lat file; what is opened for it is closed with `held`."""
-    file = held.enter_context(open_source(source))
-    try:
-        if file.seekable() and file.tell() == 0:
-            return file
-        copy = held.enter_context(spool())
-        shutil.copyfileobj(file, copy)
-        copy.seek(0)
-    except OSError as error:
-        raise unreadable(source, error) from None
-    return copy
 
 
 def _placeholders(lost: LostGroups, index: int, header: Header) -> Iterator[Group]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from latcomp.errors import DamagedFileError
+from latcomp.files import spool
 
 
 def source_name(source: object) -> str:
@@ -31,4 +33,22 @@ def open_source(source: str | Path | BinaryIO) -> Iterator[BinaryIO]:
     except OSError as error:
         raise unreadable(source, error) from None
     with file:
+        yield file
+
+
+@contextmanager
+def open_seekable(source: str | Path | BinaryIO) -> Iterator[BinaryIO]:
+    """The bytes of a source from its beginning, for readers that go back.
+
+    A stream that cannot go back, as a pipe, and one that does not stand at its beginning are copied to a temporary file
+    first. Raises `DamagedFileError` when the source cannot be read."""
+    with open_source(source) as file, ExitStack() as stack:
+        try:
+            if not (file.seekable() and file.tell() == 0):
+                copy = stack.enter_context(spool())
+                shutil.copyfileobj(file, copy)
+                copy.seek(0)
+                file = copy
+        except OSError as error:
+            raise unreadable(source, error) from None
         yield file

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from latcomp import models
-from latcomp.bench.bdrate import Point, bd_rate, mean_of
 from latcomp.bench.coding import measure
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
+from latcomp.metrics.bdrate import Point, bd_rate, mean_of
+from latcomp.metrics.luma import luma, psnr
 from latcomp.video import Frame, open_video
-from latcomp.video.luma import luma, psnr
 
 QUALITIES = (3.0, 5.0, 7.0)
 FULL = "full"

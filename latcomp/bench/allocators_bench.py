@@ -40,9 +40,9 @@ from latcomp.bench.allocators_figures import (
     AllocatorRow,
     figures_of,
 )
-from latcomp.bench.metrics import VideoComparison
 from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings
 from latcomp.errors import OutputError, UsageError
+from latcomp.metrics.comparison import VideoComparison
 from latcomp.selection.budget import tokens_for
 
 KEEPS = (0.2, 0.3, 0.5)

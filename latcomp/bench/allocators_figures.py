@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.bench.bdrate import mean_of, monotone, ms_ssim_db
+from latcomp.metrics.bdrate import mean_of, monotone, ms_ssim_db
 
 LATCOMP, THRESHOLD, ELASTIC, INFOTOK = "latcomp", "latcomp-threshold", "elastictok-cv", "infotok"
 UNIFORM, RANDOM, ALL, FIRST = "uniform", "random", "all", "first"

@@ -22,8 +22,8 @@ from latcomp.bench.allocators_figures import (
     AllocatorRow,
     at_ratio,
 )
-from latcomp.bench.bdrate import ms_ssim_db
 from latcomp.files import output_file
+from latcomp.metrics.bdrate import ms_ssim_db
 from latcomp.printable import counted
 
 if TYPE_CHECKING:

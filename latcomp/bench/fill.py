@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
-from latcomp.bench.metrics import VideoComparison
 from latcomp.inpaint.fill import HeldGroup, ages_of
 from latcomp.inpaint.model import next_kept
+from latcomp.metrics.comparison import VideoComparison
 from latcomp.selection import Selection, select_budget
 from latcomp.tokenizer.pixels import to_frames
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from latcomp import __version__, models
 from latcomp.bench import rivals
-from latcomp.bench.metrics import VideoComparison
 from latcomp.bench.rd_figures import MEAN, RdRow, figures_of
 from latcomp.bench.rd_source import SourceClip, read_clip
 from latcomp.codec.settings import EncodeSettings
 from latcomp.errors import OutputError, UsageError
+from latcomp.metrics.comparison import VideoComparison
 
 if TYPE_CHECKING:
     from latcomp.bench.rd_latents import LatentBench

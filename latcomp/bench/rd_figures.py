@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.bench.bdrate import Point, bd_rate, mean_of, ms_ssim_db, quality_at
+from latcomp.metrics.bdrate import Point, bd_rate, mean_of, ms_ssim_db, quality_at
 
 MEASURES = ("psnr_y", "ms_ssim_y")
 MEAN = "mean"

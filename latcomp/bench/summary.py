@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.bench.metrics import VideoComparison
 from latcomp.codec.decode import decode, decode_frames
 from latcomp.codec.encode import encode
+from latcomp.metrics.comparison import VideoComparison
 from latcomp.video import AudioPacket, Frame, VideoInfo, open_video
 
 EXACT_QUALITY = 9.0  # the quality whose files are set against the exact latents

@@ -9,26 +9,14 @@ import typer
 
 from latcomp.cli.batch_display import Board, print_summary
 from latcomp.cli.choices import ENGINES, completes, one_of
-from latcomp.cli.commands import OUTPUT
-from latcomp.cli.common import Device, NoAudio, Quiet, note, notes, print_json
-from latcomp.cli.encode_options import (
-    Coding,
-    Deinterlace,
-    Keep,
-    KeepGoing,
-    Lossless,
-    MinPsnr,
-    Quality,
-    Reference,
-    TargetBpp,
-    Threshold,
-    TokenizerChoice,
-    VideoTrack,
-    damage_words,
-)
 from latcomp.cli.exit_codes import exit_code
-from latcomp.cli.limits import MaxPixels
 from latcomp.cli.messages import SETTINGS_OF_NOTES, in_flags, message_of
+from latcomp.cli.options.encoding import EncodeOptions, SourceOptions, damage_words
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.panels import OUTPUT
+from latcomp.cli.options.reading import MaxPixels
+from latcomp.cli.options.shared import Device, Quiet
+from latcomp.cli.standard import note, notes, print_json
 
 WHERE = "How many at a time, and where"
 
@@ -36,6 +24,7 @@ if TYPE_CHECKING:
     from latcomp.batch import Event, Outcome
 
 
+@takes_groups
 def batch(
     source: Annotated[
         Path, typer.Argument(metavar="SRC_DIR", help="The folder of videos; folders inside it are searched as well.")
@@ -66,19 +55,9 @@ def batch(
             help="Where: on this machine (default), or on a Ray cluster, which needs pip install 'latcomp\\[ray]'.",
         ),
     ] = "local",
-    quality: Quality = None,
-    target_bpp: TargetBpp = None,
-    min_psnr: MinPsnr = None,
-    threshold: Threshold = None,
-    keep: Keep = None,
-    reference: Reference = "kept",
-    coding: Coding = "context",
-    lossless: Lossless = False,
-    tokenizer: TokenizerChoice = None,
-    no_audio: NoAudio = False,
-    deinterlace: Deinterlace = None,
-    video_track: VideoTrack = None,
-    keep_going: KeepGoing = False,
+    *,
+    what: EncodeOptions,
+    video_options: SourceOptions,
     keep_suffix: Annotated[
         bool,
         typer.Option(
@@ -111,18 +90,7 @@ def batch(
     Files that are there already, intact and of these settings, are skipped; damaged ones, and ones older than their
     video, are made again. A file that fails does not stop the others; the exit code is then that of the first one that
     failed, in the order of names."""
-    from latcomp.codec.settings import EncodeSettings
-
-    settings = EncodeSettings(
-        quality=quality,
-        threshold=threshold,
-        keep=keep,
-        target_bpp=target_bpp,
-        min_psnr=min_psnr,
-        lossless=lossless,
-        reference=reference,
-        coding=coding,
-    )
+    settings = what.settings
 
     from latcomp.batch import FAILED, BatchSettings, Outcome, Step, Task, make_plan, run_batch
 
@@ -145,7 +113,15 @@ def batch(
         for folder, error in plan.unreadable:
             watch(Outcome(Task(-1, str(folder), folder, target), FAILED, error))
         chosen = BatchSettings(
-            settings, tokenizer, not no_audio, max_pixels, device, force, deinterlace, video_track, keep_going
+            settings,
+            what.tokenizer,
+            audio=not video_options.no_audio,
+            max_pixels=max_pixels,
+            device=device,
+            force=force,
+            deinterlace=video_options.deinterlace,
+            video_track=video_options.video_track,
+            keep_going=video_options.keep_going,
         )
         run_batch(plan.tasks, chosen, jobs, engine, watch)
     if not quiet:

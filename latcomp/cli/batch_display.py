@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from latcomp.cli.common import error_console
+from latcomp.cli.standard import error_console
 from latcomp.printable import printable
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from latcomp.cli.bench_length import length
 from latcomp.cli.bench_rd import rd
 from latcomp.cli.bench_speed import speed
 from latcomp.cli.bench_training import training
-from latcomp.cli.common import Device, Force, Quiet, finite_between
+from latcomp.cli.options.numbers import finite_between
+from latcomp.cli.options.shared import Device, Force, Quiet
 
 app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
 app.command("rd")(rd)
@@ -84,7 +85,7 @@ def fill(
     """Hold, linear interpolation and the LIT at the same mask."""
     from rich.table import Table
 
-    from latcomp.bench.bdrate import need_report_extra
+    from latcomp.report.extras import need_report_extra
 
     need_report_extra(*(["matplotlib"] if plot else []))
     check_outputs(checked(clips), force, json, plot)

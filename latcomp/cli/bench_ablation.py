@@ -20,7 +20,7 @@ from latcomp.cli.bench_common import (
     quality_list,
     show,
 )
-from latcomp.cli.common import Device, Duration, Force, Quiet
+from latcomp.cli.options.shared import Device, Duration, Force, Quiet
 from latcomp.errors import UsageError
 
 
@@ -37,7 +37,7 @@ def ablation(
     quiet: Quiet = False,
 ) -> None:
     """Bits more at equal PSNR-Y without the coder, parts of the quantiser, and the predictor."""
-    from latcomp.bench.bdrate import need_report_extra
+    from latcomp.report.extras import need_report_extra
 
     need_report_extra("scipy")
     groups = groups_of(group)

@@ -22,7 +22,9 @@ from latcomp.cli.bench_common import (
     show,
     write_figures,
 )
-from latcomp.cli.common import STANDARD, Device, Duration, Force, Quiet, finite_between, note, print_json
+from latcomp.cli.options.numbers import finite_between
+from latcomp.cli.options.shared import Device, Duration, Force, Quiet
+from latcomp.cli.standard import STANDARD, note, print_json
 
 if TYPE_CHECKING:
     from latcomp.bench.allocators_bench import AllocatorBench
@@ -53,7 +55,7 @@ def allocators(
     quiet: Quiet = False,
 ) -> None:
     """Temporal selection beside ElasticTok, InfoTok, uniform and random masks: tokens, bytes, quality, seconds."""
-    from latcomp.bench.bdrate import need_report_extra
+    from latcomp.report.extras import need_report_extra
 
     need_report_extra("scipy", *(["matplotlib"] if plot else []))
     check_outputs(checked(clips), force, json, plot)

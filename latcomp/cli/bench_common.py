@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.common import STANDARD, check_paths, error_console, finite_between, note, print_json
+from latcomp.cli.options.numbers import finite_between
+from latcomp.cli.places import check_paths
+from latcomp.cli.standard import STANDARD, error_console, note, print_json
 from latcomp.errors import UsageError
 from latcomp.files import output_file
 

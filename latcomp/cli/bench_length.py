@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from latcomp.cli.bench_common import JsonFile, PlotFile, check_outputs, finish, plain_table, show
-from latcomp.cli.common import STANDARD, Device, Force, Quiet, error_console, finite_between
+from latcomp.cli.options.numbers import finite_between
+from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.standard import STANDARD, error_console
 
 
 def _size(value: str) -> str:
@@ -37,8 +39,8 @@ def length(
     quiet: Quiet = False,
 ) -> None:
     """Memory and speed over the length of a stream that is made as it is encoded."""
-    from latcomp.bench.bdrate import need_report_extra
     from latcomp.bench.length import Stream, measure
+    from latcomp.report.extras import need_report_extra
 
     width, _, height = size.partition("x")
     stream = Stream(int(width), int(height), frames, rate)

@@ -21,17 +21,10 @@ from latcomp.cli.bench_common import (
     show,
     write_figures,
 )
-from latcomp.cli.common import (
-    STANDARD,
-    Device,
-    Force,
-    Quiet,
-    check_paths,
-    error_console,
-    finite_between,
-    note,
-    print_json,
-)
+from latcomp.cli.options.numbers import finite_between
+from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.places import check_paths
+from latcomp.cli.standard import STANDARD, error_console, note, print_json
 from latcomp.errors import OutputError
 
 if TYPE_CHECKING:
@@ -78,7 +71,7 @@ def rd(
     quiet: Quiet = False,
 ) -> None:
     """Rate and distortion beside x264, x265, SVT-AV1 and plain latents: BD-rates, points, plots."""
-    from latcomp.bench.bdrate import need_report_extra
+    from latcomp.report.extras import need_report_extra
 
     need_report_extra("scipy", *(["matplotlib"] if plot else []))
     groups = groups_of(group)

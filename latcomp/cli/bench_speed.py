@@ -18,7 +18,9 @@ from latcomp.cli.bench_common import (
     plain_table,
     show,
 )
-from latcomp.cli.common import Device, Force, Quiet, finite_between, note
+from latcomp.cli.options.numbers import finite_between
+from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.standard import note
 from latcomp.printable import counted
 
 
@@ -51,7 +53,7 @@ def speed(
     Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its
     start-up. Shares of stages come from a run of their own and are shares of the stages' seconds added up: stages
     overlap in threads, so the sum may be more than the time that went by, which is told beside it."""
-    from latcomp.bench.bdrate import need_report_extra
+    from latcomp.report.extras import need_report_extra
 
     need_report_extra(*(["matplotlib"] if plot else []))
     check_outputs(checked(clips), force, json, plot)

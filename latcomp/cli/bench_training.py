@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from latcomp.cli.bench_common import JsonFile, TokenizerName, finish, plain_table, show
-from latcomp.cli.common import Device, Force, Quiet, check_paths, error_console
+from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.places import check_paths
+from latcomp.cli.standard import error_console
 from latcomp.cli.train import BatchFactor, Compile, Data, Workers
 
 

@@ -13,14 +13,10 @@ from typer.core import TyperCommand, TyperGroup
 from latcomp.cli.choices import did_you_mean
 from latcomp.cli.direction import is_lat
 from latcomp.cli.hints import COMMAND_WORDS, address, foreign_flag, too_few, too_many, without_command
+from latcomp.cli.options.panels import OUTPUT
 from latcomp.cli.standard import output_named
 from latcomp.printable import command_line
 from latcomp.suffixes import INPUT_SUFFIXES
-
-QUALITY = "Quality"
-PART = "Part of the video"
-OUTPUT = "Output"
-DEVICE = "Device and limits"
 
 
 class Command(TyperCommand):

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from latcomp.cli.choices import CODECS, FORMATS, completes
-from latcomp.cli.commands import OUTPUT, QUALITY
-from latcomp.cli.common import (
-    Device,
-    Duration,
-    Fill,
-    Force,
-    Json,
-    LatInput,
-    NoAudio,
-    Quiet,
-    Start,
-    TokenizerFolder,
-    check_paths,
-    input_file,
-    note,
-    notes,
-    open_lat,
-    output_place,
-    print_json,
-)
 from latcomp.cli.direction import refuse_wrong_way_to_decode
 from latcomp.cli.folders import made_folder, output_in
-from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.panels import OUTPUT, QUALITY
+from latcomp.cli.options.reading import ReaderOptions
+from latcomp.cli.options.shared import Device, Duration, Fill, LatInput, NoAudio, OutputOptions, Start
+from latcomp.cli.places import check_paths, lat_input, output_place
 from latcomp.cli.progress import progress_bar
 from latcomp.cli.several import about
+from latcomp.cli.standard import note, notes, print_json
 from latcomp.errors import DamagedFileError
 
 
+@takes_groups
 def decode(
     source: LatInput,
     target_word: Annotated[
@@ -81,52 +66,44 @@ def decode(
             help="mp4, mkv, mov, webm, avi or y4m. What the suffix of OUT says, unless given; mkv into a pipe.",
         ),
     ] = None,
-    force: Force = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    *,
+    output: OutputOptions,
     device: Device = "auto",
-    max_pixels: MaxPixels = None,
-    max_frames: MaxFrames = None,
-    max_lost_frames: MaxLostFrames = None,
-    max_tokens: MaxTokens = None,
-    max_bytes: MaxBytes = None,
-    tokenizer: TokenizerFolder = None,
+    reader: ReaderOptions,
 ) -> None:
     """Decode a .lat file into a video."""
-    settings: dict[str, Any] = {
-        "fill": fill,
-        "start_seconds": start,
-        "duration_seconds": duration,
-        "codec": codec,
-        "crf": crf,
-        "format": format,
-        "audio": not no_audio,
-        "tokenizer": tokenizer,
-        "device": device,
-        "force": force,
-    }
-    settings = {name: value for name, value in settings.items() if value is not None}
     target = output_in(target_word, source, _suffix_in_folder(format, codec))
     refuse_wrong_way_to_decode(source, target)
-    lat = input_file(source)
-    if isinstance(lat, Path) and lat.is_file():
-        with open_lat(lat):
-            pass  # a video in its place is told as one
+    lat = lat_input(source)
     with about(source), made_folder(target_word, target):
-        check_paths(source, target, force)
-        video = output_place(target, json_on_stdout=json)
-        with progress_bar("decoding", quiet) as progress:
+        check_paths(source, target, output.force)
+        video = output_place(target, json_on_stdout=output.json)
+        with progress_bar("decoding", output.quiet) as progress:
             from latcomp.codec.decode import decode as decode_video
 
-            limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
-            result = decode_video(lat, video, limits=limits, progress=progress, **settings)
-    notes(result.notes, quiet)
-    if not (quiet or result.damage):
+            result = decode_video(
+                lat,
+                video,
+                tokenizer=reader.tokenizer,
+                device=device,
+                force=output.force,
+                limits=reader.limits,
+                progress=progress,
+                fill=fill,
+                start_seconds=start,
+                duration_seconds=duration,
+                codec=codec,
+                crf=crf,
+                format=format,
+                audio=not no_audio,
+            )
+    notes(result.notes, output.quiet)
+    if not (output.quiet or result.damage):
         note(
             f"{target}: {result.frames} frames, {result.width}x{result.height}, "
             f"{result.decode_seconds:.1f} s, {result.frames_per_second:.1f} fps"
         )
-    if json:
+    if output.json:
         names = ("frames", "width", "height", "decode_seconds", "frames_per_second", "device")
         print_json({name: getattr(result, name) for name in names})
     if result.damage:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import BinaryIO
 
 from latcomp.errors import DamagedFileError, NotAVideoError, UsageError
 from latcomp.printable import command_line
+from latcomp.sources import open_source
 from latcomp.suffixes import INPUT_SUFFIXES, LAT, PICTURE_SUFFIXES
 
 
@@ -71,23 +71,22 @@ def refuse_pictures(source: Path) -> None:
     )
 
 
-def refuse_named_video(path: Path, file: BinaryIO) -> None:
+def refuse_named_video(path: Path) -> None:
     """Raise `DamagedFileError` with what can be done, where a file read as a .lat file is a video by name and no .lat
     by its start.
     """
-    if path.suffix.lower() not in INPUT_SUFFIXES or not file.seekable():
+    if path.suffix.lower() not in INPUT_SUFFIXES or not path.is_file():
         return
     from latcomp.container import MAGIC
 
-    start = file.read(len(MAGIC))
-    file.seek(0)
-    if start != MAGIC:
-        made = path.with_suffix(LAT)
-        raise DamagedFileError(
-            f"{path} is no .lat file, and has the name of a video: {_command('encode', path, made)} makes one of it, "
-            "and "
-            f"{_command('compare', path, made)} measures that"
-        )
+    with open_source(path) as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            return
+    made = path.with_suffix(LAT)
+    raise DamagedFileError(
+        f"{path} is no .lat file, and has the name of a video: {_command('encode', path, made)} makes one of it, and "
+        f"{_command('compare', path, made)} measures that"
+    )
 
 
 def is_lat(path: Path) -> bool:

@@ -7,43 +7,19 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.common import (
-    Device,
-    Duration,
-    Force,
-    Json,
-    NoAudio,
-    Quiet,
-    Start,
-    check_paths,
-    input_file,
-    note,
-    notes,
-    output_place,
-    print_json,
-)
 from latcomp.cli.direction import refuse_pictures, refuse_wrong_way_to_encode
-from latcomp.cli.encode_options import (
-    Coding,
-    Deinterlace,
-    Keep,
-    KeepGoing,
-    Lossless,
-    MinPsnr,
-    Quality,
-    Reference,
-    TargetBpp,
-    Threshold,
-    TokenizerChoice,
-    VideoTrack,
-    damage_words,
-)
 from latcomp.cli.folders import made_folder, output_in
-from latcomp.cli.limits import MaxPixels
+from latcomp.cli.options.encoding import EncodeOptions, SourceOptions, damage_words
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.reading import MaxPixels
+from latcomp.cli.options.shared import Device, Duration, OutputOptions, Start
+from latcomp.cli.places import check_paths, input_file, output_place
 from latcomp.cli.progress import progress_bar
+from latcomp.cli.standard import note, notes, print_json
 from latcomp.suffixes import LAT
 
 
+@takes_groups
 def encode(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Any video that FFmpeg reads, or - for standard input.")],
     target_word: Annotated[
@@ -52,70 +28,48 @@ def encode(
             metavar="OUT.lat", help="The .lat file, a folder for it (DIR/ is made), or - for standard output."
         ),
     ],
-    quality: Quality = None,
-    target_bpp: TargetBpp = None,
-    min_psnr: MinPsnr = None,
-    threshold: Threshold = None,
-    keep: Keep = None,
-    reference: Reference = "kept",
-    coding: Coding = "context",
-    lossless: Lossless = False,
-    tokenizer: TokenizerChoice = None,
+    what: EncodeOptions,
     start: Start = None,
     duration: Duration = None,
-    no_audio: NoAudio = False,
-    deinterlace: Deinterlace = None,
-    video_track: VideoTrack = None,
-    keep_going: KeepGoing = False,
-    force: Force = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    *,
+    video_options: SourceOptions,
+    output: OutputOptions,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
 ) -> None:
     """Encode a video into a .lat file."""
-    from latcomp.codec.settings import EncodeSettings
-
-    settings = {
-        **vars(
-            EncodeSettings(
-                quality=quality,
-                threshold=threshold,
-                keep=keep,
-                target_bpp=target_bpp,
-                min_psnr=min_psnr,
-                lossless=lossless,
-                reference=reference,
-                coding=coding,
-            )
-        ),
-        "tokenizer": tokenizer,
-        "start_seconds": start,
-        "duration_seconds": duration,
-        "audio": not no_audio,
-        "deinterlace": deinterlace,
-        "video_track": video_track,
-        "keep_going": keep_going,
-        "max_pixels": max_pixels,
-        "device": device,
-        "force": force,
-    }
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = what.settings
     target = output_in(target_word, source, LAT)
     refuse_wrong_way_to_encode(source, target)
     refuse_pictures(source)
     video = input_file(source)
     with made_folder(target_word, target):
-        check_paths(source, target, force)
-        lat = output_place(target, json_on_stdout=json)
-        with progress_bar("encoding", quiet) as progress:
+        check_paths(source, target, output.force)
+        lat = output_place(target, json_on_stdout=output.json)
+        with progress_bar("encoding", output.quiet) as progress:
             from latcomp.codec.encode import encode as encode_video
+            from latcomp.limits import DEFAULT_MAX_PIXELS
 
-            result = encode_video(video, lat, progress=progress, **settings)
-    notes(result.notes, quiet)
-    if result.damage and not quiet:
+            result = encode_video(
+                video,
+                lat,
+                tokenizer=what.tokenizer,
+                start_seconds=start,
+                duration_seconds=duration,
+                audio=not video_options.no_audio,
+                device=device,
+                force=output.force,
+                max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+                deinterlace=video_options.deinterlace,
+                video_track=video_options.video_track,
+                keep_going=video_options.keep_going,
+                progress=progress,
+                **vars(settings),
+            )
+    notes(result.notes, output.quiet)
+    if result.damage and not output.quiet:
         note(damage_words(str(source), result.damage))
-    if not quiet:
+    if not output.quiet:
         from latcomp.report.terminal import bytes_text
 
         figures = result.stats
@@ -123,7 +77,7 @@ def encode(
             f"{target}: {figures['frames']} frames, {100 * figures['keep_ratio']:.1f} % of tokens kept, "
             f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bpp, {result.frames_per_second:.1f} fps"
         )
-    if json:
+    if output.json:
         print_json(
             {
                 **result.stats,

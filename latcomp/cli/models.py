@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from latcomp.cli.common import Json, error_console, note, print_json
+from latcomp.cli.options.shared import Json
+from latcomp.cli.standard import error_console, note, print_json
 
 
 def models(json: Json = False) -> None:

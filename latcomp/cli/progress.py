@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from latcomp.cli.common import error_console
+from latcomp.cli.standard import error_console
 
 if TYPE_CHECKING:
     from latcomp.codec.progress import Progress

@@ -5,39 +5,32 @@ player.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from latcomp.cli.commands import OUTPUT
-from latcomp.cli.common import (
-    STANDARD,
-    Device,
-    Force,
-    Json,
-    LatInputs,
-    Quiet,
-    TokenizerFolder,
-    check_paths,
-    error_console,
-    note,
-    open_lat,
-    open_seekable_lat,
-    output_place,
-    print_json,
-)
-from latcomp.cli.limits import MaxBytes, MaxFrames, MaxLostFrames, MaxPixels, MaxTokens, limits_from
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.panels import OUTPUT
+from latcomp.cli.options.reading import ReaderOptions
+from latcomp.cli.options.shared import Device, LatInputs, OutputOptions
+from latcomp.cli.places import check_paths, input_file, lat_input, output_place
 from latcomp.cli.several import each_file
-from latcomp.cli.standard import say, shown_name, text_output
+from latcomp.cli.standard import STANDARD, error_console, note, print_json, say, shown_name, text_output
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.files import same_file
 from latcomp.printable import utf8
+from latcomp.sources import open_seekable, open_source
+
+if TYPE_CHECKING:
+    from latcomp.codec.page import PageResult
 
 SHOWN = "What is shown"
 
 
+@takes_groups
 def stats(
     sources: LatInputs,
     groups: Annotated[
@@ -77,64 +70,45 @@ def stats(
             help="Print a row for each group on standard output, as groups in --json has them.",
         ),
     ] = False,
-    json: Json = False,
-    force: Force = False,
-    quiet: Quiet = False,
+    *,
+    output: OutputOptions,
     device: Device = "auto",
-    max_pixels: MaxPixels = None,
-    max_frames: MaxFrames = None,
-    max_lost_frames: MaxLostFrames = None,
-    max_tokens: MaxTokens = None,
-    max_bytes: MaxBytes = None,
-    tokenizer: TokenizerFolder = None,
+    reader: ReaderOptions,
 ) -> None:
     """Show what .lat files hold and cost.
 
-    Several files are a row each, with --groups a block each; with --json an object a line with its path, with --csv
+    Several files are a row each, with --groups a block each; with --json an object on a line with its path, with --csv
     rows with the path in front. One that fails does not stop the others; the exit code is then that of the first one
     that failed."""
-    _check_options(sources, json, as_csv, plot, html, video, force)
-    limits = limits_from(max_pixels, max_frames, max_lost_frames, max_tokens, max_bytes)
-    show = _Show(len(sources) > 1, json=json, as_csv=as_csv, groups=groups, quiet=quiet)
+    _check_options(sources, output, as_csv, plot, html, video)
+    from latcomp.report.terminal import bytes_text
+
+    show = _Show(len(sources) > 1, json=output.json, as_csv=as_csv, groups=groups, quiet=output.quiet)
 
     def tell(source: Path) -> DamagedFileError | None:
         from latcomp.container import scan
         from latcomp.report.series import group_rows
         from latcomp.report.stats import stats_dict
 
-        page_damage: list[str] = []
-        with (open_lat if html is None else open_seekable_lat)(source) as file:
-            summary = scan(file, limits)
+        page: PageResult | None = None
+        with (open_source if html is None else open_seekable)(lat_input(source)) as file:
+            summary = scan(file, reader.limits)
             figures, rows = stats_dict(summary), group_rows(summary)
             name = shown_name(source) if str(source) == STANDARD else source.name
             if plot is not None:
                 from latcomp.report.plot import save_plot
 
-                save_plot(figures, rows, name, plot, force)
+                save_plot(figures, rows, name, plot, output.force)
             if html is not None:
-                from latcomp.cli.stats_html import write_page
-
-                page = write_page(
-                    file,
-                    figures,
-                    rows,
-                    name,
-                    html,
-                    video=video,
-                    tokenizer=tokenizer,
-                    limits=limits,
-                    device=device,
-                    force=force,
-                    quiet=quiet,
-                )
-                page_damage = page.damage
+                file.seek(0)
+                page = _page(file, name, html, video, figures["frames"], output, device, reader)
         show.file(source, figures)
-        if not quiet:
+        if not output.quiet:
             if plot is not None:
                 note(f"{plot}: kept tokens and bytes of {len(rows)} groups")
-            if html is not None and str(html) != STANDARD:
-                note(f"{html}: {page.text}")
-        damage = [*figures["damage"], *page_damage]
+            if page is not None and str(html) != STANDARD:
+                note(f"{html}: {page.frames_shown} of {page.frames} frames, {bytes_text(page.bytes_total)}")
+        damage = [*figures["damage"], *(() if page is None else page.damage)]
         if damage:
             return DamagedFileError(
                 f"{shown_name(source)} is damaged: {damage[0]}; the figures are those of what could be read"
@@ -142,26 +116,58 @@ def stats(
         return None
 
     try:
-        each_file(sources, tell, json)
+        each_file(sources, tell, output.json)
     finally:
         show.end()
 
 
-def _check_options(
-    sources: Sequence[Path],
-    json: bool,
-    as_csv: bool,
-    plot: Path | None,
-    html: Path | None,
+def _page(
+    file: BinaryIO,
+    name: str,
+    target: Path,
     video: Path | None,
-    force: bool,
+    frames: int,
+    output: OutputOptions,
+    device: str,
+    reader: ReaderOptions,
+) -> PageResult:
+    """Write the page of a file."""
+    from latcomp.codec.page import write_page
+
+    with _page_progress(frames, output.quiet) as progress:
+        return write_page(
+            file,
+            output_place(target),
+            video=None if video is None else input_file(video),
+            name=name,
+            device=device,
+            tokenizer=reader.tokenizer,
+            limits=reader.limits,
+            force=output.force,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _page_progress(frames: int, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A function that shows how many frames are done on a terminal, or None when nobody watches."""
+    console = error_console()
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with console.status("reading") as status:
+        yield lambda done: status.update(f"{done} of {frames} frames")
+
+
+def _check_options(
+    sources: Sequence[Path], to: OutputOptions, as_csv: bool, plot: Path | None, html: Path | None, video: Path | None
 ) -> None:
     """Refuse, before any work, options that exclude each other and outputs that cannot or may not be written."""
     source = sources[0]
     for option, output in (("--plot", plot), ("--html", html)):
         if output is not None and len(sources) > 1:
             raise UsageError(f"{option} shows one file, and {len(sources)} are given: give one")
-    if json and as_csv:
+    if to.json and as_csv:
         raise UsageError("--json and --csv exclude each other: give one")
     if video is not None and html is None:
         raise UsageError("--video gives the frames of a page: give --html as well")
@@ -169,13 +175,13 @@ def _check_options(
         from latcomp.report.plot import check_plot
 
         check_plot(plot)
-        check_paths(source, plot, force)
+        check_paths(source, plot, to.force)
     if html is None:
         return
     if as_csv and str(html) == STANDARD:
         raise UsageError("--csv and an output of - both want standard output: give the output a file name")
-    output_place(html, json_on_stdout=json)
-    check_paths(source, html, force)
+    output_place(html, json_on_stdout=to.json)
+    check_paths(source, html, to.force)
     if plot is not None and (plot.absolute() == html.absolute() or same_file(plot, html)):
         raise UsageError(f"{html} is the output of both --plot and --html: give one another name")
     if video is not None:
@@ -183,7 +189,7 @@ def _check_options(
             raise UsageError("standard input cannot be both the .lat file and the video: give one a file name")
         for output in (html, plot):
             if output is not None:
-                check_paths(video, output, force)
+                check_paths(video, output, to.force)
 
 
 class _Show:

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from latcomp.cli.choices import PRESETS, completes
-from latcomp.cli.commands import DEVICE
-from latcomp.cli.common import Device, Force, finite_between
+from latcomp.cli.options.numbers import finite_between
+from latcomp.cli.options.panels import DEVICE
+from latcomp.cli.options.shared import Device, Force
 from latcomp.errors import OutputError, UsageError
 
 app = typer.Typer(

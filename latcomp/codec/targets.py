@@ -17,10 +17,10 @@ from latcomp.codec.settings import SEGMENT_BYTES, SEGMENT_GROUPS
 from latcomp.container import Group, Header, Writer
 from latcomp.container.header import pack_header
 from latcomp.errors import UsageError
+from latcomp.metrics.luma import luma, psnr
 from latcomp.selection import Selection
 from latcomp.selection.complexity import ADJUST_PER_OCTAVE
 from latcomp.tokenizer.base import TokenizerSpec
-from latcomp.video.luma import luma, psnr
 
 COARSEST, FINEST = (
     80,

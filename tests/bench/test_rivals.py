@@ -17,8 +17,8 @@ from latcomp.bench import rd_source
 from latcomp.bench.rd_source import SourceClip, cropped, middle, padded, read_clip
 from latcomp.bench.rivals import RIVALS, Rival, decode, encode, to_rgb
 from latcomp.errors import LimitError, NotAVideoError, UsageError
+from latcomp.metrics.luma import luma, psnr
 from latcomp.video import Frame, open_video
-from latcomp.video.luma import luma, psnr
 
 from ..video.make import pictures, write
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from latcomp.bench import bdrate
+from latcomp.metrics import bdrate
 
 from .conftest import Latcomp, assert_refused
 from .test_startup import CALL, run_and_look

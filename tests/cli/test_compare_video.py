@@ -12,9 +12,9 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
+from latcomp.metrics.luma import psnr
+from latcomp.report.compare_video import difference, side_by_side
 from latcomp.video import Frame, open_video, open_writer
-from latcomp.video.compare import difference, side_by_side
-from latcomp.video.luma import psnr
 
 from ..conftest import moving_square
 from .conftest import Latcomp, assert_refused

@@ -114,7 +114,7 @@ def test_the_lists_are_those_in_force() -> None:
     from latcomp.batch.engines import ENGINES
     from latcomp.codec.settings import FILLS, EncodeSettings
     from latcomp.devices import pick_device
-    from latcomp.video.compare import MODES
+    from latcomp.report.compare_video import MODES
     from latcomp.video.formats import CODECS, FORMATS
 
     assert tuple(choices.ENGINES) == tuple(ENGINES)

@@ -46,7 +46,7 @@ def test_every_option_is_in_a_panel(command: str) -> None:
 def test_facts_in_the_help_are_those_in_force() -> None:
     from latcomp.codec.settings import DEFAULT_QUALITY
     from latcomp.limits import DEFAULT_MAX_PIXELS
-    from latcomp.video.compare import DEFAULT_AMPLIFY
+    from latcomp.report.compare_video import DEFAULT_AMPLIFY
     from latcomp.video.formats import CODECS
 
     def text(command: str, name: str) -> str:

@@ -21,10 +21,10 @@ from latcomp.codec.settings import EncodeSettings
 from latcomp.codec.targets import COARSEST, FINEST, SECANT_PROBES, search, segment_groups_for
 from latcomp.errors import UsageError
 from latcomp.latfile import open_lat
+from latcomp.metrics.luma import luma, psnr
 from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.video import Frame, open_video
-from latcomp.video.luma import luma, psnr
 from tests.video.make import write
 
 MakeVideo = Callable[..., Path]

@@ -21,9 +21,9 @@ from latcomp.codec.encode import encode
 from latcomp.container import check
 from latcomp.errors import DeviceError
 from latcomp.latfile import open_lat
+from latcomp.metrics.luma import luma, psnr
 from latcomp.models import prior_finder
 from latcomp.video import Frame, open_video
-from latcomp.video.luma import luma, psnr
 
 TOKENS_MOST = 0.02  # share of the kept tokens that may differ from the CPU's; without FMA 0 to 1e-4 of a CPU's differ
 MASK_MOST = 0.005  # share of the positions that one keeps and the other drops

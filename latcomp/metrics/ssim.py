@@ -1,13 +1,12 @@
-"""Distance between two videos: PSNR, SSIM and MS-SSIM, a frame at a time, in numpy."""
+"""SSIM and MS-SSIM of two luma pictures, in numpy."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from latcomp.errors import UsageError
-from latcomp.video.luma import luma, mse, psnr_of_mse
 
 # Wang, Simoncelli, Bovik 2003: exponents of the five scales, the full size first.
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -30,65 +29,10 @@ def ms_ssim(reference: np.ndarray, test: np.ndarray) -> float:
     Five scales halved by 2x2 means. A frame whose shorter side has fewer than 176 pixels has no room for the window in
     all of them: it is measured on fewer scales, their exponents scaled to sum to 1, and its values are not those of
     five."""
-    return _both(reference, test)[1]
+    return ssim_and_ms_ssim(reference, test)[1]
 
 
-def scales_of(height: int, width: int) -> int:
-    """Return how many of the five scales a frame of this size is measured on: the window must fit the smallest one."""
-    fitting = sum(min(height, width) >> scale >= _WINDOW for scale in range(len(MS_SSIM_WEIGHTS)))
-    return max(1, fitting)
-
-
-@dataclass
-class VideoComparison:
-    """Collects the distance of two videos frame by frame; `result` is what `compare --json` prints.
-
-    About 16 ms a frame at 854x480 on one core.
-    """
-
-    matrix: int | None = None
-    """Matrix of the reference's luma, FFmpeg's number; None: chosen by its height."""
-    frames: int = 0
-    per_frame: dict[str, list[float]] = field(
-        default_factory=lambda: {"psnr_rgb": [], "psnr_y": [], "ssim_y": [], "ms_ssim_y": []}
-    )
-    _errors: dict[str, float] = field(default_factory=lambda: {"rgb": 0.0, "y": 0.0})
-    _pixels: int = 0
-
-    def add(self, reference: np.ndarray, test: np.ndarray) -> None:
-        """Take the next frame of both, uint8 RGB (H, W, 3); UsageError when their shapes differ."""
-        error_rgb = mse(reference, test)
-        reference_y, test_y = luma(reference, self.matrix), luma(test, self.matrix)
-        error_y = mse(reference_y, test_y)
-        ssim_y, ms_ssim_y = _both(reference_y, test_y)
-        self.per_frame["psnr_rgb"].append(psnr_of_mse(error_rgb))
-        self.per_frame["psnr_y"].append(psnr_of_mse(error_y))
-        self.per_frame["ssim_y"].append(ssim_y)
-        self.per_frame["ms_ssim_y"].append(ms_ssim_y)
-        self._errors["rgb"] += error_rgb
-        self._errors["y"] += error_y
-        self._pixels += reference.shape[0] * reference.shape[1]
-        self.frames += 1
-
-    def result(self, size_bytes: int | None = None) -> dict[str, Any]:
-        """Return means over frames, PSNR of the pooled error, bits per pixel of `size_bytes`, and the lists per frame.
-
-        Keys: frames, psnr_rgb, psnr_y, ssim_y, ms_ssim_y, bpp (None without a size), psnr_rgb_pooled, psnr_y_pooled,
-        per_frame. UsageError when no frame was added.
-        """
-        if self.frames == 0:
-            raise UsageError("there is no frame to compare")
-        return {
-            "frames": self.frames,
-            **{name: float(np.mean(values)) for name, values in self.per_frame.items()},
-            "bpp": None if size_bytes is None else size_bytes * 8 / self._pixels,
-            "psnr_rgb_pooled": psnr_of_mse(self._errors["rgb"] / self.frames),
-            "psnr_y_pooled": psnr_of_mse(self._errors["y"] / self.frames),
-            "per_frame": {name: list(values) for name, values in self.per_frame.items()},
-        }
-
-
-def _both(reference: np.ndarray, test: np.ndarray) -> tuple[float, float]:
+def ssim_and_ms_ssim(reference: np.ndarray, test: np.ndarray) -> tuple[float, float]:
     """Return SSIM and MS-SSIM together: the first is the full scale of the second."""
     a, b = _centred(reference, test)
     scales = scales_of(*a.shape)
@@ -105,6 +49,12 @@ def _both(reference: np.ndarray, test: np.ndarray) -> tuple[float, float]:
         if scale < scales - 1:
             a, b = _halved(a), _halved(b)
     return full, product
+
+
+def scales_of(height: int, width: int) -> int:
+    """Return how many of the five scales a frame of this size is measured on: the window must fit the smallest one."""
+    fitting = sum(min(height, width) >> scale >= _WINDOW for scale in range(len(MS_SSIM_WEIGHTS)))
+    return max(1, fitting)
 
 
 def _centred(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

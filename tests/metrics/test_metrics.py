@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from latcomp.bench.metrics import MS_SSIM_WEIGHTS, VideoComparison, ms_ssim, scales_of, ssim
 from latcomp.errors import UsageError
-from latcomp.video.luma import PSNR_CAP_DB, luma, psnr
+from latcomp.metrics.comparison import VideoComparison
+from latcomp.metrics.luma import PSNR_CAP_DB, luma, psnr
+from latcomp.metrics.ssim import MS_SSIM_WEIGHTS, ms_ssim, scales_of, ssim
 
 KEYS = ["frames", "psnr_rgb", "psnr_y", "ssim_y", "ms_ssim_y", "bpp", "psnr_rgb_pooled", "psnr_y_pooled", "per_frame"]
 

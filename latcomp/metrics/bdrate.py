@@ -8,13 +8,10 @@ MS-SSIM is close to 1 over most of a curve, so it is interpolated in decibels, -
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from latcomp.errors import UsageError
 
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator  # type: ignore[import-untyped]
@@ -24,13 +21,6 @@ MS_SSIM_CAP_DB = 100.0
 
 Point = tuple[float, float]
 """Bits per pixel (above 0), quality (higher is better)."""
-
-
-def need_report_extra(*modules: str) -> None:
-    """Raise `UsageError` with the command that installs them when one of these modules is missing."""
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(f"{' and '.join(missing)} not installed: pip install 'latcomp[report]'")
 
 
 def ms_ssim_db(value: float) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latcomp.errors import OutputError
 from latcomp.files import output_file
-from latcomp.video.luma import PSNR_CAP_DB
+from latcomp.metrics.luma import PSNR_CAP_DB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

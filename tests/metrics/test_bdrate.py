@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 
 import pytest
 
-from latcomp.bench import bdrate
-from latcomp.bench.bdrate import bd_rate, mean_of, monotone, ms_ssim_db, need_report_extra, quality_at
-from latcomp.errors import UsageError
+from latcomp.metrics.bdrate import bd_rate, mean_of, monotone, ms_ssim_db, quality_at
 
 CURVE = [(0.02, 30.0), (0.05, 33.0), (0.1, 35.5), (0.3, 39.0), (0.4, 39.8)]
 
@@ -94,12 +91,3 @@ def test_quality_at_a_rate_is_on_the_curve_and_never_beyond_it() -> None:
 def test_means_leave_out_what_is_not_there() -> None:
     assert mean_of([1.0, None, 3.0]) == 2.0
     assert mean_of([None]) is None
-
-
-def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    need_report_extra("scipy", "matplotlib")
-    monkeypatch.setattr(
-        bdrate.importlib.util, "find_spec", lambda name: None if name == "scipy" else importlib.machinery
-    )
-    with pytest.raises(UsageError, match=r"^scipy not installed: pip install 'latcomp\[report\]'$"):
-        need_report_extra("scipy", "matplotlib")

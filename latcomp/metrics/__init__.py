@@ -1,0 +1,1 @@
+"""Distances between pictures and between rate-distortion curves. numpy; no torch, no video."""
