@@ -50,9 +50,12 @@ def test_importing_the_package_imports_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_package_offers_encode_decode_and_open() -> None:
-    """The three names of the Python interface resolve to functions, and no others do."""
-    assert all(callable(getattr(latcomp, name)) for name in ("encode", "decode", "open"))
+def test_the_package_offers_what_the_commands_do() -> None:
+    """The names of the Python interface resolve to functions, and no others do."""
+    assert all(
+        callable(getattr(latcomp, name))
+        for name in ("encode", "decode", "open", "compare", "export", "check", "repair")
+    )
     with pytest.raises(AttributeError):
         _ = latcomp.transcode
 
