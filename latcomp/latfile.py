@@ -202,7 +202,7 @@ def _placeholders(lost: LostGroups, index: int, header: Header) -> Iterator[Grou
             np.zeros((end - start, *header.grid), bool),
             nothing,
             "hold",
-            octaves=None if header.prior is None else np.zeros(0, np.uint8),
+            halvings=None if header.prior is None else np.zeros(0, np.uint8),
         )
         at, start, index = at + frames, end, index + 1
 

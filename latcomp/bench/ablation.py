@@ -26,9 +26,9 @@ QUALITIES = (3.0, 5.0, 7.0)
 FULL = "full"
 ENCODINGS: dict[str, dict[str, Any]] = {
     FULL: {},
-    "quantiser: one step for all values": {"error_worth": 0.0},
-    "quantiser: plain rounding": {"rounding_worth": 0.0},
-    "quantiser: neither": {"error_worth": 0.0, "rounding_worth": 0.0},
+    "quantiser: one step for all values": {"lookahead_lambda": 0.0},
+    "quantiser: plain rounding": {"rdo_lambda": 0.0},
+    "quantiser: neither": {"lookahead_lambda": 0.0, "rdo_lambda": 0.0},
 }
 CODER, PREDICTOR = "coder: zstd alone", "predictor: around the last kept values"
 

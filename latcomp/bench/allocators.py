@@ -44,9 +44,9 @@ def by_budget(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocatio
     Source: arXiv 2606.06158, abstract, for the difference and the mask; the budget is our own. No network runs: the
     selection is replayed on the latents until the threshold is found. What the encoder needs beside it, the adjustment
     of the steps and the lookahead, belongs to the decision."""
-    adjust = codec.adjust(segment)
-    wishes = codec.wishes(segment, adjust)
-    chosen, threshold = select_budget(segment.latents, keep, codec.encoder.coder.rule, codec.quantiser(adjust), wishes)
+    scale, recipe = codec.scale(segment), codec.recipe
+    hints = codec.hints(segment, scale)
+    chosen, threshold = select_budget(segment.latents, keep, recipe.rule, recipe.quantiser(scale), hints)
     return Allocation([selection.mask for selection in chosen], threshold=threshold)
 
 
@@ -58,15 +58,13 @@ def by_threshold(segment: Segment, codec: AllocatorCodec, threshold: float) -> A
     values become finer; those are left out here, so that the threshold of a budget keeps the budget's tokens but for
     the few that the budget adds or takes back. Where less changes than a budget would keep, even threshold 0 keeps
     fewer."""
-    adjust = codec.adjust(segment)
-    wishes = codec.wishes(segment, adjust)
+    scale, recipe = codec.scale(segment), codec.recipe
+    hints = codec.hints(segment, scale)
     cache: SelectionCache | None = None
     masks = []
     for index, latents in enumerate(segment.latents):
-        wish = wishes[index] if wishes else None
-        selection, cache = select_group(
-            latents, cache, threshold, codec.encoder.coder.rule, codec.quantiser(adjust), wish
-        )
+        hint = hints[index] if hints else None
+        selection, cache = select_group(latents, cache, threshold, recipe.rule, recipe.quantiser(scale), hint)
         masks.append(selection.mask)
     return Allocation(masks, threshold=threshold)
 
@@ -80,12 +78,11 @@ def by_infotok(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocati
     here too); the share of largest worth over the whole segment is kept (the source: over a window of 81 frames). The
     second decode, of what was kept, is the one every method needs. The source's encoder and decoder were trained with
     such masks; here the LIT fills, as for every method."""
-    adjust = codec.adjust(segment)
-    scale, spec = codec.scale(adjust), codec.encoder.tokenizer.spec
+    scale, spec = codec.scale(segment), codec.encoder.tokenizer.spec
     worth = []
     state = None
     for latents, frames in zip(segment.latents, segment.frames, strict=True):
-        pixels, state = codec.decode(codec.tensor(codec.plain(latents, adjust)), state, scale)
+        pixels, state = codec.decode(codec.tensor(codec.plain(latents, scale)), state, scale)
         off = (pixels - codec.source(frames)).abs()
         sizes = {"a": spec.temporal, "b": spec.spatial, "c": spec.spatial}
         worth.append(reduce(off, "1 rgb (t a) (h b) (w c) -> t h w", "mean", **sizes).cpu().numpy())

@@ -27,9 +27,9 @@ from latcomp.codec.settings import GROUP_LATENT_FRAMES, EncodeSettings
 from latcomp.container import Header, Writer
 from latcomp.devices import decodes_in_bf16
 from latcomp.errors import NotAVideoError
-from latcomp.inpaint.fill import Filler, HeldGroup, ages_of
-from latcomp.selection import Wishes, adjusted
-from latcomp.selection.quantiser import Identity, Quantiser
+from latcomp.inpaint.fill import Filler
+from latcomp.latents import HeldGroup, StepScale
+from latcomp.selection import LookaheadHints, SelectionRecipe
 from latcomp.tokenizer.base import DecoderCondition
 from latcomp.tokenizer.pixels import to_frames, to_pixels
 from latcomp.video import Frame, open_video
@@ -147,7 +147,10 @@ class AllocatorCodec:
 
     def encode(self, clip: BenchClip) -> list[Segment]:
         """The clip's segments."""
-        stream = LatentStream(self.encoder.tokenizer, self.device, GROUP_LATENT_FRAMES, keep_pixels=True)
+        profile = self.encoder.coder.profile
+        stream = LatentStream(
+            self.encoder.tokenizer, self.device, GROUP_LATENT_FRAMES, keep_pixels=True, profile=profile
+        )
         found: list[list[EncodedGroup]] = []
         for item in stream.run(clip.frames):
             if isinstance(item, EncodedGroup):
@@ -156,32 +159,29 @@ class AllocatorCodec:
                 found[-1].append(item)
         return [Segment(tuple(groups)) for groups in found]
 
-    def adjust(self, segment: Segment) -> int:
-        """The adjustment of the segment's steps, in 32nds of an octave."""
-        return self.encoder.coder.adjustment(segment.groups[0])
+    @property
+    def recipe(self) -> SelectionRecipe:
+        """How the encoder selects."""
+        return self.encoder.coder.recipe
 
-    def quantiser(self, adjust: int) -> Quantiser | Identity:
-        """The quantiser of a segment."""
-        return self.encoder.coder.quantiser(adjust)
+    def scale(self, segment: Segment) -> StepScale:
+        """The step scale of a segment, adjusted by its content."""
+        return self.encoder.coder.scale_for(segment.groups[0])
 
-    def scale(self, adjust: int) -> float:
-        """The step scale of a segment."""
-        return adjusted(self.encoder.settings.step_scale, adjust)
-
-    def wishes(self, segment: Segment, adjust: int) -> list[Wishes] | None:
+    def hints(self, segment: Segment, scale: StepScale) -> list[LookaheadHints] | None:
         """The encoder's lookahead over each group; None where it has none."""
-        found = [self.encoder.coder.wishes(latents, adjust, refine=False) for latents in segment.latents]
-        wishes = [wish for wish in found if wish is not None]
-        return wishes or None
+        found = [self.recipe.hints(latents, scale, refine=False) for latents in segment.latents]
+        hints = [hint for hint in found if hint is not None]
+        return hints or None
 
-    def plain(self, latents: np.ndarray, adjust: int) -> np.ndarray:
+    def plain(self, latents: np.ndarray, scale: StepScale) -> np.ndarray:
         """Latents (C, T, h, w) as they come out of the quantiser: every token on the plain grid of steps."""
-        quantiser = self.quantiser(adjust)
+        quantiser = self.recipe.quantiser(scale)
         return quantiser.dequantise(quantiser.quantise(latents))
 
-    def filler(self, adjust: int) -> Filler:
+    def filler(self) -> Filler:
         """A fill at the beginning of a segment."""
-        return Filler(self.encoder.lit, self.scale(adjust), self.device, self.half)
+        return Filler(self.encoder.lit, self.device, self.half, self.encoder.coder.profile)
 
     def tensor(self, latents: np.ndarray) -> Tensor:
         """Latents (C, T, h, w) as (1, C, T, h, w) on the device."""
@@ -192,13 +192,15 @@ class AllocatorCodec:
         return to_pixels(frames, self.encoder.tokenizer.spec, self.device)
 
     @torch.inference_mode()
-    def decode(self, filled: Tensor, state: Any, scale: float, octaves: np.ndarray | None = None) -> tuple[Tensor, Any]:
+    def decode(
+        self, filled: Tensor, state: Any, scale: StepScale, halvings: np.ndarray | None = None
+    ) -> tuple[Tensor, Any]:
         """Pixels (1, 3, frames, H, W) in the tokenizer's range of filled latents (1, C, T, h, w), piece by
         piece as `latcomp decode` does.
         """
-        halvings = None if octaves is None else torch.from_numpy(octaves).to(self.device).unsqueeze(0)
+        steps = None if halvings is None else torch.from_numpy(halvings).to(self.device).unsqueeze(0)
         stream = DecodingStream(self.encoder.tokenizer, self.half, state)
-        pieces = list(stream.decode(filled, DecoderCondition(scale, halvings)))
+        pieces = list(stream.decode(filled, DecoderCondition(scale.value, steps)))
         return torch.cat(pieces, dim=2), stream.state
 
     def warm_up(self, segments: Sequence[Segment]) -> None:
@@ -212,11 +214,11 @@ class AllocatorCodec:
                     continue
                 seen.add(shape)
                 mask = np.arange(np.prod(shape)).reshape(shape) % 2 == 0
-                held = HeldGroup(group.latents, mask, ages_of(mask), np.zeros(shape, np.uint8))
-                filler = self.filler(0)
+                held = HeldGroup(group.latents, mask, np.zeros(shape, np.int32), np.zeros(shape, np.uint8))
+                filler, scale = self.filler(), self.encoder.coder.base
                 for _ in range(2):  # the second time with C_fill
-                    filled = filler.fill(held, "lit")
-                self.decode(filled, None, self.scale(0))
+                    filled = filler.fill(held, "lit", scale)
+                self.decode(filled, None, scale)
                 with torch.inference_mode():
                     self.encoder.tokenizer.encode(self.source(frames[:1]))
 
@@ -235,25 +237,23 @@ class AllocatorCodec:
         tokens = 0
         for segment, chosen in zip(segments, masks, strict=True):
             began = time.perf_counter()
-            adjust = self.adjust(segment)
-            wishes = self.wishes(segment, adjust)
-            selecting = self.encoder.coder.begin(segment.latents[0].shape[2:], adjust)
-            filler = self.filler(adjust)
+            scale = self.scale(segment)
+            hints = self.hints(segment, scale)
+            selector = self.encoder.coder.begin(scale)
+            filler = self.filler()
             code += time.perf_counter() - began
-            state, age = None, None
+            state = None
             for place, (group, mask) in enumerate(zip(segment.groups, chosen, strict=True)):
                 began = time.perf_counter()
-                selection = selecting.under(group.latents, 0.0, wishes[place] if wishes else None, mask)
-                ages = ages_of(selection.mask, age)
-                age = ages[-1]
-                held = HeldGroup(selection.held, selection.mask, ages, selection.octaves)
+                selection = selector.under(group.latents, mask, hints[place] if hints else None)
+                held = selection.held_group
                 filling = time.perf_counter()
-                by, filled = filler.fill_best(held, group.latents)
+                by, filled = filler.fill_best(held, group.latents, scale)
                 decoding = time.perf_counter()
-                pixels, state = self.decode(filled, state, self.scale(adjust), selection.octaves)
+                pixels, state = self.decode(filled, state, scale, selection.halvings)
                 made = to_frames(pixels, self.encoder.tokenizer.spec, height, width)[: len(group.pts)]
                 writing = time.perf_counter()
-                made_group = replace(self.encoder.coder.group(group, selection, adjust, fill=False), fill=by)
+                made_group = replace(self.encoder.coder.group(group, selection, scale, fill=False), fill=by)
                 writer.write_group(made_group)
                 code += filling - began + time.perf_counter() - writing
                 fill += decoding - filling

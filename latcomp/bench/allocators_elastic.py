@@ -37,7 +37,8 @@ from torch import Tensor
 
 from latcomp.bench.allocators import Allocation, turns
 from latcomp.bench.allocators_codec import AllocatorCodec, Segment
-from latcomp.inpaint.fill import Filler, HoldState
+from latcomp.inpaint.fill import Filler
+from latcomp.latents import TokenMemory, hold
 
 RUNGS = 2**11  # 11 probes
 GOLDEN = (math.sqrt(5) - 1) / 2  # successive multiples of it, taken modulo 1, keep apart
@@ -75,7 +76,8 @@ class Block:
 class BlockState:
     """What a block hands to the next: hold, fill and decoder."""
 
-    holding: HoldState
+    memory: TokenMemory
+    """Of latents."""
     filler: Filler
     decoder: Any = None  # state of the tokenizer's decoder
 
@@ -111,7 +113,7 @@ class ElasticSearch:
 
     def __init__(self, segment: Segment, codec: AllocatorCodec) -> None:
         self.segment, self.codec = segment, codec
-        self.adjust = codec.adjust(segment)
+        self.scale = codec.scale(segment)
         self.decodes = 0
         self.seen: list[Ladder] = [{} for _ in segment.groups]
 
@@ -137,7 +139,8 @@ class ElasticSearch:
             state = after
 
     def _start(self) -> BlockState:
-        return BlockState(HoldState(), self.codec.filler(self.adjust))
+        latents = self.segment.latents[0]
+        return BlockState(TokenMemory.start(latents.shape[2:], len(latents), np.float32), self.codec.filler())
 
     def _block(self, index: int) -> Block:
         latents = self.segment.latents[index]
@@ -145,7 +148,7 @@ class ElasticSearch:
         least = math.ceil(LEAST_SHARE * math.prod(shape))
         if index == 0:
             least = max(least, shape[1] * shape[2])
-        plain, pixels = self.codec.plain(latents, self.adjust), self.codec.source(self.segment.frames[index])
+        plain, pixels = self.codec.plain(latents, self.scale), self.codec.source(self.segment.frames[index])
         return Block(latents, plain, order_of(shape, index == 0), pixels, least)
 
     def _search(self, block: Block, state: BlockState, target: float, seen: Ladder) -> int:
@@ -168,10 +171,10 @@ class ElasticSearch:
         """(error of the block with its first tokens kept, what it would hand to the next)."""
         self.decodes += 1
         mask = block.rank < tokens
-        after = BlockState(copy.copy(state.holding), copy.copy(state.filler))
-        held = after.holding.hold(np.ascontiguousarray(block.plain.transpose(1, 2, 3, 0)[mask]), mask)
-        _, filled = after.filler.fill_best(held, block.latents)
-        pixels, after.decoder = self.codec.decode(filled, state.decoder, self.codec.scale(self.adjust))
+        after = BlockState(state.memory.copy(), copy.copy(state.filler))
+        held = hold(after.memory, np.ascontiguousarray(block.plain.transpose(1, 2, 3, 0)[mask]), mask)
+        _, filled = after.filler.fill_best(held, block.latents, self.scale)
+        pixels, after.decoder = self.codec.decode(filled, state.decoder, self.scale)
         return float((pixels - block.pixels).square().mean()), after
 
 

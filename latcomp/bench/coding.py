@@ -16,13 +16,13 @@ import numpy as np
 from latcomp import models
 from latcomp.codec.encode import encode
 from latcomp.container import Group, Header, Prior, Reader
-from latcomp.container.content import decode_content, encode_content
-from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, kinds_of, table_symbols
-from latcomp.container.segment import SegmentState
-from latcomp.container.steps import log_step_of
-from latcomp.container.tokens import encode_tokens
+from latcomp.container.coding import GroupContent, GroupShape, coder_for
+from latcomp.container.coding.prior.frame_code import past_of
+from latcomp.container.coding.prior.frame_coder import FrameCoder
+from latcomp.container.coding.prior.modes import modes_of
 from latcomp.container.zstd import compress
 from latcomp.errors import UsageError
+from latcomp.latents import StepScale, TokenMemory, frames_of_tokens
 
 QUALITIES = (3.0, 5.0, 7.0)
 
@@ -90,41 +90,40 @@ def measure(
     )
 
 
-def _octaves(group: Group) -> np.ndarray:
-    return np.zeros(len(group.tokens), np.uint8) if group.octaves is None else group.octaves
+def _content(group: Group, header: Header) -> GroupContent:
+    scale = StepScale(header.step_scale, group.step_adjust)
+    return GroupContent(group.mask, group.tokens, group.halvings, group.key, scale)
 
 
 def _by_zstd(groups: Sequence[Group], header: Header, prior: Prior) -> int:
-    state, total = SegmentState(header, prior, "zstd"), 0
+    coder, total = coder_for(header, prior, "zstd"), 0
     for group in groups:
         if group.key:
-            state = SegmentState(header, prior, "zstd")
-        total += len(encode_tokens(group.tokens, group.octaves, group.mask, group.key, state, group.step_adjust)[1])
+            coder = coder_for(header, prior, "zstd")
+        total += len(coder.encode(_content(group, header)).tokens)
     return total
 
 
 def _by_prior(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int, tuple[float, float]]:
-    """(bytes of the tokens, (encoding, decoding) million values a second, masks included); what is read must be what
+    """(bytes of the tokens, (encoding, decoding) million values per second, masks included); what is read must be what
     was written.
     """
-    state = again = SegmentState(header, prior)
+    coder = again = coder_for(header, prior)
     total, seconds, values = 0, [0.0, 0.0], 0
     for group in groups:
         if group.key:
-            state, again = (SegmentState(header, prior) for _ in range(2))
+            coder, again = (coder_for(header, prior) for _ in range(2))
+        content = _content(group, header)
         began = time.perf_counter()
-        coding, mask_data, layout, data = encode_content(
-            group.mask, group.tokens, group.octaves, group.key, state, group.step_adjust
-        )
+        data = coder.encode(content)
         between = time.perf_counter()
-        mask, tokens, _ = decode_content(
-            coding, mask_data, layout, data, group.mask.shape, len(group.tokens), group.key, again, group.step_adjust
-        )
+        shape = GroupShape(group.mask.shape, len(group.tokens), group.key, content.scale)
+        found = again.decode(data, shape)
         seconds[1] += time.perf_counter() - between
         seconds[0] += between - began
-        if not (np.array_equal(tokens, group.tokens) and np.array_equal(mask, group.mask)):
+        if not (np.array_equal(found.tokens, group.tokens) and np.array_equal(found.mask, group.mask)):
             raise ValueError("decoded masks and tokens are not the encoded ones")
-        total += len(data)
+        total += len(data.tokens)
         values += group.tokens.size
     return total, (values / 1e6 / max(seconds[0], 1e-9), values / 1e6 / max(seconds[1], 1e-9))
 
@@ -145,34 +144,31 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
     """(bytes around the prior's means, bytes around the last kept values), each under scale classes and fractions
     counted here.
     """
-    state = PriorState.start(*header.grid, header.channels)
-    octaves_most = header.units.bit_length() - 1
+    memory = TokenMemory.start(header.grid, header.channels)
     predicted: list[np.ndarray] = []
     held: list[np.ndarray] = []
     for group in groups:
         if group.key:
-            state.reset()
-        row = 0
-        for frame in group.mask.reshape(len(group.mask), -1):
-            places = np.flatnonzero(frame)
-            values, finer = (a[row : row + len(places)] for a in (group.tokens, _octaves(group)))
-            row += len(places)
-            if len(places):
-                kinds = kinds_of(values, finer, state.kept[places], state.octaves[places], state.first, header.units)
-                log_step = log_step_of(header.step_scale) + (group.step_adjust >> 1)
-                coder = FrameCoder(prior, state, frame, kinds, log_step, octaves_most)
-                for parts, nearest, fraction, scale in coder.passes():
-                    multiples = coder.multiples_of(parts, values)
-                    _, off, _ = table_symbols(multiples, nearest, fraction, scale)
-                    predicted.append(_pairs(contexts_of(fraction, scale), off))
+            memory.reset()
+        log_step = StepScale(header.step_scale, group.step_adjust).log_step
+        halvings = np.zeros(len(group.tokens), np.uint8) if group.halvings is None else group.halvings
+        for frame in frames_of_tokens(group.mask):
+            values, finer = group.tokens[frame.rows], halvings[frame.rows]
+            if len(frame.places):
+                modes = modes_of(values, finer, memory, frame.places, header.units)
+                past = past_of(prior, memory)
+                coder = FrameCoder(prior, memory, past, frame.mask, modes, log_step, header.units)
+                for one in coder.passes():
+                    steps = one.steps_of(values)
+                    predicted.append(_pairs(one.contexts, one.table_symbols(steps)[1]))
                     distance = [
                         (values[p.rows, p.channels] - coder.own[p.rows, p.channels])
-                        >> (octaves_most - coder.octaves[p.rows])
-                        for p in parts
+                        >> (coder.units_log2 - coder.halvings[p.rows])
+                        for p in one.parts
                     ]
-                    held.append(_pairs(scale.astype(np.uint8), np.concatenate([d.reshape(-1) for d in distance])))
-                    coder.put(parts, multiples)
-            state.move_on(places, values, finer)
+                    held.append(_pairs(one.scale.astype(np.uint8), np.concatenate([d.reshape(-1) for d in distance])))
+                    one.put(steps)
+            memory.advance(frame.places, values, finer)
     in_bytes = [int(_conditional(np.concatenate(found)) / 8) if found else 0 for found in (predicted, held)]
     return in_bytes[0], in_bytes[1]
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
-from latcomp.inpaint.fill import HeldGroup, ages_of
 from latcomp.inpaint.model import next_kept
+from latcomp.latents import HeldGroup
 from latcomp.metrics.comparison import VideoComparison
 from latcomp.selection import Selection, select_budget
 from latcomp.tokenizer.pixels import to_frames
@@ -93,11 +93,9 @@ class FillBench:
         for keep in self.keeps:
             chosen = []
             for segment in segments:
-                adjust = self.codec.adjust(segment)
-                wishes = self.codec.wishes(segment, adjust)
-                found = select_budget(
-                    segment.latents, keep, self.codec.encoder.coder.rule, self.codec.quantiser(adjust), wishes
-                )
+                scale, recipe = self.codec.scale(segment), self.codec.recipe
+                hints = self.codec.hints(segment, scale)
+                found = select_budget(segment.latents, keep, recipe.rule, recipe.quantiser(scale), hints)
                 chosen.append(found[0])
             kept = float(np.mean(np.concatenate([s.mask.ravel() for selections in chosen for s in selections])))
             made = {}
@@ -145,36 +143,24 @@ class FillBench:
         errors, counts, by_lit = [], [], []
         comparison = VideoComparison(clip.matrix)
         for segment, selections in zip(segments, chosen, strict=True):
-            adjust = self.codec.adjust(segment)
-            filler, state, age = self.codec.filler(adjust), None, None
+            scale = self.codec.scale(segment)
+            filler, state = self.codec.filler(), None
             for group, selection in zip(segment.groups, selections, strict=True):
-                ages = ages_of(selection.mask, age)
-                age = ages[-1]
-                held = HeldGroup(selection.held, selection.mask, ages, selection.octaves)
+                held = selection.held_group
                 by, filled = fill, self.codec.tensor(selection.held)
                 if fill == "interpolate":
                     filled = interpolate(held).to(self.codec.device)
                 elif fill == "auto":
-                    by, filled = filler.fill_best(held, group.latents)
+                    by, filled = filler.fill_best(held, group.latents, scale)
                 else:
-                    filled = filler.fill(held, fill)
+                    filled = filler.fill(held, fill, scale)
                 dropped = ~selection.mask
                 errors.append(float(np.square(filled[0].cpu().numpy() - group.latents)[:, dropped].sum()))
                 counts.append(int(dropped.sum()) * group.latents.shape[0])
                 by_lit.append(by == "lit")
-                pixels, state = self.codec.decode(filled, state, self.codec.scale(adjust), selection.octaves)
+                pixels, state = self.codec.decode(filled, state, scale, selection.halvings)
                 decoded = to_frames(pixels, self.codec.encoder.tokenizer.spec, clip.header.height, clip.header.width)
                 for place in range(len(group.pts)):
                     comparison.add(clip.frames[group.first_frame + place].pixels, decoded[place])
         result = comparison.result()
         return _Filled(errors, counts, by_lit, result["psnr_y"], result["ms_ssim_y"])
-
-
-def bench_fill(
-    clips: Sequence[Path], quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto"
-) -> dict[str, Any]:
-    """The figures of some clips, see `FillBench.figures`."""
-    bench = FillBench(quality, keeps, device)
-    for clip in clips:
-        bench.run(clip)
-    return bench.figures()

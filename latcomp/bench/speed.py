@@ -25,7 +25,7 @@ from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import Encoder
 from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings
 from latcomp.container import FileSummary, Limits, Reader
-from latcomp.container.prior import macs
+from latcomp.container.coding.prior.network import macs
 from latcomp.devices import memory_errors
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import lit_macs_per_token

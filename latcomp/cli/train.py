@@ -64,7 +64,7 @@ BatchFactor = Annotated[
         metavar="N",
         rich_help_panel=DEVICE,
         show_default=False,
-        help="Batches of N times the recipe's size, learning rates times the square root of N; 1 on a CPU, by the "
+        help="Batches of N times the recipe's size, learning rates times N to the power of 2/3; 1 on a CPU, by the "
         "GPU's size on one.",
     ),
 ]

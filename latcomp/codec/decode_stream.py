@@ -89,7 +89,7 @@ class DecodeStream:
 
     def _held(self, lost: LostGroups, unit: Fraction) -> Iterator[Frame]:
         """The last good frame, once for every lost frame in the chosen time; grey where none came before."""
-        last = self._last = self._last if self._last is not None else self.decoder.last_skipped()
+        last = self._last = self._last if self._last is not None else self.decoder.decode_last_skipped()
         if last is None:
             header = self.reader.header
             last = np.full((header.height, header.width, 3), 128, np.uint8)

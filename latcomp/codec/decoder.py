@@ -18,9 +18,8 @@ from latcomp.codec.settings import check_fill
 from latcomp.container import Group, Header
 from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
 from latcomp.errors import UsageError
-from latcomp.inpaint.fill import Filler, HoldState
-from latcomp.selection import Quantiser, adjusted
-from latcomp.selection.quantiser import Identity
+from latcomp.inpaint.fill import Filler
+from latcomp.latents import LosslessQuantiser, Quantiser, StepScale, TokenMemory, hold
 from latcomp.stages import stage
 from latcomp.tokenizer.base import DecoderCondition
 from latcomp.tokenizer.pixels import to_frames
@@ -55,8 +54,8 @@ class Decoder:
             raise UsageError(
                 "fill='lit': the file was written without a LIT; use fill='auto' or fill='hold'", settings=("fill",)
             )
-        self.holding = HoldState()
-        self.filler = Filler(lit, header.step_scale, self.device, self.half)
+        self.filler = Filler(lit, self.device, self.half)
+        self._memory: TokenMemory | None = None  # of latents
         self.spec = self.tokenizer.spec
         self.step = np.array(self.spec.channel_step, np.float32)
         self._stream = DecodingStream(self.tokenizer, self.half)
@@ -71,29 +70,29 @@ class Decoder:
         """(filled latents (1, C, T, h, w), the quantiser behind them, None for exact ones) of the next group, on the
         device.
         """
-        if group.key:
-            self.holding.reset()
+        if group.key or self._memory is None:
+            self._memory = TokenMemory.start(self.header.grid, self.header.channels, np.float32)
             self.filler.reset()
             self._stream.restart()
             self._unseen.clear()
-        scale = self.filler.step_scale = adjusted(self.header.step_scale, group.step_adjust)
-        quantiser = (
-            Identity() if self.header.coding == "lossless" else Quantiser(self.step, scale, units=self.header.units)
-        )
+        scale = StepScale(self.header.step_scale, group.step_adjust)
+        quantiser: Quantiser | LosslessQuantiser = LosslessQuantiser()
+        if self.header.coding != "lossless":
+            quantiser = Quantiser(self.step, scale.value, units=self.header.units)
         with stage("lit"):
-            tokens = quantiser.dequantise(group.tokens.T).T
-            held = self.holding.hold(np.ascontiguousarray(tokens, np.float32), group.mask, group.octaves)
-            filled = self.filler.fill(held, group.fill if self.fill == "auto" else self.fill)
+            tokens = np.ascontiguousarray(quantiser.dequantise(group.tokens.T).T, np.float32)
+            held = hold(self._memory, tokens, group.mask, group.halvings)
+            filled = self.filler.fill(held, group.fill if self.fill == "auto" else self.fill, scale)
         if self.header.coding == "lossless":
             return filled, None
-        return filled, DecoderCondition(scale, torch.from_numpy(held.octaves).to(self.device).unsqueeze(0))
+        return filled, DecoderCondition(scale.value, torch.from_numpy(held.halvings).to(self.device).unsqueeze(0))
 
     @torch.inference_mode()
     def frames(self, group: Group) -> Iterator[np.ndarray]:
         """The group's frames, (H, W, 3) uint8 RGB, as many as it has times."""
         with memory_errors(self.device):
             latents, condition = self._filled(group)
-            self.last_skipped()
+            self._catch_up()
             left = len(group.pts)
             for pixels in self._stream.decode(latents, condition):
                 with stage("tokenizer"):
@@ -118,18 +117,24 @@ class Decoder:
             del self._unseen[0]
 
     @torch.inference_mode()
-    def last_skipped(self) -> np.ndarray | None:
-        """The last frame (H, W, 3) of the groups that were skipped last, which are caught up with; None when there are
-        none.
-        """
-        last = None
+    def decode_last_skipped(self) -> np.ndarray | None:
+        """Catch up with the groups that were skipped last: their last frame (H, W, 3); None when there are none."""
+        behind = self._unseen[-1].behind if self._unseen else 0
         with memory_errors(self.device):
-            for part in self._unseen:
-                for pixels in self._stream.decode(part.latents, part.condition):
-                    last = pixels
-            if last is not None:
-                with stage("tokenizer"):
-                    at = last.shape[2] - 1 - self._unseen[-1].behind
-                    last = to_frames(last[:, :, at : at + 1], self.spec, self.header.height, self.header.width)[0]
+            pixels = self._catch_up()
+            if pixels is None:
+                return None
+            with stage("tokenizer"):
+                at = pixels.shape[2] - 1 - behind
+                last = to_frames(pixels[:, :, at : at + 1], self.spec, self.header.height, self.header.width)
+        frame: np.ndarray = last[0]
+        return frame
+
+    def _catch_up(self) -> Tensor | None:
+        """Decode what was skipped, so that the stream's state is right; gives the last pixels (1, 3, t, H, W)."""
+        last = None
+        for part in self._unseen:
+            for pixels in self._stream.decode(part.latents, part.condition):
+                last = pixels
         self._unseen.clear()
         return last

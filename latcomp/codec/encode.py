@@ -17,14 +17,16 @@ from latcomp import __version__, models
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.progress import Progress, ProgressCallback
-from latcomp.codec.segments import SegmentCoder, SegmentSelection
+from latcomp.codec.segments import SegmentCoder
 from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
 from latcomp.files import is_stream, output_stream, spool
+from latcomp.latents.profile import CodingProfile
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
+from latcomp.selection import SegmentSelector
 from latcomp.video import AudioPacket, Damage, VideoReader, open_video
 
 Target = str | Path | BinaryIO
@@ -58,7 +60,8 @@ class Encoder:
             self.tokenizer = models.load_tokenizer(folder).to(self.device)
             self.lit = models.load_lit(lit_folder).to(self.device) if lit_folder else None
             self.prior = models.load_prior(prior_folder) if prior_folder and not settings.lossless else None
-            self.coder = SegmentCoder(settings, self.tokenizer.spec, self.prior, self.lit, self.device)
+            profile = CodingProfile.load(folder)
+            self.coder = SegmentCoder(settings, self.tokenizer.spec, profile, self.prior, self.lit, self.device)
         records = models.model_record
         self._tokenizer_record = records(folder, self.tokenizer.spec.name)
         self._lit_record = records(lit_folder, self.lit.config.name) if lit_folder and self.lit else None
@@ -83,16 +86,16 @@ class Encoder:
             tokenizer={**self._tokenizer_record, **factors},
             lit=self._lit_record,
             quality=None if settings.lossless or settings.searches else settings.quality_in_force,
-            step_scale=1.0 if settings.lossless else settings.step_scale,
+            step_scale=self.coder.base.value,
             coding="lossless" if settings.lossless else "int",
-            threshold=settings.threshold_at(0, spec.channels) if by_threshold else None,
+            threshold=self.coder.threshold(self.coder.base) if by_threshold else None,
             keep=settings.keep,
             reference=settings.reference,
             group_latent_frames=GROUP_LATENT_FRAMES,
             segment_groups=self.segment_groups(reader),
             created_by=f"latcomp {__version__}",
             prior=self._prior_record,
-            units=self.coder.units,
+            units=self.coder.recipe.units,
             target_bpp=settings.target_bpp,
             min_psnr=settings.min_psnr,
         )
@@ -129,11 +132,16 @@ class Encoder:
         """The file's groups and audio chunks in order."""
         whole = self._whole_segments(header)
         stream = LatentStream(
-            self.tokenizer, self.device, GROUP_LATENT_FRAMES, header.segment_groups, self.settings.min_psnr is not None
+            self.tokenizer,
+            self.device,
+            GROUP_LATENT_FRAMES,
+            header.segment_groups,
+            self.settings.min_psnr is not None,
+            self.coder.profile,
         )
         segment: list[EncodedGroup] = []
-        selection: SegmentSelection | None = None
-        adjust = 0
+        selector: SegmentSelector | None = None
+        scale = self.coder.base
         packets: dict[int, list[AudioPacketBytes]] = {}
         for item in stream.run(reader):
             if isinstance(item, AudioPacket):
@@ -153,10 +161,10 @@ class Encoder:
                     segment = []
                 segment.append(item)
             else:
-                if selection is None or item.key:
-                    adjust = self.coder.adjustment(item)
-                    selection = self.coder.begin(item.latents.shape[2:], adjust)
-                yield from _with_audio([self.coder.group(item, selection.next(item.latents), adjust)], packets, header)
+                if selector is None or item.key:
+                    scale = self.coder.scale_for(item)
+                    selector = self.coder.begin(scale)
+                yield from _with_audio([self.coder.group(item, selector.next(item.latents), scale)], packets, header)
         if whole is not None and segment:
             yield from _with_audio(whole(segment), packets, header)
         yield from _audio_chunks(packets)
@@ -178,8 +186,8 @@ class Encoder:
         if settings.keep is not None:
 
             def kept(segment: list[EncodedGroup]) -> list[Group]:
-                adjust = coder.adjustment(segment[0])
-                return coder.groups(segment, coder.selected(segment, adjust), adjust)
+                scale = coder.scale_for(segment[0])
+                return coder.groups(segment, coder.selected(segment, scale), scale)
 
             return kept
         return None

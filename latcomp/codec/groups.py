@@ -12,6 +12,7 @@ import torch
 from latcomp.codec.pieces import latent_frames_at_once
 from latcomp.codec.settings import SEGMENT_GROUPS
 from latcomp.devices import exact_fp32
+from latcomp.latents.profile import CodingProfile
 from latcomp.selection.scenes import SceneCuts
 from latcomp.stages import stage
 from latcomp.tokenizer.base import VideoTokenizer
@@ -102,11 +103,13 @@ class LatentStream:
         group_latent_frames: int,
         segment_groups: int = SEGMENT_GROUPS,
         keep_pixels: bool = False,
+        profile: CodingProfile | None = None,
     ) -> None:
         """group_latent_frames: latent frames of a whole group; segment_groups: most groups of a segment; keep_pixels:
-        hand out the frames too.
+        hand out the frames too; profile: the tokenizer's, for the bounds of scene cuts.
         """
         self.tokenizer, self.spec, self.device = tokenizer, tokenizer.spec, device
+        self._profile = CodingProfile() if profile is None else profile
         self._most = group_latent_frames
         self._grouping = Grouping(group_latent_frames, segment_groups, keep_pixels)
         # one latent frame is held back: of two jumps in a row, as frames of one with a cut among them make, the scene
@@ -118,7 +121,7 @@ class LatentStream:
         """Begin a stream of the encoder."""
         self._state: Any = None
         self._made = 0  # latent frames since then
-        self._cuts = SceneCuts(np.array(self.spec.channel_step, np.float32))
+        self._cuts = SceneCuts(np.array(self.spec.channel_step, np.float32), self._profile)
 
     def run(self, items: Iterable[Frame | AudioPacket]) -> Iterator[EncodedGroup | AudioPacket]:
         """Groups in order; the last one, and one before a scene cut, may be short. The true number of frames is the

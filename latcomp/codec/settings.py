@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 
 from latcomp.errors import UsageError
-from latcomp.selection.complexity import adjusted
-from latcomp.selection.quantiser import QUALITY_MAX, step_scale_of
-from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, ROUNDING_WORTH
+from latcomp.latents.profile import QUALITY_MAX
 from latcomp.time_window import TimeWindow
 
 DEFAULT_QUALITY = 5.0
@@ -45,11 +43,11 @@ class EncodeSettings:
     """
     coding: str = "context"
     """'context': masks and tokens under the tokenizer's prior; 'zstd': by zstd alone."""
-    error_worth: float = ERROR_WORTH
+    lookahead_lambda: float | None = None
     """Bits that a squared error of one step squared is worth where values that will be held choose their steps; 0: one
-    step for all.
+    step for all; None: the tokenizer's profile decides.
     """
-    rounding_worth: float = ROUNDING_WORTH
+    rdo_lambda: float | None = None
     """The same for rounding by rate and distortion; 0 rounds plainly."""
     lossless: bool = False
     """Store float32 latents bit for bit, for research."""
@@ -63,7 +61,7 @@ class EncodeSettings:
         )
         psnr = f"choose more than 0 and up to {PSNR_MOST:g} dB, such as 34"
         _check("min_psnr", self.min_psnr, 0, PSNR_MOST, psnr, above=True)
-        for name in ("error_worth", "rounding_worth"):
+        for name in ("lookahead_lambda", "rdo_lambda"):
             _check(name, getattr(self, name), 0, math.inf, "choose 0 or more")
         _check_word("coding", self.coding, CODINGS)
         _check_word("reference", self.reference, REFERENCES)
@@ -95,19 +93,6 @@ class EncodeSettings:
     def quality_in_force(self) -> float:
         """The quality that was given, else the default one."""
         return DEFAULT_QUALITY if self.quality is None else self.quality
-
-    @property
-    def step_scale(self) -> float:
-        """Step scale of the quality; 1 where steps are searched for a target, each segment's as an adjustment of it."""
-        return 1.0 if self.searches else step_scale_of(self.quality_in_force)
-
-    def threshold_at(self, adjust: int, channels: int) -> float:
-        """The threshold of a segment whose steps are adjusted by so many 32nds of an octave; one that was given stands
-        as it is.
-        """
-        if self.threshold is not None:
-            return self.threshold
-        return 0.0 if self.lossless else DROPPED_CHANGES / channels * adjusted(self.step_scale, adjust)
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,12 @@ from latcomp.codec.settings import SEGMENT_BYTES, SEGMENT_GROUPS
 from latcomp.container import Group, Header, Writer
 from latcomp.container.header import pack_header
 from latcomp.errors import UsageError
+from latcomp.latents import ADJUST_PER_OCTAVE
+from latcomp.latents.profile import CodingProfile
 from latcomp.metrics.luma import luma, psnr
 from latcomp.selection import Selection
-from latcomp.selection.complexity import ADJUST_PER_OCTAVE
 from latcomp.tokenizer.base import TokenizerSpec
 
-COARSEST, FINEST = (
-    80,
-    -96,
-)  # adjustments of step scale 1: 5.7 and 1/8, the range the decoder was trained with and a little beyond
-BITS_AN_OCTAVE = 1.1  # a guess: halving the steps makes files so many octaves larger
-DECIBELS_AN_OCTAVE = 2.6  # a guess: and the picture so many dB better
 RATE_CLOSE = 0.006  # share of the budget within which a search stops
 DECIBELS_CLOSE = 0.05
 SECANT_PROBES = 10  # after so many a search halves what is left
@@ -44,14 +39,24 @@ def segment_groups_for(
     return int(max(1, min(SEGMENT_GROUPS, SEGMENT_BYTES // one)))
 
 
-def search(probe: Callable[[int], float], goal: float, guess: int, slope: float, close: float, least: bool) -> int:
+def search(
+    probe: Callable[[int], float],
+    goal: float,
+    guess: int,
+    slope: float,
+    close: float,
+    least: bool,
+    profile: CodingProfile,
+) -> int:
     """The adjustment whose figure is nearest to `goal`, or with `least` the coarsest that reaches it.
 
     probe: figure of an adjustment, falling as steps get coarser; slope: by how much a 32nd of an octave lowers it, at a
-    guess; close: distance to the goal that is good enough. Gives `FINEST` or `COARSEST` where the goal lies beyond."""
-    fine, coarse = FINEST - 1, COARSEST + 1  # known to reach the goal, known not to; not probed yet
+    guess; close: distance to the goal that is good enough. Gives the profile's finest or coarsest where it
+    lies beyond."""
+    finest, coarsest = profile.finest_adjust, profile.coarsest_adjust
+    fine, coarse = finest - 1, coarsest + 1  # known to reach the goal, known not to; not probed yet
     found: dict[int, float] = {}
-    at = min(max(guess, FINEST), COARSEST)
+    at = min(max(guess, finest), coarsest)
     while True:
         figure = found[at] = probe(at)
         if 0 <= figure - goal <= close or (not least and abs(figure - goal) <= close):
@@ -67,9 +72,9 @@ def search(probe: Callable[[int], float], goal: float, guess: int, slope: float,
         at += round((figure - goal) / slope)
         # a figure that hardly moves with the steps, as where symbols are clipped, leads the secant along one by one
         at = min(max(at, fine + 1), coarse - 1) if len(found) < SECANT_PROBES else (fine + coarse) // 2
-    if fine < FINEST:
-        return FINEST
-    if coarse > COARSEST or least:
+    if fine < finest:
+        return finest
+    if coarse > coarsest or least:
         return fine
     return min((fine, coarse), key=lambda a: abs(found[a] - goal))
 
@@ -100,27 +105,30 @@ class RateTarget:
 
         def bits(adjust: int) -> float:
             latest.clear()
-            latest[adjust] = self.coder.selected(segment, adjust)
-            groups = self.coder.groups(segment, latest[adjust], adjust, fill=False)
+            scale = self.coder.base.adjusted(adjust)
+            latest[adjust] = self.coder.selected(segment, scale)
+            groups = self.coder.groups(segment, latest[adjust], scale, fill=False)
             sizes[adjust] = Writer.segment_bytes(groups, self.header, self.coder.prior, self.coder.settings.coding)
             return math.log(sizes[adjust])
 
-        guess = self.coder.adjustment(segment[0]) if self._guess is None else self._guess
+        guess = self.coder.scale_for(segment[0]).adjust if self._guess is None else self._guess
         goal = math.log(max(budget, 1.0))
-        adjust = search(bits, goal, guess, BITS_AN_OCTAVE * math.log(2) / ADJUST_PER_OCTAVE, RATE_CLOSE, least=False)
+        profile = self.coder.profile
+        slope = profile.octaves_of_bits * math.log(2) / ADJUST_PER_OCTAVE
+        adjust = search(bits, goal, guess, slope, RATE_CLOSE, False, profile)
         size = sizes[adjust]
-        if first and adjust == COARSEST and size > 1.03 * budget:
+        if first and adjust == profile.coarsest_adjust and size > 1.03 * budget:
             smallest = 8 * (self._spent + size) / pixels
             raise UsageError(
                 f"target_bpp {self.bpp:g} is out of reach: the smallest file of this video has about {smallest:.3g} "
                 "bits per pixel; ask for that or more",
                 settings=("target_bpp",),
             )
-        if adjust == FINEST and size < 0.97 * budget and not self.notes:
+        if adjust == profile.finest_adjust and size < 0.97 * budget and not self.notes:
             self.notes.append(f"the finest quality needs less than {self.bpp:g} bits a pixel here")
         self._guess, self._spent, self._pixels = adjust, self._spent + size, self._pixels + pixels
-        chosen = latest.get(adjust) or self.coder.selected(segment, adjust)
-        return self.coder.groups(segment, chosen, adjust)
+        scale = self.coder.base.adjusted(adjust)
+        return self.coder.groups(segment, latest.get(adjust) or self.coder.selected(segment, scale), scale)
 
 
 class PsnrTarget:
@@ -143,24 +151,26 @@ class PsnrTarget:
         best: dict[
             int, list[Group]
         ] = {}  # of the coarsest probe that reaches the target alone: that is what a search ends at
+        profile = self.coder.profile
         truth = [[luma(frame, self.matrix) for frame in group.pixels] for group in segment]
 
         def decibels(adjust: int) -> float:
-            groups = self.coder.groups(segment, self.coder.selected(segment, adjust), adjust)
+            scale = self.coder.base.adjusted(adjust)
+            groups = self.coder.groups(segment, self.coder.selected(segment, scale), scale)
             found = [
                 psnr(wanted, luma(frame, self.matrix))
                 for group, frames in zip(groups, truth, strict=True)
                 for wanted, frame in zip(frames, self.decode(group), strict=True)
             ]
             reached[adjust] = float(np.mean(found))
-            if reached[adjust] >= self.decibels and adjust > max(best, default=FINEST - 1):
+            if reached[adjust] >= self.decibels and adjust > max(best, default=profile.finest_adjust - 1):
                 best.clear()
                 best[adjust] = groups
             return reached[adjust]
 
-        guess = self.coder.adjustment(segment[0]) if self._guess is None else self._guess
-        slope = DECIBELS_AN_OCTAVE / ADJUST_PER_OCTAVE
-        adjust = search(decibels, self.decibels, guess, slope, DECIBELS_CLOSE, least=True)
+        guess = self.coder.scale_for(segment[0]).adjust if self._guess is None else self._guess
+        slope = profile.decibels_per_octave / ADJUST_PER_OCTAVE
+        adjust = search(decibels, self.decibels, guess, slope, DECIBELS_CLOSE, True, profile)
         if reached[adjust] < self.decibels:
             raise UsageError(
                 f"min_psnr {self.decibels:g} is out of reach: at its finest steps this tokenizer reaches "

@@ -6,12 +6,12 @@ Needs numpy and zstandard, and constriction where a prior is used: no torch, no 
 
 from latcomp.container.audio import AudioChunk, AudioPacketBytes, audio_flags
 from latcomp.container.check import check
+from latcomp.container.coding.prior.network import Prior
 from latcomp.container.format import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION
 from latcomp.container.group import Group
 from latcomp.container.header import Header, describe
 from latcomp.container.index import IndexEntry
 from latcomp.container.limits import Limits
-from latcomp.container.prior import Prior
 from latcomp.container.reader import LostGroups, Reader
 from latcomp.container.repair import LostFrames, Repair, repair
 from latcomp.container.scan import scan

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from latcomp.container.content import decode_content, encode_content
+from latcomp.container.coding import GroupBytes, GroupCoder, GroupContent, GroupShape
 from latcomp.container.format import FLAG_KEY, FLAG_LIT, GROUP_FLAGS, GROUP_HEAD
 from latcomp.container.header import Header
 from latcomp.container.limits import Limits
-from latcomp.container.segment import SegmentState
 from latcomp.container.times import decode_times, encode_times
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
+from latcomp.latents import StepScale
 
 FILLS = ("hold", "lit")
 
@@ -39,10 +40,12 @@ class Group:
     """'lit' or 'hold': how dropped positions are to be given a value."""
     step_adjust: int = 0
     """32nds of an octave by which the steps of its tokens are above the header's `step_scale`, -128 to 127."""
-    octaves: np.ndarray | None = None
+    halvings: np.ndarray | None = None
     """uint8 (N,): how many times the step behind each kept token was halved; None where never, as in files without a
     prior.
     """
+    coded: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
+    """Of each latent frame what its coder found out while it was selected; None for a group that was read."""
 
     def __repr__(self) -> str:
         return (
@@ -115,27 +118,26 @@ def check_group(group: Group, header: Header) -> None:
             f"tokens {group.tokens.dtype} {group.tokens.shape}: {np.dtype(wanted)} ({kept}, {header.channels}) are "
             "needed"
         )
-    if group.octaves is not None:
-        if group.octaves.dtype != np.uint8 or group.octaves.shape != (kept,):
-            raise UsageError(f"octaves {group.octaves.dtype} {group.octaves.shape}: uint8 ({kept},) are needed")
-        if kept and int(group.octaves.max()) >= header.units.bit_length():
-            raise UsageError(f"a step of {header.units} units cannot be halved {int(group.octaves.max())} times")
+    if group.halvings is not None:
+        if group.halvings.dtype != np.uint8 or group.halvings.shape != (kept,):
+            raise UsageError(f"halvings {group.halvings.dtype} {group.halvings.shape}: uint8 ({kept},) are needed")
+        if kept and int(group.halvings.max()) >= header.units.bit_length():
+            raise UsageError(f"a step of {header.units} units cannot be halved {int(group.halvings.max())} times")
     if group.fill not in FILLS:
         raise UsageError(f"fill {group.fill!r} is not one of {', '.join(FILLS)}")
     if not -128 <= group.step_adjust <= 127:
         raise UsageError(f"a step adjustment of {group.step_adjust} is out of range: -128 to 127")
 
 
-def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes, GroupHead]:
-    """(payload, head) of a group chunk; `state` is the segment's and moves on. Raises `UsageError` on a group that does
+def pack_group(group: Group, header: Header, coder: GroupCoder) -> tuple[bytes, GroupHead]:
+    """(payload, head) of a group chunk; `coder` is the segment's. Raises `UsageError` on a group that does
     not fit.
     """
     check_group(group, header)
     pts = [int(time) for time in group.pts]
     times = encode_times(pts)
-    mask_coding, mask, token_layout, tokens = encode_content(
-        group.mask, group.tokens, group.octaves, group.key, state, group.step_adjust
-    )
+    scale = StepScale(header.step_scale, group.step_adjust)
+    coded = coder.encode(GroupContent(group.mask, group.tokens, group.halvings, group.key, scale, group.coded))
     front = GROUP_HEAD.pack(
         index=group.index,
         first_frame=group.first_frame,
@@ -143,14 +145,14 @@ def pack_group(group: Group, header: Header, state: SegmentState) -> tuple[bytes
         frames=len(pts),
         latent_frames=len(group.mask),
         flags=(FLAG_KEY if group.key else 0) | (FLAG_LIT if group.fill == "lit" else 0),
-        mask_coding=mask_coding,
-        token_layout=token_layout,
+        mask_coding=coded.mask_coding,
+        token_layout=coded.token_layout,
         tokens_kept=len(group.tokens),
         times_bytes=len(times),
-        mask_bytes=len(mask),
+        mask_bytes=len(coded.mask),
         step_adjust=group.step_adjust,
     )
-    payload = front + times + mask + tokens
+    payload = b"".join((front, times, coded.mask, coded.tokens))
     return payload, unpack_head(payload, header, Limits(max_frames=2**33))
 
 
@@ -211,28 +213,30 @@ def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
     )
 
 
-def unpack_group(payload: bytes, head: GroupHead, header: Header, state: SegmentState) -> Group:
-    """The group of a chunk whose head was read; `state` is the segment's and moves on.
+def unpack_group(payload: bytes, head: GroupHead, header: Header, coder: GroupCoder) -> Group:
+    """The group of a chunk whose head was read; `coder` is the segment's.
 
     Raises `DamagedFileError` when mask or tokens are not what the head says, `UnsupportedFileError` for a coding or
     layout of a later version."""
     data = memoryview(payload)
     name = f"group {head.index}"
+    shape = (head.latent_frames, *header.grid)
+    coded = GroupBytes(head.mask_coding, data[head.mask_at], head.token_layout, data[head.tokens_at])
+    claimed = GroupShape(shape, head.tokens_kept, head.key, StepScale(header.step_scale, head.step_adjust))
     try:
-        shape = (head.latent_frames, *header.grid)
-        mask, tokens, octaves = decode_content(
-            head.mask_coding,
-            data[head.mask_at],
-            head.token_layout,
-            data[head.tokens_at],
-            shape,
-            head.tokens_kept,
-            head.key,
-            state,
-            head.step_adjust,
-        )
+        found = coder.decode(coded, claimed)
     except DamagedFileError as error:
         raise DamagedFileError(f"{name}: {error}") from None
     except UnsupportedFileError as error:
         raise UnsupportedFileError(f"{name}: {error}") from None
-    return Group(head.index, head.key, head.first_frame, head.pts, mask, tokens, head.fill, head.step_adjust, octaves)
+    return Group(
+        head.index,
+        head.key,
+        head.first_frame,
+        head.pts,
+        found.mask,
+        found.tokens,
+        head.fill,
+        head.step_adjust,
+        found.halvings,
+    )

@@ -6,6 +6,7 @@ from these."""
 
 from __future__ import annotations
 
+from latcomp.container.coding.prior.network import Prior
 from latcomp.container.format import (
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
@@ -20,7 +21,6 @@ from latcomp.container.format import (
 )
 from latcomp.container.group import GroupHead
 from latcomp.container.header import Header
-from latcomp.container.prior import Prior
 from latcomp.container.zstd import EXPANSION_MAX
 from latcomp.errors import DamagedFileError
 

@@ -12,14 +12,13 @@ import numpy as np
 from latcomp.container.audio import AudioChunk
 from latcomp.container.chunks import ByteSource, Chunk
 from latcomp.container.clock import spread
+from latcomp.container.coding import GroupCoder, Prior, coder_for
 from latcomp.container.group import Group, GroupHead, unpack_group
 from latcomp.container.header import Header
 from latcomp.container.hint import claims_at, group_from, starts, true_segments
 from latcomp.container.index import EndMarker, IndexEntry, entry_of_frame, entry_of_pts, load_index
 from latcomp.container.limits import Limits
 from latcomp.container.need import check_bytes
-from latcomp.container.prior import Prior
-from latcomp.container.segment import SegmentState
 from latcomp.container.walk import INDEX_LIES, Problem, Walk, read_front
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.stages import stage, staged
@@ -67,7 +66,7 @@ class Reader:
         self._prior: Prior | None = None
         self._index: tuple[EndMarker, tuple[IndexEntry, ...]] | None = None
         self._index_tried = False
-        self._state: SegmentState | None = None  # None: the next group can only be a key group
+        self._coder: GroupCoder | None = None  # None: the next group can only be a key group
         self._next_frame = 0  # the first frame that was neither given nor reported lost
         self._last_pts: int | None = None
         self._skipped: list[GroupHead] = []  # readable heads of groups that could not be decoded
@@ -145,7 +144,7 @@ class Reader:
                 entry = find(segments)
         self._fo.seek(entry.offset)
         self._walk.seek(ByteSource(self._fo, entry.offset), entry)
-        self._state, self._next_frame, self._last_pts, self._skipped = None, entry.first_frame, None, []
+        self._coder, self._next_frame, self._last_pts, self._skipped = None, entry.first_frame, None, []
         return entry
 
     def __iter__(self) -> Iterator[Group | AudioChunk | LostGroups]:
@@ -181,22 +180,22 @@ class Reader:
             check_bytes(head, self.header, self._prior, head.key)
         except DamagedFileError as error:
             self._walk.note(chunk.offset, str(error))
-            self._state = None
+            self._coder = None
             self._lose(head)
             return None
         if head.key:
-            self._state = SegmentState(self.header, self._prior)
-        elif self._state is None or head.first_frame != self._next_frame:
+            self._coder = coder_for(self.header, self._prior)
+        elif self._coder is None or head.first_frame != self._next_frame:
             if not self.damage:
                 self._walk.note(chunk.offset, f"group {head.index} is no key group and nothing stands before it")
-            self._state = None
-        if self._state is not None:
+            self._coder = None
+        if self._coder is not None:
             try:
                 with stage("token_coding"):
-                    return unpack_group(chunk.payload, head, self.header, self._state)
+                    return unpack_group(chunk.payload, head, self.header, self._coder)
             except DamagedFileError as error:
                 self._walk.note(chunk.offset, str(error))
-                self._state = None
+                self._coder = None
         self._lose(head)
         return None
 

@@ -10,13 +10,12 @@ from typing import BinaryIO
 from latcomp.container.audio import PACKETS_MAX, AudioChunk, pack_audio
 from latcomp.container.chunks import pack_chunk
 from latcomp.container.clock import FrameClock
+from latcomp.container.coding import GroupCoder, Prior, coder_for
 from latcomp.container.format import AUDIO_CHUNK, END_CHUNK, GROUP_CHUNK, INDEX_CHUNK
 from latcomp.container.group import Group, pack_group
 from latcomp.container.header import Header, check_header_limits, pack_header
 from latcomp.container.index import EndMarker, IndexEntry, pack_end, pack_index
 from latcomp.container.limits import Limits
-from latcomp.container.prior import Prior
-from latcomp.container.segment import SegmentState
 from latcomp.container.summary import FileSummary
 from latcomp.errors import UsageError
 from latcomp.stages import stage
@@ -86,7 +85,7 @@ class Writer:
         """prior: the one that the header names; coding: 'context', or 'zstd' to do without the prior's means."""
         check_header_limits(header, Limits(max_pixels=2**48))
         self.header, self._prior, self._coding = header, prior, coding
-        self._state: SegmentState | None = None
+        self._coder: GroupCoder | None = None
         front = pack_header(header)
         self._out = ChunkWriter(fo, front)
         self._clock = FrameClock(header)
@@ -102,11 +101,11 @@ class Writer:
                 f"{self._out.frames} is next"
             )
         if group.key:
-            self._state = SegmentState(self.header, self._prior, self._coding)
-        elif self._state is None:
+            self._coder = coder_for(self.header, self._prior, self._coding)
+        elif self._coder is None:
             raise UsageError("the first group of a file must be a key group")
         with stage("token_coding"):
-            payload, head = pack_group(group, self.header, self._state)
+            payload, head = pack_group(group, self.header, self._coder)
         wrong = self._clock.follow(group.first_frame, head.pts)[1]
         if wrong is not None:
             raise UsageError(f"group {group.index} has times that make no sense: {wrong}")
@@ -142,9 +141,9 @@ class Writer:
     @staticmethod
     def segment_bytes(groups: Sequence[Group], header: Header, prior: Prior | None, coding: str) -> int:
         """Bytes that the group chunks of one segment will take, found by coding them."""
-        state = SegmentState(header, prior, coding)
+        coder = coder_for(header, prior, coding)
         with stage("token_coding"):
-            return sum(len(pack_chunk(GROUP_CHUNK, pack_group(group, header, state)[0])) for group in groups)
+            return sum(len(pack_chunk(GROUP_CHUNK, pack_group(group, header, coder)[0])) for group in groups)
 
     def _require_open(self) -> None:
         if self._closed:

@@ -18,7 +18,7 @@ from latcomp.tokenizer.architectures import architecture_of
 if TYPE_CHECKING:
     from torch import nn
 
-    from latcomp.container.prior import Prior
+    from latcomp.container.coding.prior.network import Prior
     from latcomp.inpaint.model import Lit
     from latcomp.tokenizer.base import VideoTokenizer
 
@@ -56,7 +56,7 @@ def load_prior(folder: Path) -> Prior:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    from latcomp.container.prior import Prior
+    from latcomp.container.coding.prior.network import Prior
 
     try:
         weights = load(checked_weights(folder))

@@ -3,19 +3,22 @@ network.
 """
 
 from latcomp.selection.budget import select_budget
-from latcomp.selection.complexity import adjusted, step_adjust
+from latcomp.selection.complexity import step_adjust
+from latcomp.selection.hints import LookaheadHints
 from latcomp.selection.lookahead import Lookahead, look_ahead
-from latcomp.selection.quantiser import Quantiser
-from latcomp.selection.threshold import Selection, SelectionCache, SelectionRule, Wishes, select_group
+from latcomp.selection.recipe import PRIOR_UNITS, SegmentSelector, SelectionRecipe
+from latcomp.selection.threshold import KeptTokens, Selection, SelectionCache, SelectionRule, select_group
 
 __all__ = [
+    "PRIOR_UNITS",
+    "KeptTokens",
     "Lookahead",
-    "Quantiser",
+    "LookaheadHints",
+    "SegmentSelector",
     "Selection",
     "SelectionCache",
+    "SelectionRecipe",
     "SelectionRule",
-    "Wishes",
-    "adjusted",
     "look_ahead",
     "select_budget",
     "select_group",

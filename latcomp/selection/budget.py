@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latcomp.errors import UsageError
-from latcomp.selection.threshold import QuantiserLike, Selection, SelectionCache, SelectionRule, Wishes, select_group
+from latcomp.selection.hints import LookaheadHints
+from latcomp.selection.threshold import QuantiserLike, Selection, SelectionCache, SelectionRule, select_group
 
 REPLAYS = 8  # most replays of a search; two or three are usual
 SLACK = 0.05  # share of the budget by which a search may miss it: single tokens are kept or dropped to make up for it
@@ -39,15 +40,15 @@ def select_budget(
     keep: float,
     rule: SelectionRule,
     quantiser: QuantiserLike,
-    wishes: list[Wishes] | None = None,
+    hints: list[LookaheadHints] | None = None,
 ) -> tuple[list[Selection], float]:
     """Selections of a segment that keep exactly the budgeted number of tokens, and the threshold they came from.
 
-    groups: the segment's latents, each (C, T, h, w), the first one a key group; wishes: of each, whose `refine` is not
+    groups: the segment's latents, each (C, T, h, w), the first one a key group; hints: of each, whose `refine` is not
     looked at. Where no threshold keeps just the budget, the tokens of the smallest difference are taken back, or those
     of the largest added."""
     budget = tokens_for(keep, groups)
-    segment = _Segment(groups, rule, quantiser, wishes)
+    segment = _Segment(groups, rule, quantiser, hints)
     if budget == sum(g.shape[1] * g.shape[2] * g.shape[3] for g in groups):
         return segment.replay(-1.0)[0], 0.0  # below every difference
     positions = groups[0].shape[2] * groups[0].shape[3]
@@ -74,36 +75,40 @@ class _Segment:
     """A segment's groups, or some positions of them, to be selected again and again."""
 
     def __init__(
-        self, groups: list[np.ndarray], rule: SelectionRule, quantiser: QuantiserLike, wishes: list[Wishes] | None
+        self,
+        groups: list[np.ndarray],
+        rule: SelectionRule,
+        quantiser: QuantiserLike,
+        hints: list[LookaheadHints] | None,
     ) -> None:
         self.groups, self.rule, self.quantiser = groups, rule, quantiser
-        self.wishes = None if wishes is None else [replace(wish, refine=None) for wish in wishes]
+        self.hints = None if hints is None else [replace(hint, refine=None) for hint in hints]
 
     def replay(self, threshold: float, masks: list[np.ndarray] | None = None) -> tuple[list[Selection], int]:
         """The selections at a threshold, or under given masks, and how many tokens they keep."""
         cache: SelectionCache | None = None
         found = []
         for index, latents in enumerate(self.groups):
-            wish = None if self.wishes is None else self.wishes[index]
+            hint = None if self.hints is None else self.hints[index]
             forced = None if masks is None else masks[index]
-            selection, cache = select_group(latents, cache, threshold, self.rule, self.quantiser, wish, forced)
+            selection, cache = select_group(latents, cache, threshold, self.rule, self.quantiser, hint, forced)
             found.append(selection)
         return found, sum(int(s.mask.sum()) for s in found)
 
     def at(self, places: np.ndarray) -> _Segment:
         """The same at some positions (n,) alone, as a grid of one row."""
-        wishes = None
-        if self.wishes is not None:
-            wishes = [
-                Wishes(
-                    _some(wish.target, places),
-                    _some(wish.octaves, places),
+        hints = None
+        if self.hints is not None:
+            hints = [
+                LookaheadHints(
+                    _some(hint.target, places),
+                    _some(hint.halvings, places),
                     None,
-                    None if wish.run is None else _some(wish.run, places),
+                    None if hint.run is None else _some(hint.run, places),
                 )
-                for wish in self.wishes
+                for hint in self.hints
             ]
-        return _Segment([_some(group, places) for group in self.groups], self.rule, self.quantiser, wishes)
+        return _Segment([_some(group, places) for group in self.groups], self.rule, self.quantiser, hints)
 
 
 def _some(values: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -212,6 +217,7 @@ def _with(whole: Selection, part: Selection, places: np.ndarray) -> Selection:
         put(whole.mask, part.mask),
         put(whole.difference, part.difference),
         put(whole.symbols, part.symbols),
-        put(whole.octaves, part.octaves),
+        put(whole.halvings, part.halvings),
+        put(whole.age, part.age),
         put(whole.held, part.held),
     )

@@ -10,14 +10,10 @@ import math
 
 import numpy as np
 
-ADJUST_PER_OCTAVE = 32  # the file stores the adjustment in 32nds of an octave
-ADJUST_MOST = 32  # steps are at most doubled or halved
-STRENGTH = 0.5  # exponent of complexity: 0 is a constant step, 1 a constant rate (x264 has 0.4)
-REFERENCE_BITS = 6.4  # complexity whose steps are not adjusted: the geometric mean of the training clips
-FULL_UNTIL, NONE_FROM = (
-    5.0,
-    10.0,
-)  # qualities: the adjustment is whole below the first and fades to nothing at the second
+from latcomp.latents import ADJUST_PER_OCTAVE
+from latcomp.latents.profile import CodingProfile
+
+ADJUST_MOST = 32  # 32nds of an octave: steps are at most doubled or halved
 
 
 def complexity(latents: np.ndarray, step: np.ndarray) -> float:
@@ -34,14 +30,10 @@ def complexity(latents: np.ndarray, step: np.ndarray) -> float:
     return float(np.minimum(alone[1:], change).mean())
 
 
-def step_adjust(latents: np.ndarray, step: np.ndarray, quality: float) -> int:
+def step_adjust(latents: np.ndarray, step: np.ndarray, quality: float, profile: CodingProfile) -> int:
     """Adjustment of a segment's steps in 32nds of an octave, from its first group's latents (C, T, h, w)."""
-    strength = STRENGTH * min(1.0, max(0.0, (NONE_FROM - quality) / (NONE_FROM - FULL_UNTIL)))
+    full, none = profile.complexity_full_until, profile.complexity_none_from
+    strength = profile.complexity_strength * min(1.0, max(0.0, (none - quality) / (none - full)))
     bits = max(complexity(latents, step), 1e-3)
-    wanted = ADJUST_PER_OCTAVE * strength * math.log2(bits / REFERENCE_BITS)
+    wanted = ADJUST_PER_OCTAVE * strength * math.log2(bits / profile.complexity_bits)
     return max(-ADJUST_MOST, min(ADJUST_MOST, round(wanted)))
-
-
-def adjusted(step_scale: float, adjust: int) -> float:
-    """The step scale after an adjustment."""
-    return float(step_scale * 2.0 ** (adjust / ADJUST_PER_OCTAVE))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.selection.quantiser import Quantiser
+from latcomp.latents import Quantiser
 
-BITS_A_OCTAVE = 1.3  # estimated bits of a symbol s: 1.3 * log2(1 + 2 |s|)
+BITS_PER_OCTAVE = 1.3  # estimated bits of a symbol s: 1.3 * log2(1 + 2 |s|)
 LONGER = 1.5  # a run that reaches the end of the group is taken to be so many times as long
 
 
@@ -28,26 +28,26 @@ class Lookahead:
     run: np.ndarray
     whole: np.ndarray
 
-    def octaves(self, quantiser: Quantiser, worth: float) -> np.ndarray:
+    def halvings(self, quantiser: Quantiser, weight: float) -> np.ndarray:
         """(T, h, w) uint8: how many times the step of each token should be halved, by least (run + 1) x error + bits /
-        worth.
+        weight.
 
-        worth: bits that a squared error of one step squared is worth for one latent frame; 0 never halves. Errors are
-        those of the target, bits an estimate from the symbols' sizes."""
+        weight: the lambda, bits that a squared error of one step squared is worth for one latent frame; 0 never halves.
+        Errors are those of the target, bits an estimate from the symbols' sizes."""
         found = np.zeros(self.run.shape, np.uint8)
         held = self.run > 0
-        if worth <= 0 or not held.any():
+        if weight <= 0 or not held.any():
             return found
         values = (
             self.target[:, held] / (quantiser.step * quantiser.step_scale).astype(np.float32)[:, None]
         )  # (C, n) in steps
         frames = (self.run[held] + 1) * np.where(self.whole[held], np.float32(LONGER), np.float32(1))
         costs = []
-        for octave in range(quantiser.octaves_most + 1):
-            symbols = np.rint(values * np.float32(2**octave))
-            error = np.square(symbols * np.float32(2.0**-octave) - values).sum(0)
-            bits = np.float32(BITS_A_OCTAVE) * np.log2(1 + 2 * np.abs(symbols)).sum(0)
-            costs.append(frames * error * np.float32(worth) + bits)
+        for halvings in range(quantiser.halvings_most + 1):
+            symbols = np.rint(values * np.float32(2**halvings))
+            error = np.square(symbols * np.float32(2.0**-halvings) - values).sum(0)
+            bits = np.float32(BITS_PER_OCTAVE) * np.log2(1 + 2 * np.abs(symbols)).sum(0)
+            costs.append(frames * error * np.float32(weight) + bits)
         found[held] = np.argmin(costs, axis=0)
         return found
 

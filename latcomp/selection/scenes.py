@@ -6,9 +6,8 @@ from collections import deque
 
 import numpy as np
 
-CUT_SHARE = 1.1  # bits of the change over bits of the latent frame alone, from which nothing of the one before helps
-CUT_RISE = 1.6  # and over the change that was usual in the scene, so that fast motion is no cut
-CUT_SHARE_NEW = 1.3  # the first, where the scene has no earlier change to compare with
+from latcomp.latents.profile import CodingProfile
+
 USUAL = 6  # latent frames whose changes say what is usual
 CONTENT_BITS = 1.0  # a latent frame of fewer bits a position is a plain picture: nothing to begin a scene with
 
@@ -19,8 +18,9 @@ class SceneCuts:
     Measured on the training clips (3,723 steps without a cut, 600 from one clip to another): 19 in 20 joins of
     different clips pass the first bound, 1 in 100 steps within a clip passes both."""
 
-    def __init__(self, step: np.ndarray) -> None:
+    def __init__(self, step: np.ndarray, profile: CodingProfile) -> None:
         """step: (C,) quantiser steps at step scale 1."""
+        self._profile = profile
         self._inverse = (1 / step).astype(np.float32).reshape(-1, 1, 1)
         self._before: np.ndarray | None = None
         self._usual: deque[float] = deque(maxlen=USUAL)
@@ -35,7 +35,10 @@ class SceneCuts:
             return False
         alone, change = (float(np.log2(1 + np.abs(v)).sum(0).mean()) for v in (symbols, symbols - before))
         usual = float(np.median(self._usual)) if self._usual else None
-        bound = CUT_SHARE_NEW * alone if usual is None else max(CUT_SHARE * alone, CUT_RISE * usual)
+        limits = self._profile
+        bound = limits.cut_share_new * alone
+        if usual is not None:
+            bound = max(limits.cut_share * alone, limits.cut_rise * usual)
         if alone >= CONTENT_BITS and change > bound:
             self._usual.clear()
             return True

@@ -1,21 +1,23 @@
-"""Keep masks by a threshold on the temporal L1 difference, group after group.
+"""Keep masks by a threshold on the temporal L1 difference, group after group (arXiv 2606.06158, section 3.1).
 
 Shapes: latents (C, T, h, w) float32; masks (T, h, w) bool. The difference of a position is mean over channels of
-|z - reference| / channel scale. With reference "kept" it is taken against the position's last kept value as the reader
-will have it, so a slow drift is kept as soon as it adds up; with "previous" against the previous latent frame. Both
-sides of the difference are dequantised values: the quantiser's own noise then never looks like motion, the difference
-is small exactly where keeping the token would buy little, and rounding of the network's arithmetic moves it in whole
-steps or not at all.
+|z - reference| / channel scale. With reference "kept" it is taken against the position's prediction, its last kept
+value as the reader will have it, so a slow drift is kept as soon as it adds up; with "previous" against the previous
+latent frame. Both sides of the difference are dequantised values: the quantiser's own noise then never looks like
+motion, the difference is small exactly where keeping the token would buy little, and rounding of the network's
+arithmetic moves it in whole steps or not at all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-ALONE_SHARE = 1 / 12  # share of channels that must change for a token to stand on its own grid
+from latcomp.latents import HeldGroup, TokenMemory
+from latcomp.selection.hints import LookaheadHints
 
 
 class QuantiserLike(Protocol):
@@ -26,18 +28,21 @@ class QuantiserLike(Protocol):
         """Units of a step."""
         ...
 
+    @property
+    def dtype(self) -> type[np.generic]:
+        """The type of a symbol."""
+        ...
+
     def width(self, dims: int) -> np.ndarray:
         """Size of a unit in each channel, to broadcast over (C, ...) of so many dimensions."""
         ...
 
-    def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
-        """Symbols of latents (C, ...), their steps halved `octaves` (...) times."""
+    def quantise(self, latents: np.ndarray, halvings: np.ndarray | None = None) -> np.ndarray:
+        """Symbols of latents (C, ...), their steps halved `halvings` (...) times."""
         ...
 
     def quantise_near(self, latents: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """Symbols of latents (C, ...) that are whole steps from the last kept ones (C, ...), and prefer to stay
-        there.
-        """
+        """Symbols of latents (C, ...) that are whole steps from `kept` (C, ...), and prefer to stay there."""
         ...
 
     def dequantise(self, symbols: np.ndarray) -> np.ndarray:
@@ -45,16 +50,32 @@ class QuantiserLike(Protocol):
         ...
 
 
-class RoundingLike(Protocol):
+@dataclass(frozen=True)
+class KeptTokens:
+    """The kept tokens of one latent frame before they are rounded for good."""
+
+    mask: np.ndarray
+    """(P,) bool."""
+    symbols: np.ndarray
+    """(n, C) int32, plainly rounded."""
+    halvings: np.ndarray
+    """uint8 (n,) of their steps."""
+    wanted: np.ndarray
+    """(n, C) float32: the latents in units."""
+    frames: np.ndarray
+    """(n,) float32: latent frames that each is expected to stand for."""
+
+    @cached_property
+    def range(self) -> tuple[int, int]:
+        """(least, greatest) symbol; zeros for no tokens."""
+        return (int(self.symbols.min()), int(self.symbols.max())) if self.symbols.size else (0, 0)
+
+
+class TokenRounding(Protocol):
     """Rounds the kept tokens of one latent frame after the other by what they cost."""
 
-    def rounded(
-        self, mask: np.ndarray, symbols: np.ndarray, octaves: np.ndarray, wanted: np.ndarray, frames: np.ndarray
-    ) -> np.ndarray:
-        """(n, C) symbols of the kept tokens of mask (P,).
-
-        symbols: (n, C) plainly rounded; octaves: (n,); wanted: (n, C) the latents in units; frames: (n,) latent frames
-        each stands for."""
+    def round(self, memory: TokenMemory, tokens: KeptTokens) -> tuple[np.ndarray, Any]:
+        """((n, C) symbols, what their coder needs to write them). memory: as it stands before the latent frame."""
         ...
 
 
@@ -66,52 +87,47 @@ class SelectionRule:
     """(C,) what a difference in each channel is divided by."""
     reference: str = "kept"
     """'kept' or 'previous'."""
+    absolute_share: float = 1 / 12
+    """Share of channels that must change for a token to be coded on its own."""
 
 
 @dataclass
 class SelectionCache:
-    """C_sel: what selection carries from one group to the next.
+    """C_sel: what selection carries from one group to the next."""
 
-    kept: (C, h, w) symbols of the last kept value of every position; octaves: (h, w) uint8 how many times its step was
-    halved; previous: (C, h, w) the last latent frame, dequantised."""
-
-    kept: np.ndarray
-    octaves: np.ndarray
+    memory: TokenMemory
+    """Of symbols, as a reader will have them."""
     previous: np.ndarray
+    """(C, h, w) the last latent frame, dequantised: the reference 'previous'."""
 
     def copy(self) -> SelectionCache:
         """A copy that later groups do not change."""
-        return SelectionCache(self.kept.copy(), self.octaves.copy(), self.previous.copy())
+        return SelectionCache(self.memory.copy(), self.previous)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """One group's keep mask and what the reader will know from it.
-
-    mask: (T, h, w) bool; difference: (T, h, w) float32, what the threshold was compared with (infinite where a key
-    group keeps everything); symbols: (C, T, h, w) quantised latents of all positions; octaves: (T, h, w) uint8, how
-    many times the step behind each held value was halved; held: (C, T, h, w) the latents filled by hold."""
+    """One group's keep mask and what the reader will know from it."""
 
     mask: np.ndarray
+    """bool (T, h, w)."""
     difference: np.ndarray
+    """float32 (T, h, w): what the threshold was compared with; infinite where a key group keeps everything."""
     symbols: np.ndarray
-    octaves: np.ndarray
+    """(C, T, h, w) quantised latents of all positions."""
+    halvings: np.ndarray
+    """uint8 (T, h, w): how many times the step behind each held value was halved."""
+    age: np.ndarray
+    """int32 (T, h, w): latent frames since each held value was kept."""
     held: np.ndarray
+    """(C, T, h, w): the latents filled by hold."""
+    coded: tuple[Any, ...] | None = None
+    """Of each latent frame what rounding by cost found out for the coder; None without it."""
 
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a lookahead asks for: see `latcomp.selection.lookahead`.
-
-    target: (C, T, h, w) latents to quantise instead of the true ones; octaves: (T, h, w) uint8 halvings of the step of
-    tokens that stand on their own; refine: (h, w) bool or None, positions to keep in the group's first latent frame
-    though nothing changed, when their held value is coarser than asked for."""
-
-    target: np.ndarray
-    octaves: np.ndarray
-    refine: np.ndarray | None = None
-    run: np.ndarray | None = None
-    """(T, h, w) latent frames after each for which its value can be held."""
+    @property
+    def held_group(self) -> HeldGroup:
+        """The group filled by hold."""
+        return HeldGroup(self.held, self.mask, self.age, self.halvings)
 
 
 def temporal_difference(latents: np.ndarray, reference: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -126,104 +142,124 @@ def select_group(
     threshold: float,
     rule: SelectionRule,
     quantiser: QuantiserLike,
-    wishes: Wishes | None = None,
+    hints: LookaheadHints | None = None,
     forced: np.ndarray | None = None,
-    rounding: RoundingLike | None = None,
+    rounding: TokenRounding | None = None,
 ) -> tuple[Selection, SelectionCache]:
     """The selection of one group and the cache for the next; without a cache the group is a key group.
 
     latents: (C, T, h, w) float32. A position is kept where its difference exceeds the threshold, or as `forced` (T, h,
     w) has it; a key group keeps all of its first latent frame. The result does not depend on how many groups are handed
-    over at once, wishes aside: latent frames are decided in order. A kept token is whole steps away from the last kept
-    one, or stands on its own grid of steps when most of it changed or when finer steps are wished for."""
-    frames, grid = latents.shape[1], latents.shape[2:]
-    found: np.ndarray | None = None
-    mask = np.empty((frames, *grid), bool)
-    difference = np.empty(mask.shape, np.float32)
-    octaves = np.zeros(mask.shape, np.uint8)
-    held = np.empty_like(latents)
-    state = cache.copy() if cache is not None else None
-    for t in range(frames):
-        target = latents[:, t] if wishes is None else wishes.target[:, t]
-        wanted = np.zeros(grid, np.uint8) if wishes is None else wishes.octaves[t]
-        if state is None:
-            symbols = quantiser.quantise(target, wanted)
-            mask[t], difference[t] = True, np.inf
-            values = quantiser.dequantise(symbols)
-            state = SelectionCache(symbols.copy(), wanted.copy(), values)
-            if rounding is not None:
-                symbols = _rounded(symbols, target, mask[t], state, quantiser, wishes, t, rounding)
-                state.kept, state.previous = symbols.copy(), quantiser.dequantise(symbols)
+    over at once, hints aside: latent frames are decided in order. A kept token is whole steps away from the last kept
+    one (a delta), or stands on its own grid of steps (absolute) when most of it changed or when finer steps are asked
+    for."""
+    return _GroupSelection(latents, cache, rule, quantiser, hints, rounding).run(threshold, forced)
+
+
+class _GroupSelection:
+    """One group on its way: the state of the segment, and what was decided so far."""
+
+    def __init__(
+        self,
+        latents: np.ndarray,
+        cache: SelectionCache | None,
+        rule: SelectionRule,
+        quantiser: QuantiserLike,
+        hints: LookaheadHints | None,
+        rounding: TokenRounding | None,
+    ) -> None:
+        self.latents, self.rule, self.quantiser, self.hints, self.rounding = latents, rule, quantiser, hints, rounding
+        self.grid = latents.shape[2:]
+        if cache is None:
+            self.memory = TokenMemory.start(self.grid, len(latents), quantiser.dtype)
+            self.previous = np.zeros(0, np.float32)  # of a key group's first latent frame there is none, nor a look
         else:
-            symbols = quantiser.quantise_near(latents[:, t], state.kept)
-            values = quantiser.dequantise(symbols)
-            reference = quantiser.dequantise(state.kept) if rule.reference == "kept" else state.previous
-            difference[t] = temporal_difference(values, reference, rule.channel_scale)
-            mask[t] = difference[t] > threshold if forced is None else forced[t]
-            if quantiser.units > 1:
-                symbols = _own_grid(symbols, target, mask[t], wanted, state, quantiser, wishes, t)
-                if rounding is not None:
-                    symbols = _rounded(symbols, target, mask[t], state, quantiser, wishes, t, rounding)
-                values = quantiser.dequantise(symbols)
-            np.copyto(state.kept, symbols, where=mask[t])
-            state.previous = values
-        if found is None:
-            found = np.empty(latents.shape, symbols.dtype)
-        found[:, t] = symbols
-        octaves[t] = state.octaves
-        held[:, t] = quantiser.dequantise(state.kept)
-    if state is None or found is None:
-        raise ValueError("a group has at least one latent frame")
-    return Selection(mask, difference, found, octaves, held), state
+            self.memory, self.previous = cache.memory.copy(), cache.previous
 
+    def run(self, threshold: float, forced: np.ndarray | None) -> tuple[Selection, SelectionCache]:
+        """The selection, latent frame by latent frame."""
+        frames = self.latents.shape[1]
+        if not frames:
+            raise ValueError("a group has at least one latent frame")
+        mask = np.empty((frames, *self.grid), bool)
+        difference = np.empty(mask.shape, np.float32)
+        halvings, age = np.empty(mask.shape, np.uint8), np.empty(mask.shape, np.int32)
+        symbols = np.empty(self.latents.shape, self.quantiser.dtype)
+        held = np.empty_like(self.latents)
+        coded: list[Any] = []
+        for t in range(frames):
+            if self.memory.first:
+                mask[t], difference[t] = True, np.inf
+                steps = self._asked(t)
+                plain = self.quantiser.quantise(self._target(t), steps)
+            else:
+                kept = self.memory.predicted_grid()
+                plain = self.quantiser.quantise_near(self.latents[:, t], kept)
+                difference[t] = self._difference(plain, kept)
+                mask[t] = difference[t] > threshold if forced is None else forced[t]
+                plain, steps = self._on_grids(plain, kept, mask[t], t)
+            symbols[:, t], code = self._rounded(plain, steps, mask[t], t)
+            coded.append(code)
+            self.memory.advance(np.flatnonzero(mask[t]), symbols[:, t, mask[t]].T, steps[mask[t]])
+            self.previous = self.quantiser.dequantise(symbols[:, t])
+            halvings[t], age[t] = self.memory.halvings.reshape(self.grid), self.memory.age.reshape(self.grid)
+            held[:, t] = self.quantiser.dequantise(self.memory.predicted_grid())
+        found = Selection(
+            mask, difference, symbols, halvings, age, held, None if self.rounding is None else tuple(coded)
+        )
+        return found, SelectionCache(self.memory, self.previous)
 
-def _own_grid(
-    near: np.ndarray,
-    target: np.ndarray,
-    mask: np.ndarray,
-    wanted: np.ndarray,
-    state: SelectionCache,
-    quantiser: QuantiserLike,
-    wishes: Wishes | None,
-    t: int,
-) -> np.ndarray:
-    """The symbols (C, h, w) of one latent frame, on a grid of their own where most channels changed or finer steps are
-    wished for.
+    def _target(self, t: int) -> np.ndarray:
+        """(C, h, w): the latents to quantise where a token is coded on its own."""
+        return self.latents[:, t] if self.hints is None else self.hints.target[:, t]
 
-    `mask` gains the positions to refine; octaves in `state` follow.
-    """
-    alone = np.count_nonzero(near != state.kept, axis=0) > ALONE_SHARE * len(near)
-    finer = wanted > state.octaves
-    if wishes is not None and wishes.refine is not None and t == 0:
-        mask |= finer & wishes.refine
-    own = mask & (alone | finer)
-    if not own.any():
-        return near
-    fresh = quantiser.quantise(target[:, own], wanted[own])
-    # on the coarse grid a value that hardly moved rests, as it does elsewhere
-    rests = (near[:, own] == state.kept[:, own]) & (state.kept[:, own] % quantiser.units == 0) & (wanted[own] == 0)
-    near = near.copy()
-    near[:, own] = np.where(rests, state.kept[:, own], fresh)
-    state.octaves[own] = wanted[own]
-    return near
+    def _asked(self, t: int) -> np.ndarray:
+        """uint8 (h, w): the halvings that are asked for."""
+        return np.zeros(self.grid, np.uint8) if self.hints is None else self.hints.halvings[t]
 
+    def _difference(self, symbols: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """float32 (h, w): temporal L1 difference of symbols (C, h, w)."""
+        values = self.quantiser.dequantise(symbols)
+        reference = self.quantiser.dequantise(kept) if self.rule.reference == "kept" else self.previous
+        return temporal_difference(values, reference, self.rule.channel_scale)
 
-def _rounded(
-    symbols: np.ndarray,
-    target: np.ndarray,
-    mask: np.ndarray,
-    state: SelectionCache,
-    quantiser: QuantiserLike,
-    wishes: Wishes | None,
-    t: int,
-    rounding: RoundingLike,
-) -> np.ndarray:
-    """The symbols (C, h, w) of one latent frame with its kept tokens rounded by what they cost."""
-    run = np.zeros(mask.shape, np.float32) if wishes is None or wishes.run is None else wishes.run[t]
-    found = symbols.copy()
-    wanted = (target[:, mask] / quantiser.width(2)).T
-    kept = rounding.rounded(
-        mask.reshape(-1), symbols[:, mask].T, state.octaves[mask], wanted, run[mask].astype(np.float32) + 1
-    )
-    found[:, mask] = kept.T
-    return found
+    def _on_grids(self, near: np.ndarray, kept: np.ndarray, mask: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """(symbols (C, h, w), halvings (h, w)) of one latent frame: on a grid of their own where most channels changed
+        or finer steps are asked for, else as in `near`. `mask` gains the positions to refine.
+        """
+        units = self.quantiser.units
+        halvings = self.memory.halvings.reshape(self.grid).copy()
+        if units == 1:
+            return near, halvings
+        asked = self._asked(t)
+        changed = np.count_nonzero(near != kept, axis=0) > self.rule.absolute_share * len(near)
+        finer = asked > halvings
+        if self.hints is not None and self.hints.refine is not None and t == 0:
+            mask |= finer & self.hints.refine
+        own = mask & (changed | finer)
+        if not own.any():
+            return near, halvings
+        fresh = self.quantiser.quantise(self._target(t)[:, own], asked[own])
+        # on the coarse grid a value that hardly moved rests, as it does elsewhere
+        rests = (near[:, own] == kept[:, own]) & (kept[:, own] % units == 0) & (asked[own] == 0)
+        symbols = near.copy()
+        symbols[:, own] = np.where(rests, kept[:, own], fresh)
+        halvings[own] = asked[own]
+        return symbols, halvings
+
+    def _rounded(self, symbols: np.ndarray, halvings: np.ndarray, mask: np.ndarray, t: int) -> tuple[np.ndarray, Any]:
+        """(symbols (C, h, w) of one latent frame with its kept tokens rounded by what they cost, what the coder needs
+        of them).
+        """
+        if self.rounding is None:
+            return symbols, None
+        run = np.zeros(self.grid, np.float32)
+        if self.hints is not None and self.hints.run is not None:
+            run = self.hints.run[t]
+        wanted = (self._target(t)[:, mask] / self.quantiser.width(2)).T
+        frames = run[mask].astype(np.float32) + 1
+        tokens = KeptTokens(mask.reshape(-1), symbols[:, mask].T, halvings[mask], wanted, frames)
+        kept, code = self.rounding.round(self.memory, tokens)
+        found = symbols.copy()
+        found[:, mask] = kept.T
+        return found, code

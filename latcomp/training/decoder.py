@@ -14,14 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latcomp.container.prior import Prior
-from latcomp.container.rounding import PriorRounding
-from latcomp.container.steps import log_step_of
+from latcomp.container.coding import FrameCosts, Prior
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
+from latcomp.latents import StepScale
+from latcomp.latents.profile import CodingProfile
 from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_prior, load_tokenizer, sha256_of, trained_in_words
-from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
-from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS, ROUNDING, ROUNDING_WORTH
+from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.cv8x8x4.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.cv8x8x4.model import CONDITIONED_SCALES, Tokenizer
 from latcomp.training.clips import Clip, load_clips, split_clips
@@ -61,24 +60,21 @@ PRESETS: dict[str, DecoderRecipe] = {"default": DecoderRecipe(), "tiny": Decoder
 
 @dataclass(frozen=True)
 class Source:
-    """What examples are made of: clips and their latents (C, T, h, w), the selection rule, the steps (C,) and the
-    prior.
-    """
+    """What examples are made of: clips and their latents (C, T, h, w), how they are selected, and the prior."""
 
     clips: list[Clip]
     latents: LatentClips
-    rule: SelectionRule
-    step: np.ndarray
+    recipe: SelectionRecipe
     prior: Prior | None
 
 
 @dataclass(frozen=True)
 class Example:
-    """Latents as a reader holds them (C, T, h, w), octaves of their steps (T, h, w), log2 of the inverse step scale,
+    """Latents as a reader holds them (C, T, h, w), halvings of their steps (T, h, w), log2 of the inverse step scale,
     frames (4T, 3, 8h, 8w) uint8 YCbCr, and whether it begins a segment."""
 
     held: np.ndarray
-    octaves: np.ndarray
+    halvings: np.ndarray
     log_scale: float
     frames: np.ndarray
     first: bool
@@ -97,28 +93,19 @@ def make_example(
     top, left = (int(rng.integers(max(latents.shape[axis] - side, 0) + 1)) for axis in (2, 3))
     crop = np.array(latents[:, first : first + frames, top : top + side, left : left + side], np.float32)
     drawn = float(rng.uniform(*LOG_SCALES)) if log_scale is None else log_scale
-    quantiser = Quantiser(source.step, 2.0**-drawn, ROUNDING, HYSTERESIS, PRIOR_UNITS)
-    threshold = DROPPED_CHANGES / len(source.step) * quantiser.step_scale
-    rounding = None
-    if source.prior is not None:
-        log_step = log_step_of(quantiser.step_scale)
-        rounding = PriorRounding(source.prior, crop.shape[2], crop.shape[3], PRIOR_UNITS, ROUNDING_WORTH, log_step)
-    cache = None
+    scale = StepScale(2.0**-drawn)
+    costs = None if source.prior is None else FrameCosts(source.prior, source.recipe.units, scale)
+    selector = source.recipe.segment(scale, coder=costs)
     for start in range(0, frames, GROUP):
-        part = np.ascontiguousarray(crop[:, start : start + GROUP])
-        ahead = look_ahead(part, quantiser, DROPPED_CHANGES)
-        wishes = Wishes(
-            ahead.target, ahead.octaves(quantiser, ERROR_WORTH), ahead.whole[0] if start else None, ahead.run
-        )
-        selection, cache = select_group(part, cache, threshold, source.rule, quantiser, wishes, rounding=rounding)
+        selection = selector.next(np.ascontiguousarray(crop[:, start : start + GROUP]))
     begin = (first + frames - GROUP) * TEMPORAL
     rows = cut(clip, begin, GROUP * TEMPORAL, top * SPATIAL, left * SPATIAL, side * SPATIAL)
-    return Example(selection.held, selection.octaves, drawn, rows, groups == 1)
+    return Example(selection.held, selection.halvings, drawn, rows, groups == 1)
 
 
 def stacked(examples: list[Example]) -> Batch:
     """Examples as arrays with a batch axis."""
-    found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in ("held", "octaves", "frames")}
+    found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in ("held", "halvings", "frames")}
     found["log_scale"] = np.array([e.log_scale for e in examples], np.float32)
     counts = np.ones((len(examples), GROUP * TEMPORAL), np.float32)
     for row, example in enumerate(examples):
@@ -129,8 +116,7 @@ def stacked(examples: list[Example]) -> Batch:
 def errors(decoder: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """(squared luma-chroma error, squared luma error), grey levels squared, each (B,)."""
     counts = batch["counts"]
-    octaves = batch["octaves"].float().unsqueeze(1)
-    log_scale = batch["log_scale"].view(-1, 1, 1, 1, 1) + octaves
+    log_scale = batch["log_scale"].view(-1, 1, 1, 1, 1) + batch["halvings"].float().unsqueeze(1)
     pixels = to_rgb(batch["frames"])
     output, _ = decoder(batch["held"], log_scale.clamp(*CONDITIONED_SCALES))
     error = (output - pixels) * 127.5
@@ -192,10 +178,11 @@ class DecoderTask(Task[DecoderRecipe]):
         prior_folder = find_prior(folder)
         prior = load_prior(prior_folder) if prior_folder else None
         clips = load_clips(options.data, GROUP * TEMPORAL, recipe.side * SPATIAL)
-        rule = SelectionRule(np.array(model.spec.channel_scale, np.float32))
-        step = np.array(model.spec.channel_step, np.float32)
+        recipe_of = SelectionRecipe.of(
+            model.spec.channel_step, model.spec.channel_scale, CodingProfile.load(folder), PRIOR_UNITS
+        )
         self.training, self.validation = (
-            Source(some, LatentClips(cached_latents(model, sha256, some, run)), rule, step, prior)
+            Source(some, LatentClips(cached_latents(model, sha256, some, run)), recipe_of, prior)
             for some in split_clips(clips)
         )
         model.decoder.requires_grad_(True)

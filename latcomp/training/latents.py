@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from latcomp.inpaint.model import GROUP
-from latcomp.models import WEIGHTS, find_tokenizer, load_tokenizer, sha256_of
-from latcomp.selection import SelectionRule
+from latcomp.latents.profile import CodingProfile
+from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_tokenizer, sha256_of
+from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
 from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
 from latcomp.training.crops import full_chroma, size_weights, to_rgb
@@ -95,13 +96,14 @@ class FrozenLatents:
     sha256: str
     training: LatentClips
     validation: LatentClips
-    step: np.ndarray
-    """(C,) quantiser steps at step scale 1."""
-    rule: SelectionRule
+    recipe: SelectionRecipe
 
     @classmethod
-    def of(cls, tokenizer: str | Path | None, data: Path, run: TrainingRun) -> FrozenLatents:
-        """Raises `UsageError` for a folder without clips or a tokenizer that is not found."""
+    def of(cls, tokenizer: str | Path | None, data: Path, run: TrainingRun, units: int | None = None) -> FrozenLatents:
+        """units: of a step; as the encoder has them with the tokenizer's prior, or without one, unless given.
+
+        Raises `UsageError` for a folder without clips or a tokenizer that is not found.
+        """
         folder = find_tokenizer(tokenizer)
         sha256 = sha256_of(folder / WEIGHTS)
         frozen = load_tokenizer(folder).to(run.device)
@@ -109,8 +111,12 @@ class FrozenLatents:
             LatentClips(cached_latents(frozen, sha256, clips, run))
             for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))
         )
-        step, scale = (np.array(values, np.float32) for values in (frozen.spec.channel_step, frozen.spec.channel_scale))
-        return cls(frozen.spec, sha256, training, validation, step, SelectionRule(scale))
+        found = PRIOR_UNITS if find_prior(folder) else 1
+        spec = frozen.spec
+        recipe = SelectionRecipe.of(
+            spec.channel_step, spec.channel_scale, CodingProfile.load(folder), found if units is None else units
+        )
+        return cls(spec, sha256, training, validation, recipe)
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,6 @@ class LatentBatches:
     """
 
     latents: LatentClips
-    rule: SelectionRule
-    step_sizes: np.ndarray
-    """(C,) quantiser steps at step scale 1."""
+    recipe: SelectionRecipe
     seed: int
     batch: int

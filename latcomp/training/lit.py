@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latcomp.inpaint.fill import ages_of
 from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_token
-from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_group
-from latcomp.selection.recipe import DROPPED_CHANGES, ERROR_WORTH, HYSTERESIS, PRIOR_UNITS
+from latcomp.latents import StepScale
+from latcomp.selection import SelectionRecipe, select_group
 from latcomp.training.feed import Batch, on_device
 from latcomp.training.finish import Outcome, half_weights
 from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
@@ -48,12 +47,12 @@ PRESETS: dict[str, LitRecipe] = {
 }
 
 
-def threshold_for(latents: np.ndarray, keep: float, rule: SelectionRule, quantiser: Quantiser) -> float:
-    """A threshold at which the real selection keeps about the share `keep` of a crop, from four replays."""
-    low, high = 0.0, 4.0 * quantiser.step_scale + 1.0
+def threshold_for(latents: np.ndarray, keep: float, recipe: SelectionRecipe, scale: StepScale) -> float:
+    """A threshold at which the real selection keeps about the share `keep` of a crop, from five replays."""
+    low, high, quantiser = 0.0, 4.0 * scale.value + 1.0, recipe.quantiser(scale)
     for _ in range(5):
         middle = (low * high) ** 0.5 if low > 0 else high / 4
-        selection, _ = select_group(latents, None, middle, rule, quantiser)
+        selection, _ = select_group(latents, None, middle, recipe.rule, quantiser)
         if selection.mask.mean() > keep:
             low = middle
         else:
@@ -76,8 +75,7 @@ class Example:
 
 def make_example(
     latents: LatentClips,
-    rule: SelectionRule,
-    step: np.ndarray,
+    recipe: SelectionRecipe,
     seed: int,
     index: int,
     item: int,
@@ -99,30 +97,27 @@ def make_example(
     crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
     if rng.random() < 0.25:
         crop = crop[:, ::-1]
-    quantiser = Quantiser(step, float(2 ** rng.uniform(*LOG_STEPS)), hysteresis=HYSTERESIS, units=PRIOR_UNITS)
+    scale = StepScale(float(2 ** rng.uniform(*LOG_STEPS)))
     share = float(np.exp(rng.uniform(*np.log(KEEP)))) if keep is None else keep
-    threshold = threshold_for(crop, share, rule, quantiser)
-    ahead = look_ahead(crop, quantiser, DROPPED_CHANGES)
-    wishes = Wishes(ahead.target, ahead.octaves(quantiser, ERROR_WORTH))
-    selection, _ = select_group(crop, None, threshold, rule, quantiser, wishes)
-    values = quantiser.dequantise(selection.symbols)
-    age = ages_of(selection.mask)
+    selector = recipe.segment(scale, threshold_for(crop, share, recipe, scale))
+    parts = (np.ascontiguousarray(crop[:, start : start + GROUP]) for start in range(0, frames, GROUP))
+    selections = [selector.next(part) for part in parts]
+    symbols, held = (np.concatenate([getattr(one, name) for one in selections], axis=1) for name in ("symbols", "held"))
+    mask, age = (np.concatenate([getattr(one, name) for one in selections]) for name in ("mask", "age"))
+    values = recipe.quantiser(scale).dequantise(symbols)
     now = slice(frames - GROUP, frames)
     before = slice(frames - GROUP - CONTEXT, frames - GROUP)
     blend = rng.uniform(0.2, 1.0)
-    context = (
-        np.where(
-            selection.mask[before], values[:, before], blend * selection.held[:, before] + (1 - blend) * crop[:, before]
-        )
-        if follows
-        else np.zeros((crop.shape[0], CONTEXT, *crop.shape[2:]), np.float32)
-    )
+    context = np.zeros((crop.shape[0], CONTEXT, *crop.shape[2:]), np.float32)
+    if follows:
+        blended = blend * held[:, before] + (1 - blend) * crop[:, before]
+        context = np.where(mask[before], values[:, before], blended)
     return Example(
         crop[:, now],
-        selection.held[:, now],
-        selection.mask[now],
-        age[now],
-        quantiser.step_scale,
+        held[:, now],
+        mask[now],
+        age[now].astype(np.float32),
+        scale.value,
         context.astype(np.float32),
         follows,
     )
@@ -157,13 +152,7 @@ def objective(error: Tensor, hold: Tensor) -> Tensor:
 
 
 def batch_examples(
-    latents: LatentClips,
-    rule: SelectionRule,
-    step: np.ndarray,
-    seed: int,
-    index: int,
-    batch: int,
-    keep: float | None = None,
+    latents: LatentClips, recipe: SelectionRecipe, seed: int, index: int, batch: int, keep: float | None = None
 ) -> list[Example]:
     """`batch` examples that all have C_fill or all have none, at a size that all share."""
     long_enough = any(clip.shape[1] >= 2 * GROUP for clip in latents)
@@ -171,7 +160,7 @@ def batch_examples(
     found: list[Example] = []
     item = 0
     while len(found) < batch:
-        example = make_example(latents, rule, step, seed, index, item, wanted, keep)
+        example = make_example(latents, recipe, seed, index, item, wanted, keep)
         item += 1
         if example.has_context == wanted or item > 20 * batch:
             found.append(example)
@@ -191,13 +180,11 @@ def batch_examples(
 
 
 def held_out_batches(
-    latents: LatentClips, rule: SelectionRule, step: np.ndarray, batch: int, device: torch.device
+    latents: LatentClips, recipe: SelectionRecipe, batch: int, device: torch.device
 ) -> dict[float, list[Batch]]:
     """Fixed batches of the validation clips by the share of tokens they keep, on the device."""
     return {
-        keep: [
-            on_device(stacked(batch_examples(latents, rule, step, 7, index, batch, keep)), device) for index in range(8)
-        ]
+        keep: [on_device(stacked(batch_examples(latents, recipe, 7, index, batch, keep)), device) for index in range(8)]
         for keep in VALIDATION_KEEP
     }
 
@@ -223,7 +210,7 @@ class LitBatches(LatentBatches):
 
     def __call__(self, step: int, late: bool) -> Batch:
         """The examples of a step, stacked."""
-        return stacked(batch_examples(self.latents, self.rule, self.step_sizes, self.seed, step, self.batch))
+        return stacked(batch_examples(self.latents, self.recipe, self.seed, step, self.batch))
 
 
 class LitTask(Task[LitRecipe]):
@@ -258,9 +245,7 @@ class LitTask(Task[LitRecipe]):
     def make_batch(self) -> LitBatches:
         """Batches of examples."""
         frozen = self.frozen
-        return LitBatches(
-            frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch
-        )
+        return LitBatches(frozen.training, frozen.recipe, self.setting.options.seed, self.setting.recipe.batch)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, the gain over hold (dB) and the share of tokens kept."""
@@ -272,7 +257,7 @@ class LitTask(Task[LitRecipe]):
         """See `validate`."""
         if not self._held_out:
             frozen, batch = self.frozen, self.setting.own_recipe.batch
-            self._held_out = held_out_batches(frozen.validation, frozen.rule, frozen.step, batch, self.setting.device)
+            self._held_out = held_out_batches(frozen.validation, frozen.recipe, batch, self.setting.device)
         return validate(self.setting.run.averaged("lit"), self._held_out, self.setting.run)
 
     def outcome(self, figures: dict[str, float]) -> Outcome:

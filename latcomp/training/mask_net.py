@@ -1,4 +1,6 @@
-"""The part of the prior that codes keep masks, as a network to train: the sums of `latcomp.container.mask_prior`."""
+"""The part of the prior that codes keep masks, as a network to train: the sums of
+`latcomp.container.coding.prior.masks`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latcomp.container.kinds import PHASE_ORDER
-from latcomp.container.mask_prior import BIT_ACTIVATION
-from latcomp.container.prior import MASK_FACTS, MASK_SIDE, PHASES
+from latcomp.container.coding.prior.masks import BIT_ACTIVATION
+from latcomp.container.coding.prior.modes import PHASE_ORDER
+from latcomp.container.coding.prior.neighbourhood import MASK_SIDE, PHASES
+from latcomp.container.coding.prior.network import MASK_FACTS
 from latcomp.tokenizer.cv8x8x4.model import start_at_zero
 from latcomp.training.prior_net import UNIT, Frames, PriorConfig, WholeConv, matrix, squash, vector, whole_relu
 
@@ -60,7 +63,7 @@ class MaskNet(nn.Module):
         return bits / math.log(2) * ~frames.first[:, None, None]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The network as the coder reads it, see `latcomp.container.prior`."""
+        """The network as the coder reads it, see `latcomp.container.coding.prior.network`."""
         return {
             "mask_near": matrix(self.near),
             "mask_own": matrix(self.own),

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.container.layout_prior import PriorState, kinds_of
-from latcomp.container.mask_prior import mask_facts
-from latcomp.container.prior import PASSES, Facts, Prior
-from latcomp.container.steps import log_step_of
+from latcomp.container.coding.prior.masks import mask_facts
+from latcomp.container.coding.prior.modes import modes_of
+from latcomp.container.coding.prior.neighbourhood import PASSES, Neighbourhood
+from latcomp.container.coding.prior.network import Facts, Prior
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
-from latcomp.selection import Quantiser, Selection, SelectionRule, Wishes, look_ahead, select_group
-from latcomp.selection.recipe import DROPPED_CHANGES, HYSTERESIS, PRIOR_UNITS
+from latcomp.latents import StepScale, TokenMemory, frames_of_tokens
+from latcomp.selection import PRIOR_UNITS, Selection, SelectionRecipe
 from latcomp.training.feed import Batch, in_processes, on_device
 from latcomp.training.finish import Outcome
 from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
@@ -78,12 +78,10 @@ class Example:
     """
 
     selections: tuple[Selection, ...]
-    step_scale: float
+    scale: StepScale
 
 
-def make_example(
-    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, item: int
-) -> Example:
+def make_example(latents: LatentClips, recipe: SelectionRecipe, seed: int, index: int, item: int) -> Example:
     """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would."""
     rng = np.random.default_rng([seed, index, item])
     clip = latents[latents.draw(rng)]
@@ -94,40 +92,28 @@ def make_example(
     crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
     if rng.random() < 0.25:
         crop = crop[:, ::-1]
-    scale = float(2 ** rng.uniform(*LOG_STEPS))
-    quantiser = Quantiser(step, scale, hysteresis=HYSTERESIS, units=PRIOR_UNITS)
-    changes = DROPPED_CHANGES * float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else DROPPED_CHANGES
-    threshold = changes / len(step) * scale
-    worth = (0.0, 2.0, 4.0, 8.0)[int(rng.integers(4))]
-    found, cache = [], None
-    for group in range(groups):
-        part = np.ascontiguousarray(crop[:, group * GROUP : (group + 1) * GROUP])
-        ahead = look_ahead(part, quantiser, DROPPED_CHANGES)
-        octaves = ahead.octaves(quantiser, worth)
-        refine = (octaves[0] > 0) & ahead.whole[0] if group and worth else None
-        selection, cache = select_group(part, cache, threshold, rule, quantiser, Wishes(ahead.target, octaves, refine))
-        found.append(selection)
-    return Example(tuple(found), scale)
+    scale = StepScale(float(2 ** rng.uniform(*LOG_STEPS)))
+    longer = float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else 1.0
+    drawn = recipe.with_lambdas(lookahead=(0.0, 2.0, 4.0, 8.0)[int(rng.integers(4))])
+    selector = drawn.segment(scale, recipe.threshold(scale) * longer)
+    parts = (np.ascontiguousarray(crop[:, start : start + GROUP]) for start in range(0, frames, GROUP))
+    return Example(tuple(selector.next(part) for part in parts), scale)
 
 
-def walk(example: Example, channels: int) -> list[tuple[PriorState, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Of each latent frame of the last group: (state before it, mask (P,), kinds, values, octaves of the kept
-    tokens).
-    """
-    grid = example.selections[0].mask.shape[1:]
-    state = PriorState.start(grid[0], grid[1], channels)
+def walk(example: Example, channels: int) -> list[Walked]:
+    """The latent frames of the last group, each with what was known before it."""
+    memory = TokenMemory.start(example.selections[0].mask.shape[1:], channels)
     found = []
     for number, selection in enumerate(example.selections):
         last = number == len(example.selections) - 1
-        for t, frame in enumerate(selection.mask):
-            mask = frame.reshape(-1)
-            places = np.flatnonzero(mask)
-            values = selection.symbols[:, t].reshape(channels, -1)[:, places].T
-            octaves = selection.octaves[t].reshape(-1)[places]
+        for frame in frames_of_tokens(selection.mask):
+            symbols = selection.symbols[:, frame.t].reshape(channels, -1)[:, frame.places].T
+            halvings = selection.halvings[frame.t].reshape(-1)[frame.places]
             if last:
-                kinds = kinds_of(values, octaves, state.kept[places], state.octaves[places], state.first, PRIOR_UNITS)
-                found.append((state.copy(), mask, kinds, values, octaves))
-            state.move_on(places, values, octaves)
+                modes = modes_of(symbols, halvings, memory, frame.places, PRIOR_UNITS)
+                log_step = example.scale.log_step
+                found.append(Walked(memory.copy(), frame.mask, modes, symbols, halvings, log_step))
+            memory.advance(frame.places, symbols, halvings)
     return found
 
 
@@ -150,41 +136,39 @@ def frames_of(examples: list[Example], channels: int) -> Batch:
     for example in examples:
         grid = example.selections[0].mask.shape[1:]
         count = grid[0] * grid[1]
-        for state, mask, kinds, values, _ in walk(example, channels):
-            full = state.kept[:-1].copy()
-            full[mask] = values
-            kind = np.zeros(count, np.uint8)
-            kind[mask] = kinds
-            around = np.append(mask, False)[state.hood.around]
-            log_step = log_step_of(example.step_scale)
-            facts = Facts(kind, state.octaves, state.age.astype(np.int32), state.before, around, state.first, log_step)
-            before = mask_facts(state.octaves, state.age, state.before, state.hood.around, log_step)
+        for frame in walk(example, channels):
+            memory, mask = frame.memory, frame.mask
+            full = memory.kept[:-1].copy()
+            full[mask] = frame.symbols
+            mode = np.zeros(count, np.uint8)
+            mode[mask] = frame.modes
+            around = np.append(mask, False)[Neighbourhood.of(*memory.grid).around]
+            facts = Facts(mode, memory.halvings, memory.age, memory.just_kept, around, memory.first, frame.log_step)
+            before = mask_facts(memory, frame.log_step)
             for name, value in (
-                ("kept", state.kept[:-1]),
-                ("change", state.change[:-1]),
+                ("kept", memory.kept[:-1]),
+                ("change", memory.change()[:-1]),
                 ("values", full),
                 ("facts", facts.activations()),
                 ("mask_facts", before),
             ):
                 parts[name].append(value.T.reshape(-1, *grid).astype(SMALL[name]))
             parts["mask"].append(mask.reshape(grid))
-            parts["kind"].append(kind.reshape(grid))
-            parts["first"].append(np.array(state.first))
+            parts["kind"].append(mode.reshape(grid))
+            parts["first"].append(np.array(memory.first))
     return {name: np.stack(values) for name, values in parts.items()}
 
 
-def batch_frames(
-    latents: LatentClips, rule: SelectionRule, step: np.ndarray, seed: int, index: int, batch: int
-) -> Batch:
+def batch_frames(latents: LatentClips, recipe: SelectionRecipe, seed: int, index: int, batch: int) -> Batch:
     """A batch of crops of one size."""
     found: list[Example] = []
     item = 0
     while len(found) < batch and item < 8 * batch:
-        example = make_example(latents, rule, step, seed, index, item)
+        example = make_example(latents, recipe, seed, index, item)
         item += 1
         if not found or example.selections[0].mask.shape == found[0].selections[0].mask.shape:
             found.append(example)
-    return frames_of(found, len(step))
+    return frames_of(found, recipe.channels)
 
 
 def objective(net: PriorNet, mask_net: MaskNet, frames: Frames, part: str = "all") -> tuple[Tensor, dict[str, Tensor]]:
@@ -226,20 +210,18 @@ class CropCounts:
 
     arrays: dict[str, np.ndarray]
     latents: LatentClips
-    rule: SelectionRule
-    step_sizes: np.ndarray
+    recipe: SelectionRecipe
 
     def __call__(self, numbers: Sequence[int]) -> Counts:
         """See `latcomp.training.prior_tables`."""
-        examples = (make_example(self.latents, self.rule, self.step_sizes, 9, number, 0) for number in numbers)
-        return count(Prior(self.arrays, "", "prior"), walked(examples, len(self.step_sizes)))
+        examples = (make_example(self.latents, self.recipe, 9, number, 0) for number in numbers)
+        return count(Prior(self.arrays, "", "prior"), walked(examples, self.recipe.channels))
 
 
 def walked(examples: Iterable[Example], channels: int) -> Iterator[Walked]:
     """The latent frames of the last groups of examples, as the counting takes them."""
     for example in examples:
-        for state, mask, kinds, values, _ in walk(example, channels):
-            yield state, mask, kinds, values, log_step_of(example.step_scale)
+        yield from walk(example, channels)
 
 
 class PriorBatches(LatentBatches):
@@ -247,7 +229,7 @@ class PriorBatches(LatentBatches):
 
     def __call__(self, step: int, late: bool) -> Batch:
         """The latent frames of a step's crops, as `frames_of` gives them."""
-        return batch_frames(self.latents, self.rule, self.step_sizes, self.seed, step, self.batch)
+        return batch_frames(self.latents, self.recipe, self.seed, step, self.batch)
 
 
 class PriorTask(Task[PriorRecipe]):
@@ -263,7 +245,7 @@ class PriorTask(Task[PriorRecipe]):
             raise UsageError(f"unknown part {options.part!r}: choose from {', '.join(PARTS)}")
         if options.part != "all" and options.resume is None:
             raise UsageError(f"the part {options.part!r} is trained on top of a checkpoint: give one to resume from")
-        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run)
+        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run, PRIOR_UNITS)
         torch.manual_seed(options.seed)
         name = f"prior-{frozen.spec.name}"
         self.config = replace(recipe.config, name=name, channels=frozen.spec.channels, tokenizer_sha256=frozen.sha256)
@@ -279,10 +261,7 @@ class PriorTask(Task[PriorRecipe]):
         adam = torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
         run.track({"prior": self.net, "mask": self.mask_net}, [Muon(matrices, recipe.learning_rate), adam], recipe.ema)
         self._held_out = [
-            on_device(
-                batch_frames(frozen.validation, frozen.rule, frozen.step, 7, index, setting.own_recipe.batch),
-                run.device,
-            )
+            on_device(batch_frames(frozen.validation, frozen.recipe, 7, index, setting.own_recipe.batch), run.device)
             for index in range(6)
         ]
 
@@ -296,9 +275,7 @@ class PriorTask(Task[PriorRecipe]):
     def make_batch(self) -> PriorBatches:
         """Batches of latent frames."""
         frozen = self.frozen
-        return PriorBatches(
-            frozen.training, frozen.rule, frozen.step, self.setting.options.seed, self.setting.recipe.batch
-        )
+        return PriorBatches(frozen.training, frozen.recipe, self.setting.options.seed, self.setting.recipe.batch)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, bits a kept token and bits of a position's mask."""
@@ -314,7 +291,7 @@ class PriorTask(Task[PriorRecipe]):
         run, frozen = self.setting.run, self.frozen
         arrays = run.averaged("prior").arrays() | run.averaged("mask").arrays()
         crops = range(self.setting.own_recipe.table_crops)
-        counting = CropCounts(arrays, frozen.training, frozen.rule, frozen.step)
+        counting = CropCounts(arrays, frozen.training, frozen.recipe)
         counts = in_processes(
             counting, [crops[start::TABLE_SHARES] for start in range(TABLE_SHARES)], self.setting.workers
         )

@@ -1,6 +1,5 @@
-"""The learned prior as a network to train: the sums of `latcomp.container.prior`, rounded with straight-through
-gradients.
-"""
+"""The learned prior as a network to train: the sums of `latcomp.container.coding.prior.network`, rounded with
+straight-through gradients."""
 
 from __future__ import annotations
 
@@ -15,16 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latcomp.container.prior import (
-    ACTIVATION_MAX,
-    FACTS,
-    PASSES,
-    PHASE_LEAD,
-    SCALE_LOW,
-    SCALE_OCTAVE,
-    SCALES,
-    WEIGHT_SHIFT,
-)
+from latcomp.container.coding.prior.neighbourhood import PASSES, PHASE_LEAD
+from latcomp.container.coding.prior.network import ACTIVATION_MAX, FACTS, SCALE_LOW, SCALE_OCTAVE, SCALES, WEIGHT_SHIFT
 from latcomp.tokenizer.cv8x8x4.model import start_at_zero
 from latcomp.training.rate import laplace_bits
 
@@ -197,7 +188,7 @@ class PriorNet(nn.Module):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The network as the coder reads it: int8 weights with inputs first, int32 biases, see
-        `latcomp.container.prior`.
+        `latcomp.container.coding.prior.network`.
         """
         found = {
             "embed": matrix(self.embed),

@@ -7,32 +7,51 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.container.kinds import CONTEXTS as KIND_CONTEXTS
-from latcomp.container.kinds import KINDS, KindField
-from latcomp.container.layout_prior import FrameCoder, PriorState, contexts_of, table_symbols
-from latcomp.container.mask_prior import MaskField
-from latcomp.container.prior import FRACTIONS, MASK_CLASSES, REACH, SCALE_LOW, SCALE_OCTAVE, SCALES, Prior
-from latcomp.container.tables import whole_frequencies
-from latcomp.selection.recipe import PRIOR_UNITS
+from latcomp.container.coding.prior.frame_code import code_frame
+from latcomp.container.coding.prior.modes import CONTEXTS as MODE_CONTEXTS
+from latcomp.container.coding.prior.modes import MODES
+from latcomp.container.coding.prior.network import (
+    FRACTIONS,
+    MASK_CLASSES,
+    REACH,
+    SCALE_LOW,
+    SCALE_OCTAVE,
+    SCALES,
+    Prior,
+)
+from latcomp.container.coding.prior.tables import whole_frequencies
+from latcomp.latents import TokenMemory
+from latcomp.selection import PRIOR_UNITS
 
 TABLE_TRUST = 24.0  # counts that the shape of a Laplace density weighs in each table
 MASK_TRUST = 8.0  # counts that a class's own odds weigh in its table
 SYMBOLS = 1024  # more than any table of values has
 
-Walked = tuple[PriorState, np.ndarray, np.ndarray, np.ndarray, int]
-"""Of a latent frame: the state before it, its mask (P,), and of its kept tokens kinds (n,) and values (n, C); the log
-of its step.
-"""
+
+@dataclass(frozen=True)
+class Walked:
+    """A latent frame of real tokens, and what was known before it."""
+
+    memory: TokenMemory
+    mask: np.ndarray
+    """bool (P,)."""
+    modes: np.ndarray
+    """uint8 (n,): how each kept token is coded."""
+    symbols: np.ndarray
+    """(n, C)."""
+    halvings: np.ndarray
+    """uint8 (n,)."""
+    log_step: int
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each symbol was seen under each context: values (contexts, SYMBOLS), kinds (contexts, KINDS), masks
+    """How often each symbol was seen under each context: values (contexts, SYMBOLS), modes (contexts, MODES), masks
     (classes, 2).
     """
 
     values: np.ndarray
-    kinds: np.ndarray
+    modes: np.ndarray
     masks: np.ndarray
 
     @classmethod
@@ -41,15 +60,15 @@ class Counts:
         return cls(
             *(
                 np.zeros(shape, np.int64)
-                for shape in ((SCALES * FRACTIONS, SYMBOLS), (KIND_CONTEXTS, KINDS), (MASK_CLASSES, 2))
+                for shape in ((SCALES * FRACTIONS, SYMBOLS), (MODE_CONTEXTS, MODES), (MASK_CLASSES, 2))
             )
         )
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.values + other.values, self.kinds + other.kinds, self.masks + other.masks)
+        return Counts(self.values + other.values, self.modes + other.modes, self.masks + other.masks)
 
     def tables(self) -> dict[str, np.ndarray]:
-        """The tables as `latcomp.container.prior` reads them, where little was seen leaning on what is likely."""
+        """The tables as the prior reads them, where little was seen leaning on what is likely."""
         reach = np.repeat(REACH, FRACTIONS)
         values = [
             whole_frequencies(_trusted(seen[: 2 * reach[context] + 2], context // FRACTIONS, context % FRACTIONS))
@@ -58,7 +77,7 @@ class Counts:
         likely = 1 / (1 + np.exp((MASK_CLASSES // 2 - np.arange(MASK_CLASSES)) / 4))
         return {
             "table_values": np.concatenate(values),
-            "table_kinds": whole_frequencies(self.kinds + 1.0),
+            "table_kinds": whole_frequencies(self.modes + 1.0),
             "table_mask": whole_frequencies(self.masks + MASK_TRUST * np.stack([1 - likely, likely], axis=1)),
         }
 
@@ -66,24 +85,13 @@ class Counts:
 def count(prior: Prior, frames: Iterable[Walked]) -> Counts:
     """What latent frames hold, under the contexts that the prior finds for them."""
     found = Counts.none()
-    for state, mask, kinds, values, log_step in frames:
-        if not state.first:
-            field = MaskField(prior, state, log_step)
-            for places, contexts in field.steps():
-                _add(found.masks, contexts, mask[places])
-                field.put(places, mask[places])
-        if not mask.any():
-            continue
-        kind_field = KindField(state.hood, mask, state.octaves, state.before, state.first)
-        for rows, contexts in kind_field.steps():
-            _add(found.kinds, contexts, kinds[rows])
-            kind_field.put(rows, kinds[rows])
-        coder = FrameCoder(prior, state, mask, kinds, log_step, PRIOR_UNITS.bit_length() - 1)
-        for passing, nearest, fraction, scale in coder.passes():
-            multiples = coder.multiples_of(passing, values)
-            symbols, _, _ = table_symbols(multiples, nearest, fraction, scale)
-            _add(found.values, contexts_of(fraction, scale), symbols)
-            coder.put(passing, multiples)
+    for frame in frames:
+        _, code = code_frame(
+            prior, frame.memory, frame.mask, frame.symbols, frame.halvings, frame.log_step, PRIOR_UNITS
+        )
+        for seen, parts in ((found.masks, code.mask), (found.modes, code.modes), (found.values, code.values)):
+            for part in parts:
+                _add(seen, part.contexts, part.symbols)
     return found
 
 

@@ -5,7 +5,6 @@ again.
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -33,7 +32,7 @@ class Recipe:
             raise UsageError("a recipe needs a batch of 1 or more, learning rates above 0 and an ema from 0 to below 1")
 
     def grown(self, factor: int) -> Self:
-        """The same for a batch `factor` times as large: larger steps, with the square root of the batch."""
+        """The same for a batch `factor` times as large, with learning rates of `learning_rate_factor`."""
         rate = learning_rate_factor(factor)
         return replace(
             self,
@@ -47,8 +46,14 @@ R = TypeVar("R", bound=Recipe)
 
 
 def learning_rate_factor(batch_factor: int) -> float:
-    """What the learning rates are multiplied by where batches are so many times as large."""
-    return math.sqrt(batch_factor)
+    """What the learning rates are multiplied by where batches are so many times as large: its power of two thirds.
+
+    Measured on the tokenizer's preset `tiny`, validation objective, less is better. Batches of 8 times, 150 and 400
+    steps: rates x1 4.633, x2 4.593, x2.8 4.571 and 4.470, x4 4.557 and 4.464, x8 4.547 and 4.464. Of 4 times, 300
+    steps: x2 4.541, x4 4.528. The square root is too little; rates in proportion gain nothing more over 400 steps, and
+    eight times the recipe's rate is where single batches diverge.
+    """
+    return float(batch_factor ** (2 / 3))
 
 
 def save_recipe(path: Path, recipe: Recipe, **facts: str | int) -> None:

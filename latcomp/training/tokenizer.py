@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latcomp.latents.profile import CodingProfile
 from latcomp.tokenizer.cv8x8x4.config import PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer, macs_per_pixel
 from latcomp.training.clips import Clip, load_clips, split_clips
@@ -37,6 +38,7 @@ SETTLE_STEPS = (
     250  # of a new rate term beside a finished tokenizer: what it does not know yet must not shape the latents
 )
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
+PROFILE = CodingProfile()  # a new tokenizer has none of its own yet
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,15 @@ def crop_costs(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(bits a position, squared luma-chroma error in grey levels squared, squared luma error), each (B,).
 
-    pixels: (B, 3, T, H, W) in [-1, 1]; fine: (B, 1, h, w) octaves of finer steps in the first latent frame; noise: like
+    pixels: (B, 3, T, H, W) in [-1, 1]; fine: (B, 1, h, w) halvings of steps in the first latent frame; noise: like
     the latents, in [-1/2, 1/2], for the rate's values, or None to take the rounded ones; skipped: latent frames the
     decoder starts after. The decoder always sees what a reader has: rounded and held values, their gradient passed
     straight through."""
     latents, _ = tokenizer.encode(pixels)
-    held = hold(latents, log_scale, fine)
-    first = torch.zeros(held.octaves.shape[2], device=latents.device)
+    held = hold(latents, log_scale, fine, PROFILE)
+    first = torch.zeros(held.halvings.shape[2], device=latents.device)
     first[0] = 1
-    scale = torch.exp2(log_scale.view(-1, 1, 1, 1, 1) + held.octaves * first.view(1, 1, -1, 1, 1))
+    scale = torch.exp2(log_scale.view(-1, 1, 1, 1, 1) + held.halvings * first.view(1, 1, -1, 1, 1))
     values = held.values if noise is None else latents + noise / scale
     mean, size = prior(values, held.values, log_scale)
     bits = laplace_bits(values * scale, mean * scale, size * scale).sum(1, keepdim=True)
@@ -118,8 +120,8 @@ def crop_costs(
     weights = torch.ones_like(bits)
     weights[:, 0] = FIRST_FRAME_WEIGHT
     rate = (bits * weights).sum(1) / weights.sum(1)
-    octaves = (log_scale.view(-1, 1, 1, 1, 1) + held.octaves)[:, :, skipped:]
-    output, _ = tokenizer.decoder(held.values[:, :, skipped:], octaves)
+    halvings = (log_scale.view(-1, 1, 1, 1, 1) + held.halvings)[:, :, skipped:]
+    output, _ = tokenizer.decoder(held.values[:, :, skipped:], halvings)
     error = (output - pixels[:, :, skipped * TEMPORAL :]) * 127.5
     with torch.autocast(error.device.type, enabled=False):  # bf16 would round the error away
         planes = luma_chroma(error)

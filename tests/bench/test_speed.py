@@ -19,9 +19,9 @@ from latcomp.bench.speed import SpeedBench, SpeedSettings
 from latcomp.bench.whole_process import run_whole
 from latcomp.codec.decode import decode
 from latcomp.codec.encode import encode
-from latcomp.container.layout_prior import FrameCoder, PriorState, kinds_of
-from latcomp.container.mask_prior import MaskField
-from latcomp.container.prior import macs
+from latcomp.container.coding.prior.frame_coder import FrameCoder, PriorState, kinds_of
+from latcomp.container.coding.prior.masks import MaskField
+from latcomp.container.coding.prior.network import macs
 from latcomp.errors import LatcompError, UsageError
 from latcomp.stages import StageClock
 from tests.container.make import prior as make_prior

@@ -21,7 +21,7 @@ from latcomp.container import (
     Writer,
     kinds,
 )
-from latcomp.container.prior import (
+from latcomp.container.coding.prior.network import (
     FACTS,
     FRACTION_BITS,
     FRACTIONS,
@@ -35,7 +35,7 @@ from latcomp.container.prior import (
     SCALE_OCTAVE,
     SCALES,
 )
-from latcomp.container.tables import whole_frequencies
+from latcomp.container.coding.prior.tables import whole_frequencies
 
 
 def header(**changes: Any) -> Header:

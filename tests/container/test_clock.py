@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from latcomp.container.segment import SegmentState
 
 from latcomp.container import Group, LostGroups, Reader, Writer, check, repair
 from latcomp.container.clock import FrameClock
 from latcomp.container.group import pack_group
 from latcomp.container.header import Header, pack_header
-from latcomp.container.segment import SegmentState
 from latcomp.container.times import PTS_MAX, PTS_MIN
 from latcomp.container.writer import ChunkWriter
 from latcomp.errors import UsageError

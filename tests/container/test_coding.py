@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from latcomp.container.segment import SegmentState
+from latcomp.container.tokens import decode_tokens, encode_tokens
 
-from latcomp.container.digits import (
+from latcomp.container.coding.context.tokens import encode_context
+from latcomp.container.coding.digits import (
     BIT_PACKINGS,
     SIGNED_PACKINGS,
     UNSIGNED_PACKINGS,
@@ -17,13 +20,10 @@ from latcomp.container.digits import (
     unpack_digits,
     unpack_gaps,
 )
+from latcomp.container.coding.masks import encode_mask
+from latcomp.container.coding.planes import join_bytes, planes_of_symbols, split_bytes
+from latcomp.container.coding.streams import decode_streams, encode_streams, read_table
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, LAYOUT_REPEATS, MASK_ALL, MASK_CONTEXT
-from latcomp.container.layout_context import encode_context
-from latcomp.container.layout_planes import join_bytes, planes_of_symbols, split_bytes
-from latcomp.container.masks import encode_mask
-from latcomp.container.segment import SegmentState
-from latcomp.container.streams import decode_streams, encode_streams, read_table
-from latcomp.container.tokens import decode_tokens, encode_tokens
 from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import compress, compress_parts, decompress
 from tests.container.make import groups, sized

@@ -28,12 +28,12 @@ from latcomp.container import (
 )
 from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
-from latcomp.container.context import CLASS_BOUNDS
-from latcomp.container.digits import BIT_PACKINGS, SIGNED_PACKINGS, UNSIGNED_PACKINGS, Gaps, Packing
+from latcomp.container.coding.context.predictor import CLASS_BOUNDS
+from latcomp.container.coding.digits import BIT_PACKINGS, SIGNED_PACKINGS, UNSIGNED_PACKINGS, Gaps, Packing
+from latcomp.container.coding.lattice import NEIGHBOUR_SHARE, PASSES
+from latcomp.container.coding.masks import MASK_CLASSES
+from latcomp.container.coding.prior.tables import TableEncoder, Tables
 from latcomp.container.header_fields import HEADER_FIELDS
-from latcomp.container.lattice import NEIGHBOUR_SHARE, PASSES
-from latcomp.container.masks import MASK_CLASSES
-from latcomp.container.tables import TableEncoder, Tables
 from tests.container import make, reference_decoder
 from tests.container.make import groups, in_units, sized, under, written
 

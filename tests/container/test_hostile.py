@@ -16,9 +16,9 @@ import pytest
 import zstandard
 
 from latcomp.container import Group, Limits, Reader, check, scan
+from latcomp.container.coding.masks import MASK_CLASSES
 from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD
 from latcomp.container.header import pack_header
-from latcomp.container.masks import MASK_CLASSES
 from latcomp.container.varint import pack_signed, put_unsigned
 from latcomp.container.zstd import decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError

@@ -16,21 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from latcomp.container.content import decode_content, encode_content
+from latcomp.container.segment import SegmentState
+from latcomp.container.tokens import decode_tokens, encode_tokens
 
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Group, LostGroups, Prior, Reader, Writer, check, scan
-from latcomp.container.content import decode_content, encode_content
-from latcomp.container.format import (
-    GROUP_HEAD,
-    LAYOUT_KIND_CHANGES,
-    LAYOUT_KINDS,
-    LAYOUT_PLANES,
-    LAYOUT_PRIOR,
-    MASK_ALL,
-    MASK_PRIOR,
-)
-from latcomp.container.layout_prior import FrameCoder, PriorState
-from latcomp.container.mask_prior import MaskField
-from latcomp.container.prior import (
+from latcomp.container.coding.prior.frame_coder import FrameCoder, PriorState
+from latcomp.container.coding.prior.masks import MaskField
+from latcomp.container.coding.prior.network import (
     ACTIVATION_MAX,
     FACTS,
     MASK_CLASSES,
@@ -44,8 +37,15 @@ from latcomp.container.prior import (
     squash,
     squash_table,
 )
-from latcomp.container.segment import SegmentState
-from latcomp.container.tokens import decode_tokens, encode_tokens
+from latcomp.container.format import (
+    GROUP_HEAD,
+    LAYOUT_KIND_CHANGES,
+    LAYOUT_KINDS,
+    LAYOUT_PLANES,
+    LAYOUT_PRIOR,
+    MASK_ALL,
+    MASK_PRIOR,
+)
 from latcomp.errors import DamagedFileError, LatcompError, UnsupportedFileError, UsageError
 from tests.container.make import groups, in_units, prior, prior_arrays, reader_under, same_group, sized, under, written
 from tests.container.test_damage import chunks

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from latcomp.container.rounding import PriorRounding, code_lengths
 
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN
-from latcomp.container.layout_prior import PriorState, decode_prior, encode_prior
-from latcomp.container.rounding import PriorRounding, code_lengths
+from latcomp.container.coding.prior.frame_coder import PriorState, decode_prior, encode_prior
 from tests.container.make import prior
 
 UNITS = 4

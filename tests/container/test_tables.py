@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from latcomp.container.steps import _BOUNDS, log_step_of
-from latcomp.container.tables import TOTAL, TableDecoder, TableEncoder, Tables, whole_frequencies
+from latcomp.container.coding.prior.tables import TOTAL, TableDecoder, TableEncoder, Tables, whole_frequencies
 from latcomp.errors import DamagedFileError
+from latcomp.latents.step_scale import _BOUNDS, log_step_of
 from tests.container.make import prior
 
 FIRST_SCALE = (2**64 - 1) >> 24  # of the range coder, before the first value

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from latcomp.container.content import encode_content
+from latcomp.container.segment import SegmentState
 
 from latcomp.container.audio import pack_audio
-from latcomp.container.content import encode_content
+from latcomp.container.coding.masks import encode_mask
+from latcomp.container.coding.prior.tables import TableEncoder
 from latcomp.container.header import pack_header
 from latcomp.container.index import IndexEntry, pack_index
-from latcomp.container.masks import encode_mask
-from latcomp.container.segment import SegmentState
-from latcomp.container.tables import TableEncoder
 from latcomp.container.times import encode_times
 from latcomp.container.zstd import compress, decompress
 from tests.container.make import audio, groups, in_units, sized, under, written
@@ -66,9 +66,9 @@ def tokens() -> Iterator[bytes]:
         [np.ones((3, 5), bool), np.unpackbits(np.frombuffer(bits, np.uint8))[:15].astype(bool).reshape(3, 5)]
     )
     kept = int(keep.sum())
-    from latcomp.container.layout_context import encode_context
-    from latcomp.container.layout_planes import planes_of_symbols, split_bytes
-    from latcomp.container.layout_repeats import changed_tokens, encode_repeats
+    from latcomp.container.coding.context.repeats import changed_tokens, encode_repeats
+    from latcomp.container.coding.context.tokens import encode_context
+    from latcomp.container.coding.planes import planes_of_symbols, split_bytes
 
     for large in (3, 3000):
         symbols = rng.integers(-large, large, (kept, 2)).astype(np.int32)

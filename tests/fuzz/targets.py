@@ -12,10 +12,13 @@ from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
+from latcomp.container.content import decode_content, encode_content
+from latcomp.container.segment import SegmentState
 
 from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Prior, Reader, check, repair, scan
 from latcomp.container.audio import pack_audio, unpack_audio
-from latcomp.container.content import decode_content, encode_content
+from latcomp.container.coding.masks import decode_mask, encode_mask
+from latcomp.container.coding.prior.tables import TableDecoder
 from latcomp.container.format import (
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
@@ -36,9 +39,6 @@ from latcomp.container.format import (
 )
 from latcomp.container.header import header_length, pack_header, unpack_header
 from latcomp.container.index import pack_index, unpack_index
-from latcomp.container.masks import decode_mask, encode_mask
-from latcomp.container.segment import SegmentState
-from latcomp.container.tables import TableDecoder
 from latcomp.container.times import decode_times, encode_times
 from latcomp.container.zstd import decompress
 from latcomp.errors import LatcompError

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from latcomp import container
 from latcomp.errors import UsageError
 from latcomp.inpaint.fill import HoldState
+from latcomp.latents.quantiser import SYMBOL_MAX, SYMBOL_MIN, step_scale_of
 from latcomp.selection import Quantiser, SelectionRule, select_budget, select_group
 from latcomp.selection.budget import tokens_for
-from latcomp.selection.quantiser import SYMBOL_MAX, SYMBOL_MIN, step_scale_of
 
 C = 6
 RULE = SelectionRule(np.ones(C, np.float32))

@@ -10,11 +10,11 @@ import torch
 from safetensors.numpy import load_file
 
 from latcomp.codec.encode import encode
-from latcomp.container.layout_prior import FrameCoder
-from latcomp.container.mask_prior import MaskField
-from latcomp.container.prior import FRACTIONS, MASK_CLASSES, Prior, on_grid
-from latcomp.container.steps import log_step_of
+from latcomp.container.coding.prior.frame_coder import FrameCoder
+from latcomp.container.coding.prior.masks import MaskField
+from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, Prior, on_grid
 from latcomp.errors import UsageError
+from latcomp.latents.step_scale import log_step_of
 from latcomp.latfile import open_lat
 from latcomp.models import find_prior, load_prior
 from latcomp.selection import SelectionRule

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from latcomp.container.coding.group_coder import GroupBytes, GroupShape
+from latcomp.container.coding.lattice import DIAGONAL, DIRECT, PassPositions, passes_of
+from latcomp.container.coding.streams import decode_streams, encode_streams, read_table
 from latcomp.container.format import MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT
-from latcomp.container.lattice import DIAGONAL, DIRECT, PassPositions
-from latcomp.container.streams import decode_streams, encode_streams, read_table
 from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import compress, compress_parts, decompress
 from latcomp.errors import DamagedFileError, UnsupportedFileError
@@ -33,7 +34,7 @@ class MaskState:
         self.last = np.zeros((rows, columns), bool)
         self.earlier = np.zeros((rows, columns), bool)
 
-    def move_on(self, mask: np.ndarray, key: bool) -> None:
+    def advance(self, mask: np.ndarray, key: bool) -> None:
         """Remember the masks (T, h, w) of a group."""
         if key:
             self.last, self.earlier = np.zeros_like(mask[0]), np.zeros_like(mask[0])
@@ -112,7 +113,7 @@ def _decode_context(
 def encode_mask(mask: np.ndarray, key: bool, passes: list[PassPositions], state: MaskState) -> tuple[int, bytes]:
     """(coding id, bytes) of a keep mask (T, h, w) bool. A key group's first latent frame is all kept and not stored.
 
-    `state` is not changed: `MaskState.move_on` does that.
+    `state` is not changed: `MaskState.advance` does that.
     """
     if mask.all():
         return MASK_ALL, b""
@@ -160,3 +161,26 @@ def decode_mask(
         stored = np.bitwise_xor.accumulate(stored, axis=0)
     mask[int(key) :] = stored
     return mask
+
+
+class PlainMasks:
+    """The keep masks of a segment without a prior: what is remembered of them, and the order of their positions."""
+
+    def __init__(self, grid: tuple[int, int]) -> None:
+        """grid: (rows, columns) of positions."""
+        self._passes = passes_of(*grid)
+        self._state = MaskState(*grid)
+
+    def encode(self, mask: np.ndarray, key: bool) -> tuple[int, bytes]:
+        """(coding id, bytes) of the next group's keep mask (T, h, w), which is remembered."""
+        found = encode_mask(mask, key, self._passes, self._state)
+        self.advance(mask, key)
+        return found
+
+    def decode(self, data: GroupBytes, shape: GroupShape) -> np.ndarray:
+        """bool (T, h, w): the next group's keep mask, not remembered yet. Raises what `decode_mask` raises."""
+        return decode_mask(data.mask_coding, data.mask, shape.mask, shape.key, self._passes, self._state)
+
+    def advance(self, mask: np.ndarray, key: bool) -> None:
+        """Remember a group's keep mask (T, h, w)."""
+        self._state.advance(mask, key)

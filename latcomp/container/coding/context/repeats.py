@@ -8,10 +8,11 @@ import struct
 
 import numpy as np
 
-from latcomp.container.lattice import PassPositions
-from latcomp.container.layout_context import Model, decode_context, encode_context
-from latcomp.container.masks import MaskState, decode_mask, encode_mask
+from latcomp.container.coding.context.tokens import Model, decode_context, encode_context
+from latcomp.container.coding.lattice import PassPositions
+from latcomp.container.coding.masks import MaskState, decode_mask, encode_mask
 from latcomp.errors import DamagedFileError
+from latcomp.latents import TokenMemory, frames_of_tokens
 
 WHAT = "tokens"
 HEAD = struct.Struct("<BI")  # coding id and length of the mask of changed tokens
@@ -28,11 +29,11 @@ def encode_repeats(
     changed: np.ndarray,
     mask: np.ndarray,
     key: bool,
-    last: np.ndarray,
+    memory: TokenMemory,
     passes: list[PassPositions],
     before: Model | None,
 ) -> tuple[bytes, Model | None]:
-    """(bytes, model to go on with). changed: (N,) bool of `changed_tokens`; mask: (T, h, w); last: (P + 1, C) int32,
+    """(bytes, model to go on with). changed: (N,) bool of `changed_tokens`; mask: (T, h, w); memory: of the segment,
     unchanged.
     """
     stored = mask.copy()
@@ -40,7 +41,7 @@ def encode_repeats(
     coding, packed = encode_mask(stored, False, passes, MaskState(*mask.shape[1:]))
     model, tokens = before, b""
     if changed.any():
-        tokens, model = encode_context(symbols[changed], stored.reshape(len(mask), -1), key, last, passes, before)
+        tokens, model = encode_context(symbols[changed], stored.reshape(len(mask), -1), key, memory, passes, before)
     return HEAD.pack(coding, len(packed)) + packed + tokens, model
 
 
@@ -48,11 +49,11 @@ def decode_repeats(
     data: bytes | memoryview,
     mask: np.ndarray,
     key: bool,
-    last: np.ndarray,
+    memory: TokenMemory,
     passes: list[PassPositions],
     before: Model | None,
 ) -> tuple[np.ndarray, Model | None]:
-    """((N, C) int32 symbols, model to go on with); `last` moves on. Raises `DamagedFileError` when the bytes do not
+    """((N, C) int32 symbols, model to go on with); `memory` moves on. Raises `DamagedFileError` when the bytes do not
     give exactly these.
     """
     if len(data) < HEAD.size:
@@ -64,16 +65,17 @@ def decode_repeats(
     stored = decode_mask(coding, data[HEAD.size : tokens_from], mask.shape, False, passes, MaskState(*mask.shape[1:]))
     if (stored & ~mask).any():
         raise DamagedFileError(f"{WHAT}: changed tokens where none are kept")
-    values = last.copy()
-    model, changed = before, np.zeros((0, last.shape[1]), np.int32)
+    model, changed = before, np.zeros((0, memory.kept.shape[1]), np.int32)
+    flat = stored.reshape(len(mask), -1)
     if stored.any():
-        changed, model = decode_context(data[tokens_from:], stored.reshape(len(mask), -1), key, last, passes, before)
+        changed, model = decode_context(data[tokens_from:], flat, key, memory.copy(), passes, before)
     elif tokens_from < len(data):
         raise DamagedFileError(f"{WHAT}: bytes where none belong")
-    found, row = [], 0
-    for kept, new in zip(mask.reshape(len(mask), -1), stored.reshape(len(mask), -1), strict=True):
-        places = np.flatnonzero(new)
-        values[places] = changed[row : row + len(places)]
-        row += len(places)
-        found.append(values[np.flatnonzero(kept)])
+    found = []
+    for kept, new in zip(mask.reshape(len(mask), -1), frames_of_tokens(flat), strict=True):
+        values = memory.predicted().copy()
+        values[new.places] = changed[new.rows]
+        places = np.flatnonzero(kept)
+        found.append(values[places])
+        memory.advance(places, found[-1])
     return np.concatenate(found), model

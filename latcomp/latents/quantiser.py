@@ -5,24 +5,11 @@ held.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from latcomp.errors import UsageError
-
 SYMBOL_MIN, SYMBOL_MAX = -(2**15), 2**15 - 1  # what a symbol may be in a file, as FORMAT.md says
-QUALITY_MAX = 10.0
-SCALE_AT_ZERO = 3.75  # step scale of quality 0
-QUALITY_OCTAVE = 2.5  # qualities over which the step halves
-
-
-def step_scale_of(quality: float) -> float:
-    """Step scale of a quality from 0 to 10: 3.75 at 0, halved every 2.5, 0.234 at 10. Raises `UsageError` outside the
-    range.
-    """
-    if not 0 <= quality <= QUALITY_MAX:
-        raise UsageError(f"quality {quality} is out of range: choose 0 (small) to 10 (exact)")
-    return float(SCALE_AT_ZERO * 2.0 ** (-quality / QUALITY_OCTAVE))
 
 
 @dataclass(frozen=True)
@@ -39,24 +26,25 @@ class Quantiser:
     rounding: float = 0.5
     hysteresis: float = 0.0
     units: int = 1
+    dtype: ClassVar[type[np.generic]] = np.int32
 
     def width(self, dims: int) -> np.ndarray:
         """float32 size of a unit in each channel, shaped to broadcast over (C, ...) of so many dimensions."""
         return (self.step * (self.step_scale / self.units)).astype(np.float32).reshape(-1, *[1] * (dims - 1))
 
     @property
-    def octaves_most(self) -> int:
+    def halvings_most(self) -> int:
         """How many times a step can be halved."""
         return self.units.bit_length() - 1
 
-    def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
-        """int32 symbols (C, ...), in units, of float32 latents (C, ...): multiples of the step halved `octaves` (...)
-        times.
+    def quantise(self, latents: np.ndarray, halvings: np.ndarray | None = None) -> np.ndarray:
+        """int32 symbols (C, ...), in units, of float32 latents (C, ...): multiples of the step halved `halvings`
+        (...) times.
 
         Clipped to what a file can hold: a network may answer a picture it never saw the like of with latents of any
         size."""
         multiple = (
-            np.float32(self.units) if octaves is None else (self.units >> octaves.astype(np.int32)).astype(np.float32)
+            np.float32(self.units) if halvings is None else (self.units >> halvings.astype(np.int32)).astype(np.float32)
         )
         scaled = np.abs(latents) / (self.width(latents.ndim) * multiple)
         size = np.minimum(
@@ -94,16 +82,17 @@ class Quantiser:
 
 
 @dataclass(frozen=True)
-class Identity:
+class LosslessQuantiser:
     """The quantiser of lossless files: latents pass unchanged, bit for bit."""
 
     units: int = 1
+    dtype: ClassVar[type[np.generic]] = np.float32
 
     def width(self, dims: int) -> np.ndarray:
         """One, as float32."""
         return np.ones((1,) * dims, np.float32)
 
-    def quantise(self, latents: np.ndarray, octaves: np.ndarray | None = None) -> np.ndarray:
+    def quantise(self, latents: np.ndarray, halvings: np.ndarray | None = None) -> np.ndarray:
         """The latents themselves."""
         return latents
 

@@ -10,24 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
-from latcomp.container.format import SYMBOL_MAX, SYMBOL_MIN
-from latcomp.container.tables import Tables
+from latcomp.container.coding.prior.neighbourhood import PASSES, PHASES, group_of
+from latcomp.container.coding.prior.tables import PRECISION, Tables
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN
 
 ACTIVATION_MAX = 127  # largest activation, in 1/32
 WEIGHT_SHIFT = 8  # weights are whole numbers of 1/256
-PASSES = 4
-PHASES = 4
-PHASE_LEAD = (0, 2, 3, 1)
-"""By phase 2 * (y % 2) + x % 2: how many passes earlier its channels come. In pass k, phase f codes channels c % 4 = (k
-+ lead) % 4.
-"""
 FACTS = 24
 MASK_FACTS = 33
-MASK_SIDE = 5  # places a side that a bit of a keep mask sees of what is known of its latent frame
 MASK_CLASSES = 64  # classes of odds, a quarter of a nat apart
 MASK_SHIFT = 9  # from a sum in 1/8192 to a class
 SQUASH_LIMIT = 4095
@@ -40,6 +34,8 @@ SCALE_LOW = -18  # class 0 is 2**(-18 / 4) steps
 SCALES = 44
 FRACTIONS = 5  # the mean lies 0/8 to 4/8 of a step away from a whole number
 FRACTION_BITS = 3
+ESCAPES = 1 << 18  # distances that an escape can tell apart
+ESCAPE_BITS = 18.0
 
 
 def reach(scale: int) -> int:
@@ -88,54 +84,16 @@ def around_product(values: np.ndarray, around: np.ndarray, weight: np.ndarray) -
     return found
 
 
-def group_of(phase: int, number: int) -> int:
-    """The channels c with c % 4 equal to this are coded in pass `number` at positions of `phase`."""
-    return (number + PHASE_LEAD[phase]) % PASSES
-
-
-def known_before(phase: int, number: int, group: int) -> bool:
-    """Whether positions of `phase` have their channels of `group` coded before pass `number`."""
-    return (group - PHASE_LEAD[phase]) % PASSES < number
-
-
-@dataclass(frozen=True)
-class Neighbourhood:
-    """The places around each position of a grid, row by row, and the phases; place rows * columns stands for outside.
-
-    around: (P, 9) intp; wide: (P, 25) intp; phase: (P,) uint8.
-    """
-
-    around: np.ndarray
-    wide: np.ndarray
-    phase: np.ndarray
-
-    @classmethod
-    @lru_cache(maxsize=2)  # every segment of a file needs the same
-    def of(cls, rows: int, columns: int) -> Neighbourhood:
-        """The neighbourhood of a grid. Nobody changes it."""
-        y, x = np.divmod(np.arange(rows * columns), columns)
-
-        def square(side: int) -> np.ndarray:
-            found = np.empty((rows * columns, side * side), np.intp)
-            for index in range(side * side):
-                near_y, near_x = y + index // side - side // 2, x + index % side - side // 2
-                inside = (near_y >= 0) & (near_y < rows) & (near_x >= 0) & (near_x < columns)
-                found[:, index] = np.where(inside, near_y * columns + near_x, rows * columns)
-            return found
-
-        return cls(square(3), square(MASK_SIDE), (2 * (y % 2) + x % 2).astype(np.uint8))
-
-
 @dataclass(frozen=True)
 class Facts:
     """What is known of the kept positions of a latent frame beside values, each (n,) or (n, 9).
 
-    kind: 0 goes on from the last kept value, 1 + octaves stands on its own grid; octaves: of the held value; age:
+    mode: 0 is a delta to the last kept value, 1 + halvings stands on its own; halvings: of the held value; age:
     latent frames since it was kept; before: whether the position was kept in the latent frame before; mask: (n, 9)
     which places around are kept."""
 
-    kind: np.ndarray
-    octaves: np.ndarray
+    mode: np.ndarray
+    halvings: np.ndarray
     age: np.ndarray
     before: np.ndarray
     mask: np.ndarray
@@ -145,10 +103,10 @@ class Facts:
 
     def activations(self) -> np.ndarray:
         """(n, FACTS) float32 activations."""
-        count = len(self.kind)
+        count = len(self.mode)
         found = np.zeros((count, FACTS), np.float32)
-        found[np.arange(count), self.kind] = 64
-        found[:, 4] = 32 * self.octaves
+        found[np.arange(count), self.mode] = 64
+        found[:, 4] = 32 * self.halvings
         found[:, 5] = np.minimum(16 * self.age, ACTIVATION_MAX)
         found[:, 6] = 64 * self.before
         found[:, 7] = 64 * self.first
@@ -212,8 +170,8 @@ class Prior:
         sums += weights["trunk_bias"]
         return relu(sums)
 
-    def told(self, number: int, places: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
-        """(count + 1, K) activations that positions tell their neighbours in pass `number`.
+    def messages(self, number: int, places: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+        """(count + 1, K) activations that positions send to their neighbours in pass `number`.
 
         known: (n, C) activations of the differences to the last kept values, as far as they are known, at the kept
         places (n,); other positions have none."""
@@ -224,27 +182,25 @@ class Prior:
         found[-1] = 0
         return found
 
-    def beside(self, number: int, told: np.ndarray, around: np.ndarray) -> np.ndarray:
-        """(n, W) sums of what is told around positions in pass `number`. told: (P + 1, K); around: (n, 9) places."""
-        return around_product(told, around, self.weights[f"beside{number}"])
+    def neighbour_sums(self, number: int, messages: np.ndarray, around: np.ndarray) -> np.ndarray:
+        """(n, W) sums of the messages around positions in pass `number`. messages: (P + 1, K); around: (n, 9)."""
+        return around_product(messages, around, self.weights[f"beside{number}"])
 
-    def beside_untold(self, around: np.ndarray, count: int) -> np.ndarray:
-        """(n, W) the sums of `beside` in pass 0, where all of the `count` positions tell the same: that nothing is
-        known.
-        """
-        found: np.ndarray = (around < count).astype(np.float32) @ self._untold
+    def first_sums(self, around: np.ndarray, count: int) -> np.ndarray:
+        """(n, W) `neighbour_sums` in pass 0, where all `count` positions send the same: that nothing is known."""
+        found: np.ndarray = (around < count).astype(np.float32) @ self._silence
         return found
 
-    def head(self, number: int, trunk: np.ndarray, beside: np.ndarray) -> np.ndarray:
-        """(n, W) activations for pass `number`, of the trunk (n, W) and the sums of `beside` (n, W), which are used
+    def head(self, number: int, trunk: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """(n, W) activations for pass `number`, of the trunk (n, W) and `neighbour_sums` (n, W), which are used
         up.
         """
         weights = self.weights
-        beside += trunk @ weights[f"down{number}"]
-        beside += weights[f"down{number}_bias"]
-        return relu(beside)
+        sums += trunk @ weights[f"down{number}"]
+        sums += weights[f"down{number}_bias"]
+        return relu(sums)
 
-    def leave(self, number: int, phase: int, hidden: np.ndarray) -> np.ndarray:
+    def outputs(self, number: int, phase: int, hidden: np.ndarray) -> np.ndarray:
         """(n, 4, c) whole float32 sums in 1/8192 for the channels of this pass and phase: shift, gate, share of
         neighbours, log scale.
         """
@@ -285,8 +241,8 @@ class Prior:
 
     @cached_property
     def least_bits_of_token(self) -> float:
-        """Bits that a token's kind and values take at least."""
-        return float(self.kind_tables.least_bits.min() + self.channels * self.value_tables.least_bits.min())
+        """Bits that a token's mode and values take at least."""
+        return float(self.mode_tables.least_bits.min() + self.channels * self.value_tables.least_bits.min())
 
     @cached_property
     def least_bits_of_position(self) -> float:
@@ -294,8 +250,18 @@ class Prior:
         return float(self.mask_tables.least_bits.min())
 
     @cached_property
-    def kind_tables(self) -> Tables:
-        """Tables of kinds, by context."""
+    def value_bits(self) -> np.ndarray:
+        """(tables, longest) float32: bits of each symbol under each value table; escapes with what follows them."""
+        tables = self.value_tables.frequencies
+        found = np.full((len(tables), max(map(len, tables))), 2.0 * PRECISION, np.float32)
+        for row, table in zip(found, tables, strict=True):
+            row[: len(table)] = PRECISION - np.log2(table)
+            row[len(table) - 1] += ESCAPE_BITS
+        return found
+
+    @cached_property
+    def mode_tables(self) -> Tables:
+        """Tables of coding modes, by context."""
         return Tables(list(self.arrays["table_kinds"]))
 
     @cached_property
@@ -304,7 +270,7 @@ class Prior:
         return Tables(list(self.arrays["table_mask"]))
 
     @cached_property
-    def _untold(self) -> np.ndarray:
+    def _silence(self) -> np.ndarray:
         """(9, W) what each place around adds to the sums of pass 0."""
         weight = self.weights["beside0"]
         found: np.ndarray = relu(self.weights["known0_bias"].copy()) @ weight.reshape(9, -1, weight.shape[1])
@@ -347,31 +313,31 @@ def macs(arrays: Mapping[str, np.ndarray]) -> tuple[float, float]:
     return size["embed"] + size["spread"] + mask, token
 
 
-def parameters_of(sums: np.ndarray, kept: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def parameters_of(sums: np.ndarray, kept: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(mean in 1/16 units, scale class), each (n, c) int32, from the last layer's sums (n, 4, c).
 
-    kept: (n, c) last kept values, beside: (n, c) mean difference of known neighbours to theirs in 1/8 units. mean =
-    gate x kept + share x beside + shift, cut to what a symbol may be, so that no distance to it passes the escapes."""
+    kept: (n, c) last kept values, neighbours: (n, c) mean difference of known neighbours to theirs in 1/8 units. mean =
+    gate x kept + share x neighbours + shift, cut to what a symbol may be, so that no distance passes the escapes."""
     shift = np.floor(sums[:, 0] * np.float32(2.0**-7) + np.float32(0.5)).astype(np.int32)  # 1/64 steps
     gates = np.floor(sums[:, 1:3] * np.float32(2.0**-3) + np.float32(0.5)).astype(np.int32)  # 1/1024
     gate = np.clip(gates[:, 0], 0, GATE_MAX)
     share = np.clip(gates[:, 1], SHARE_MIN, GATE_MAX)
-    mean = shift + ((gate * kept) >> 6) + ((share * beside) >> 9)
+    mean = shift + ((gate * kept) >> 6) + ((share * neighbours) >> 9)
     scale = np.floor(sums[:, 3] * np.float32(2.0**-11) + np.float32(0.5)).astype(np.int32) - SCALE_LOW
     mean = np.clip(mean, SYMBOL_MIN << MEAN_BITS, SYMBOL_MAX << MEAN_BITS)
     return mean, np.clip(scale, 0, SCALES - 1)
 
 
 def on_grid(
-    mean: np.ndarray, scale: np.ndarray, anchor: np.ndarray, octaves: np.ndarray, units_log2: int
+    mean: np.ndarray, scale: np.ndarray, anchor: np.ndarray, halvings: np.ndarray, units_log2: int
 ) -> tuple[np.ndarray, ...]:
     """(nearest whole multiple, signed fraction in eighths, scale class), each (n, c), on each token's own grid.
 
-    anchor: (n, c) where the grid stands, in units; octaves: (n, 1) halvings of its step of 2**units_log2 units.
+    anchor: (n, c) where the grid stands, in units; halvings: (n, 1) halvings of its step of 2**units_log2 units.
     """
-    shift = (MEAN_BITS + units_log2 - octaves).astype(np.int32)
+    shift = (MEAN_BITS + units_log2 - halvings).astype(np.int32)
     distance = mean - (anchor << MEAN_BITS)
     nearest = (distance + (np.int32(1) << (shift - 1))) >> shift
     rest = distance - (nearest << shift)
     fraction = ((rest << FRACTION_BITS) + (np.int32(1) << (shift - 1))) >> shift
-    return nearest, fraction, np.minimum(scale + SCALE_OCTAVE * octaves, SCALES - 1)
+    return nearest, fraction, np.minimum(scale + SCALE_OCTAVE * halvings, SCALES - 1)

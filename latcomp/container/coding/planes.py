@@ -27,19 +27,6 @@ def join_bytes(content: bytes, rows: int, channels: int, dtype: np.dtype) -> np.
     return np.ascontiguousarray(planes.transpose(2, 0, 1)).view(dtype).reshape(rows, channels)
 
 
-def changes(tokens: np.ndarray, mask: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """(N, C): the last kept value of each token's position; `last` (P + 1, C) moves on to the tokens."""
-    found = np.empty_like(tokens)
-    row = 0
-    for frame in mask:
-        count = int(np.count_nonzero(frame))
-        places = np.flatnonzero(frame)
-        found[row : row + count] = last[places]
-        last[places] = tokens[row : row + count]
-        row += count
-    return found
-
-
 def planes_of_symbols(symbols: np.ndarray) -> bytes:
     """Planes of symbols (N, C), one byte each if all fit, else two."""
     small = symbols.size == 0 or (symbols.min() >= -128 and symbols.max() <= 127)

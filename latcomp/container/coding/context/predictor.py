@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.container.format import SYMBOL_MAX, SYMBOL_MIN
-from latcomp.container.lattice import PassPositions
+from latcomp.container.coding.lattice import PassPositions
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN
+from latcomp.latents.grid import FrameTokens
 
 VALUE_TERMS = 3  # own last value, mean of neighbours now, mean of neighbours before
 SIZE_TERMS = 6
@@ -172,13 +173,11 @@ class Step:
     """Rows of the tokens array (order t, y, x) that these are."""
 
 
-def steps_of_frame(passes: list[PassPositions], mask: np.ndarray, first_row: int, first_frame: bool) -> Iterator[Step]:
-    """The passes of one latent frame that have kept positions, in coding order.
-
-    mask: (P,) bool of the latent frame; first_row: the row of its first token; first_frame: whether it is the first of
+def steps_of_frame(passes: list[PassPositions], frame: FrameTokens, first_frame: bool) -> Iterator[Step]:
+    """The passes of one latent frame that have kept positions, in coding order. first_frame: whether it is the first of
     its segment."""
-    row_of = np.cumsum(mask) + (first_row - 1)
+    row_of = np.cumsum(frame.mask) + (frame.rows.start - 1)
     for positions in passes:
-        kept = np.flatnonzero(mask[positions.places])
+        kept = np.flatnonzero(frame.mask[positions.places])
         if len(kept):
             yield Step(weight_set(first_frame, positions.number == 0), positions, kept, row_of[positions.places[kept]])

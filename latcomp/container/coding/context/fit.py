@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latcomp.container.context import SIZE_TERMS, VALUE_TERMS, Known, Weights, band_of, predict
+from latcomp.container.coding.context.predictor import SIZE_TERMS, VALUE_TERMS, Known, Weights, band_of, predict
 
 SAMPLE_SYMBOLS = 300_000  # of a group; more changes the weights by less than their rounding
 VALUE_UNIT, SIZE_UNIT = 16, 32

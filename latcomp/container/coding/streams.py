@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.container.digits import (
+from latcomp.container.coding.digits import (
     BIT_PACKINGS,
     LONG_GAP,
     SIGNED_PACKINGS,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.container.context import (
+from latcomp.container.coding.context.fit import SAMPLE_SYMBOLS, Sample, fit
+from latcomp.container.coding.context.predictor import (
     CLASSES,
     SIZE_TERMS,
     VALUE_TERMS,
@@ -21,13 +22,12 @@ from latcomp.container.context import (
     predict,
     steps_of_frame,
 )
-from latcomp.container.fit import SAMPLE_SYMBOLS, Sample, fit
-from latcomp.container.format import SYMBOL_MAX, SYMBOL_MIN
-from latcomp.container.lattice import PassPositions
-from latcomp.container.streams import decode_streams, encode_streams, read_table
+from latcomp.container.coding.lattice import PassPositions
+from latcomp.container.coding.streams import decode_streams, encode_streams, read_table
 from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import compress_parts, decompress
 from latcomp.errors import DamagedFileError
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, TokenMemory, frames_of_tokens
 
 WHAT = "tokens"
 MODEL_BEFORE, MODEL_OWN = 0, 1
@@ -61,15 +61,15 @@ def encode_context(
     symbols: np.ndarray,
     mask: np.ndarray,
     key: bool,
-    last: np.ndarray,
+    memory: TokenMemory,
     passes: list[PassPositions],
     before: Model | None,
 ) -> tuple[bytes, Model]:
     """(zstd frame, its model) of symbols (N, C) int32, N > 0, at the kept positions of mask (T, P).
 
-    last: (P + 1, C) int32, unchanged; before: the model of the group before in the segment, which a small group may
+    memory: of the segment, unchanged; before: the model of the group before in the segment, which a small group may
     take over."""
-    group = _Group(symbols, mask, key, last, passes)
+    group = _Group(symbols, mask, key, memory, passes)
     channels = symbols.shape[1]
     sets = weight_sets(mask, key)
     weights, usual = fit(_samples(group), channels)
@@ -89,20 +89,19 @@ class _Group:
     symbols: np.ndarray
     mask: np.ndarray
     key: bool
-    last: np.ndarray
+    memory: TokenMemory
     passes: list[PassPositions]
 
     def steps(self) -> Iterator[tuple[Field, Step]]:
         """All steps in coding order, each with what its latent frame holds."""
-        before, row = self.last, 0
-        for t, frame in enumerate(self.mask):
-            field = Field.start(before)
-            count = int(np.count_nonzero(frame))
+        memory = self.memory.copy()
+        for frame in frames_of_tokens(self.mask):
+            field, symbols = Field.start(memory.predicted()), self.symbols[frame.rows]
             # neighbours come from earlier passes only, so the field may be complete from the start
-            field.put(np.flatnonzero(frame), self.symbols[row : row + count])
-            for step in steps_of_frame(self.passes, frame, row, self.key and t == 0):
+            field.put(frame.places, symbols)
+            for step in steps_of_frame(self.passes, frame, self.key and frame.t == 0):
                 yield field, step
-            before, row = field.now, row + count
+            memory.advance(frame.places, symbols)
 
 
 def _coded(group: _Group, model: Model, front: bytes) -> bytes:
@@ -153,15 +152,15 @@ def decode_context(
     data: bytes | memoryview,
     mask: np.ndarray,
     key: bool,
-    last: np.ndarray,
+    memory: TokenMemory,
     passes: list[PassPositions],
     before: Model | None,
 ) -> tuple[np.ndarray, Model]:
-    """((N, C) int32 symbols, model). `last` moves on.
+    """((N, C) int32 symbols, model) of the kept positions of mask (T, P); `memory` moves on.
 
     Raises `DamagedFileError` when the bytes do not give exactly so many symbols of 16 bits.
     """
-    kept, channels = int(np.count_nonzero(mask)), last.shape[1]
+    kept, channels = int(np.count_nonzero(mask)), memory.kept.shape[1]
     most = (
         4 * kept * channels
         + 2 * channels
@@ -177,10 +176,9 @@ def decode_context(
         by_channel = {number: found.by_channel(channels) for number, found in model.weights.items()}
         streams = read_table(numbers, kept * channels, CLASSES)
         values = decode_streams(streams, np.frombuffer(content, np.uint8, offset=numbers.offset))
-        row = 0
-        for t, frame in enumerate(mask):
-            field = Field.start(last)
-            for step in steps_of_frame(passes, frame, row, key and t == 0):
+        for frame in frames_of_tokens(mask):
+            field = Field.start(memory.predicted())
+            for step in steps_of_frame(passes, frame, key and frame.t == 0):
                 known = field.look(step.positions, step.kept)
                 value, doubt = predict(known, by_channel[step.weight_set])
                 classes = expected_class(known, doubt, model.usual, model.weights[step.weight_set].size)
@@ -191,8 +189,7 @@ def decode_context(
                     raise DamagedFileError("a symbol passes 16 bits")
                 field.put(step.positions.places[step.kept], value)
                 symbols[step.rows] = value
-            row += int(np.count_nonzero(frame))
-            last[:] = field.now
+            memory.advance(frame.places, symbols[frame.rows])
         values.check_all_taken()
     except DamagedFileError as error:
         raise DamagedFileError(f"{WHAT}: {error}") from None

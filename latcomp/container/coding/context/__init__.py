@@ -1,0 +1,1 @@
+"""Coding without a prior: integer contexts fitted to each group."""

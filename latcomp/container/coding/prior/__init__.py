@@ -1,0 +1,1 @@
+"""Coding under the learned prior: an integer network, tables of whole frequencies, a range coder."""

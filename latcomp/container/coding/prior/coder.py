@@ -1,0 +1,149 @@
+"""The `GroupCoder` of files with a prior: masks and tokens by the range coder, in step, or as planes under zstd."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latcomp.container.coding.group_coder import GroupBytes, GroupContent, GroupShape, check_count, check_symbols
+from latcomp.container.coding.masks import PlainMasks
+from latcomp.container.coding.prior.frame_code import Decision, FrameCode, code_frame, decode_tokens, past_of
+from latcomp.container.coding.prior.masks import MaskField
+from latcomp.container.coding.prior.network import Prior
+from latcomp.container.coding.prior.planes import decode_planes, encode_planes
+from latcomp.container.coding.prior.tables import TableDecoder, TableEncoder
+from latcomp.container.format import LAYOUT_KIND_CHANGES, LAYOUT_KINDS, LAYOUT_PRIOR, MASK_PRIOR
+from latcomp.errors import DamagedFileError, UnsupportedFileError
+from latcomp.latents import StepScale, TokenMemory, frames_of_tokens
+
+WHAT = "tokens"
+
+
+class PriorCoder:
+    """Codes the groups of one segment."""
+
+    def __init__(self, prior: Prior, grid: tuple[int, int], units: int, planes_alone: bool = False) -> None:
+        """grid: (rows, columns) of positions; units: of a step; planes_alone: whether a writer does without the prior's
+        means.
+        """
+        self.prior, self.units = prior, units
+        self.masks = PlainMasks(grid)
+        self.memory = TokenMemory.start(grid, prior.channels)
+        self._planes_alone = planes_alone
+
+    def encode(self, group: GroupContent) -> GroupBytes:
+        """See `GroupCoder.encode`."""
+        check_symbols(group.tokens)
+        halvings = np.zeros(len(group.tokens), np.uint8) if group.halvings is None else group.halvings
+        if self._planes_alone:
+            mask = self.masks.encode(group.mask, group.key)
+            return GroupBytes(*mask, *self._planes(group, halvings))
+        with_mask = not group.mask.all()
+        bits, tokens = TableEncoder(), TableEncoder()
+        for frame in frames_of_tokens(group.mask):
+            code = self._code(group, halvings, frame.t, frame.mask, frame.rows, with_mask)
+            if with_mask:
+                code.put_mask(bits, self.prior)
+            code.put_tokens(tokens, self.prior)
+            self.memory.advance(frame.places, group.tokens[frame.rows], halvings[frame.rows])
+        if not with_mask:
+            return GroupBytes(*self.masks.encode(group.mask, group.key), LAYOUT_PRIOR, tokens.finish())
+        self.masks.advance(group.mask, group.key)
+        return GroupBytes(MASK_PRIOR, bits.finish(), LAYOUT_PRIOR, tokens.finish())
+
+    def _code(
+        self, group: GroupContent, halvings: np.ndarray, t: int, mask: np.ndarray, rows: slice, with_mask: bool
+    ) -> FrameCode:
+        """A latent frame's code: the one that was found while it was selected, or found now."""
+        if group.coded is not None:
+            found: FrameCode = group.coded[t]
+            return found
+        log_step = group.scale.log_step
+        tokens, steps = group.tokens[rows], halvings[rows]
+        return code_frame(self.prior, self.memory, mask, tokens, steps, log_step, self.units, with_mask=with_mask)[1]
+
+    def _planes(self, group: GroupContent, halvings: np.ndarray) -> tuple[int, bytes]:
+        themselves, changed = encode_planes(group.tokens, halvings, group.mask, self.memory, self.units)
+        if changed is not None and len(changed) < len(themselves):
+            return LAYOUT_KIND_CHANGES, changed
+        return LAYOUT_KINDS, themselves
+
+    def decode(self, data: GroupBytes, shape: GroupShape) -> GroupContent:
+        """See `GroupCoder.decode`."""
+        if data.mask_coding == MASK_PRIOR:
+            if data.token_layout != LAYOUT_PRIOR:
+                raise UnsupportedFileError(
+                    f"tokens: layout {data.token_layout} beside mask coding {data.mask_coding} is not known: use a "
+                    "newer latcomp"
+                )
+            mask = np.ones(shape.mask, bool)
+            tokens, halvings = self._in_step(data, mask, shape)
+        else:
+            mask = self.masks.decode(data, shape)
+            check_count(mask, shape.kept)
+            tokens, halvings = self._tokens(data, mask, shape.scale)
+        check_count(mask, shape.kept)
+        self.masks.advance(mask, shape.key)
+        return GroupContent(mask, tokens, halvings, shape.key, shape.scale)
+
+    def _tokens(self, data: GroupBytes, mask: np.ndarray, scale: StepScale) -> tuple[np.ndarray, np.ndarray]:
+        """(tokens (N, C), halvings (N,)) under a mask (T, h, w) that is known."""
+        layout = data.token_layout
+        if layout in (LAYOUT_KINDS, LAYOUT_KIND_CHANGES):
+            return decode_planes(data.tokens, mask, self.memory, self.units, layout == LAYOUT_KIND_CHANGES)
+        if layout != LAYOUT_PRIOR:
+            raise UnsupportedFileError(f"{WHAT}: layout {layout} is not known: use a newer latcomp")
+        coder = TableDecoder(data.tokens)
+        tokens, halvings = [], []
+        for frame in frames_of_tokens(mask):
+            found, steps = self._frame(coder, None, frame.mask, scale)
+            tokens.append(found)
+            halvings.append(steps)
+        coder.check_end()
+        return np.concatenate(tokens), np.concatenate(halvings)
+
+    def _in_step(self, data: GroupBytes, mask: np.ndarray, shape: GroupShape) -> tuple[np.ndarray, np.ndarray]:
+        """(tokens (N, C), halvings (N,)); each latent frame's mask is read into `mask` (T, h, w) before its tokens."""
+        bits, coder = TableDecoder(data.mask), TableDecoder(data.tokens)
+        left = shape.kept
+        tokens, halvings = [], []
+        for frame in mask.reshape(len(mask), -1):
+            past = None
+            if not self.memory.first:
+                past = past_of(self.prior, self.memory)
+                try:
+                    field = MaskField(self.prior, self.memory, past, shape.scale.log_step)
+                    frame[:] = field.decode(bits)
+                except DamagedFileError as error:
+                    raise DamagedFileError(f"keep mask: {error}") from None
+            left -= int(np.count_nonzero(frame))
+            if left < 0:
+                raise DamagedFileError("the keep mask has more positions than tokens are claimed")
+            found, steps = self._frame(coder, past, frame, shape.scale)
+            tokens.append(found)
+            halvings.append(steps)
+        coder.check_end()
+        bits.check_end()
+        return np.concatenate(tokens), np.concatenate(halvings)
+
+    def _frame(
+        self, coder: TableDecoder, past: np.ndarray | None, mask: np.ndarray, scale: StepScale
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(tokens (n, C), halvings (n,)) of the next latent frame, which the memory takes over."""
+        found, steps = decode_tokens(self.prior, self.memory, past, mask, coder, scale.log_step, self.units)
+        self.memory.advance(np.flatnonzero(mask), found, steps)
+        return found, steps
+
+
+class FrameCosts:
+    """Codes latent frames while they are selected: what `latcomp.selection.rdo` decides is rounded by."""
+
+    def __init__(self, prior: Prior, units: int, scale: StepScale) -> None:
+        """units: of a step; scale: of the segment."""
+        self.prior, self.units, self.scale = prior, units, scale
+
+    def code(
+        self, memory: TokenMemory, mask: np.ndarray, symbols: np.ndarray, halvings: np.ndarray, decide: Decision
+    ) -> tuple[np.ndarray, FrameCode]:
+        """((n, C) symbols as `decide` leaves them, their code). memory: as it stands before the latent frame; mask:
+        (P,) bool; symbols: (n, C) int32, plainly rounded; halvings: uint8 (n,)."""
+        return code_frame(self.prior, memory, mask, symbols, halvings, self.scale.log_step, self.units, decide)

@@ -1,0 +1,156 @@
+"""A latent frame under the prior as symbols in coding tables: what is left to do is the range coder's work.
+
+While an encoder selects, rounding by cost goes through the same passes of the network as writing would; what it finds
+is kept as a `FrameCode`, so that the network runs once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from latcomp.container.coding.prior.frame_coder import FrameCoder, FramePass
+from latcomp.container.coding.prior.masks import MaskField
+from latcomp.container.coding.prior.modes import ModeField, modes_of
+from latcomp.container.coding.prior.neighbourhood import Neighbourhood
+from latcomp.container.coding.prior.network import ESCAPES, REACH, Prior
+from latcomp.container.coding.prior.tables import TableDecoder, TableEncoder
+from latcomp.errors import DamagedFileError
+from latcomp.latents import TokenMemory
+
+
+@dataclass(frozen=True)
+class TableSymbols:
+    """Symbols that one call of the range coder takes."""
+
+    symbols: np.ndarray
+    """uint8 (n,): no table has more."""
+    contexts: np.ndarray
+    """uint8 (n,): the table of each."""
+    escapes: np.ndarray | None = None
+    """int32 (k,): distances of those values that no table reaches, 0 to `ESCAPES` - 1."""
+
+
+@dataclass(frozen=True)
+class FrameCode:
+    """One latent frame in coding order."""
+
+    mask: tuple[TableSymbols, ...]
+    """Of its keep mask; empty where it starts a segment, which keeps all."""
+    modes: tuple[TableSymbols, ...]
+    values: tuple[TableSymbols, ...]
+
+    def put_mask(self, coder: TableEncoder, prior: Prior) -> None:
+        """Append the bits of the keep mask."""
+        for part in self.mask:
+            coder.put(part.symbols, part.contexts, prior.mask_tables)
+
+    def put_tokens(self, coder: TableEncoder, prior: Prior) -> None:
+        """Append modes and values of the kept tokens."""
+        for part in self.modes:
+            coder.put(part.symbols, part.contexts, prior.mode_tables)
+        for part in self.values:
+            coder.put(part.symbols, part.contexts, prior.value_tables)
+            if part.escapes is not None:
+                coder.put_wide(part.escapes, ESCAPES)
+
+
+class Decision(Protocol):
+    """Chooses the whole steps of a pass's values."""
+
+    def __call__(self, one: FramePass) -> np.ndarray:
+        """int32 (m,): the steps."""
+        ...
+
+
+def past_of(prior: Prior, memory: TokenMemory) -> np.ndarray:
+    """(P + 1, E): what the prior makes of a segment's memory; the same for mask and tokens of the next latent frame."""
+    return prior.past(memory.predicted(), memory.change(), Neighbourhood.of(*memory.grid).around)
+
+
+def code_frame(
+    prior: Prior,
+    memory: TokenMemory,
+    mask: np.ndarray,
+    symbols: np.ndarray,
+    halvings: np.ndarray,
+    log_step: int,
+    units: int,
+    decide: Decision | None = None,
+    with_mask: bool = True,
+) -> tuple[np.ndarray, FrameCode]:
+    """((n, C) symbols, code) of a latent frame's kept tokens; `memory` stands before it and stays there.
+
+    mask: (P,) bool; symbols: (n, C) int32, halvings: (n,) uint8 of the kept tokens; decide: chooses other steps than
+    those of `symbols`, value by value; with_mask: whether the mask's bits are wanted. Raises `UsageError` when a token
+    is no whole number of its steps.
+    """
+    places = np.flatnonzero(mask)
+    past = past_of(prior, memory) if len(places) or (with_mask and not memory.first) else None
+    bits: list[TableSymbols] = []
+    if with_mask and not memory.first and past is not None:
+        field = MaskField(prior, memory, past, log_step)
+        for where, classes in field.steps():
+            bits.append(TableSymbols(mask[where].astype(np.uint8), classes))
+            field.put(where, mask[where])
+    if not len(places) or past is None:
+        return symbols, FrameCode(tuple(bits), (), ())
+    modes = modes_of(symbols, halvings, memory, places, units)
+    coded_modes: list[TableSymbols] = []
+    mode_field = ModeField(memory, mask)
+    for rows, contexts in mode_field.steps():
+        coded_modes.append(TableSymbols(modes[rows], contexts))
+        mode_field.put(rows, modes[rows])
+    values: list[TableSymbols] = []
+    coder = FrameCoder(prior, memory, past, mask, modes, log_step, units)
+    for one in coder.passes():
+        steps = one.steps_of(symbols) if decide is None else decide(one)
+        found, off, far = one.table_symbols(steps)
+        values.append(
+            TableSymbols(found.astype(np.uint8), one.contexts, off[far] + ESCAPES // 2 if far.any() else None)
+        )
+        one.put(steps)
+    return coder.symbols(), FrameCode(tuple(bits), tuple(coded_modes), tuple(values))
+
+
+def decode_tokens(
+    prior: Prior,
+    memory: TokenMemory,
+    past: np.ndarray | None,
+    mask: np.ndarray,
+    coder: TableDecoder,
+    log_step: int,
+    units: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """((n, C) int32 symbols, (n,) uint8 halvings) of the kept tokens of mask (P,); `memory` stands before it and stays
+    there.
+
+    past: of `past_of`, where it was found already. Raises `DamagedFileError` when the bytes do not give exactly these.
+    """
+    places = np.flatnonzero(mask)
+    if not len(places):
+        return np.zeros((0, prior.channels), np.int32), np.zeros(0, np.uint8)
+    coder.require(len(places) * prior.least_bits_of_token)  # before anything is made for them
+    modes = ModeField(memory, mask).decode(coder, prior.mode_tables)
+    halvings = np.where(modes == 0, memory.halvings[places], modes - 1).astype(np.uint8)
+    if halvings.max() > units.bit_length() - 1:
+        raise DamagedFileError("a step is halved too often")
+    past = past_of(prior, memory) if past is None else past
+    frame = FrameCoder(prior, memory, past, mask, modes, log_step, units)
+    for one in frame.passes():
+        one.put(_decode_steps(coder, prior, one))
+    return frame.symbols(), halvings
+
+
+def _decode_steps(coder: TableDecoder, prior: Prior, one: FramePass) -> np.ndarray:
+    """int32 (m,): whole steps of one pass."""
+    most = REACH[one.scale]
+    off = coder.take(one.contexts, prior.value_tables)
+    far = off == 2 * most + 1
+    off -= most
+    off[far] = coder.take_wide(int(np.count_nonzero(far)), ESCAPES) - ESCAPES // 2
+    np.negative(off, out=off, where=one.fraction < 0)
+    found: np.ndarray = off + one.nearest
+    return found

@@ -1,0 +1,116 @@
+"""A coding profile: what the encoder's constants are for one tokenizer, in `profile.json` beside its weights.
+
+Nothing here is needed to read a file, so a profile is not part of a model's fingerprint: it can be fitted anew
+(`latcomp train profile`) without a file becoming unreadable.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from latcomp.errors import UsageError
+from latcomp.latents.step_scale import StepScale
+
+PROFILE = "profile.json"
+QUALITY_MAX = 10.0
+
+
+@dataclass(frozen=True)
+class CodingProfile:
+    """Constants of an encoder; the defaults are those fitted for cv8x8x4. Raises `UsageError` for values no encoder can
+    work with."""
+
+    scale_at_zero: float = 3.75
+    """Step scale of quality 0."""
+    quality_octave: float = 2.5
+    """Qualities over which the step scale halves."""
+    dropped_changes: float = 1.44
+    """Whole steps, summed over channels, by which a token may be off and still be dropped: the default threshold."""
+    rounding: float = 0.5
+    """Values further than this from zero or an integer, in steps, round up: less is a dead zone."""
+    hysteresis: float = 0.15
+    """Share of a step by which a value must move beyond rounding before its symbol changes."""
+    absolute_share: float = 1 / 12
+    """Share of channels that must change for a token to be coded on its own instead of as a delta."""
+    lookahead_lambda: float = 3.0
+    """Bits that a squared error of one step squared is worth for one latent frame, where held values choose steps."""
+    rdo_lambda: float = 20.0
+    """The same where kept values are rounded by rate and distortion; 0 rounds plainly."""
+    complexity_bits: float = 6.4
+    """Bits per token of a segment whose steps are not adjusted by its content: a usual clip's."""
+    complexity_strength: float = 0.5
+    """Exponent of complexity: 0 is a constant step, 1 a constant rate (x264's qcomp is 0.6, or 0.4 counted so)."""
+    complexity_full_until: float = 5.0
+    """Quality up to which the adjustment is whole; it fades from there on,"""
+    complexity_none_from: float = 10.0
+    """and is none from this one on."""
+    cut_share: float = 1.1
+    """A scene cut: bits of the change over bits of the latent frame alone from which the one before does not help,"""
+    cut_rise: float = 1.6
+    """where they also pass the change that was usual in the scene so many times, so that fast motion is no cut."""
+    cut_share_new: float = 1.3
+    """The first bound where the scene has no earlier change to compare with."""
+    lit_share: float = 0.75
+    """The LIT's squared error over hold's below which a group is filled by the LIT: where nothing moves hold's error is
+    mostly rounding, which the tokenizer's decoder smooths better than the LIT's correction of the same size."""
+    hold_share: float = 0.7
+    """Where hold's mean squared error at dropped positions is below this share of the error at kept ones, little was
+    lost and the LIT is not tried: on training clips it was never chosen below 1.08, and hold lay below 0.47 wherever
+    only unchanged tokens were dropped."""
+    coarsest_adjust: int = 80
+    """Adjustments of step scale 1 that a search for a target may take, in 32nds of an octave: 5.7,"""
+    finest_adjust: int = -96
+    """and 1/8, the range the decoder was trained with and a little beyond."""
+    octaves_of_bits: float = 1.1
+    """First guess of a search: halving the steps makes files so many octaves larger,"""
+    decibels_per_octave: float = 2.6
+    """and the picture so many dB better."""
+    fitted: dict[str, Any] = field(default_factory=dict, compare=False)
+    """Where the constants come from: clips, date, and the table of what was tried."""
+
+    def __post_init__(self) -> None:
+        positive = ("scale_at_zero", "quality_octave", "dropped_changes", "complexity_bits", "octaves_of_bits")
+        if any(getattr(self, name) <= 0 for name in (*positive, "decibels_per_octave", "cut_share", "cut_rise")):
+            raise UsageError("a coding profile needs scales, thresholds and bounds above 0")
+        if self.lookahead_lambda < 0 or self.rdo_lambda < 0 or not 0 < self.rounding <= 0.5:
+            raise UsageError("a coding profile needs lambdas of 0 or more and a rounding above 0 and up to 0.5")
+
+    def step_scale(self, quality: float) -> StepScale:
+        """The step scale of a quality from 0 to 10. Raises `UsageError` outside the range."""
+        if not 0 <= quality <= QUALITY_MAX:
+            raise UsageError(f"quality {quality:g} is out of range: choose 0 (small) to 10 (exact)")
+        return StepScale(self.scale_at_zero * 2.0 ** (-quality / self.quality_octave))
+
+    def threshold(self, scale: StepScale, channels: int) -> float:
+        """The temporal L1 difference, a mean over channels, above which a token is kept by default."""
+        return self.dropped_changes / channels * scale.value
+
+    @classmethod
+    def load(cls, folder: Path) -> CodingProfile:
+        """The profile in a tokenizer's folder; the defaults where there is none. Raises `UsageError` for a file that is
+        not one."""
+        path = folder / PROFILE
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be read as a coding profile: {error}") from None
+        known = {one.name: one for one in fields(cls)}
+        if not isinstance(found, dict) or not found.keys() <= known.keys():
+            unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]
+            raise UsageError(f"{path} is no coding profile of this version: {', '.join(unknown)} is not known")
+        for name, value in found.items():
+            wanted = dict if name == "fitted" else int if known[name].type == "int" else (int, float)
+            if not isinstance(value, wanted) or isinstance(value, bool):
+                raise UsageError(f"{path}: {name} must be a number")
+        return cls(**found)
+
+    def save(self, folder: Path) -> Path:
+        """Write the profile into a tokenizer's folder; returns its path."""
+        path = folder / PROFILE
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        return path
