@@ -1,8 +1,10 @@
 """The Latent Inpainting Transformer: one pass over a group gives every dropped position a correction to hold.
 
-Attention is factorised: within windows of 8x8 positions of one latent frame, then along time at one position, over the
-group and the last filled latent frames before it (C_fill). Features are `(B, T, h, w, W)`, channels last, so that every
-projection is a plain matrix product. The correction starts at zero: an untrained LIT is hold."""
+The method is that of arXiv 2606.06158, section 3.2. Attention is factorised (arXiv 2102.05095, "divided space-time"):
+within windows of 8x8 positions of one latent frame, shifted in every other layer (Swin, arXiv 2103.14030), then along
+time at one position, over the group and the last filled latent frames before it (C_fill). Features are `(B, T, h, w,
+W)`, channels last, so that every projection is a plain matrix product. The correction starts at zero: an untrained LIT
+is hold."""
 
 from __future__ import annotations
 
@@ -165,10 +167,11 @@ class LitLayer(nn.Module):
 
 
 def _in_parts(x: Tensor, dim: int, slices: int, branch: Callable[[Tensor], Tensor]) -> Tensor:
-    """x + branch(x) of features (B, T, h, w, W), where the branch takes at most so many slices along `dim` at a time.
+    """x + branch(x) of features (B, T, h, w, W), where the branch takes a bounded number of slices along `dim` at a
+    time.
 
     A branch holds many times what it is given, and all at once of a large picture that would be gigabytes; of each
-    slice it gives the same whatever stands beside it."""
+    slice it gives the same whatever stands next to it."""
     if torch.is_grad_enabled() or slices >= x.shape[dim]:
         return x + branch(x)
     return torch.cat([part + branch(part) for part in x.split(max(1, slices), dim)], dim)
@@ -223,9 +226,9 @@ class Lit(nn.Module):
             return found
         steps = context.shape[2]
         before = rearrange(context, "b c t h w -> b t h w c") / scale
-        told = torch.zeros(batch, steps, height, width, EXTRA, dtype=held.dtype, device=held.device)
-        told[..., 4], told[..., 5] = log_step[:, :1], 1.0
-        return torch.cat([torch.cat([before, torch.zeros_like(before), told], dim=-1), found], dim=1)
+        facts = torch.zeros(batch, steps, height, width, EXTRA, dtype=held.dtype, device=held.device)
+        facts[..., 4], facts[..., 5] = log_step[:, :1], 1.0
+        return torch.cat([torch.cat([before, torch.zeros_like(before), facts], dim=-1), found], dim=1)
 
 
 def next_kept(held: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

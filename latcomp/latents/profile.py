@@ -50,7 +50,7 @@ class CodingProfile:
     cut_share: float = 1.1
     """A scene cut: bits of the change over bits of the latent frame alone from which the one before does not help,"""
     cut_rise: float = 1.6
-    """where they also pass the change that was usual in the scene so many times, so that fast motion is no cut."""
+    """and how many times the scene's usual change it must also be, so that fast motion is no cut."""
     cut_share_new: float = 1.3
     """The first bound where the scene has no earlier change to compare with."""
     lit_share: float = 0.75
@@ -65,9 +65,9 @@ class CodingProfile:
     finest_adjust: int = -96
     """and 1/8, the range the decoder was trained with and a little beyond."""
     octaves_of_bits: float = 1.1
-    """First guess of a search: halving the steps makes files so many octaves larger,"""
+    """First guess of a search: how many octaves larger files get when the steps are halved,"""
     decibels_per_octave: float = 2.6
-    """and the picture so many dB better."""
+    """and how many dB better the picture gets."""
     fitted: dict[str, Any] = field(default_factory=dict, compare=False)
     """Where the constants come from: clips, date, and the table of what was tried."""
 

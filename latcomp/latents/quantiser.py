@@ -29,7 +29,7 @@ class Quantiser:
     dtype: ClassVar[type[np.generic]] = np.int32
 
     def width(self, dims: int) -> np.ndarray:
-        """float32 size of a unit in each channel, shaped to broadcast over (C, ...) of so many dimensions."""
+        """float32 size of a unit in each channel, shaped to broadcast over (C, ...) of `dims` dimensions."""
         return (self.step * (self.step_scale / self.units)).astype(np.float32).reshape(-1, *[1] * (dims - 1))
 
     @property

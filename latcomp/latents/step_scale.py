@@ -47,12 +47,12 @@ class StepScale:
 
     @property
     def value(self) -> float:
-        """The factor on all steps; what a tokenizer's decoder may be told."""
+        """The factor on all steps; what a tokenizer's decoder is conditioned on."""
         return float(self.base * 2.0 ** (self.adjust / ADJUST_PER_OCTAVE))
 
     @property
     def log_step(self) -> int:
-        """Sixteenths of an octave, in whole numbers throughout: what the prior is told."""
+        """Sixteenths of an octave, in whole numbers throughout: what the prior is conditioned on."""
         return log_step_of(self.base) + (self.adjust >> 1)
 
     def adjusted(self, adjust: int) -> StepScale:

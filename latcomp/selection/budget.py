@@ -17,7 +17,7 @@ from latcomp.selection.threshold import QuantiserLike, Selection, SelectionCache
 REPLAYS = 8  # most replays of a search; two or three are usual
 SLACK = 0.05  # share of the budget by which a search may miss it: single tokens are kept or dropped to make up for it
 SAMPLE_SLACK = 0.02  # the same for the search on the sample
-SAMPLE = 8  # of so many positions the sample has one
+SAMPLE = 8  # one position in this many is in the sample
 SAMPLE_LEAST = 256  # positions a sample has at least
 STRIDE = 4.0  # a step of the search divides or multiplies the threshold by no more
 
@@ -176,7 +176,7 @@ def _any_between(selections: list[Selection], low: float, high: float) -> bool:
 
 
 def _threshold_for(selections: list[Selection], tokens: int) -> float:
-    """The threshold above which the selections' differences would keep so many tokens, fewer than there are; a key's
+    """The threshold above which the selections' differences would keep `tokens` tokens, fewer than there are; a key's
     are infinite.
     """
     differences = np.concatenate([s.difference.ravel() for s in selections])

@@ -14,7 +14,7 @@ import numpy as np
 from latcomp.latents import Quantiser
 
 BITS_PER_OCTAVE = 1.3  # estimated bits of a symbol s: 1.3 * log2(1 + 2 |s|)
-LONGER = 1.5  # a run that reaches the end of the group is taken to be so many times as long
+LONGER = 1.5  # a run that reaches the end of the group is taken to be this many times as long
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class QuantiserLike(Protocol):
         ...
 
     def width(self, dims: int) -> np.ndarray:
-        """Size of a unit in each channel, to broadcast over (C, ...) of so many dimensions."""
+        """Size of a unit in each channel, to broadcast over (C, ...) of `dims` dimensions."""
         ...
 
     def quantise(self, latents: np.ndarray, halvings: np.ndarray | None = None) -> np.ndarray:

@@ -49,9 +49,7 @@ def _checked(header: Header, wanted: dict[str, str], prior: Prior | None) -> Pri
     if prior is None or prior.sha256 != wanted["sha256"]:
         raise UnsupportedFileError(f"the prior {wanted['name']!r} is needed to read masks and tokens")
     if prior.fingerprint != wanted.get("fingerprint", prior.fingerprint):
-        raise UnsupportedFileError(
-            f"the prior {wanted['name']!r} is at hand with another configuration than the file's"
-        )
+        raise UnsupportedFileError(f"the prior {wanted['name']!r} was found with another configuration than the file's")
     if prior.channels != header.channels:
         raise UnsupportedFileError(f"the prior {prior.name!r} is for {prior.channels} channels, not {header.channels}")
     return prior

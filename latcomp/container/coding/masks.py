@@ -42,7 +42,7 @@ class MaskState:
             self.last, self.earlier = frame.copy(), self.last
 
 
-def _beside(mask: np.ndarray, offsets: tuple[tuple[int, int], ...]) -> np.ndarray:
+def _neighbours_kept(mask: np.ndarray, offsets: tuple[tuple[int, int], ...]) -> np.ndarray:
     """int32 (h, w): how many of the neighbours at these offsets are kept."""
     rows, columns = mask.shape
     framed = np.pad(mask.astype(np.int32), 1)
@@ -54,7 +54,7 @@ class _Scores:
 
     def __init__(self, state: MaskState) -> None:
         last = state.last.astype(np.int32)
-        direct, diagonal = _beside(state.last, DIRECT), _beside(state.last, DIAGONAL)
+        direct, diagonal = _neighbours_kept(state.last, DIRECT), _neighbours_kept(state.last, DIAGONAL)
         common = LAST_WEIGHT * last + state.earlier
         self._first = (common + FIRST_PASS_DIRECT * direct + FIRST_PASS_DIAGONAL * diagonal + FIRST_PASS_START).reshape(
             -1

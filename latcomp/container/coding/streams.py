@@ -88,7 +88,7 @@ def _range_bits(histogram: np.ndarray, packing: Packing | Gaps) -> float:
 
 
 def _gap_bits(count: int, ones: int) -> float:
-    """Bits of the gaps between so many ones in `count` bits, as if they were evenly likely everywhere."""
+    """Bits of the gaps between the ones in `count` bits, as if they were evenly likely everywhere."""
     zero = 1 - ones / count
     expected = ones * (1 - zero) * zero ** np.arange(LONG_GAP + 1)
     expected[LONG_GAP] = ones * zero**LONG_GAP / max(1 - zero**LONG_GAP, 1e-9)

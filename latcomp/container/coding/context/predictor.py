@@ -143,11 +143,11 @@ class Field:
         if not len(positions.neighbours):
             return own
         share = positions.share[kept]
-        beside = positions.neighbours[:, kept]
+        around = positions.neighbours[:, kept]
 
         def mean(values: np.ndarray) -> np.ndarray:
-            total: np.ndarray = values[beside[0]]
-            for neighbour in beside[1:]:
+            total: np.ndarray = values[around[0]]
+            for neighbour in around[1:]:
                 total += values[neighbour]
             total *= share
             return total

@@ -158,7 +158,7 @@ def decode_context(
 ) -> tuple[np.ndarray, Model]:
     """((N, C) int32 symbols, model) of the kept positions of mask (T, P); `memory` moves on.
 
-    Raises `DamagedFileError` when the bytes do not give exactly so many symbols of 16 bits.
+    Raises `DamagedFileError` when the bytes do not give exactly the symbols that are claimed, of 16 bits.
     """
     kept, channels = int(np.count_nonzero(mask)), memory.kept.shape[1]
     most = (

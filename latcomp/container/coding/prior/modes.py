@@ -1,4 +1,6 @@
-"""How each kept token is coded: as a delta to its last kept value, or absolute, with so many halvings of the step."""
+"""How each kept token is coded: as a delta to its last kept value, or absolute, with a number of halvings of the
+step.
+"""
 
 from __future__ import annotations
 

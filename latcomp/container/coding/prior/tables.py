@@ -102,7 +102,7 @@ class TableDecoder:
         self._bits_left = 8.0 * len(data) + 1
 
     def require(self, bits: float) -> None:
-        """Raise `DamagedFileError` unless the data can hold what takes at least so many bits more: missing words would
+        """Raise `DamagedFileError` unless the data can hold what takes at least `bits` more: missing words would
         read as zeros, without end."""
         if bits > self._bits_left:
             raise DamagedFileError("coded values are cut off")
