@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.bench.bdrate import bd_rate, mean_of
 from latcomp.container.coding import ContextCoder, FrameCosts, GroupCoder, GroupContent, Prior, PriorCoder
 from latcomp.devices import pick_device
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.latents import StepScale
 from latcomp.latents.profile import CodingProfile
+from latcomp.metrics.bdrate import bd_rate, mean_of
+from latcomp.models import find_prior, find_tokenizer, load_prior
 from latcomp.selection import SelectionRecipe
 from latcomp.selection.complexity import complexity
-from latcomp.tokenizer.registry import find_prior, find_tokenizer, load_prior
 from latcomp.training.latents import FrozenLatents, LatentClips
 from latcomp.training.run import TrainingRun
 
@@ -95,7 +95,7 @@ def train_profile(options: ProfileOptions, report: Report | None = None) -> Path
         "clips": len(frozen.training),
         "crops": len(crops),
         "seed": options.seed,
-        "tokenizer": frozen.config.name,
+        "tokenizer": frozen.spec.name,
         "percent_more_bits": table,
         "scene_cuts": bounds,
     }
