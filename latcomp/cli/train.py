@@ -1,4 +1,4 @@
-"""`latcomp train tokenizer|decoder|lit|prior`: a model folder out of a folder of clips."""
+"""`latcomp train tokenizer|decoder|lit|prior|profile`: a model, or an encoder's constants, out of a folder of clips."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from latcomp.cli.choices import PRESETS, completes
 from latcomp.cli.options.numbers import finite_between
 from latcomp.cli.options.panels import DEVICE
 from latcomp.cli.options.shared import Device, Force
+from latcomp.cli.standard import note
 from latcomp.errors import OutputError, UsageError
 
 app = typer.Typer(
-    help="Train a tokenizer, its decoder alone, a LIT or a prior on a folder of clips.", no_args_is_help=False
+    help="Train a tokenizer, its decoder alone, a LIT or a prior on a folder of clips, or fit a coding profile.",
+    no_args_is_help=False,
 )
 
 BUDGET, CHECKPOINTS = "Budget and recipe", "Checkpoints"
@@ -163,3 +165,54 @@ _add(
     tokenizer=(Tokenizer, None),
     part=(Part, "all"),
 )
+
+
+@app.command("profile")
+def profile(
+    *,
+    data: Data,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder that profile.json is written to: the tokenizer's own, for encode to use it.",
+        ),
+    ],
+    tokenizer: Tokenizer = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            callback=finite_between(0, open_low=True),
+            metavar="M",
+            rich_help_panel=BUDGET,
+            help="Budget by the clock; constants whose turn does not come stay as they are. No bound unless given.",
+        ),
+    ] = None,
+    crops: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", rich_help_panel=BUDGET, help="Crops of the clips that every value is tried on."
+        ),
+    ] = 16,
+    seed: Seed = 0,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Fit a tokenizer's coding profile: the constants that an encoder chooses by."""
+    from latcomp.latents.profile import PROFILE
+    from latcomp.training.profile import ProfileOptions, train_profile
+
+    if not data.is_dir():
+        raise UsageError(f"--data {data} is not a folder")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is not a folder")
+    if (out / PROFILE).exists() and not force:
+        raise OutputError(f"{out / PROFILE} exists: choose another folder, or replace it with --force")
+
+    def report(name: str, value: float, more: float | None) -> None:
+        said = "no curves to compare" if more is None else f"{more:+.2f} % bits"
+        note(f"{name} {value:g}: {said}")
+
+    path = train_profile(ProfileOptions(data, out, tokenizer, minutes, crops, device, seed), report)
+    note(f"{path} is written")
