@@ -2,7 +2,7 @@
 
 python examples/make_results.py CLIP... [--group NAME=clip,clip ...]
 
-Needs the extra `report` (matplotlib). The tables come from latcomp/bench/results/*.json, which `latcomp bench` writes;
+Needs the extra `report` (matplotlib). The tables come from benchmarks/results/*.json, which `latcomp bench` writes;
 what is shown of single frames is encoded here, at the default quality."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.console import Console
 import latcomp
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "latcomp" / "bench" / "results"
+RESULTS = HERE.parent / "benchmarks" / "results"
 SECONDS = 2.0  # of each clip that are encoded here
 METHODS = {
     "latcomp": "latcomp: temporal L1 difference",
@@ -161,7 +161,7 @@ def main() -> None:
     plot_maps(clips, folder / "keep-maps.png")
     page = f"""# Results
 
-Made by `python examples/make_results.py CLIP...` out of the files in `latcomp/bench/results` and the {len(clips)} clips they were
+Made by `python examples/make_results.py CLIP...` out of the files in `benchmarks/results` and the {len(clips)} clips they were
 measured on, none of which was trained on; fills were measured on their first 64 frames scaled to 256 pixels on the shorter side.
 
 ## Which tokens are kept

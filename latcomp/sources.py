@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from latcomp.errors import DamagedFileError
-from latcomp.files import spool
+from latcomp.output import spool
 
 
 def source_name(source: object) -> str:

@@ -22,9 +22,9 @@ from latcomp.codec.progress import Progress
 from latcomp.container import Limits
 from latcomp.devices import memory_errors
 from latcomp.errors import LatcompError, OutputError
-from latcomp.files import output_file
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import prior_finder
+from latcomp.output import output_file
 from latcomp.printable import printable
 from latcomp.report.stats import stats_dict
 from latcomp.video import Damage, VideoReader, open_video

@@ -147,7 +147,7 @@ def _shown_place(
     video: Path | None, mode: str | None, amplify: float | None, *, json_on_stdout: bool
 ) -> Path | BinaryIO | None:
     """Where the video of both goes, if one is asked for. Refuses settings that make no sense, and names of no video."""
-    from latcomp.files import is_stream
+    from latcomp.output import is_stream
     from latcomp.video import format_of_path
 
     if video is None and mode is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latcomp.cli.standard import STANDARD, shown_name
 from latcomp.errors import OutputError, UsageError
-from latcomp.files import is_stream
+from latcomp.output import is_stream
 
 
 def output_in(word: str, source: Path, suffix: str) -> Path:

@@ -60,7 +60,7 @@ COMMANDS = {
     "compare": Entry("compare:compare", FILES),
     "tokens": Entry("tokens:tokens", FILES),
     "models": Entry("models:models", MODELS),
-    "bench": Entry("bench:app", MODELS),
+    "bench": Entry("bench.app:app", MODELS),
     "train": Entry("train:app", MODELS),
     "completion": Entry("completion:completion", MODELS),
 }

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from latcomp.cli.direction import refuse_named_video
 from latcomp.cli.standard import STANDARD, STDERR, STDOUT, is_closed, refuse_terminal, standard_input, standard_output
 from latcomp.errors import OutputError, UsageError
-from latcomp.files import descriptor_of, is_stream, same_file
+from latcomp.output import descriptor_of, is_stream, same_file
 
 
 def input_file(path: Path) -> Path | BinaryIO:

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from latcomp.cli.messages import SETTINGS_OF_NOTES, in_flags
 from latcomp.errors import OutputError, UsageError
-from latcomp.files import NamedOutput
+from latcomp.output import NamedOutput
 from latcomp.printable import printable, utf8
 
 if TYPE_CHECKING:

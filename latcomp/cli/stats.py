@@ -20,7 +20,7 @@ from latcomp.cli.places import check_paths, input_file, lat_input, output_place
 from latcomp.cli.several import each_file
 from latcomp.cli.standard import STANDARD, error_console, note, print_json, say, shown_name, text_output
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.files import same_file
+from latcomp.output import same_file
 from latcomp.printable import utf8
 from latcomp.sources import open_seekable, open_source
 

@@ -11,9 +11,9 @@ from latcomp import container
 from latcomp.container import Header, Limits
 from latcomp.container.repair import LostFrames
 from latcomp.errors import DamagedFileError
-from latcomp.files import output_stream
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import faults_of, prior_finder
+from latcomp.output import output_stream
 from latcomp.sources import open_source
 from latcomp.video.info import VideoInfo, check_setups
 

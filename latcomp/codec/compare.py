@@ -13,9 +13,9 @@ from latcomp.codec.decode import decode_frames
 from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.container import MAGIC, Limits, scan
 from latcomp.errors import DamagedFileError, NotAVideoError, UsageError
-from latcomp.files import is_stream, output_target
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.metrics.comparison import VideoComparison
+from latcomp.output import is_stream, output_target
 from latcomp.report.compare_video import DEFAULT_AMPLIFY, ComparisonVideo
 from latcomp.sources import open_seekable, source_name
 from latcomp.suffixes import LAT

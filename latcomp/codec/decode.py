@@ -18,8 +18,8 @@ from latcomp.codec.settings import DecodeSettings
 from latcomp.codec.shift import moved_to_zero
 from latcomp.container import Limits, Reader
 from latcomp.errors import DamagedFileError, OutputError, UsageError
-from latcomp.files import is_stream, output_target
 from latcomp.limits import DEFAULT_MAX_PIXELS
+from latcomp.output import is_stream, output_target
 from latcomp.sources import open_source, source_name
 from latcomp.stages import stage
 from latcomp.time_window import TimeWindow

@@ -22,9 +22,9 @@ from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSe
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
-from latcomp.files import is_stream, output_stream, spool
 from latcomp.latents.profile import CodingProfile
 from latcomp.limits import DEFAULT_MAX_PIXELS
+from latcomp.output import is_stream, output_stream, spool
 from latcomp.report.stats import stats_dict
 from latcomp.selection import SegmentSelector
 from latcomp.video import AudioPacket, Damage, VideoReader, open_video

@@ -11,10 +11,10 @@ import numpy as np
 
 from latcomp.container import Limits, check
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.files import output_file
 from latcomp.latfile import open_lat
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import faults_of, prior_finder
+from latcomp.output import output_file
 from latcomp.printable import utf8
 from latcomp.sources import open_seekable, source_name
 

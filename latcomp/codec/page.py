@@ -12,9 +12,9 @@ import numpy as np
 
 from latcomp.container import Group, Header, Limits, Reader, scan
 from latcomp.errors import UsageError
-from latcomp.files import output_stream
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import prior_finder
+from latcomp.output import output_stream
 from latcomp.report.collect import PicturesOf, collect
 from latcomp.report.html import page_html
 from latcomp.report.series import group_rows

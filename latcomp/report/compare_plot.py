@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latcomp.errors import OutputError
-from latcomp.files import output_file
 from latcomp.metrics.luma import PSNR_CAP_DB
+from latcomp.output import output_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

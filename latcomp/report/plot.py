@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latcomp.errors import UsageError
-from latcomp.files import output_file
+from latcomp.output import output_file
 from latcomp.printable import printable
 from latcomp.report.series import Column, GroupRow, columns_of
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latcomp.bench.allocators import (
+from latcomp.bench.allocators.elastic import LEAST_SHARE, ElasticSearch, order_of, probes_of, target_for
+from latcomp.bench.allocators.figures import ELASTIC, LATCOMP, METHODS, AllocatorRow, at_psnr, at_ratio, rate_at
+from latcomp.bench.allocators.measure import AllocatorBench, AllocatorSettings
+from latcomp.bench.allocators.methods import (
     all_tokens,
     by_budget,
     by_chance,
@@ -21,11 +24,8 @@ from latcomp.bench.allocators import (
     first_only,
     largest,
 )
-from latcomp.bench.allocators_bench import AllocatorBench, AllocatorSettings
-from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
-from latcomp.bench.allocators_elastic import LEAST_SHARE, ElasticSearch, order_of, probes_of, target_for
-from latcomp.bench.allocators_figures import ELASTIC, LATCOMP, METHODS, AllocatorRow, at_psnr, at_ratio, rate_at
-from latcomp.bench.allocators_plots import save_plot
+from latcomp.bench.allocators.plots import save_plot
+from latcomp.bench.codec import BenchClip, BenchCodec, Segment
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.errors import UsageError
@@ -41,22 +41,22 @@ def path(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def codec() -> AllocatorCodec:
-    return AllocatorCodec(5.0, device="cpu")
+def codec() -> BenchCodec:
+    return BenchCodec(5.0, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def clip(codec: AllocatorCodec, path: Path) -> BenchClip:
+def clip(codec: BenchCodec, path: Path) -> BenchClip:
     return codec.read(path)
 
 
 @pytest.fixture(scope="module")
-def segment(codec: AllocatorCodec, clip: BenchClip) -> Segment:
+def segment(codec: BenchCodec, clip: BenchClip) -> Segment:
     (found,) = codec.encode(clip)
     return found
 
 
-def test_masks_have_exactly_the_tokens_of_the_budget(codec: AllocatorCodec, segment: Segment) -> None:
+def test_masks_have_exactly_the_tokens_of_the_budget(codec: BenchCodec, segment: Segment) -> None:
     """Methods are compared at one number of tokens: not one more or less, each with the first latent frame whole."""
     for keep in (0.01, 0.2, KEEP, 1.0):
         wanted = tokens_for(keep, segment.latents)
@@ -74,7 +74,7 @@ def test_masks_have_exactly_the_tokens_of_the_budget(codec: AllocatorCodec, segm
 
 
 def test_the_budget_gives_the_very_file_of_encode(
-    codec: AllocatorCodec, clip: BenchClip, segment: Segment, path: Path
+    codec: BenchCodec, clip: BenchClip, segment: Segment, path: Path
 ) -> None:
     """Bytes and pixels of the comparison are those that users get: masks, values, fill and coding of `encode
     --keep`.
@@ -88,7 +88,7 @@ def test_the_budget_gives_the_very_file_of_encode(
     assert max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(decoded, written.frames, strict=True)) <= 1
 
 
-def test_the_threshold_of_a_budget_keeps_what_the_budget_keeps(codec: AllocatorCodec, segment: Segment) -> None:
+def test_the_threshold_of_a_budget_keeps_what_the_budget_keeps(codec: BenchCodec, segment: Segment) -> None:
     """One pass at a fixed threshold is the same selection but for the few tokens that the budget adds or takes back."""
     budget = by_budget(segment, codec, 0.2)
     assert budget.threshold
@@ -99,7 +99,7 @@ def test_the_threshold_of_a_budget_keeps_what_the_budget_keeps(codec: AllocatorC
     assert (budget.decodes, fixed.decodes) == (0, 0)
 
 
-def test_infotok_keeps_the_tokens_of_largest_error(codec: AllocatorCodec, segment: Segment, clip: BenchClip) -> None:
+def test_infotok_keeps_the_tokens_of_largest_error(codec: BenchCodec, segment: Segment, clip: BenchClip) -> None:
     """The router is the source's: mean |error| of the full-rate decode over a token's pixels, the largest share over
     the segment.
     """
@@ -159,7 +159,7 @@ def test_every_prefix_of_the_order_is_spread_over_the_block() -> None:
     assert np.array_equal(np.sort(order_of((8, 6, 9), key=True)[0].ravel()), np.arange(54))
 
 
-def test_elastictok_stops_at_its_target(codec: AllocatorCodec, segment: Segment) -> None:
+def test_elastictok_stops_at_its_target(codec: BenchCodec, segment: Segment) -> None:
     """A block's number of tokens meets the target, and a rung fewer, the last that was found wanting, does not."""
     search = ElasticSearch(segment, codec)
     search.climb()
@@ -173,7 +173,7 @@ def test_elastictok_stops_at_its_target(codec: AllocatorCodec, segment: Segment)
     assert search._probe(block, search._start(), tokens - 1)[0] >= target
 
 
-def test_elastictok_keeps_all_where_nothing_meets_the_target(codec: AllocatorCodec, segment: Segment) -> None:
+def test_elastictok_keeps_all_where_nothing_meets_the_target(codec: BenchCodec, segment: Segment) -> None:
     """As the source: without a number that does, the whole block; with a target that anything meets, close to the
     least.
     """
@@ -184,7 +184,7 @@ def test_elastictok_keeps_all_where_nothing_meets_the_target(codec: AllocatorCod
 
 
 def test_elastictok_makes_the_decodes_it_claims(
-    codec: AllocatorCodec, segment: Segment, monkeypatch: pytest.MonkeyPatch
+    codec: BenchCodec, segment: Segment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its time is that of its probes, each a real decode of the block, and of one pass that commits it."""
     calls = []

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latcomp.bench.fill import FILLS, FillBench, interpolate
-from latcomp.bench.fill_plots import save_plot
+from latcomp.bench.fill.measure import FILLS, FillBench, interpolate
+from latcomp.bench.fill.plots import save_plot
 from latcomp.bench.summary import same_streams, summarise
 from latcomp.inpaint.fill import HoldState
 

@@ -13,8 +13,8 @@ import av
 import numpy as np
 import pytest
 
-from latcomp.bench import length
-from latcomp.bench.length import Passage, Sample, Stream, measure
+from latcomp.bench.length import measure as length
+from latcomp.bench.length.measure import Passage, Sample, Stream, measure
 from latcomp.errors import LatcompError, UsageError
 
 
@@ -53,7 +53,7 @@ def test_figures_of_a_short_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert 2**24 < max(sample["rss_bytes"] for sample in samples) < 1.05 * figures[name]["peak_bytes"] < 2**32
     assert figures["seek"]["start_seconds"] == 3 and figures["seek"]["cpu_seconds"] > 0
     if importlib.util.find_spec("matplotlib"):
-        from latcomp.bench.length_plot import save_plot
+        from latcomp.bench.length.plot import save_plot
 
         save_plot(figures, tmp_path / "out.svg")
         assert (tmp_path / "out.svg").stat().st_size > 10_000

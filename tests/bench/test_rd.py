@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latcomp.bench import rivals
-from latcomp.bench.rd import CODECS, Clock, RdBench, RdSettings, measured
-from latcomp.bench.rd_figures import RdRow, at_rates, bd_rates, curve, figures_of, mean_rows, without_overlap
-from latcomp.bench.rd_latents import LATENT_CODECS, LatentBench, pack, unpack
-from latcomp.bench.rd_plots import plot_paths, save_plots
-from latcomp.bench.rd_source import read_clip
+from latcomp.bench.rd import rivals
+from latcomp.bench.rd.figures import RdRow, at_rates, bd_rates, curve, figures_of, mean_rows, without_overlap
+from latcomp.bench.rd.latents import LATENT_CODECS, LatentBench, pack, unpack
+from latcomp.bench.rd.measure import CODECS, Clock, RdBench, RdSettings, measured
+from latcomp.bench.rd.plots import plot_paths, save_plots
+from latcomp.bench.rd.source import read_clip
 from latcomp.codec.encode import encode
 from latcomp.errors import OutputError, UsageError
 

@@ -13,9 +13,9 @@ import av
 import numpy as np
 import pytest
 
-from latcomp.bench import rd_source
-from latcomp.bench.rd_source import SourceClip, cropped, middle, padded, read_clip
-from latcomp.bench.rivals import RIVALS, Rival, decode, encode, to_rgb
+from latcomp.bench.rd import source as rd_source
+from latcomp.bench.rd.rivals import RIVALS, Rival, decode, encode, to_rgb
+from latcomp.bench.rd.source import SourceClip, cropped, middle, padded, read_clip
 from latcomp.errors import LimitError, NotAVideoError, UsageError
 from latcomp.metrics.luma import luma, psnr
 from latcomp.video import Frame, open_video

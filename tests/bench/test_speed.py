@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latcomp.bench import speed
-from latcomp.bench.speed import SpeedBench, SpeedSettings
-from latcomp.bench.whole_process import run_whole
+from latcomp.bench.speed import measure as speed
+from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
+from latcomp.bench.speed.whole_process import run_whole
 from latcomp.codec.decode import decode
 from latcomp.codec.encode import encode
 from latcomp.container.coding.prior.frame_coder import FrameCoder, PriorState, kinds_of
@@ -156,7 +156,7 @@ def test_the_plot_draws_every_stage(figures: dict[str, Any], tmp_path: Path) -> 
         pytest.skip("needs matplotlib")
     import matplotlib
 
-    from latcomp.bench.speed_plot import LOOKS, save_plot
+    from latcomp.bench.speed.plot import LOOKS, save_plot
     from latcomp.stages import STAGES
 
     assert tuple(LOOKS) == STAGES

@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from latcomp.bench.allocators_codec import AllocatorCodec
-from latcomp.bench.fill import FillBench
-from latcomp.bench.rd_latents import LatentBench, pack
-from latcomp.bench.rd_source import read_clip
+from latcomp.bench.codec import BenchCodec
+from latcomp.bench.fill.measure import FillBench
+from latcomp.bench.rd.latents import LatentBench, pack
+from latcomp.bench.rd.source import read_clip
 from latcomp.codec.decode import decode
 from latcomp.codec.encode import encode
 from latcomp.latfile import open_lat
@@ -101,7 +101,7 @@ def test_decoding(fill: str, file: bytes, cuda: list[str], tmp_path: Path) -> No
 def test_benches(short: Path, cuda: list[str], tmp_path: Path) -> None:
     """Those that run networks themselves: fill, allocators, raw latents; and the clock that waits for the GPU."""
     assert FillBench(5.0, [0.3], "cuda").run(short)
-    codec = AllocatorCodec(5.0, device="cuda")
+    codec = BenchCodec(5.0, device="cuda")
     source = codec.read(short)
     segments = codec.encode(source)
     codec.warm_up(segments)

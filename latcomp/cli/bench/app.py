@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.bench_ablation import ablation
-from latcomp.cli.bench_allocators import allocators
-from latcomp.cli.bench_common import (
+from latcomp.cli.bench.ablation import ablation
+from latcomp.cli.bench.allocators import allocators
+from latcomp.cli.bench.common import (
     Clips,
     JsonFile,
     PlotFile,
@@ -22,10 +22,10 @@ from latcomp.cli.bench_common import (
     quality_list,
     show,
 )
-from latcomp.cli.bench_length import length
-from latcomp.cli.bench_rd import rd
-from latcomp.cli.bench_speed import speed
-from latcomp.cli.bench_training import training
+from latcomp.cli.bench.length import length
+from latcomp.cli.bench.rd import rd
+from latcomp.cli.bench.speed import speed
+from latcomp.cli.bench.training import training
 from latcomp.cli.options.numbers import finite_between
 from latcomp.cli.options.shared import Device, Force, Quiet
 
@@ -90,13 +90,13 @@ def fill(
     need_report_extra(*(["matplotlib"] if plot else []))
     check_outputs(checked(clips), force, json, plot)
 
-    from latcomp.bench.fill import FILLS, FillBench
+    from latcomp.bench.fill.measure import FILLS, FillBench
 
     bench = FillBench(quality, numbers(keeps), device)
     measure_each(clips, lambda clip, watch: len(bench.run(clip, watch)), quiet)
     figures = bench.figures()
     if plot is not None:
-        from latcomp.bench.fill_plots import save_plot
+        from latcomp.bench.fill.plots import save_plot
 
         save_plot(bench.rows, plot)
     table = Table(box=None, pad_edge=False)

@@ -13,7 +13,7 @@ import numpy as np
 from einops import reduce
 from numpy.typing import ArrayLike
 
-from latcomp.bench.allocators_codec import AllocatorCodec, Segment
+from latcomp.bench.codec import BenchCodec, Segment
 from latcomp.selection import SelectionCache, select_budget, select_group
 from latcomp.selection.budget import tokens_for
 
@@ -38,7 +38,7 @@ class Allocation:
         return sum(int(mask.sum()) for mask in self.masks)
 
 
-def by_budget(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocation:
+def by_budget(segment: Segment, codec: BenchCodec, keep: float) -> Allocation:
     """latcomp with a token budget (`encode --keep`): temporal L1 difference to the last kept value, met exactly.
 
     Source: arXiv 2606.06158, abstract, for the difference and the mask; the budget is our own. No network runs: the
@@ -50,7 +50,7 @@ def by_budget(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocatio
     return Allocation([selection.mask for selection in chosen], threshold=threshold)
 
 
-def by_threshold(segment: Segment, codec: AllocatorCodec, threshold: float) -> Allocation:
+def by_threshold(segment: Segment, codec: BenchCodec, threshold: float) -> Allocation:
     """latcomp with a fixed threshold (`encode --threshold`): one pass of selection over the latents, in order.
 
     Source: arXiv 2606.06158, abstract: temporal L1 difference of the latents, one fixed threshold, a binary keep mask.
@@ -69,7 +69,7 @@ def by_threshold(segment: Segment, codec: AllocatorCodec, threshold: float) -> A
     return Allocation(masks, threshold=threshold)
 
 
-def by_infotok(segment: Segment, codec: AllocatorCodec, keep: float) -> Allocation:
+def by_infotok(segment: Segment, codec: BenchCodec, keep: float) -> Allocation:
     """InfoTok: the tokens whose pixels the decoder gets most wrong when all tokens are kept.
 
     Source: InfoTok, arXiv 2512.16975, and its code (YWolfeee/InfoTok, networks/ours_discrete_video.py: `forward`,

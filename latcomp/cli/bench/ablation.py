@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.bench_common import (
+from latcomp.cli.bench.common import (
     Clips,
     Groups,
     JsonFile,

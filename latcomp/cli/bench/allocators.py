@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.bench_common import (
+from latcomp.cli.bench.common import (
     Clips,
     JsonFile,
     PlotFile,
@@ -27,7 +27,7 @@ from latcomp.cli.options.shared import Device, Duration, Force, Quiet
 from latcomp.cli.standard import STANDARD, note, print_json
 
 if TYPE_CHECKING:
-    from latcomp.bench.allocators_bench import AllocatorBench
+    from latcomp.bench.allocators.measure import AllocatorBench
 
 
 def allocators(
@@ -60,7 +60,7 @@ def allocators(
     need_report_extra("scipy", *(["matplotlib"] if plot else []))
     check_outputs(checked(clips), force, json, plot)
 
-    from latcomp.bench.allocators_bench import AllocatorBench, AllocatorSettings
+    from latcomp.bench.allocators.measure import AllocatorBench, AllocatorSettings
 
     settings = AllocatorSettings(
         keeps=tuple(numbers(at)),
@@ -82,7 +82,7 @@ def allocators(
 
     measure_each(clips, measure, quiet)
     if plot is not None:
-        from latcomp.bench.allocators_plots import save_plot
+        from latcomp.bench.allocators.plots import save_plot
 
         save_plot(bench.rows, plot)
     if not quiet:

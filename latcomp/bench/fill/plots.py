@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from latcomp.bench.fill import FILLS, FillRow
-from latcomp.files import output_file
+from latcomp.bench.fill.measure import FILLS, FillRow
 from latcomp.metrics.bdrate import ms_ssim_db
+from latcomp.output import output_file
 from latcomp.printable import counted
 
 # Okabe and Ito's colours; markers and line styles say the same again

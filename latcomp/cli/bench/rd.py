@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.bench_common import (
+from latcomp.cli.bench.common import (
     Clips,
     Groups,
     JsonFile,
@@ -28,7 +28,7 @@ from latcomp.cli.standard import STANDARD, error_console, note, print_json
 from latcomp.errors import OutputError
 
 if TYPE_CHECKING:
-    from latcomp.bench.rd import RdBench
+    from latcomp.bench.rd.measure import RdBench
 
 
 def _rate_list(value: str | None) -> str | None:
@@ -77,7 +77,7 @@ def rd(
     groups = groups_of(group)
     _check_outputs(checked(clips), json, plot, groups, force)
 
-    from latcomp.bench.rd import RdBench, RdSettings
+    from latcomp.bench.rd.measure import RdBench, RdSettings
 
     settings = RdSettings(
         codecs=tuple(dict.fromkeys(name.strip() for name in codecs.split(","))),
@@ -97,7 +97,7 @@ def rd(
             write_figures(bench.figures(), json)
     figures = bench.figures()
     if plot is not None:
-        from latcomp.bench.rd_plots import save_plots
+        from latcomp.bench.rd.plots import save_plots
 
         save_plots(bench.rows, plot, groups)
     if not quiet:
@@ -110,7 +110,7 @@ def _check_outputs(
     clips: list[Path], json: Path | None, plot: Path | None, groups: dict[str, tuple[str, ...]], force: bool
 ) -> None:
     """Refuse, before any work, outputs that exist or cannot be written."""
-    from latcomp.bench.rd_plots import plot_paths
+    from latcomp.bench.rd.plots import plot_paths
 
     outputs = [json] if json is not None else []
     if plot is not None:
@@ -140,7 +140,7 @@ def _measure(bench: RdBench, clip: Path, quiet: bool) -> None:
 
 def _show_rd(bench: RdBench, figures: dict[str, Any]) -> None:
     """The points, the BD-rates and the qualities at rates, as tables."""
-    from latcomp.bench.rd_figures import MEAN, clips_of, mean_rows, without_overlap
+    from latcomp.bench.rd.figures import MEAN, clips_of, mean_rows, without_overlap
 
     names = clips_of(bench.rows)
     headings = ["codec", "setting", "bpp", "PSNR-Y", "PSNR RGB", "MS-SSIM", "encode s", "decode s"]

@@ -16,7 +16,7 @@ import av
 import numpy as np
 from av.bitstream import BitStreamFilterContext
 
-from latcomp.bench.rd_source import SourceClip, cropped, frames_in_time, padded, planes_of, tag_context
+from latcomp.bench.rd.source import SourceClip, cropped, frames_in_time, padded, planes_of, tag_context
 from latcomp.errors import OutputError
 from latcomp.video.streams import reason_of
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from latcomp.files import output_file
+from latcomp.output import output_file
 
 _LOOKS = {"encode": ("#0072B2", "-"), "decode": ("#D55E00", "--")}  # Okabe and Ito's colours
 
 
 def save_plot(figures: dict[str, Any], path: Path) -> None:
-    """Write the plot of what `latcomp.bench.length.measure` gave. Raises `OutputError`."""
+    """Write the plot of what `latcomp.bench.length.measure.measure` gave. Raises `OutputError`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from latcomp.errors import OutputError
-from latcomp.files import descriptor_of, is_stream, output_file, output_stream, output_target, same_file
+from latcomp.output import descriptor_of, is_stream, output_file, output_stream, output_target, same_file
 
 
 def test_the_file_appears_only_at_the_end(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     script = textwrap.dedent(
         """
         import sys, time
-        from latcomp.files import output_file
+        from latcomp.output import output_file
         with output_file(sys.argv[1]) as temporary:
             temporary.write_bytes(b"half")
             print("ready", flush=True)
@@ -156,7 +156,7 @@ def test_same_file_sees_through_names(tmp_path: Path) -> None:
 def _killed_run(target: Path) -> Path:
     """The temporary file that a run killed over `target` left."""
     script = (
-        "import sys, os, signal\nfrom latcomp.files import output_file\n"
+        "import sys, os, signal\nfrom latcomp.output import output_file\n"
         "with output_file(sys.argv[1], force=True) as t:\n t.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     root = str(Path(__file__).parents[1])
@@ -271,7 +271,7 @@ def test_a_closed_pipe_stays_a_closed_pipe() -> None:
 FULL = """
 import resource, sys
 from pathlib import Path
-from latcomp.files import output_file, output_stream, spool
+from latcomp.output import output_file, output_stream, spool
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 ways = {"file": output_file, "stream": output_stream}
 try:

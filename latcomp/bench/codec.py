@@ -1,4 +1,4 @@
-"""What every allocator of a comparison shares: the encoder, the quantiser, the fill, the file and the decoder.
+"""What the measurements of masks and fills share: the encoder, the quantiser, the fill, the file and the decoder.
 
 Only the keep masks differ between the methods of `latcomp.bench.allocators`. Whatever mask they ask for becomes a file
 as `latcomp encode --keep` makes one: the same steps, the same lookahead and rounding, the fill that the encoder's own
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.bench.rd_source import read_clip
+from latcomp.bench.rd.source import read_clip
 from latcomp.codec.encode import Encoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.pieces import DecodingStream
@@ -122,7 +122,7 @@ def timed(make: Callable[[], Made]) -> tuple[Made, Seconds]:
             return made, Seconds(statistics.median(walls), statistics.median(cpus))
 
 
-class AllocatorCodec:
+class BenchCodec:
     """Loaded models at one quality. Raises `UsageError` for a quality out of range and models that are not at hand."""
 
     def __init__(self, quality: float, tokenizer: str | Path | None = None, device: str = "auto") -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from latcomp import models
-from latcomp.bench.rd_source import SourceClip
+from latcomp.bench.rd.source import SourceClip
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.pieces import DecodingStream
 from latcomp.codec.settings import GROUP_LATENT_FRAMES

@@ -14,7 +14,7 @@ from latcomp.cli.options.numbers import finite_between
 from latcomp.cli.places import check_paths
 from latcomp.cli.standard import STANDARD, error_console, note, print_json
 from latcomp.errors import UsageError
-from latcomp.files import output_file
+from latcomp.output import output_file
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -15,19 +15,8 @@ from typing import Any
 import torch
 
 from latcomp import __version__
-from latcomp.bench.allocators import (
-    Allocation,
-    all_tokens,
-    by_budget,
-    by_chance,
-    by_infotok,
-    by_threshold,
-    by_uniform,
-    first_only,
-)
-from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Seconds, Segment, timed
-from latcomp.bench.allocators_elastic import ElasticSearch, target_for
-from latcomp.bench.allocators_figures import (
+from latcomp.bench.allocators.elastic import ElasticSearch, target_for
+from latcomp.bench.allocators.figures import (
     ALL,
     ELASTIC,
     FIRST,
@@ -40,6 +29,17 @@ from latcomp.bench.allocators_figures import (
     AllocatorRow,
     figures_of,
 )
+from latcomp.bench.allocators.methods import (
+    Allocation,
+    all_tokens,
+    by_budget,
+    by_chance,
+    by_infotok,
+    by_threshold,
+    by_uniform,
+    first_only,
+)
+from latcomp.bench.codec import BenchClip, BenchCodec, Seconds, Segment, timed
 from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings
 from latcomp.errors import OutputError, UsageError
 from latcomp.metrics.comparison import VideoComparison
@@ -92,7 +92,7 @@ class AllocatorBench:
         if twice:
             raise UsageError(f"clips are told apart by name, and {', '.join(twice)} is there twice: rename a clip")
         self.settings = settings
-        self.codec = AllocatorCodec(settings.quality, settings.tokenizer, settings.device)
+        self.codec = BenchCodec(settings.quality, settings.tokenizer, settings.device)
         self.rows: list[AllocatorRow] = []
         self.sources: dict[str, dict[str, Any]] = {}
 
@@ -175,7 +175,7 @@ class AllocatorBench:
 class _ClipBench:
     """The rows of one clip."""
 
-    def __init__(self, codec: AllocatorCodec, clip: BenchClip, segments: Sequence[Segment], encoding: Seconds) -> None:
+    def __init__(self, codec: BenchCodec, clip: BenchClip, segments: Sequence[Segment], encoding: Seconds) -> None:
         self.codec, self.clip, self.segments, self.encoding = codec, clip, segments, encoding
         self.positions = sum(segment.positions for segment in segments)
         self.rows: list[AllocatorRow] = []

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latcomp.bench.rd_figures import MEAN, MEASURES, RdRow, clips_of, curve_codecs, mean_key, mean_rows, quality_of
-from latcomp.files import output_file
+from latcomp.bench.rd.figures import MEAN, MEASURES, RdRow, clips_of, curve_codecs, mean_key, mean_rows, quality_of
+from latcomp.output import output_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

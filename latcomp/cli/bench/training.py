@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.bench_common import JsonFile, TokenizerName, finish, plain_table, show
+from latcomp.cli.bench.common import JsonFile, TokenizerName, finish, plain_table, show
 from latcomp.cli.options.shared import Device, Force, Quiet
 from latcomp.cli.places import check_paths
 from latcomp.cli.standard import error_console

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.bench_common import (
+from latcomp.cli.bench.common import (
     Clips,
     JsonFile,
     PlotFile,
@@ -58,13 +58,13 @@ def speed(
     need_report_extra(*(["matplotlib"] if plot else []))
     check_outputs(checked(clips), force, json, plot)
 
-    from latcomp.bench.speed import SpeedBench, SpeedSettings
+    from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
 
     bench = SpeedBench(SpeedSettings(quality, repeats, frames, tokenizer, device))
     measure_each(clips, bench.run, quiet)
     figures = bench.figures()
     if plot is not None:
-        from latcomp.bench.speed_plot import save_plot
+        from latcomp.bench.speed.plot import save_plot
 
         save_plot(figures, plot)
     if not quiet:
@@ -73,8 +73,8 @@ def speed(
 
 
 def _show(figures: dict[str, Any]) -> None:
-    from latcomp.bench.speed import DIRECTIONS
-    from latcomp.bench.speed_plot import words
+    from latcomp.bench.speed.measure import DIRECTIONS
+    from latcomp.bench.speed.plot import words
     from latcomp.stages import STAGES
 
     threads, repeats = figures["threads"], figures["repeats"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latcomp.bench.allocators_figures import (
+from latcomp.bench.allocators.figures import (
     ELASTIC,
     ENDS,
     INFOTOK,
@@ -22,8 +22,8 @@ from latcomp.bench.allocators_figures import (
     AllocatorRow,
     at_ratio,
 )
-from latcomp.files import output_file
 from latcomp.metrics.bdrate import ms_ssim_db
+from latcomp.output import output_file
 from latcomp.printable import counted
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from latcomp import __version__
-from latcomp.bench.whole_process import WholeRun, run_whole
+from latcomp.bench.speed.whole_process import WholeRun, run_whole
 from latcomp.codec.decode import write_stream
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder

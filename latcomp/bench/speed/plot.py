@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from latcomp.bench.speed import DIRECTIONS
-from latcomp.files import output_file
+from latcomp.bench.speed.measure import DIRECTIONS
+from latcomp.output import output_file
 from latcomp.stages import STAGES, Stage
 
 # Okabe and Ito's colours, which people with any common colour blindness tell apart; hatches say the same again

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.bench.allocators_codec import AllocatorCodec, BenchClip, Segment
+from latcomp.bench.codec import BenchClip, BenchCodec, Segment
 from latcomp.inpaint.model import next_kept
 from latcomp.latents import HeldGroup
 from latcomp.metrics.comparison import VideoComparison
@@ -80,7 +80,7 @@ class FillBench:
 
     def __init__(self, quality: float, keeps: Sequence[float] = KEEPS, device: str = "auto") -> None:
         self.quality, self.keeps = quality, tuple(keeps)
-        self.codec = AllocatorCodec(quality, None, device)
+        self.codec = BenchCodec(quality, None, device)
         self.rows: list[FillRow] = []
 
     def run(self, path: Path, watch: Callable[[str], None] | None = None) -> list[FillRow]:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latcomp import __version__, models
-from latcomp.bench import rivals
-from latcomp.bench.rd_figures import MEAN, RdRow, figures_of
-from latcomp.bench.rd_source import SourceClip, read_clip
+from latcomp.bench.rd import rivals
+from latcomp.bench.rd.figures import MEAN, RdRow, figures_of
+from latcomp.bench.rd.source import SourceClip, read_clip
 from latcomp.codec.settings import EncodeSettings
 from latcomp.errors import OutputError, UsageError
 from latcomp.metrics.comparison import VideoComparison
 
 if TYPE_CHECKING:
-    from latcomp.bench.rd_latents import LatentBench
+    from latcomp.bench.rd.latents import LatentBench
 
 LATCOMP = "latcomp"
 CODECS = (LATCOMP, *rivals.RIVALS, "raw-fp16", "int8-zstd")
@@ -146,7 +146,7 @@ class RdBench:
         )
 
     def _latent(self, clip: SourceClip, codec: str) -> RdRow:
-        from latcomp.bench.rd_latents import LatentBench, pack
+        from latcomp.bench.rd.latents import LatentBench, pack
 
         if self._latents is None:
             self._latents = LatentBench(self.settings.tokenizer, self.settings.device)

@@ -35,8 +35,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from latcomp.bench.allocators import Allocation, turns
-from latcomp.bench.allocators_codec import AllocatorCodec, Segment
+from latcomp.bench.allocators.methods import Allocation, turns
+from latcomp.bench.codec import BenchCodec, Segment
 from latcomp.inpaint.fill import Filler
 from latcomp.latents import TokenMemory, hold
 
@@ -111,7 +111,7 @@ class ElasticSearch:
     each block.
     """
 
-    def __init__(self, segment: Segment, codec: AllocatorCodec) -> None:
+    def __init__(self, segment: Segment, codec: BenchCodec) -> None:
         self.segment, self.codec = segment, codec
         self.scale = codec.scale(segment)
         self.decodes = 0

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.bench_common import JsonFile, PlotFile, check_outputs, finish, plain_table, show
+from latcomp.cli.bench.common import JsonFile, PlotFile, check_outputs, finish, plain_table, show
 from latcomp.cli.options.numbers import finite_between
 from latcomp.cli.options.shared import Device, Force, Quiet
 from latcomp.cli.standard import STANDARD, error_console
@@ -39,7 +39,7 @@ def length(
     quiet: Quiet = False,
 ) -> None:
     """Memory and speed over the length of a stream that is made as it is encoded."""
-    from latcomp.bench.length import Stream, measure
+    from latcomp.bench.length.measure import Stream, measure
     from latcomp.report.extras import need_report_extra
 
     width, _, height = size.partition("x")
@@ -56,7 +56,7 @@ def length(
                 stream, quality, device, lambda name, now, of: status.update(f"{name}: {now} of {of} frames")
             )
     if plot is not None:
-        from latcomp.bench.length_plot import save_plot
+        from latcomp.bench.length.plot import save_plot
 
         save_plot(figures, plot)
     if not quiet:

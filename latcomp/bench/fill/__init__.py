@@ -1,0 +1,1 @@
+"""Fills of dropped positions compared at the same masks."""

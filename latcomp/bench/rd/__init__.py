@@ -1,0 +1,1 @@
+"""Rate and distortion of latcomp and other codecs over clips, BD-rates between them, and their plots."""

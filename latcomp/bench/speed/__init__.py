@@ -1,0 +1,1 @@
+"""Frames per second of encode and decode, shares of the stages, memory and multiply-adds."""

@@ -1,0 +1,1 @@
+"""`latcomp bench`: measurements over clips, as tables for people and JSON for everything else."""
