@@ -132,7 +132,7 @@ class BenchCodec:
         self.half = decodes_in_bf16(self.device)
 
     def read(self, path: Path, square: int | None = None, duration_seconds: float | None = None) -> BenchClip:
-        """The clip's frames; square: scaled and cut as by `rd_source.read_clip`; duration_seconds: no more than its
+        """The clip's frames; square: scaled and cut as by `read_clip`; duration_seconds: no more than its
         beginning.
 
         Raises `NotAVideoError`.

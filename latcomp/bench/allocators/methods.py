@@ -3,7 +3,7 @@ decoder.
 
 Every method is given the latents of a segment and the frames behind them, and answers with keep masks of its groups. A
 key group's first latent frame is always kept, as the container requires, and counts against the budget of every method
-alike. ElasticTok's search has a file of its own, `allocators_elastic`."""
+alike. ElasticTok's search has a file of its own, `elastic`."""
 
 from __future__ import annotations
 
