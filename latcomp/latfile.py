@@ -146,8 +146,9 @@ class LatFile:
             if window.is_past(times[0]):
                 return
             # a latent frame is chosen when any of its frames is
+            rule = self.header.rule_of(group.key)
             chosen = sorted(
-                {index // self.header.temporal for index, seconds in enumerate(times) if window.holds(seconds)}
+                {rule.latent_frame_of(place) for place, seconds in enumerate(times) if window.holds(seconds)}
             )
             yield group, lost, slice(chosen[0], chosen[-1] + 1) if chosen else slice(0, 0)
 

@@ -80,6 +80,9 @@ class Encoder:
         """The header of the file that `run` writes."""
         settings, spec = self.settings, self.tokenizer.spec
         factors = {name: getattr(spec, name) for name in ("channels", "spatial", "temporal")}
+        requires: tuple[str, ...] = ()
+        if spec.first_frames != spec.temporal:
+            factors, requires = {**factors, "first_frames": spec.first_frames}, ("first_frames",)
         by_threshold = settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),
@@ -98,6 +101,7 @@ class Encoder:
             units=self.coder.recipe.units,
             target_bpp=settings.target_bpp,
             min_psnr=settings.min_psnr,
+            requires=requires,
         )
 
     def run(self, reader: VideoReader, target: BinaryIO, progress: ProgressCallback | None = None) -> FileSummary:

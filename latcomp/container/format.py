@@ -13,6 +13,12 @@ from latcomp.errors import UsageError
 
 MAGIC = b"\x89LAT\r\n\x1a\n"  # a byte above 127 and both line ends: a transfer in text mode damages it visibly
 VERSION = 1
+VERSION_REQUIRING = 2
+"""Of files whose header requires something of their readers: those of before there was `requires` would ignore it."""
+REQUIREMENTS = {
+    "first_frames": "a segment's first latent frame stands for the tokenizer's `first_frames` frames: section 4.1"
+}
+"""What a header's `requires` may name: what must be understood to read the file."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Layout:
 
 PRELUDE = Layout(
     Field("magic", "8s", "the magic bytes"),
-    Field("version", "H", "format version, 1"),
+    Field("version", "H", "format version: 2 where the header's `requires` names something, else 1"),
     Field("header_bytes", "I", "length of the zstd frame that holds the JSON header"),
 )
 CRC = Layout(Field("crc", "I", "CRC-32 (as in zlib, gzip and PNG)"))
@@ -73,7 +79,7 @@ GROUP_HEAD = Layout(
     Field("index", "I", "number of the group in the file, from 0"),
     Field("first_frame", "I", "number of the group's first frame in the file, from 0"),
     Field("first_pts", "q", "presentation time of that frame, in `time_base` units"),
-    Field("frames", "H", "frames of the group; the last latent frame may stand for fewer than `temporal`"),
+    Field("frames", "H", "frames of the group; its last latent frame may stand for fewer than others"),
     Field("latent_frames", "B", "latent frames T of the group, 1 to `group_latent_frames`"),
     Field("flags", "B", "group flags"),
     Field("mask_coding", "B", "mask coding id"),

@@ -29,9 +29,8 @@ class Group:
     first_frame: int
     """Number of its first frame in the file, from 0."""
     pts: np.ndarray
-    """int64 (frames,): presentation times in the header's time base. `temporal` frames a latent frame; the last may
-    have fewer.
-    """
+    """int64 (frames,): presentation times in the header's time base. `Header.rule_of(key)` says how many make the
+    latent frames; the last may have fewer."""
     mask: np.ndarray
     """bool (T, h, w): the keep mask."""
     tokens: np.ndarray
@@ -103,11 +102,7 @@ def check_group(group: Group, header: Header) -> None:
             f"{header.grid[0]}, {header.grid[1]}) is needed"
         )
     frames = len(group.pts)
-    if (
-        group.pts.ndim != 1
-        or group.pts.dtype.kind not in "iu"
-        or not (steps - 1) * header.temporal < frames <= steps * header.temporal
-    ):
+    if group.pts.ndim != 1 or group.pts.dtype.kind not in "iu" or not header.rule_of(group.key).fits(frames, steps):
         raise UsageError(f"{frames} frames do not make {steps} latent frames of {header.temporal} frames")
     if group.key and not group.mask[0].all():
         raise UsageError("a key group keeps every position of its first latent frame")
@@ -183,13 +178,10 @@ def unpack_head(payload: bytes, header: Header, limits: Limits) -> GroupHead:
         )
     if head["flags"] & ~sum(GROUP_FLAGS):
         raise UnsupportedFileError(f"{name} has flags of a later version: use a newer latcomp")
-    if (
-        not 1 <= steps <= header.group_latent_frames
-        or not (steps - 1) * header.temporal < frames <= steps * header.temporal
-    ):
+    key = bool(head["flags"] & FLAG_KEY)
+    if not 1 <= steps <= header.group_latent_frames or not header.rule_of(key).fits(frames, steps):
         raise DamagedFileError(f"{name} claims {steps} latent frames and {frames} frames")
     rows, columns = header.grid
-    key = bool(head["flags"] & FLAG_KEY)
     if not (rows * columns if key else 0) <= head["tokens_kept"] <= steps * rows * columns:
         raise DamagedFileError(f"{name} claims {head['tokens_kept']} tokens at {steps} x {rows} x {columns} positions")
     mask_from = GROUP_HEAD.size + head["times_bytes"]

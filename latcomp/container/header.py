@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass, fields
 from typing import Any
 
-from latcomp.container.format import CRC, MAGIC, PRELUDE, VERSION
+from latcomp.container.format import CRC, MAGIC, PRELUDE, REQUIREMENTS, VERSION, VERSION_REQUIRING
 from latcomp.container.header_fields import (
     CODINGS,
     HEADER_FIELDS,
@@ -54,6 +54,7 @@ class Header:
     target_bpp: float | None = None
     min_psnr: float | None = None
     metadata: dict[str, Any] | None = None
+    requires: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the member when a value does not fit."""
@@ -63,6 +64,11 @@ class Header:
             raise UsageError(f"header: {error}") from None
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def version(self) -> int:
+        """Format version of the file."""
+        return VERSION_REQUIRING if self.requires else VERSION
 
     @property
     def channels(self) -> int:
@@ -109,7 +115,7 @@ def pack_header(header: Header) -> bytes:
     most = Limits().max_header_bytes
     if len(frame) > most or len(text.encode("utf-8")) > most:
         raise LimitError(f"the header takes {len(text)} bytes, a .lat file holds {most}")
-    front = PRELUDE.pack(magic=MAGIC, version=VERSION, header_bytes=len(frame)) + frame
+    front = PRELUDE.pack(magic=MAGIC, version=header.version, header_bytes=len(frame)) + frame
     return front + CRC.pack(crc=zlib.crc32(front))
 
 
@@ -124,10 +130,10 @@ def header_length(prelude: bytes, limits: Limits) -> int:
         cut = MAGIC.startswith(prelude[: len(MAGIC)])
         raise DamagedFileError("a .lat file cut off inside its first bytes" if cut else "not a .lat file")
     found = PRELUDE.unpack(prelude)
-    if found["version"] != VERSION:
+    if found["version"] not in (VERSION, VERSION_REQUIRING):
         raise UnsupportedFileError(
-            f"a .lat file of format version {found['version']}; this latcomp reads version {VERSION}: use a newer "
-            "latcomp"
+            f"a .lat file of format version {found['version']}; this latcomp reads versions {VERSION} and "
+            f"{VERSION_REQUIRING}: use a newer latcomp"
         )
     if found["header_bytes"] > limits.max_header_bytes:
         raise LimitError(
@@ -141,8 +147,8 @@ def header_length(prelude: bytes, limits: Limits) -> int:
 def unpack_header(prelude: bytes, rest: bytes, limits: Limits) -> Header:
     """The header of prelude and what follows it (frame and CRC-32).
 
-    Raises `DamagedFileError` when cut off, damaged or not as declared, `UnsupportedFileError` for a coding that is not
-    known, `LimitError` for sizes above the limits."""
+    Raises `DamagedFileError` when cut off, damaged or not as declared, `UnsupportedFileError` for a coding or a
+    requirement that is not known, `LimitError` for sizes above the limits."""
     expected = header_length(prelude, limits)
     if len(rest) < expected:
         raise DamagedFileError(f"the file is cut off inside its header ({len(rest)} of {expected} bytes)")
@@ -156,6 +162,7 @@ def unpack_header(prelude: bytes, rest: bytes, limits: Limits) -> Header:
         raise DamagedFileError(f"the header is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise DamagedFileError("the header is not a JSON object")
+    _refuse_unknown_requirements(values.get("requires"))
     for name, known in (("coding", CODINGS), ("reference", REFERENCES)):
         if isinstance(values.get(name), str) and values[name] not in known:
             raise UnsupportedFileError(f"the file uses the {name} {values[name]!r:.40}: use a newer latcomp")
@@ -163,8 +170,20 @@ def unpack_header(prelude: bytes, rest: bytes, limits: Limits) -> Header:
         header = Header(**checked(values))
     except MisfitError as error:
         raise DamagedFileError(f"the header is damaged: {error}") from None
+    version = PRELUDE.unpack(prelude)["version"]
+    if version != header.version:
+        raise DamagedFileError(f"the header is damaged: it is one of format version {header.version}, not {version}")
     check_header_limits(header, limits)
     return header
+
+
+def _refuse_unknown_requirements(requires: Any) -> None:
+    """Raise `UnsupportedFileError` naming what a header requires of its readers and this one does not know."""
+    for name in requires if isinstance(requires, list) else ():
+        if isinstance(name, str) and name not in REQUIREMENTS:
+            raise UnsupportedFileError(
+                f"the file requires {name!r:.40}, which this latcomp does not know: use a newer one"
+            )
 
 
 def check_header_limits(header: Header, limits: Limits) -> None:
@@ -208,7 +227,7 @@ def _words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}" if math.isfinite(value) else str(value)
     if isinstance(value, tuple):
-        return "/".join(str(part) for part in value)
+        return "/".join(str(part) for part in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{name} {part}" for name, part in value.items())
     if isinstance(value, list):

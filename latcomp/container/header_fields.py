@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from latcomp.container.format import REQUIREMENTS
+
 Rational = tuple[int, int]
 CODINGS = ("int", "lossless")
 REFERENCES = ("kept", "previous")
@@ -17,6 +19,7 @@ SIDE_MAX = 2**24  # pixels
 NUMBER_MAX = 2**31 - 1  # of rationals, as FFmpeg has them
 GROUP_FRAMES_MAX = 2**16 - 1  # a group's frame count is stored in two bytes
 GROUP_LATENT_FRAMES_MAX = 255
+FACTOR_MAX = 256  # pixels of a position, frames of a latent frame
 AUDIO_STREAMS_MAX = 256  # an audio chunk says its stream in one byte
 
 
@@ -82,9 +85,10 @@ def _record(**members: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
     return _members(members, ())
 
 
-def _model(**members: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
-    """What names a model, and more members; files of before there were fingerprints have none."""
-    return _members({"name": _text, "sha256": _sha256, "fingerprint": _sha256, **members}, ("fingerprint",))
+def _model(*maybe: str, **members: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    """What names a model, and more members, of which some may be missing; files of before there were fingerprints have
+    none."""
+    return _members({"name": _text, "sha256": _sha256, "fingerprint": _sha256, **members}, ("fingerprint", *maybe))
 
 
 def _members(members: dict[str, Callable[[Any], Any]], maybe: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
@@ -135,6 +139,14 @@ def _or_null(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
 
+def _requirements(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(name in REQUIREMENTS for name in map(_text, value)):
+        raise MisfitError(f"{value!r:.60} is not a list of what this version knows")
+    if len(set(value)) < len(value):
+        raise MisfitError(f"{value!r:.60} names something twice")
+    return tuple(value)
+
+
 REQUIRED = object()
 
 
@@ -155,6 +167,14 @@ class HeaderField:
 
 
 HEADER_FIELDS = (
+    HeaderField(
+        "requires",
+        "[string, ...]",
+        _requirements,
+        "what a reader must understand to read the file: section 3.2; missing: nothing",
+        (),
+        unsaid=True,
+    ),
     HeaderField("width", "integer", _whole(1, SIDE_MAX), "frame width in pixels, as stored (before rotation)"),
     HeaderField("height", "integer", _whole(1, SIDE_MAX), "frame height in pixels"),
     HeaderField("time_base", "[integer, integer]", _rational(1), "seconds of one pts unit: numerator, denominator"),
@@ -186,9 +206,15 @@ HEADER_FIELDS = (
     HeaderField(
         "tokenizer",
         "object",
-        _model(channels=_whole(1, 2**16), spatial=_whole(1, 256), temporal=_whole(1, 256)),
+        _model(
+            "first_frames",
+            channels=_whole(1, 2**16),
+            spatial=_whole(1, FACTOR_MAX),
+            temporal=_whole(1, FACTOR_MAX),
+            first_frames=_whole(1, FACTOR_MAX),
+        ),
         "the tokenizer: name, sha256 of its weights, fingerprint, channels, pixels a position (spatial), frames a "
-        "latent frame (temporal)",
+        "latent frame (temporal), frames of a segment's first latent frame (first_frames; missing: temporal)",
     ),
     HeaderField("lit", "object or null", _or_null(_model()), "the LIT: name, sha256 of its weights, fingerprint"),
     HeaderField(
@@ -270,6 +296,11 @@ def checked(values: dict[str, Any]) -> dict[str, Any]:
     if found["prior"] is not None and found["coding"] != "int":
         raise MisfitError("a prior is for a coding of int")
     tokenizer = found["tokenizer"]
+    first_frames = tokenizer.get("first_frames", tokenizer["temporal"])
+    if first_frames > tokenizer["temporal"]:
+        raise MisfitError(f"first_frames of tokenizer: {first_frames} is more than its temporal")
+    if (first_frames != tokenizer["temporal"]) != ("first_frames" in found["requires"]):
+        raise MisfitError("a first_frames that is not temporal and a `requires` that names it need each other")
     if found["group_latent_frames"] * tokenizer["temporal"] > GROUP_FRAMES_MAX:
         raise MisfitError(
             f"a group of {found['group_latent_frames']} latent frames has more than {GROUP_FRAMES_MAX} frames"

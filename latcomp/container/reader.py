@@ -214,14 +214,18 @@ class Reader:
 
     def _lost_latent_frames(self, until_frame: int) -> tuple[int, ...]:
         """Frames of each latent frame up to `until_frame` that was lost."""
-        temporal, at = self.header.temporal, self._next_frame
+        at, inside = self._next_frame, self.header.rule_of(key=False)
         found: list[int] = []
-        stretches = [(head.first_frame, head.frames) for head in self._skipped]
-        for first, frames in (*stretches, (until_frame, 0)):
-            for missing in (min(first, until_frame) - at, min(first + frames, until_frame) - max(first, at)):
-                if missing > 0:
-                    found += [temporal] * (missing // temporal) + [missing % temporal] * (missing % temporal > 0)
-                    at += missing
+        stretches = [(head.first_frame, head.frames, self.header.rule_of(head.key)) for head in self._skipped]
+        for first, frames, rule in (*stretches, (until_frame, 0, inside)):
+            unknown = min(first, until_frame) - at
+            if unknown > 0:
+                found += inside.counts(unknown)
+                at += unknown
+            missing = min(first + frames, until_frame) - max(first, at)
+            if missing > 0:
+                found += (rule if at == first else inside).counts(missing)
+                at += missing
         return tuple(found)
 
     def _lost_times(self, frames: int, known: list[tuple[int, np.ndarray]], until_pts: int | None) -> np.ndarray:

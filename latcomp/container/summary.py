@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from latcomp.container.chunks import CHUNK_OVERHEAD
-from latcomp.container.format import VERSION
 from latcomp.container.group import GroupHead
 from latcomp.container.header import Header
 from latcomp.container.walk import Problem
@@ -39,7 +38,6 @@ class FileSummary:
     header: Header
     bytes_header: int
     """Everything before the first chunk."""
-    format_version: int = VERSION
     bytes_total: int = 0
     bytes_mask: int = 0
     bytes_tokens: int = 0
@@ -51,6 +49,11 @@ class FileSummary:
     """What was damaged; empty for an intact file."""
     last_step: int | None = None
     """Time between the last two frames of a group, as last seen: the guess for how long the last frame stays."""
+
+    @property
+    def format_version(self) -> int:
+        """Of the file."""
+        return self.header.version
 
     @property
     def bytes_other(self) -> int:

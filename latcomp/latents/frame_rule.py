@@ -41,8 +41,8 @@ class FrameRule:
 
     def counts(self, frames: int) -> list[int]:
         """How many of so many frames each latent frame stands for."""
-        ends = [min(self.frames(steps), frames) for steps in range(self.latent_frames(frames) + 1)]
-        return [end - start for start, end in zip(ends, ends[1:], strict=False)]
+        whole, rest = divmod(max(frames - self.first, 0), self.temporal)
+        return [min(self.first, frames)] * (frames > 0) + [self.temporal] * whole + [rest] * (rest > 0)
 
     @property
     def inside(self) -> FrameRule:

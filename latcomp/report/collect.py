@@ -91,10 +91,12 @@ def collect(
             continue
         pictures = pictures_of(group)
         times = [pts * numerator / denominator for pts in group.pts.tolist()]
-        starts = [*times[:: header.temporal], ends.get(group.index, times[-1])]
+        rule = header.rule_of(group.key)
+        starts = [times[rule.place(step).start] for step in range(len(group.mask))]
+        starts.append(ends.get(group.index, times[-1]))
         for place, seconds in enumerate(times):
-            step, inside = divmod(place, header.temporal)
-            if inside == 0:
+            step = rule.latent_frame_of(place)
+            if place == rule.place(step).start:
                 history.add(group.mask[step], starts[step], starts[step + 1])
             pixels = next(pictures, None)
             frame = group.first_frame + place

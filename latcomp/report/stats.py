@@ -37,7 +37,8 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
         "tokenizer": {
             name: header.tokenizer.get(name)
             for name in ("name", "sha256", "fingerprint", "channels", "spatial", "temporal")
-        },
+        }
+        | {"first_frames": header.rule_of(key=True).first},
         "lit": None
         if header.lit is None
         else {name: header.lit.get(name) for name in ("name", "sha256", "fingerprint")},

@@ -64,6 +64,7 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     if figures["threshold"] is not None:
         asked += f", threshold {figures['threshold']:.4g}"
     tokenizer = figures["tokenizer"]
+    first = "" if tokenizer["first_frames"] == tokenizer["temporal"] else f" (first {tokenizer['first_frames']})"
     rows = [
         (
             "video",
@@ -74,8 +75,7 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "tokenizer",
             f"{tokenizer['name']} ({tokenizer['channels']} channels, {tokenizer['spatial']}x{tokenizer['spatial']} "
-            "pixels "
-            f"x {tokenizer['temporal']} frames, {tokenizer['sha256'][:8]})",
+            f"pixels x {tokenizer['temporal']} frames{first}, {tokenizer['sha256'][:8]})",
         ),
         ("LIT", "none" if figures["lit"] is None else f"{figures['lit']['name']} ({figures['lit']['sha256'][:8]})"),
         ("tokens kept", f"{figures['tokens_kept']} of {figures['tokens_total']} ({figures['keep_ratio']:.1%})"),

@@ -28,6 +28,7 @@ OF = sized(2, 3, 2, group_latent_frames=2)
 GOOD = written(OF, groups(OF, 4, last_frames=3))
 FRONT, REST = split_front(GOOD)
 CHUNKS = split_chunks(REST)
+FIRST = {"requires": ["first_frames"]}
 GROUPS_AT = [place for place, (kind, _) in enumerate(CHUNKS) if kind == b"GRUP"]
 
 
@@ -48,9 +49,9 @@ def with_head(which: int, **changes: int) -> bytes:
     return with_chunk(GROUPS_AT[which], GROUP_HEAD.pack(**head) + payload[GROUP_HEAD.size :])
 
 
-def with_header(**changes: object) -> bytes:
+def with_header(version: int = 1, **changes: object) -> bytes:
     """A file whose header has other members."""
-    return front_of(json.dumps({**OF.to_dict(), **changes}).encode()) + REST
+    return front_of(json.dumps({**OF.to_dict(), **changes}).encode(), version) + REST
 
 
 def with_tokens(frame: bytes) -> bytes:
@@ -71,7 +72,24 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
     yield "text", codes.DAMAGED, b"not a .lat file\n"
     yield "only-magic", codes.DAMAGED, MAGIC
     yield "line-ends-changed", codes.DAMAGED, GOOD.replace(b"\r\n", b"\n", 1)
-    yield "version-2", codes.UNSUPPORTED, MAGIC + struct.pack("<H", 2) + GOOD[10:]
+    # refused with code 5 until there was a version 2: its checksum is that of version 1
+    yield "version-2", codes.DAMAGED, MAGIC + struct.pack("<H", 2) + GOOD[10:]
+    yield "version-3", codes.UNSUPPORTED, MAGIC + struct.pack("<H", 3) + GOOD[10:]
+    yield "version-2-requires-nothing", codes.DAMAGED, with_header(2)
+    yield (
+        "version-1-requires-something",
+        codes.DAMAGED,
+        with_header(tokenizer={**tokenizer, "first_frames": 1}, **FIRST),
+    )
+    yield "requires-the-unknown", codes.UNSUPPORTED, with_header(2, requires=["first_frames", "telepathy"])
+    yield "first-frames-not-required", codes.DAMAGED, with_header(tokenizer={**tokenizer, "first_frames": 1})
+    yield "first-frames-required-and-missing", codes.DAMAGED, with_header(2, **FIRST)
+    yield "first-frames-5-of-4", codes.DAMAGED, with_header(2, tokenizer={**tokenizer, "first_frames": 5}, **FIRST)
+    yield (
+        "first-frames-of-other-groups",
+        codes.DAMAGED,
+        with_header(2, tokenizer={**tokenizer, "first_frames": 1}, **FIRST),
+    )
     yield "header-cut", codes.DAMAGED, GOOD[: len(FRONT) // 2]
     yield "header-bit", codes.DAMAGED, GOOD[:40] + bytes([GOOD[40] ^ 4]) + GOOD[41:]
     yield "header-4-gigabytes", codes.LIMIT, PRELUDE.pack(magic=MAGIC, version=1, header_bytes=2**32 - 1) + bytes(20)

@@ -64,9 +64,13 @@ def header(**changes: Any) -> Header:
     return Header(**{**values, **changes})
 
 
-def sized(rows: int, columns: int, channels: int, **changes: Any) -> Header:
-    """A header whose grid has so many rows and columns."""
+def sized(rows: int, columns: int, channels: int, first_frames: int | None = None, **changes: Any) -> Header:
+    """A header whose grid has so many rows and columns; first_frames: of a tokenizer that takes a stream's first frames
+    by themselves."""
     tokenizer = {"name": "test", "sha256": "ab" * 32, "channels": channels, "spatial": 8, "temporal": 4}
+    if first_frames is not None:
+        tokenizer["first_frames"] = first_frames
+        changes["requires"] = ("first_frames",)
     return header(width=8 * columns - 3, height=8 * rows - 5, tokenizer=tokenizer, **changes)
 
 
@@ -97,9 +101,10 @@ def groups(of: Header, count: int, seed: int = 0, last_frames: int | None = None
     latents = lifelike(rows, columns, of.channels, count * full, seed)
     made, first, kept = [], 0, np.zeros((rows, columns, of.channels), np.int32)
     for index in range(count):
-        frames = last_frames if last_frames is not None and index == count - 1 else full * of.temporal
-        steps = -(-frames // of.temporal)
         key = index % of.segment_groups == 0
+        rule = of.rule_of(key)
+        frames = last_frames if last_frames is not None and index == count - 1 else rule.frames(full)
+        steps = rule.latent_frames(frames)
         mask = np.zeros((steps, rows, columns), bool)
         tokens = []
         for t in range(steps):

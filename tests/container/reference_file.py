@@ -37,10 +37,12 @@ class Pieces(NamedTuple):
 def pieces(data: bytes) -> Pieces:
     """Sections 2 and 4."""
     magic, version, length = struct.unpack_from("<8sHI", data)
-    assert (magic, version) == (bytes.fromhex("894C41540D0A1A0A"), 1)
+    assert magic == bytes.fromhex("894C41540D0A1A0A") and version in (1, 2)
     place = 14 + length
     assert struct.unpack_from("<I", data, place)[0] == zlib.crc32(data[:place])
     header, place = json.loads(zstandard.decompress(data[14:place])), place + 4
+    required = header.get("requires", [])
+    assert version == (2 if required else 1) and set(required) <= {"first_frames"}
     chunks = []
     while place < len(data):
         kind, size = struct.unpack_from("<4sI", data, place)
@@ -65,6 +67,20 @@ def signed(cursor: Cursor) -> int:
     """A signed varint."""
     number = cursor.varint()
     return -(number + 1) // 2 if number % 2 else number // 2
+
+
+def frames_of_latents(header: dict[str, Any], payload: bytes) -> list[int]:
+    """Section 4.1: how many frames each latent frame of a group stands for."""
+    frames, steps, flags = struct.unpack_from("<HBB", payload, 16)
+    temporal = header["tokenizer"]["temporal"]
+    first = header["tokenizer"].get("first_frames", temporal) if flags & 1 else temporal
+    found = []
+    for t in range(steps):
+        found.append(min(frames, temporal if t else first))
+        frames -= found[-1]
+        assert found[-1] > 0
+    assert frames == 0
+    return found
 
 
 def times(payload: bytes) -> list[int]:

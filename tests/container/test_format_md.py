@@ -61,6 +61,7 @@ def test_constants() -> None:
     assert table("constant value") == [
         ["magic", " ".join(f"{byte:02X}" for byte in MAGIC)],
         ["version", str(VERSION)],
+        ["version of files that require something", str(declared.VERSION_REQUIRING)],
         ["largest symbol", str(SYMBOL_MAX)],
         ["smallest symbol", str(SYMBOL_MIN)],
         ["largest window", str(declared.WINDOW_BYTES_MAX)],
@@ -90,6 +91,7 @@ def test_header_members() -> None:
 @pytest.mark.parametrize(
     ("heading", "entries"),
     [
+        ("required meaning", declared.REQUIREMENTS),
         ("type holds", {name.decode(): meaning for name, meaning in declared.CHUNK_TYPES.items()}),
         ("flag meaning", declared.GROUP_FLAGS),
         ("id coding", declared.MASK_CODINGS),

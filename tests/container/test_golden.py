@@ -17,7 +17,14 @@ from latcomp.container import AudioChunk, Group, Prior, Reader, check
 from tests.container.make import groups, in_units, prior_arrays, sized, under, written
 
 FOLDER = Path(__file__).parent / "golden"
-NAMES = ("version-1-int", "version-1-lossless", "version-1-dense", "version-1-prior", "version-1-prior-zstd")
+NAMES = (
+    "version-1-int",
+    "version-1-lossless",
+    "version-1-dense",
+    "version-1-prior",
+    "version-1-prior-zstd",
+    "version-2-first-frames",
+)
 PRIOR = FOLDER / "version-1-prior.safetensors"
 
 
@@ -80,6 +87,9 @@ def test_golden_files(name: str) -> None:
 
 def golden(name: str) -> bytes:
     """A new file of that name."""
+    if name == "version-2-first-frames":
+        of = sized(5, 7, 4, first_frames=1)
+        return written(of, groups(of, 3, last_frames=2))
     if "prior" not in name:
         of = sized(16, 20, 5, coding="lossless" if name.endswith("lossless") else "int")
         return written(of, groups(of, 3, last_frames=6, dense=name.endswith("dense")))

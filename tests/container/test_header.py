@@ -37,10 +37,11 @@ def test_fields_and_dataclass_agree() -> None:
     """
     names = [field.name for field in HEADER_FIELDS]
     assert sorted(names) == sorted(Header.__dataclass_fields__)
-    full = header(metadata={"tags": {"title": "all members said"}})
+    tokenizer = {**header().tokenizer, "first_frames": 1}
+    full = header(metadata={"tags": {"title": "all members said"}}, tokenizer=tokenizer, requires=("first_frames",))
     assert list(full.to_dict()) == [name for name, _ in describe(full)] == names
     unsaid = [field.name for field in HEADER_FIELDS if field.unsaid]
-    assert [name for name in names if name not in header().to_dict()] == unsaid == ["metadata"]
+    assert [name for name in names if name not in header().to_dict()] == unsaid == ["requires", "metadata"]
     optional = {
         name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING
     }
@@ -74,10 +75,10 @@ def test_members_of_a_later_version_are_ignored() -> None:
     assert Reader(io.BytesIO(changed(novelty={"a": 1}))).header == header()
 
 
-@pytest.mark.parametrize("version", [0, 2, 99, 65535])
+@pytest.mark.parametrize("version", [0, 3, 99, 65535])
 def test_other_versions_are_refused(version: int) -> None:
     """A file of another version names both versions, whatever follows."""
-    with pytest.raises(UnsupportedFileError, match=f"version {version}.*version 1"):
+    with pytest.raises(UnsupportedFileError, match=f"version {version}.*versions 1 and 2"):
         Reader(io.BytesIO(raw_file(b"{}", version=version)))
 
 

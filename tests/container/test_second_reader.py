@@ -67,6 +67,8 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
             assert tokens == group.tokens.tolist() and octaves == group.octaves.tolist()
             pairs.add((coding, layout))
     assert [reference_file.times(payload) for payload in payloads] == [group.pts.tolist() for group in wanted]
+    frames = [reference_file.frames_of_latents(file.header, payload) for payload in payloads]
+    assert frames == [reader.header.rule_of(group.key).counts(len(group.pts)) for group in wanted]
     packets = [tuple(reference_file.audio(payload)) for _, kind, payload in file.chunks if kind == "AUDI"]
     assert packets == [tuple((p.pts, p.dts, p.duration, p.flags, p.data) for p in chunk.packets) for chunk in sound]
     end, index = reference_file.end_and_index(data)

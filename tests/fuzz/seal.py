@@ -36,10 +36,10 @@ def sealed(kind: bytes, payload: bytes) -> bytes:
     return body + CRC.pack(crc=zlib.crc32(body))
 
 
-def front_of(text: bytes) -> bytes:
+def front_of(text: bytes, version: int = VERSION) -> bytes:
     """Prelude, header frame and CRC-32 around any bytes as the header's text."""
     frame = raw_frame(text)
-    front = PRELUDE.pack(magic=MAGIC, version=VERSION, header_bytes=len(frame)) + frame
+    front = PRELUDE.pack(magic=MAGIC, version=version, header_bytes=len(frame)) + frame
     return front + CRC.pack(crc=zlib.crc32(front))
 
 

@@ -62,10 +62,8 @@ def test_documented_keys_and_sums() -> None:
     assert figures["ratio_to_raw_latents"] == pytest.approx(40 * 35 * 6 * 2 / plain)
     assert figures["duration_seconds"] == pytest.approx(158 * 512 / 12800)
     assert figures["fps_average"] == pytest.approx(25)
-    assert figures["tokenizer"] == {**of.tokenizer, "fingerprint": None} and figures["lit"] == {
-        **of.lit,
-        "fingerprint": None,
-    }
+    assert figures["tokenizer"] == {**of.tokenizer, "fingerprint": None, "first_frames": 4}
+    assert figures["lit"] == {**of.lit, "fingerprint": None}
     for group, row in zip(made, figures["groups"], strict=True):
         assert row["start_seconds"] == pytest.approx(group.pts[0] / 12800)
         assert (row["tokens_total"], row["tokens_kept"], row["fill"]) == (8 * 35, len(group.tokens), group.fill)
