@@ -9,27 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.container import (
-    SYMBOL_MAX,
-    SYMBOL_MIN,
-    AudioChunk,
-    AudioPacketBytes,
-    Group,
-    Header,
-    Prior,
-    Reader,
-    Writer,
-    kinds,
-)
+from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, AudioChunk, AudioPacketBytes, Group, Header, Prior, Reader, Writer
+from latcomp.container.coding.prior.modes import CONTEXTS, MODES
+from latcomp.container.coding.prior.neighbourhood import MASK_SIDE, PASSES, PHASES
 from latcomp.container.coding.prior.network import (
     FACTS,
     FRACTION_BITS,
     FRACTIONS,
     MASK_CLASSES,
     MASK_FACTS,
-    MASK_SIDE,
-    PASSES,
-    PHASES,
     REACH,
     SCALE_LOW,
     SCALE_OCTAVE,
@@ -181,7 +169,7 @@ def prior_arrays(
     found["table_values"] = np.concatenate(
         [whole_frequencies(laplace(scale, fraction)) for scale in range(SCALES) for fraction in range(FRACTIONS)]
     )
-    found["table_kinds"] = whole_frequencies(rng.exponential(size=(kinds.CONTEXTS, kinds.KINDS)))
+    found["table_kinds"] = whole_frequencies(rng.exponential(size=(CONTEXTS, MODES)))
     found["table_mask"] = whole_frequencies(rng.exponential(size=(MASK_CLASSES, 2)))
     return found
 
@@ -224,7 +212,7 @@ def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
             kept[mask], held[mask] = values, finer
             tokens.append(values.astype(np.int32))
             octaves.append(finer)
-        found.append(replace(group, tokens=np.concatenate(tokens), octaves=np.concatenate(octaves)))
+        found.append(replace(group, tokens=np.concatenate(tokens), halvings=np.concatenate(octaves)))
     return found
 
 
@@ -267,8 +255,8 @@ def same_group(left: Group, right: Group) -> bool:
         and left.tokens.dtype == right.tokens.dtype
         and left.tokens.shape == right.tokens.shape
         and left.tokens.tobytes() == right.tokens.tobytes()
-        and (left.octaves is None) == (right.octaves is None)
-        and (left.octaves is None or left.octaves.tolist() == right.octaves.tolist())
+        and (left.halvings is None) == (right.halvings is None)
+        and (left.halvings is None or left.halvings.tolist() == right.halvings.tolist())
     )
 
 

@@ -60,7 +60,9 @@ def digest(path: Path) -> dict[str, object]:
             )
             found.update(repr(facts).encode())
             found.update(
-                item.mask.tobytes() + item.tokens.tobytes() + (b"" if item.octaves is None else item.octaves.tobytes())
+                item.mask.tobytes()
+                + item.tokens.tobytes()
+                + (b"" if item.halvings is None else item.halvings.tobytes())
             )
         else:
             assert isinstance(item, AudioChunk)
