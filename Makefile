@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 EXAMPLE := examples/example.mp4
 DEMO := demo-out
+JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help install test lint fuzz lowest demo clean distclean
@@ -29,8 +30,8 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
-test: lint ## lint, then every test
-	$(BIN)/python -m pytest -q
+test: lint ## lint, then every test, in JOBS processes (one for each core, at most 8)
+	$(BIN)/python -m pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile
 
 fuzz: $(INSTALLED) ## fuzz the reader of .lat files, for LATCOMP_FUZZ_SECONDS (600) over all targets
 	$(BIN)/python -m tests.fuzz.run

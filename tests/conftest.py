@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: it and the processes it starts take one thread each
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # before NumPy and PyTorch, which look but once
+
 import av
 import numpy as np
-import pytest
 
 MakeVideo = Callable[..., Path]
 

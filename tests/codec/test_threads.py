@@ -23,7 +23,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(11)
     texture = np.kron(rng.integers(0, 255, (40, 80, 3)), np.ones((4, 4, 1))).astype(np.uint8)
     path = tmp_path_factory.mktemp("video") / "in.mkv"
-    write(path, [texture[:, 3 * i : 3 * i + 200] for i in range(24)])
+    write(path, [texture[:, 3 * i : 3 * i + 200] for i in range(12)])
     return path
 
 

@@ -6,8 +6,8 @@ before, or the complete new file; nothing else is left, but for one hidden tempo
 the next run removes; the next run gives the very file an undisturbed one gives; the exit code is that of the README; no
 traceback is shown.
 
-Commands run in forked children of a process that has imported everything and computed nothing, so a trial takes about a
-second."""
+Commands run in forked children of a process that has imported everything and computed nothing, with tiny models unless
+`--shipped` asks for those of the package, so a trial takes a fraction of a second."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from pathlib import Path
 import latcomp.codec.decode
 import latcomp.codec.encode  # noqa: F401  everything is imported before the first fork
 from latcomp.cli.main import run
+from tests.fuzz.commands import Bench as TinyModels
 from tests.video.make import pictures, write
 
 SIGNALS = {
@@ -129,8 +130,9 @@ def finish(child: int, seconds: float = 60) -> int:
 class Bench:
     """Inputs, what undisturbed runs make of them, and trials."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, shipped: bool) -> None:
         self.home = home
+        self.models = [] if shipped else ["--tokenizer", str(make_tiny_models(home / "models"))]
         self.report = Report()
         self.clips = home / "clips"
         self.clips.mkdir()
@@ -192,12 +194,8 @@ class Bench:
         """Standard output is closed after some bytes."""
         with self._place("pipe") as place:
             source = str(self.clips / "a.mkv" if fault.command == "encode" else self.lat)
-            arguments = [
-                fault.command,
-                source,
-                "-",
-                *(["--format", "yuv4mpegpipe"] if fault.command == "decode" else []),
-            ]
+            form = ["--format", "yuv4mpegpipe"] if fault.command == "decode" else []
+            arguments = [fault.command, source, "-", *form, *self.models]
             reading, writing = os.pipe()
             child = spawn(arguments, place.parent, (reading, writing))
             os.close(writing)
@@ -238,9 +236,9 @@ class Bench:
 
     def _arguments(self, command: str, place: Path) -> list[str]:
         if command == "batch":
-            return ["batch", str(self.clips), str(place), "-f", "-q", "--device", "cpu"]
+            return ["batch", str(self.clips), str(place), "-f", "-q", "--device", "cpu", *self.models]
         source, name = (self.clips / "a.mkv", "out.lat") if command == "encode" else (self.lat, "out.mp4")
-        return [command, str(source), str(place / name), "-f", "-q", "--device", "cpu"]
+        return [command, str(source), str(place / name), "-f", "-q", "--device", "cpu", *self.models]
 
     def _largest(self, command: str) -> int:
         return max(map(len, self.wanted[command].values()))
@@ -266,6 +264,17 @@ class Bench:
 
     def _broke(self, fault: Fault, what: str) -> None:
         self.report.broken.append(f"{fault}: {what}")
+
+
+def make_tiny_models(folder: Path) -> Path:
+    """The folder of a tokenizer with its LIT and prior, made by a child, since this process must compute nothing."""
+    folder.mkdir()
+    child = os.fork()
+    if not child:
+        TinyModels(folder)
+        os._exit(0)
+    assert finish(child) == 0
+    return folder / "tokenizer"
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -301,10 +310,10 @@ def plan(trials: int, seed: int) -> list[Fault]:
     return found[:trials]
 
 
-def main(trials: int, seed: int, show: Callable[[str], None]) -> Report:
+def main(trials: int, seed: int, shipped: bool, show: Callable[[str], None]) -> Report:
     """Run the faults of a plan."""
     with tempfile.TemporaryDirectory(prefix="latcomp-crash-") as home:
-        bench = Bench(Path(home))
+        bench = Bench(Path(home), shipped)
         for number, fault in enumerate(plan(trials, seed)):
             known = len(bench.report.broken)
             bench.trial(fault)
@@ -319,8 +328,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Faults at random moments.")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shipped", action="store_true", help="with the models of the package, not tiny ones")
     given = parser.parse_args()
-    done = main(given.trials, given.seed, lambda text: print(text, file=sys.stderr, flush=True))
+    done = main(given.trials, given.seed, given.shipped, lambda text: print(text, file=sys.stderr, flush=True))
     codes = {name: done.codes[name] for name in sorted(done.codes)}
     print(json.dumps({"trials": given.trials, "seed": given.seed, "codes": codes, "broken": done.broken}))
     sys.exit(1 if done.broken else 0)

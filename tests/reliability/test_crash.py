@@ -65,7 +65,7 @@ def test_a_batch_that_is_killed_leaves_no_worker_and_goes_on_where_it_was(tmp_pa
     source, target = tmp_path / "src", tmp_path / "dst"
     source.mkdir()
     for name in "ab":
-        write(source / f"{name}.mkv", pictures(160))
+        write(source / f"{name}.mkv", pictures(100))
     write(source / "c.mkv", pictures(8))
     command = [sys.executable, "-m", "latcomp", "batch", str(source), str(target), "-q"]
     process = subprocess.Popen([*command, "--jobs", "2"], cwd=ROOT, start_new_session=True)
