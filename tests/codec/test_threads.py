@@ -30,14 +30,14 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_number_of_threads_does_not_show_in_a_file(video: Path, tmp_path: Path) -> None:
     """Sums in another order move latents by 1e-5, which is enough to flip a token of a longer video."""
     found = []
-    for threads in "123":
+    for threads in "13":
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, threads)}
         out = tmp_path / f"{threads}.lat"
         command = [sys.executable, "-m", "latcomp", "encode", str(video), str(out), "-Q", "9", "--device", "cpu", "-q"]
         subprocess.run(command, env=environment, check=True)
         found.append(out.read_bytes())
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
 
 
 def test_the_size_of_the_pieces_does_not_show_in_a_file(
@@ -71,13 +71,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_a_forked_child_encodes_and_decodes_as_its_parent_did(video: Path, threads: str) -> None:
+def test_a_forked_child_encodes_and_decodes_as_its_parent_did(video: Path) -> None:
     """A child has none of its parent's threads: waiting for them would never end."""
-    environment = {
-        **os.environ,
-        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads),
-    }
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")}
     assert subprocess.run([sys.executable, "-c", FORKED, str(video)], env=environment, timeout=300).returncode == 0
 
 

@@ -28,8 +28,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import constriction  # noqa: F401  everything is imported before the first fork
+
+import latcomp.cli.batch
+import latcomp.cli.decode
+import latcomp.cli.encode
 import latcomp.codec.decode
-import latcomp.codec.encode  # noqa: F401  everything is imported before the first fork
+import latcomp.codec.encode  # noqa: F401
 from latcomp.cli.main import run
 from tests.fuzz.commands import Bench as TinyModels
 from tests.video.make import pictures, write
