@@ -182,7 +182,8 @@ def _make_models(folder: Path) -> None:
     )
     folder.mkdir()
     made.save(folder / models.CONFIG)
-    save_torch(Tokenizer(made).state_dict(), folder / models.WEIGHTS)
+    weights = {name: value.contiguous() for name, value in Tokenizer(made).state_dict().items()}
+    save_torch(weights, folder / models.WEIGHTS)
     sha256 = models.sha256_of(folder / models.WEIGHTS)
     (folder / "prior").mkdir()
     (folder / "lit").mkdir()

@@ -276,8 +276,12 @@ def make_tiny_models(folder: Path) -> Path:
     folder.mkdir()
     child = os.fork()
     if not child:
-        TinyModels(folder)
-        os._exit(0)
+        code = 1
+        try:
+            TinyModels(folder)
+            code = 0
+        finally:
+            os._exit(code)
     assert finish(child) == 0
     return folder / "tokenizer"
 
