@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from latcomp.codec.decode import decode
     from latcomp.codec.encode import encode
     from latcomp.codec.export import export
-    from latcomp.latfile import open_lat as open
+    from latcomp.codec.lat_file import open_lat as open
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "check", "compare", "decode", "encode", "export", "open", "repair"]
@@ -26,7 +26,7 @@ _LAZY = {
     "export": ("codec.export", "export"),
     "check": ("codec.check", "check"),
     "repair": ("codec.check", "repair"),
-    "open": ("latfile", "open_lat"),
+    "open": ("codec.lat_file", "open_lat"),
 }  # name here -> where it is
 
 

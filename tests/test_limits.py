@@ -9,8 +9,8 @@ import pytest
 
 from latcomp.codec.decode import decode, decode_frames
 from latcomp.codec.encode import encode
+from latcomp.codec.lat_file import LatFile
 from latcomp.container import Limits
-from latcomp.latfile import LatFile
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.video import VideoReader, open_video
 

@@ -18,11 +18,11 @@ from latcomp.codec.settings import DecodeSettings
 from latcomp.codec.shift import moved_to_zero
 from latcomp.container import Limits, Reader
 from latcomp.errors import DamagedFileError, OutputError, UsageError
+from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.output import is_stream, output_target
 from latcomp.sources import open_source, source_name
 from latcomp.stages import stage
-from latcomp.time_window import TimeWindow
 from latcomp.video import AudioPacket, Frame, VideoInfo, VideoWriter, check_output, format_of_path, open_writer
 from latcomp.video.metadata import Metadata
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from latcomp.codec.decoder import Decoder
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, LostGroups, Reader
-from latcomp.time_window import TimeWindow
+from latcomp.latents.time_window import TimeWindow
 from latcomp.video import AudioPacket, Frame, VideoInfo
 
 

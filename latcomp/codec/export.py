@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from latcomp.codec.lat_file import open_lat
 from latcomp.container import Limits, check
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.latfile import open_lat
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import faults_of, prior_finder
 from latcomp.output import output_file

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from latcomp.errors import UsageError
 from latcomp.latents.profile import QUALITY_MAX
-from latcomp.time_window import TimeWindow
+from latcomp.latents.time_window import TimeWindow
 
 DEFAULT_QUALITY = 5.0
 GROUP_LATENT_FRAMES = 8

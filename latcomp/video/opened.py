@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 
 from latcomp.errors import LimitError, NotAVideoError
-from latcomp.time_window import TimeWindow
+from latcomp.latents.time_window import TimeWindow
 from latcomp.video.choice import choose_video
 from latcomp.video.color import frame_tags, is_rgb, resolve_tags
 from latcomp.video.info import FALLBACK_RATE, VideoInfo

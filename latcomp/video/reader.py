@@ -15,10 +15,10 @@ import av
 import numpy as np
 
 from latcomp.errors import NotAVideoError
+from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.printable import counted
 from latcomp.stages import stage, staged
-from latcomp.time_window import TimeWindow
 from latcomp.video.approach import approached
 from latcomp.video.color import ToRgb
 from latcomp.video.decoding import Decoding

@@ -11,7 +11,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 
-from latcomp.time_window import TimeWindow
+from latcomp.latents.time_window import TimeWindow
 from latcomp.video import audio as audio_copy
 from latcomp.video import trims
 from latcomp.video.info import AudioInfo, AudioPacket

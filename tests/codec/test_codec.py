@@ -16,9 +16,9 @@ import latcomp
 from latcomp.codec.decode import decode, decode_frames
 from latcomp.codec.encode import encode
 from latcomp.codec.groups import LatentStream
+from latcomp.codec.lat_file import open_lat
 from latcomp.codec.pieces import latent_frames_at_once
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.latfile import open_lat
 from latcomp.models import find_tokenizer, load_tokenizer
 from latcomp.tokenizer.pixels import to_pixels
 from latcomp.video import Frame, open_video

@@ -18,10 +18,10 @@ import torch
 
 import latcomp
 from latcomp.codec.decode import decode_frames
+from latcomp.codec.lat_file import LatFile
 from latcomp.container import Limits, LostGroups, Reader
 from latcomp.container.format import GROUP_CHUNK
 from latcomp.errors import DamagedFileError, LimitError, UsageError
-from latcomp.latfile import LatFile
 from latcomp.models import prior_finder
 from tests.container.test_damage import chunks
 from tests.video.make import write

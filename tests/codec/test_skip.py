@@ -12,8 +12,8 @@ from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import encode
 from latcomp.container import Group, Reader
+from latcomp.latents.time_window import TimeWindow
 from latcomp.models import prior_finder
-from latcomp.time_window import TimeWindow
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.video import Frame
 from tests.conftest import moving_square

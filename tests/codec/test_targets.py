@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from latcomp.codec import pieces as pieces_module
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
+from latcomp.codec.lat_file import open_lat
 from latcomp.codec.settings import EncodeSettings
 from latcomp.codec.targets import COARSEST, FINEST, SECANT_PROBES, search, segment_groups_for
 from latcomp.errors import UsageError
-from latcomp.latfile import open_lat
 from latcomp.metrics.luma import luma, psnr
 from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from latcomp.codec.lat_file import LatFile
 from latcomp.container import Group, Header, LostGroups, Reader, Writer, check, repair, scan
 from latcomp.container.format import PRELUDE
 from latcomp.container.header import pack_header
 from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
-from latcomp.latfile import LatFile
 from latcomp.report.collect import collect
 from latcomp.report.series import group_rows
 from tests.container.golden_bad import with_header

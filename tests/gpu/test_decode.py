@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from latcomp.codec.decode import decode_frames
+from latcomp.codec.lat_file import open_lat
 from latcomp.devices import exact_fp32
-from latcomp.latfile import open_lat
 
 FRAMES_MOST = 6  # largest difference of a pixel of 255, bf16 on one side or on both
 FRAMES_MEAN = 0.5

@@ -18,9 +18,9 @@ import torch
 
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
+from latcomp.codec.lat_file import open_lat
 from latcomp.container import check
 from latcomp.errors import DeviceError
-from latcomp.latfile import open_lat
 from latcomp.metrics.luma import luma, psnr
 from latcomp.models import prior_finder
 from latcomp.video import Frame, open_video

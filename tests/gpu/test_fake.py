@@ -20,7 +20,7 @@ from latcomp.bench.rd.latents import LatentBench, pack
 from latcomp.bench.rd.source import read_clip
 from latcomp.codec.decode import decode
 from latcomp.codec.encode import encode
-from latcomp.latfile import open_lat
+from latcomp.codec.lat_file import open_lat
 from latcomp.stages import StageClock
 from latcomp.video import Frame, open_video
 from tests.video.make import write

@@ -10,12 +10,12 @@ import torch
 from safetensors.numpy import load_file
 
 from latcomp.codec.encode import encode
+from latcomp.codec.lat_file import open_lat
 from latcomp.container.coding.prior.frame_coder import FrameCoder
 from latcomp.container.coding.prior.masks import MaskField
 from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, Prior, on_grid
 from latcomp.errors import UsageError
 from latcomp.latents.step_scale import log_step_of
-from latcomp.latfile import open_lat
 from latcomp.models import find_prior, load_prior
 from latcomp.selection import SelectionRule
 from latcomp.training import prior as training

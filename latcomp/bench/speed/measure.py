@@ -29,11 +29,11 @@ from latcomp.container.coding.prior.network import macs
 from latcomp.devices import memory_errors
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import lit_macs_per_token
+from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import macs_per_pixel, prior_finder
 from latcomp.report.stats import stats_dict
 from latcomp.stages import StageClock, stage
-from latcomp.time_window import TimeWindow
 from latcomp.video import Frame, VideoInfo, open_video, open_writer
 
 REPEATS = 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from latcomp.errors import UsageError
-from latcomp.time_window import TimeWindow
+from latcomp.latents.time_window import TimeWindow
 from latcomp.video import open_video
 from tests.video import make
 

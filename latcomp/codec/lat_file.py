@@ -17,10 +17,10 @@ from latcomp import models
 from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
 from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
+from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
 from latcomp.sources import open_seekable
-from latcomp.time_window import TimeWindow
 
 DAMAGED = ("error", "hold")
 
