@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from latcomp.cli.choices import PRESETS, completes
+from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.numbers import finite_between
 from latcomp.cli.options.panels import DEVICE
 from latcomp.cli.options.shared import Device, Force
@@ -97,50 +97,14 @@ Part = Annotated[
 
 
 def _preset(kind: str) -> Any:
+    """The option that names a recipe of this kind."""
     known = "; ".join(f"{name}: {what}" for name, what in PRESETS[kind].items())
-    return Annotated[
-        str,
-        typer.Option(
-            autocompletion=completes(PRESETS[kind]),
-            metavar="NAME|RECIPE.toml",
-            rich_help_panel=BUDGET,
-            help=f"The recipe ({known}), or a file like the recipe.toml beside a trained model.",
-        ),
-    ]
-
-
-def _add(kind: str, text: str, **more: tuple[Any, Any]) -> None:
-    """Add the command `train KIND`; more: name to (annotation, default) of options that only some kinds have."""
-    options: dict[str, tuple[Any, Any]] = {
-        "data": (Data, inspect.Parameter.empty),
-        "out": (Out, inspect.Parameter.empty),
-        **more,
-        "minutes": (Minutes, None),
-        "steps": (Steps, None),
-        "preset": (_preset(kind), "default"),
-        "seed": (Seed, 0),
-        "device": (Device, "auto"),
-        "batch_factor": (BatchFactor, None),
-        "workers": (Workers, None),
-        "compile": (Compile, False),
-        "resume": (Resume, None),
-        "checkpoint_piece_mib": (PieceMib, None),
-        "force": (Force, False),
-    }
-
-    def command(**values: Any) -> None:
-        _check(values["data"], values["out"], values["minutes"], values["steps"], values["resume"], values.pop("force"))
-        import_module(f"latcomp.training.{kind}").train(**values)
-
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in options.items()
-    ]
-    described: Callable[..., None] = command
-    described.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    described.__annotations__ = {name: annotation for name, (annotation, _) in options.items()}
-    described.__doc__ = text
-    app.command(kind)(described)
+    return typer.Option(
+        autocompletion=completes(PRESETS[kind]),
+        metavar="NAME|RECIPE.toml",
+        rich_help_panel=BUDGET,
+        help=f"The recipe ({known}), or a file like the recipe.toml beside a trained model.",
+    )
 
 
 def _check(data: Path, out: Path, minutes: float | None, steps: int | None, resume: Path | None, force: bool) -> None:
@@ -156,15 +120,78 @@ def _check(data: Path, out: Path, minutes: float | None, steps: int | None, resu
         raise OutputError(f"{out} holds a model already: choose another folder, or replace it with --force")
 
 
-_add("tokenizer", "Train a tokenizer.")
-_add("decoder", "Train a tokenizer's decoder alone, on latents as files hold them.", tokenizer=(Tokenizer, None))
-_add("lit", "Train a LIT for a frozen tokenizer.", tokenizer=(Tokenizer, None))
-_add(
-    "prior",
-    "Train a prior, which tokens and masks are coded under, for a frozen tokenizer.",
-    tokenizer=(Tokenizer, None),
-    part=(Part, "all"),
-)
+@dataclass(frozen=True)
+class RunOptions:
+    """How a training runs, whatever it trains."""
+
+    minutes: Minutes = None
+    steps: Steps = None
+    seed: Seed = 0
+    device: Device = "auto"
+    batch_factor: BatchFactor = None
+    workers: Workers = None
+    compile: Compile = False
+    resume: Resume = None
+    checkpoint_piece_mib: PieceMib = None
+    force: Force = False
+
+    def train(self, kind: str, data: Path, out: Path, **settings: Any) -> None:
+        """Train a model of this kind; settings: what only some kinds have. Refuses paths that cannot be used first."""
+        _check(data, out, self.minutes, self.steps, self.resume, self.force)
+        run = {name: value for name, value in vars(self).items() if name != "force"}
+        import_module(f"latcomp.training.{kind}").train(data, out, **settings, **run)
+
+
+@app.command("tokenizer")
+@takes_groups
+def tokenizer(
+    *, data: Data, out: Out, preset: Annotated[str, _preset("tokenizer")] = "default", run: RunOptions
+) -> None:
+    """Train a tokenizer."""
+    run.train("tokenizer", data, out, preset=preset)
+
+
+@app.command("decoder")
+@takes_groups
+def decoder(
+    *,
+    data: Data,
+    out: Out,
+    tokenizer: Tokenizer = None,
+    preset: Annotated[str, _preset("decoder")] = "default",
+    run: RunOptions,
+) -> None:
+    """Train a tokenizer's decoder alone, on latents as files hold them."""
+    run.train("decoder", data, out, tokenizer=tokenizer, preset=preset)
+
+
+@app.command("lit")
+@takes_groups
+def lit(
+    *,
+    data: Data,
+    out: Out,
+    tokenizer: Tokenizer = None,
+    preset: Annotated[str, _preset("lit")] = "default",
+    run: RunOptions,
+) -> None:
+    """Train a LIT for a frozen tokenizer."""
+    run.train("lit", data, out, tokenizer=tokenizer, preset=preset)
+
+
+@app.command("prior")
+@takes_groups
+def prior(
+    *,
+    data: Data,
+    out: Out,
+    tokenizer: Tokenizer = None,
+    part: Part = "all",
+    preset: Annotated[str, _preset("prior")] = "default",
+    run: RunOptions,
+) -> None:
+    """Train a prior, which tokens and masks are coded under, for a frozen tokenizer."""
+    run.train("prior", data, out, tokenizer=tokenizer, part=part, preset=preset)
 
 
 @app.command("profile")

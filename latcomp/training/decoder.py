@@ -239,20 +239,10 @@ def _ours(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def train(
-    data: Path,
-    out: Path,
-    minutes: float | None = None,
-    steps: int | None = None,
-    resume: Path | None = None,
-    device: str = "auto",
-    preset: str = "default",
-    seed: int = 0,
-    **options: Any,
-) -> Path:
+def train(data: Path, out: Path, **options: Any) -> Path:
     """Train the decoder of a finished tokenizer on the clips of `data` and write the whole tokenizer to `out`; returns
     `out`.
 
     options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset
     or tokenizer, or a budget of zero."""
-    return run_training(DecoderTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))
+    return run_training(DecoderTask, TrainOptions(data, out, **options))

@@ -268,23 +268,13 @@ class LitTask(Task[LitRecipe]):
         return Outcome(self.config, weights, figures, len(self.frozen.training), len(self.frozen.validation))
 
 
-def train(
-    data: Path,
-    out: Path,
-    minutes: float | None = None,
-    steps: int | None = None,
-    resume: Path | None = None,
-    device: str = "auto",
-    preset: str = "default",
-    seed: int = 0,
-    **options: Any,
-) -> Path:
+def train(data: Path, out: Path, **options: Any) -> Path:
     """Train a LIT for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns
     `out`.
 
     options: see `latcomp.training.loop.TrainOptions`. Raises `UsageError` for a folder without clips, an unknown preset
     or tokenizer, or a budget of zero."""
-    return run_training(LitTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))
+    return run_training(LitTask, TrainOptions(data, out, **options))
 
 
 def latent_scale(latents: Sequence[np.ndarray]) -> np.ndarray:

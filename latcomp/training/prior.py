@@ -299,17 +299,7 @@ class PriorTask(Task[PriorRecipe]):
         return Outcome(self.config, arrays, figures, len(frozen.training), len(frozen.validation))
 
 
-def train(
-    data: Path,
-    out: Path,
-    minutes: float | None = None,
-    steps: int | None = None,
-    resume: Path | None = None,
-    device: str = "auto",
-    preset: str = "default",
-    seed: int = 0,
-    **options: Any,
-) -> Path:
+def train(data: Path, out: Path, **options: Any) -> Path:
     """Train a prior for a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns
     `out`.
 
@@ -317,4 +307,4 @@ def train(
     of the averaged weights of the checkpoint `resume`; a checkpoint without that part is taken over too. Raises
     `UsageError` for a folder without clips, an unknown preset, part or tokenizer, a part without a checkpoint, or a
     budget of zero."""
-    return run_training(PriorTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))
+    return run_training(PriorTask, TrainOptions(data, out, **options))

@@ -320,21 +320,11 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.dev
     return torch.rand(shape, generator=generator) - 0.5
 
 
-def train(
-    data: Path,
-    out: Path,
-    minutes: float | None = None,
-    steps: int | None = None,
-    resume: Path | None = None,
-    device: str = "auto",
-    preset: str = "default",
-    seed: int = 0,
-    **options: Any,
-) -> Path:
+def train(data: Path, out: Path, **options: Any) -> Path:
     """Train a tokenizer on the clips of `data` and write config, weights and model card to `out`; returns `out`.
 
     resume: a folder of an earlier run's checkpoints, whose weights and optimiser state are taken over, or of a finished
     model, beside which a new rate term learns first. options: see `latcomp.training.loop.TrainOptions`.
     Raises `UsageError` for a folder without clips, an unknown preset or a budget of zero.
     """
-    return run_training(TokenizerTask, TrainOptions(data, out, minutes, steps, resume, device, preset, seed, **options))
+    return run_training(TokenizerTask, TrainOptions(data, out, **options))

@@ -91,7 +91,7 @@ def test_every_setting_of_a_message_has_a_flag() -> None:
     commands = typer.main.get_command(make_app()).commands.values()  # type: ignore[attr-defined]
     flags = {flag for command in commands for param in command.params for flag in (*param.opts, *param.secondary_opts)}
     names = {*vars(EncodeSettings()), *vars(DecodeSettings()), *vars(Limits())}
-    names -= {"error_worth", "rounding_worth", "audio", "max_problems", "max_search_bytes"}  # no options
+    names -= {"lookahead_lambda", "rdo_lambda", "audio", "max_problems", "max_search_bytes"}  # no options
     assert {flag_of(name) for name in names} <= flags
     assert "--no-audio" in flags
 
