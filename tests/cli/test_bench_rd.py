@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from latcomp.metrics import bdrate
+from latcomp.report import extras
 
 from .conftest import Latcomp, assert_refused
 from .test_startup import CALL, run_and_look
@@ -68,7 +68,7 @@ def test_outputs_that_exist_are_kept(latcomp: Latcomp, clip: Path, tmp_path: Pat
 
 def test_a_missing_library_is_named(latcomp: Latcomp, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr(bdrate.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else found(name))
+    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else found(name))
     ran = latcomp("bench", "rd", clip, "--plot", "plots")
     assert_refused(ran, 2)
     assert "matplotlib not installed: pip install 'latcomp[report]'" in ran.err

@@ -7,37 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import (
-    Clips,
-    JsonFile,
-    PlotFile,
-    Square,
-    TokenizerName,
-    check_outputs,
-    checked,
-    keep_list,
-    measure_each,
-    numbers,
-    plain_table,
-    show,
-    write_figures,
-)
-from latcomp.cli.options.numbers import finite_between
-from latcomp.cli.options.shared import Device, Duration, Force, Quiet
-from latcomp.cli.standard import STANDARD, note, print_json
+from latcomp.cli.bench.common import measure_each, plain_table, show
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.measuring import BenchQuality, Clips, PlottedOptions, Square, TokenizerName, keep_list, numbers
+from latcomp.cli.options.shared import Device, Duration
+from latcomp.cli.standard import note
 
 if TYPE_CHECKING:
     from latcomp.bench.allocators.measure import AllocatorBench
 
 
+@takes_groups
 def allocators(
     clips: Clips,
-    quality: Annotated[
-        float,
-        typer.Option(
-            "-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality of the quantiser."
-        ),
-    ] = 5.0,
+    quality: BenchQuality = 5.0,
     at: Annotated[
         str, typer.Option(callback=keep_list, metavar="F,F,...", help="Shares of the tokens to keep.")
     ] = "0.2,0.3,0.5",
@@ -49,16 +32,11 @@ def allocators(
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random masks.")] = 0,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
-    json: JsonFile = None,
-    plot: PlotFile = None,
-    force: Force = False,
-    quiet: Quiet = False,
+    *,
+    output: PlottedOptions,
 ) -> None:
     """Temporal selection beside ElasticTok, InfoTok, uniform and random masks: tokens, bytes, quality, seconds."""
-    from latcomp.report.extras import need_report_extra
-
-    need_report_extra("scipy", *(["matplotlib"] if plot else []))
-    check_outputs(checked(clips), force, json, plot)
+    output.check(clips, "scipy")
 
     from latcomp.bench.allocators.measure import AllocatorBench, AllocatorSettings
 
@@ -76,19 +54,17 @@ def allocators(
 
     def measure(clip: Path, watch: Any) -> int:
         points = len(bench.run(clip, watch))
-        if json is not None and str(json) != STANDARD:
-            write_figures(bench.figures(), json)  # a long run that is cut short leaves what it had
+        output.write_so_far(bench.figures())
         return points
 
-    measure_each(clips, measure, quiet)
-    if plot is not None:
+    measure_each(clips, measure, output.quiet)
+    if output.plot is not None:
         from latcomp.bench.allocators.plots import save_plot
 
-        save_plot(bench.rows, plot)
-    if not quiet:
+        save_plot(bench.rows, output.plot)
+    if not output.quiet:
         _show(bench)
-    if str(json) == STANDARD:
-        print_json(bench.figures())
+    output.write(bench.figures())
 
 
 def _show(bench: AllocatorBench) -> None:

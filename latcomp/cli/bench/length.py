@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import JsonFile, PlotFile, check_outputs, finish, plain_table, show
-from latcomp.cli.options.numbers import finite_between
-from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.measuring import BenchQuality, PlottedOptions
+from latcomp.cli.options.shared import Device
 from latcomp.cli.standard import STANDARD, error_console
 
 
@@ -20,48 +21,40 @@ def _size(value: str) -> str:
     return value
 
 
+@takes_groups
 def length(
     frames: Annotated[
         int, typer.Option(min=1, metavar="N", help="Frames of the stream; 172800 are two hours at 24 a second.")
     ] = 172800,
     size: Annotated[str, typer.Option(callback=_size, metavar="WxH", help="Size of its picture.")] = "64x48",
     rate: Annotated[int, typer.Option(min=1, max=240, metavar="N", help="Frames a second.")] = 24,
-    quality: Annotated[
-        float,
-        typer.Option(
-            "-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality to encode with."
-        ),
-    ] = 5.0,
+    quality: BenchQuality = 5.0,
     device: Device = "auto",
-    json: JsonFile = None,
-    plot: PlotFile = None,
-    force: Force = False,
-    quiet: Quiet = False,
+    *,
+    output: PlottedOptions,
 ) -> None:
     """Memory and speed over the length of a stream that is made as it is encoded."""
     from latcomp.bench.length.measure import Stream, measure
-    from latcomp.report.extras import need_report_extra
 
     width, _, height = size.partition("x")
     stream = Stream(int(width), int(height), frames, rate)
-    need_report_extra(*(["matplotlib"] if plot else []))
-    check_outputs([Path(STANDARD)], force, json, plot)
+    output.check([Path(STANDARD)])
 
     console = error_console()
-    if quiet or not console.is_terminal:
+    if output.quiet or not console.is_terminal:
         figures = measure(stream, quality, device)
     else:
         with console.status("encode") as status:
             figures = measure(
                 stream, quality, device, lambda name, now, of: status.update(f"{name}: {now} of {of} frames")
             )
-    if plot is not None:
+    if output.plot is not None:
         from latcomp.bench.length.plot import save_plot
 
-        save_plot(figures, plot)
-    if not quiet:
+        save_plot(figures, output.plot)
+    if not output.quiet:
         _show(figures)
-    finish(figures, json)
+    output.write(figures)
 
 
 def _show(figures: dict[str, Any]) -> None:

@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import (
+from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.measuring import (
+    BenchQualities,
     Clips,
+    FiguresOptions,
     Groups,
-    JsonFile,
     Square,
     TokenizerName,
-    checked,
     groups_of,
     numbers,
-    plain_table,
-    quality_list,
-    show,
-    write_figures,
 )
 from latcomp.cli.options.numbers import finite_between
-from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.options.shared import Device
 from latcomp.cli.places import check_paths
-from latcomp.cli.standard import STANDARD, error_console, note, print_json
+from latcomp.cli.standard import error_console, note
 from latcomp.errors import OutputError
 
 if TYPE_CHECKING:
@@ -37,11 +35,10 @@ def _rate_list(value: str | None) -> str | None:
     return value
 
 
+@takes_groups
 def rd(
     clips: Clips,
-    quality: Annotated[
-        str, typer.Option("-Q", "--quality", callback=quality_list, metavar="Q,Q,...", help="Qualities of latcomp.")
-    ] = "1,3,5,7,9",
+    quality: BenchQualities = "1,3,5,7,9",
     codecs: Annotated[
         str,
         typer.Option(
@@ -60,22 +57,20 @@ def rd(
     group: Groups = None,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
-    json: JsonFile = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR|OUT.png", help="Folder for a plot of each clip and of the means, or a file for the mean alone."
         ),
     ] = None,
-    force: Force = False,
-    quiet: Quiet = False,
+    *,
+    output: FiguresOptions,
 ) -> None:
     """Rate and distortion beside x264, x265, SVT-AV1 and plain latents: BD-rates, points, plots."""
-    from latcomp.report.extras import need_report_extra
-
-    need_report_extra("scipy", *(["matplotlib"] if plot else []))
     groups = groups_of(group)
-    _check_outputs(checked(clips), json, plot, groups, force)
+    output.check(clips, "scipy", *([] if plot is None else ["matplotlib"]))
+    if plot is not None:
+        _check_plots(clips, plot, groups, output.force)
 
     from latcomp.bench.rd.measure import RdBench, RdSettings
 
@@ -89,39 +84,32 @@ def rd(
         device=device,
     )
     bench = RdBench(clips, settings)
-    for name in () if quiet else bench.missing:
+    for name in () if output.quiet else bench.missing:
         note(f"{name} is left out: this PyAV is built without it")
     for clip in clips:
-        _measure(bench, clip, quiet)
-        if json is not None and str(json) != STANDARD:
-            write_figures(bench.figures(), json)
+        _measure(bench, clip, output.quiet)
+        output.write_so_far(bench.figures())
     figures = bench.figures()
     if plot is not None:
         from latcomp.bench.rd.plots import save_plots
 
         save_plots(bench.rows, plot, groups)
-    if not quiet:
+    if not output.quiet:
         _show_rd(bench, figures)
-    if str(json) == STANDARD:
-        print_json(figures)
+    output.write(figures)
 
 
-def _check_outputs(
-    clips: list[Path], json: Path | None, plot: Path | None, groups: dict[str, tuple[str, ...]], force: bool
-) -> None:
-    """Refuse, before any work, outputs that exist or cannot be written."""
+def _check_plots(clips: list[Path], plot: Path, groups: dict[str, tuple[str, ...]], force: bool) -> None:
+    """Refuse, before any work, plots that exist or cannot be written."""
     from latcomp.bench.rd.plots import plot_paths
 
-    outputs = [json] if json is not None else []
-    if plot is not None:
-        pictures = plot_paths(plot, [clip.stem for clip in clips], groups).values()
-        if plot.exists() and plot not in pictures and not plot.is_dir():
-            raise OutputError(f"{plot} is neither a folder nor ends in .png")
-        # the folder of the plots is made when they are
-        outputs += [path for path in pictures if path == plot or path.exists()]
+    pictures = plot_paths(plot, [clip.stem for clip in clips], groups).values()
+    if plot.exists() and plot not in pictures and not plot.is_dir():
+        raise OutputError(f"{plot} is neither a folder nor ends in .png")
     for clip in clips:
-        for output in outputs:
-            check_paths(clip, output, force)
+        for picture in pictures:
+            if picture == plot or picture.exists():  # the folder of the plots is made when they are
+                check_paths(clip, picture, force)
 
 
 def _measure(bench: RdBench, clip: Path, quiet: bool) -> None:

@@ -6,32 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import (
-    Clips,
-    JsonFile,
-    PlotFile,
-    TokenizerName,
-    check_outputs,
-    checked,
-    finish,
-    measure_each,
-    plain_table,
-    show,
-)
-from latcomp.cli.options.numbers import finite_between
-from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.bench.common import measure_each, plain_table, show
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.measuring import BenchQuality, Clips, PlottedOptions, TokenizerName
+from latcomp.cli.options.shared import Device
 from latcomp.cli.standard import note
 from latcomp.printable import counted
 
 
+@takes_groups
 def speed(
     clips: Clips,
-    quality: Annotated[
-        float,
-        typer.Option(
-            "-Q", "--quality", callback=finite_between(0, 10), metavar="0..10", help="Quality to encode with."
-        ),
-    ] = 5.0,
+    quality: BenchQuality = 5.0,
     repeats: Annotated[
         int, typer.Option(min=1, metavar="N", help="Runs of each kind; minimum, median and maximum are told.")
     ] = 3,
@@ -43,33 +29,28 @@ def speed(
     ] = None,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
-    json: JsonFile = None,
-    plot: PlotFile = None,
-    force: Force = False,
-    quiet: Quiet = False,
+    *,
+    output: PlottedOptions,
 ) -> None:
     """Frames a second of encode and decode, where the time goes, memory, and multiply-adds a pixel.
 
     Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its
     start-up. Shares of stages come from a run of their own and are shares of the stages' seconds added up: stages
     overlap in threads, so the sum may be more than the time that went by, which is told beside it."""
-    from latcomp.report.extras import need_report_extra
-
-    need_report_extra(*(["matplotlib"] if plot else []))
-    check_outputs(checked(clips), force, json, plot)
+    output.check(clips)
 
     from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
 
     bench = SpeedBench(SpeedSettings(quality, repeats, frames, tokenizer, device))
-    measure_each(clips, bench.run, quiet)
+    measure_each(clips, bench.run, output.quiet)
     figures = bench.figures()
-    if plot is not None:
+    if output.plot is not None:
         from latcomp.bench.speed.plot import save_plot
 
-        save_plot(figures, plot)
-    if not quiet:
+        save_plot(figures, output.plot)
+    if not output.quiet:
         _show(figures)
-    finish(figures, json)
+    output.write(figures)
 
 
 def _show(figures: dict[str, Any]) -> None:

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.bench.common import JsonFile, TokenizerName, finish, plain_table, show
-from latcomp.cli.options.shared import Device, Force, Quiet
+from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.measuring import FiguresOptions, TokenizerName
+from latcomp.cli.options.shared import Device
 from latcomp.cli.places import check_paths
 from latcomp.cli.standard import error_console
 from latcomp.cli.train import BatchFactor, Compile, Data, Workers
 
 
+@takes_groups
 def training(
     data: Data,
     kinds: Annotated[
@@ -26,15 +29,14 @@ def training(
     workers: Workers = None,
     compile: Compile = False,
     device: Device = "auto",
-    json: JsonFile = None,
-    force: Force = False,
-    quiet: Quiet = False,
+    *,
+    output: FiguresOptions,
 ) -> None:
     """Steps a second of each kind of training, what its data path delivers alone, and how long a step waits for
     data.
     """
-    if json is not None:
-        check_paths(data, json, force)
+    if output.json is not None:
+        check_paths(data, output.json, output.force)
 
     from latcomp.bench.training import measure
     from latcomp.training.loop import TrainOptions
@@ -53,12 +55,12 @@ def training(
     console = error_console()
     rows = []
     for kind in dict.fromkeys(name.strip() for name in kinds.split(",")):
-        if quiet or not console.is_terminal:
+        if output.quiet or not console.is_terminal:
             rows.append(measure(kind, options, steps))
         else:
             with console.status(kind) as status:
                 rows.append(measure(kind, options, steps, status.update))
-    if not quiet:
+    if not output.quiet:
         table = plain_table(
             "kind", "batch", "steps/s", "examples/s", "data alone, examples/s", "waiting", title=rows[0]["device"]
         )
@@ -72,4 +74,4 @@ def training(
                 f"{100 * row['waiting_share']:.1f} %",
             )
         show(table)
-    finish({"rows": rows}, json)
+    output.write({"rows": rows})

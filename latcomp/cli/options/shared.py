@@ -54,9 +54,7 @@ Start = Annotated[
 ]
 Duration = Annotated[
     float | None,
-    typer.Option(
-        parser=seconds_of, metavar="TIME", rich_help_panel=PART, help="Stop after this time, written the same way."
-    ),
+    typer.Option(parser=seconds_of, metavar="TIME", rich_help_panel=PART, help=f"Stop after this time: {WORDS}."),
 ]
 NoAudio = Annotated[bool, typer.Option("--no-audio", rich_help_panel=PART, help="Leave the audio out.")]
 Fill = Annotated[
