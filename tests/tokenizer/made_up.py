@@ -20,10 +20,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from latcomp.errors import UsageError
+from latcomp.latents.profile import CodingProfile
 from latcomp.tokenizer.architectures import ARCHITECTURES, Architecture
 from latcomp.tokenizer.base import DecoderCondition, TokenizerSpec
 
 NAME = "made-up"
+# latents of flat colours have much in common from scene to scene
+PROFILE = CodingProfile(cut_share=0.5, cut_share_new=0.5)
 MEMORY = 0.25  # share of the mean before
 
 
@@ -137,4 +140,5 @@ def write_made_up(folder: Path, habits: Habits) -> Path:
     members = {"kind": "tokenizer", "architecture": NAME, "name": NAME, **asdict(habits)}
     (folder / "config.json").write_text(json.dumps(members), encoding="utf-8")
     save_file(MadeUp(members).state_dict(), folder / "model.safetensors")
+    PROFILE.save(folder)
     return folder

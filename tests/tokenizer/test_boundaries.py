@@ -16,7 +16,6 @@ PACKAGE = Path(latcomp.__file__).parent
 OWN = "latcomp.tokenizer.cv8x8x4"
 FACTORS = {"SPATIAL", "TEMPORAL", "PATCH_VALUES", "PIXELS_PER_TOKEN"}
 SHARED = {"latcomp.tokenizer.base", "latcomp.tokenizer.pixels", "latcomp.tokenizer.architectures", "latcomp.tokenizer"}
-KNOWN_TO_THE_TOKENIZER = {"tokenizer", "latents", "errors"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
@@ -47,13 +46,6 @@ def test_factors_come_from_the_specification(path: Path) -> None:
             assert module in SHARED
     names = {node.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Name)}
     assert not FACTORS & names
-
-
-@pytest.mark.parametrize("path", sorted((PACKAGE / "tokenizer").rglob("*.py")), ids=lambda path: path.stem)
-def test_the_tokenizer_knows_neither_codec_nor_file(path: Path) -> None:
-    for module, _ in imports(path):
-        parts = module.split(".")
-        assert parts[0] != "latcomp" or (len(parts) > 1 and parts[1] in KNOWN_TO_THE_TOKENIZER), module
 
 
 def test_these_tests_look_at_what_is_there() -> None:
