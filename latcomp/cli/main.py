@@ -131,7 +131,7 @@ def _end_by_signal(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def run(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line (of this process, or `arguments`) and exit with the code that the README's table gives."""
+    """Run the command line (of this process, or `arguments`) and exit with the code that docs/cli.md gives."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # a signal that was ignored from the start (nohup) stays ignored

@@ -3,8 +3,8 @@
 `python -m tests.reliability.crash --trials 200 --seed 1` runs so many and prints one JSON object: trials and exit codes
 by kind of fault, and every broken promise in words. What is promised: under the final name stands what stood there
 before, or the complete new file; nothing else is left, but for one hidden temporary file a target after SIGKILL, which
-the next run removes; the next run gives the very file an undisturbed one gives; the exit code is that of the README; no
-traceback is shown.
+the next run removes; the next run gives the very file an undisturbed one gives; the exit code is that of
+docs/cli.md; no traceback is shown.
 
 Commands run in forked children of a process that has imported everything and computed nothing, with tiny models unless
 `--shipped` asks for those of the package, so a trial takes a fraction of a second."""
