@@ -46,7 +46,7 @@ class _Writing:
 
 @dataclass(frozen=True)
 class _Frames:
-    """How far the file in hand is."""
+    """How far the current file is."""
 
     frames: int
     total: int | None
@@ -57,44 +57,44 @@ def run_in_processes(tasks: Sequence[Task], settings: BatchSettings, jobs: int, 
     waiting = deque(tasks)
     count = min(jobs, len(tasks))
     threads = max(1, _threads() // count)
-    crew = _Crew(settings, threads)
+    pool = _WorkerPool(settings, threads)
     try:
         for _ in range(count):
-            crew.hire()
-        while waiting or any(hand.task for hand in crew.hands):
-            for hand, message in crew.messages():
+            pool.spawn()
+        while waiting or any(worker.task for worker in pool.workers):
+            for worker, message in pool.messages():
                 match message:
                     case _Ready(error):
                         if error is not None:
                             raise error
-                        hand.ready = True
+                        worker.ready = True
                     case _Frames(frames, total):
-                        if hand.task is not None:
-                            watch(Step(hand.task, frames, total))
+                        if worker.task is not None:
+                            watch(Step(worker.task, frames, total))
                         continue
                     case _Writing(path):
-                        hand.temporary = path
+                        worker.temporary = path
                         continue
                     case Outcome():
-                        hand.task = hand.temporary = None
+                        worker.task = worker.temporary = None
                         watch(message)
                     case None:  # its end of the pipe is closed: the process is gone
-                        outcome = crew.bury(hand)
+                        outcome = pool.reap(worker)
                         if outcome is not None:
                             watch(outcome)
                             if waiting:
-                                crew.hire()
+                                pool.spawn()
                         continue
                     case _:
                         continue
                 if waiting:
-                    hand.give(waiting.popleft(), watch)
-        crew.dismiss()
+                    worker.give(waiting.popleft(), watch)
+        pool.shutdown()
     finally:
-        crew.stop()
+        pool.stop()
 
 
-class _Hand:
+class _WorkerHandle:
     """One worker process as its employer sees it."""
 
     def __init__(self, process: BaseProcess, pipe: Connection) -> None:
@@ -117,99 +117,99 @@ class _Hand:
                 self.temporary.unlink(missing_ok=True)
 
 
-class _Crew:
+class _WorkerPool:
     """The processes of a batch."""
 
     def __init__(self, settings: BatchSettings, threads: int) -> None:
-        self.hands: list[_Hand] = []
+        self.workers: list[_WorkerHandle] = []
         self._settings, self._threads = settings, threads
-        self._hired = 0
+        self._spawned = 0
         self._context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
 
-    def hire(self) -> None:
+    def spawn(self) -> None:
         """Start one more process."""
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, self._settings, self._hired, self._threads)
+        arguments = (theirs, self._settings, self._spawned, self._threads)
         process = self._context.Process(target=_work, args=arguments, daemon=True)
-        with _deaf_to_interrupts():
+        with _ignoring_interrupts():
             process.start()
         theirs.close()
-        self.hands.append(_Hand(process, ours))
-        self._hired += 1
+        self.workers.append(_WorkerHandle(process, ours))
+        self._spawned += 1
 
-    def messages(self) -> Iterator[tuple[_Hand, Any]]:
+    def messages(self) -> Iterator[tuple[_WorkerHandle, Any]]:
         """What came in, waiting for the first; None from a process that is gone."""
-        ready = wait([hand.pipe for hand in self.hands])
-        for hand in [hand for hand in self.hands if hand.pipe in ready]:
+        ready = wait([worker.pipe for worker in self.workers])
+        for worker in [worker for worker in self.workers if worker.pipe in ready]:
             try:
-                message = hand.pipe.recv()
+                message = worker.pipe.recv()
             except (EOFError, OSError):
                 message = None
-            yield hand, message
+            yield worker, message
 
-    def bury(self, hand: _Hand) -> Outcome | None:
+    def reap(self, worker: _WorkerHandle) -> Outcome | None:
         """The outcome of the file that a process died over, None when it had none.
 
         One that died while it loaded the models leaves the work to the others; raises when it was the last.
         """
-        self.hands.remove(hand)
-        hand.process.join()
-        hand.pipe.close()
-        hand.clean()
-        code = hand.process.exitcode or 0
+        self.workers.remove(worker)
+        worker.process.join()
+        worker.pipe.close()
+        worker.clean()
+        code = worker.process.exitcode or 0
         died = f"a worker was ended by signal {-code}" if code < 0 else f"a worker ended with exit code {code}"
         lack = code == -signal.SIGKILL
         advice = ", most likely for lack of memory: lower jobs" if lack else ""
         kind: type[LatcompError] = DeviceError if lack else LatcompError
-        if not hand.ready and not self.hands:
+        if not worker.ready and not self.workers:
             raise kind(f"{died} while it loaded the models{advice}", settings=("jobs",))
-        if hand.task is None:
+        if worker.task is None:
             return None
-        return Outcome(hand.task, FAILED, kind(f"{hand.task.source}: {died}{advice}", settings=("jobs",)))
+        return Outcome(worker.task, FAILED, kind(f"{worker.task.source}: {died}{advice}", settings=("jobs",)))
 
-    def dismiss(self) -> None:
+    def shutdown(self) -> None:
         """Let idle processes end by themselves; those that still load the models have nothing to leave behind."""
-        for hand in self.hands:
-            if not hand.ready:
-                hand.process.kill()
+        for worker in self.workers:
+            if not worker.ready:
+                worker.process.kill()
             with contextlib.suppress(OSError):
-                hand.pipe.send(None)
-        for hand in self.hands:
-            hand.process.join(_STOP_SECONDS)
+                worker.pipe.send(None)
+        for worker in self.workers:
+            worker.process.join(_STOP_SECONDS)
 
     def stop(self) -> None:
         """End every process, first by asking, and remove what those left that would not hear; at once on a second
         interrupt.
         """
-        for hand in self.hands:
-            if hand.process.is_alive():
-                (hand.process.terminate if hand.ready else hand.process.kill)()
+        for worker in self.workers:
+            if worker.process.is_alive():
+                (worker.process.terminate if worker.ready else worker.process.kill)()
         until = time.monotonic() + _STOP_SECONDS
         try:
-            for hand in self.hands:
-                hand.process.join(max(0.0, until - time.monotonic()))
+            for worker in self.workers:
+                worker.process.join(max(0.0, until - time.monotonic()))
         finally:
-            for hand in self.hands:
-                if hand.process.is_alive():
-                    hand.process.kill()
-                    hand.process.join()
-                _drain(hand)
-                hand.pipe.close()
-                hand.clean()
-            self.hands.clear()
+            for worker in self.workers:
+                if worker.process.is_alive():
+                    worker.process.kill()
+                    worker.process.join()
+                _drain(worker)
+                worker.pipe.close()
+                worker.clean()
+            self.workers.clear()
 
 
-def _drain(hand: _Hand) -> None:
+def _drain(worker: _WorkerHandle) -> None:
     """Read what a dead process had still to say: it may be the name of its temporary file."""
     with contextlib.suppress(EOFError, OSError):
-        while hand.pipe.poll():
-            message = hand.pipe.recv()
+        while worker.pipe.poll():
+            message = worker.pipe.recv()
             if isinstance(message, _Writing):
-                hand.temporary = message.path
+                worker.temporary = message.path
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def _ignoring_interrupts() -> Iterator[None]:
     """Processes started inside never get a Ctrl-C: a terminal sends it to all of them, and only the first is to act on
     it.
     """

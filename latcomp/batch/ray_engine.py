@@ -29,7 +29,7 @@ _STOP_SECONDS = 20  # an actor notices that it is to stop between two groups at 
 
 
 class _Stopped(BaseException):
-    """The batch is over: leave the file in hand, so that its temporary file is removed."""
+    """The batch is over: leave the current file, so that its temporary file is removed."""
 
 
 class Actor:
@@ -81,7 +81,7 @@ class Actor:
 
 
 @dataclass
-class _Hand:
+class _WorkerHandle:
     """One actor as the batch sees it."""
 
     actor: Any
@@ -113,45 +113,46 @@ def run_on_ray(tasks: Sequence[Task], settings: BatchSettings, jobs: int, watch:
     elsewhere = replace(settings, tokenizer=_absolute_folder(settings.tokenizer))
     waiting = deque(tasks)
     with _cluster(ray):
-        hands: dict[Any, _Hand] = {}  # by the reference of what each is doing
+        workers: dict[Any, _WorkerHandle] = {}  # by the reference of what each is doing
         threads, options = _shares(ray, settings.device, min(jobs, len(tasks)))
         kind = ray.remote(Actor).options(max_concurrency=2, **options)
         try:
             for _ in range(min(jobs, len(tasks))):
                 actor = kind.remote()
-                hands[actor.load.remote(elsewhere, threads)] = _Hand(actor)
+                workers[actor.load.remote(elsewhere, threads)] = _WorkerHandle(actor)
             # an actor that the cluster has no room for stays in its loading, and the others do all of the work
-            while waiting or any(hand.task for hand in hands.values()):
-                ready, _ = ray.wait(list(hands), num_returns=1, timeout=_LOOK_SECONDS)
+            while waiting or any(worker.task for worker in workers.values()):
+                ready, _ = ray.wait(list(workers), num_returns=1, timeout=_LOOK_SECONDS)
                 if not ready:
-                    _look(ray, hands, watch)
+                    _look(ray, workers, watch)
                 for reference in ready:
-                    hand = hands.pop(reference)
-                    if _finished(ray, reference, hand, watch) and waiting:
-                        _give(hands, hand, waiting.popleft(), watch)
-                if waiting and not hands:
+                    worker = workers.pop(reference)
+                    if _finished(ray, reference, worker, watch) and waiting:
+                        _give(workers, worker, waiting.popleft(), watch)
+                if waiting and not workers:
                     raise LatcompError("all workers of the ray cluster have ended")
         finally:
-            _end(ray, hands)
+            _end(ray, workers)
 
 
-def _give(hands: dict[Any, _Hand], hand: _Hand, task: Task, watch: Watch) -> None:
+def _give(workers: dict[Any, _WorkerHandle], worker: _WorkerHandle, task: Task, watch: Watch) -> None:
     """Let an actor begin a file."""
-    hand.task, hand.temporary = task, None
+    worker.task, worker.temporary = task, None
     watch(Step(task))
-    hands[hand.actor.run.remote(replace(task, source=task.source.absolute(), target=task.target.absolute()))] = hand
+    absolute = replace(task, source=task.source.absolute(), target=task.target.absolute())
+    workers[worker.actor.run.remote(absolute)] = worker
 
 
-def _finished(ray: Any, reference: Any, hand: _Hand, watch: Watch) -> bool:
+def _finished(ray: Any, reference: Any, worker: _WorkerHandle, watch: Watch) -> bool:
     """Take what an actor made; gives whether it can go on. Raises why the models could not be loaded."""
-    task = hand.task
+    task = worker.task
     try:
         result = ray.get(reference)
     except ray.exceptions.RayActorError as error:
         why = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         if task is None:
             raise LatcompError(f"a worker of the ray cluster ended while it loaded the models: {why}") from None
-        _clean(hand)
+        _clean(worker)
         lost = DeviceError(f"{task.source}: its worker on the ray cluster ended, perhaps for lack of memory: {why}")
         watch(Outcome(task, FAILED, lost))
         return False
@@ -159,32 +160,32 @@ def _finished(ray: Any, reference: Any, hand: _Hand, watch: Watch) -> bool:
         if result is not None:
             raise result
         return True
-    hand.task = None
+    worker.task = None
     if result is not None:
         watch(replace(result, task=task))
     return True
 
 
-def _look(ray: Any, hands: dict[Any, _Hand], watch: Watch) -> None:
+def _look(ray: Any, workers: dict[Any, _WorkerHandle], watch: Watch) -> None:
     """Ask the busy actors how far they are; one that does not answer is asked again later."""
-    asked = {hand.actor.look.remote(): hand for hand in hands.values() if hand.task is not None}
+    asked = {worker.actor.look.remote(): worker for worker in workers.values() if worker.task is not None}
     if not asked:
         return
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_SECONDS)
     for reference in answered:
-        hand = asked[reference]
+        worker = asked[reference]
         with contextlib.suppress(ray.exceptions.RayActorError):
-            (frames, total), hand.temporary = ray.get(reference)
-            if hand.task is not None and frames:
-                watch(Step(hand.task, frames, total))
+            (frames, total), worker.temporary = ray.get(reference)
+            if worker.task is not None and frames:
+                watch(Step(worker.task, frames, total))
 
 
-def _end(ray: Any, hands: dict[Any, _Hand]) -> None:
+def _end(ray: Any, workers: dict[Any, _WorkerHandle]) -> None:
     """Stop actors that are still at work, and remove what those left that would not hear."""
-    busy = {reference: hand for reference, hand in hands.items() if hand.task is not None}
+    busy = {reference: worker for reference, worker in workers.items() if worker.task is not None}
     try:
-        for hand in busy.values():
-            hand.actor.stop.remote()
+        for worker in busy.values():
+            worker.actor.stop.remote()
         until = time.monotonic() + _STOP_SECONDS
         while busy and time.monotonic() < until:
             ready, _ = ray.wait(list(busy), num_returns=1, timeout=_LOOK_SECONDS)
@@ -192,17 +193,17 @@ def _end(ray: Any, hands: dict[Any, _Hand]) -> None:
             for reference in ready:
                 busy.pop(reference).temporary = None
     finally:
-        for hand in hands.values():
+        for worker in workers.values():
             with contextlib.suppress(Exception):
-                ray.kill(hand.actor)
-        for hand in busy.values():
-            _clean(hand)
+                ray.kill(worker.actor)
+        for worker in busy.values():
+            _clean(worker)
 
 
-def _clean(hand: _Hand) -> None:
-    if hand.temporary is not None:
+def _clean(worker: _WorkerHandle) -> None:
+    if worker.temporary is not None:
         with contextlib.suppress(OSError):
-            hand.temporary.unlink(missing_ok=True)
+            worker.temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ class BatchSettings:
     """Largest frame to accept; None is the codec's own limit."""
     device: str = "auto"
     force: bool = False
-    """Replace intact .lat files that were made with other settings."""
+    """Replace intact .lat files that were encoded with other settings."""
     deinterlace: bool | None = None
     """Make progressive frames of interlaced ones (True) or keep them woven (False); None refuses interlaced videos."""
     video_track: int | None = None

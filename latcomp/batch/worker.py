@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from latcomp.batch.events import DONE, FAILED, SKIPPED, Outcome
+from latcomp.batch.output_state import OutputKind, OutputState, inspect_output
 from latcomp.batch.plan import Task
 from latcomp.batch.settings import BatchSettings
-from latcomp.batch.standing import Standing, State, look_at
 from latcomp.codec.encode import Encoder
 from latcomp.codec.progress import Progress
 from latcomp.container import Limits
@@ -83,22 +83,22 @@ class Worker:
         ) as reader:
             expected = self.encoder.header(reader)
             limits = Limits(max_pixels=self._max_pixels)
-            found = look_at(task.target, expected, task.source, limits, self._find_prior)
-            if found.state is State.FITS and found.figures is not None:
-                return SKIPPED, found.figures, (), ()
-            if found.state is State.OTHER and not self.settings.force:
+            output = inspect_output(task.target, expected, task.source, limits, self._find_prior)
+            if output.kind is OutputKind.VALID and output.figures is not None:
+                return SKIPPED, output.figures, (), ()
+            if output.kind is OutputKind.DIFFERENT and not self.settings.force:
                 raise OutputError(
-                    f"{task.target} exists and {found.reason}; force=True replaces it", settings=("force",)
+                    f"{task.target} exists and {output.reason}; force=True replaces it", settings=("force",)
                 )
-            figures = self._encode(task, reader, found, on_frames, on_temporary)
-            again = () if found.state is State.ABSENT else (f"{task.target} {found.reason}; it was made again",)
+            figures = self._encode(task, reader, output, on_frames, on_temporary)
+            again = () if output.kind is OutputKind.ABSENT else (f"{task.target} {output.reason}; re-encoded",)
             return DONE, figures, (*again, *reader.notes, *self.encoder.notes), reader.damage
 
     def _encode(
         self,
         task: Task,
         reader: VideoReader,
-        found: Standing,
+        output: OutputState,
         on_frames: OnFrames | None,
         on_temporary: OnTemporary | None,
     ) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Worker:
             raise OutputError(
                 f"{task.target.parent} cannot be made: {(error.strerror or str(error)).lower()}"
             ) from None
-        with output_file(task.target, force=found.state is not State.ABSENT) as temporary:
+        with output_file(task.target, force=output.kind is not OutputKind.ABSENT) as temporary:
             if on_temporary is not None:
                 on_temporary(temporary)
             with memory_errors(self.encoder.device), temporary.open("wb") as file:

@@ -40,8 +40,7 @@ def batch(
             metavar="N",
             rich_help_panel=WHERE,
             show_default=False,
-            help="Encode this many files at a time, each in a process: 1 unless given. One for 2 to 4 processor cores "
-            "is usual.",
+            help="Files to encode at a time, each in a process: 1 unless given. One per 2 to 4 cores is usual.",
         ),
     ] = 1,
     engine: Annotated[
@@ -52,7 +51,7 @@ def batch(
             metavar="local|ray",
             rich_help_panel=WHERE,
             show_default=False,
-            help="Where: on this machine (default), or on a Ray cluster, which needs pip install 'latcomp\\[ray]'.",
+            help="Where to encode: on this machine (default), or a Ray cluster (needs pip install 'latcomp\\[ray]').",
         ),
     ] = "local",
     *,
@@ -72,14 +71,14 @@ def batch(
             "-f",
             "--force",
             rich_help_panel=OUTPUT,
-            help="Replace intact .lat files that were made with other settings.",
+            help="Replace intact .lat files that were encoded with other settings.",
         ),
     ] = False,
     quiet: Quiet = False,
     json: Annotated[
         bool,
         typer.Option(
-            "--json", rich_help_panel=OUTPUT, help="Print a line of JSON on standard output as each file ends."
+            "--json", rich_help_panel=OUTPUT, help="Print a line of JSON on standard output when each file ends."
         ),
     ] = False,
     device: Device = "auto",
@@ -87,9 +86,9 @@ def batch(
 ) -> None:
     """Encode a folder of videos into a folder of .lat files.
 
-    Files that are there already, intact and of these settings, are skipped; damaged ones, and ones older than their
-    video, are made again. A file that fails does not stop the others; the exit code is then that of the first one that
-    failed, in the order of names."""
+    Outputs that exist, intact and with these settings, are skipped; damaged ones, and ones older than their video, are
+    re-encoded. A file that fails does not stop the others; the exit code is then that of the first one that failed, in
+    the order of names."""
     settings = what.settings
 
     from latcomp.batch import FAILED, BatchSettings, Outcome, Step, Task, make_plan, run_batch

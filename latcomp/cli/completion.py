@@ -35,7 +35,7 @@ def completion(
 ) -> None:
     """Print a script that makes a shell complete commands, flags and their values.
 
-    Once for the shell at hand: latcomp --install-completion. For this session: eval "$(latcomp completion bash)".
+    Once, for your shell: latcomp --install-completion. For this session: eval "$(latcomp completion bash)".
     """
     from typer.completion import get_completion_script
 

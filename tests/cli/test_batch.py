@@ -88,7 +88,7 @@ def test_what_is_valid_is_skipped_and_what_is_not_is_made_again(source: Path, la
     third = latcomp("batch", source, target, "--json")
     assert (third.code, statuses(third)) == (0, {"a.mp4": "done", "b.mkv": "done"})
     assert files(target) == written
-    assert "a.lat was damaged" in third.err and "made again" in told(third)["b.mkv"]["notes"][0]
+    assert "a.lat was damaged" in third.err and "re-encoded" in told(third)["b.mkv"]["notes"][0]
 
     os.utime(target / "a.lat", (1, 1))
     fourth = latcomp("batch", source, target, "--json")
@@ -167,12 +167,12 @@ def test_a_killed_worker_costs_one_file(
         (source / f"{name}.mp4").write_bytes(long.read_bytes())
     outcomes: list[Outcome] = []
     killed: list[str] = []
-    at_work: dict[str, processes._Hand] = {}
-    give = processes._Hand.give
+    at_work: dict[str, processes._WorkerHandle] = {}
+    give = processes._WorkerHandle.give
 
-    def remember(hand: processes._Hand, task: Task, watch: Watch) -> None:
-        at_work[task.name] = hand
-        give(hand, task, watch)
+    def remember(worker: processes._WorkerHandle, task: Task, watch: Watch) -> None:
+        at_work[task.name] = worker
+        give(worker, task, watch)
 
     def watch(event: Event) -> None:
         if isinstance(event, Outcome):
@@ -181,7 +181,7 @@ def test_a_killed_worker_costs_one_file(
             at_work[event.task.name].process.kill()
             killed.append(event.task.name)
 
-    monkeypatch.setattr(processes._Hand, "give", remember)
+    monkeypatch.setattr(processes._WorkerHandle, "give", remember)
     run_batch(make_plan(source, target).tasks, BatchSettings(), 2, "local", watch)
     assert killed and not multiprocessing.active_children()
     assert sorted(outcome.status for outcome in outcomes) == [DONE, DONE, FAILED]

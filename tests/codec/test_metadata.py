@@ -13,7 +13,7 @@ import av
 import pytest
 
 import latcomp
-from latcomp.batch.standing import differences
+from latcomp.batch.output_state import differences
 from latcomp.container import Reader
 
 

@@ -1,4 +1,4 @@
-"""What stands at the place of an output: nothing, a file to keep, a damaged one, or one that was made otherwise."""
+"""Whether an output exists already: absent, valid, damaged, older than its video, or of other settings."""
 
 from __future__ import annotations
 
@@ -31,60 +31,60 @@ _FOLLOWS = {
 _MODELS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
 
 
-class State(enum.Enum):
-    """The four cases."""
+class OutputKind(enum.Enum):
+    """What a batch may find where an output is to be."""
 
     ABSENT = "absent"
-    FITS = "fits"
+    VALID = "valid"
     """Intact, of this video and these settings."""
     DAMAGED = "damaged"
     """Damaged, cut off, or no .lat file at all."""
     STALE = "stale"
     """Intact, but older than its source."""
-    OTHER = "other"
-    """Intact, but made with other settings, or of a version or model that is not at hand."""
+    DIFFERENT = "different"
+    """Intact, but encoded with other settings, or of a version or model that is not available."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What was found."""
+class OutputState:
+    """What was found of one output."""
 
-    state: State
+    kind: OutputKind
     reason: str = ""
-    """Why it does not fit, as the end of a sentence that begins with the file's name."""
+    """Why it is not valid, as the end of a sentence that begins with the file's name."""
     figures: dict[str, Any] | None = None
-    """The object of `latcomp stats --json` without its groups, for one that fits."""
+    """The object of `latcomp stats --json` without its groups, for a valid one."""
 
 
-def look_at(target: Path, expected: Header, source: Path, limits: Limits, find_prior: FindPrior) -> Standing:
-    """What stands at `target`, where a file with the header `expected` is to be, made of the video `source`.
+def inspect_output(target: Path, expected: Header, source: Path, limits: Limits, find_prior: FindPrior) -> OutputState:
+    """The state of `target`, where a file with the header `expected` is to be, encoded from the video `source`.
 
     All of it is read, as `latcomp check` does. The coding of the tokens (context or zstd) does not count: the tokens
     are the same. Raises `OutputError` when it cannot be read or is no file."""
     try:
         if not target.exists():
-            return Standing(State.ABSENT)
+            return OutputState(OutputKind.ABSENT)
         with target.open("rb") as file:
             problems = check(file, limits, find_prior)
             file.seek(0)
             summary = scan(file, limits)
         older = target.stat().st_mtime_ns < source.stat().st_mtime_ns
     except DamagedFileError as error:
-        return Standing(State.DAMAGED, f"was damaged: {error}")
+        return OutputState(OutputKind.DAMAGED, f"was damaged: {error}")
     except (UnsupportedFileError, LimitError) as error:
-        return Standing(State.OTHER, f"cannot be checked: {error}")
+        return OutputState(OutputKind.DIFFERENT, f"cannot be checked: {error}")
     except OSError as error:
         raise OutputError(f"{target} cannot be read: {(error.strerror or str(error)).lower()}") from None
     if problems:
-        return Standing(State.DAMAGED, f"was damaged: {problems[0]}")
+        return OutputState(OutputKind.DAMAGED, f"was damaged: {problems[0]}")
     different = differences(summary.header, expected)
     if different:
-        return Standing(State.OTHER, f"was made otherwise: {'; '.join(different)}")
+        return OutputState(OutputKind.DIFFERENT, f"was encoded with different settings: {'; '.join(different)}")
     if older:
-        return Standing(State.STALE, "was older than its source")
+        return OutputState(OutputKind.STALE, "was older than its source")
     figures = stats_dict(summary)
     del figures["groups"]
-    return Standing(State.FITS, figures=figures)
+    return OutputState(OutputKind.VALID, figures=figures)
 
 
 def differences(found: Header, expected: Header) -> list[str]:

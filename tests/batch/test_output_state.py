@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from latcomp.batch.standing import differences
+from latcomp.batch.output_state import differences
 from tests.container.make import header
 
 KNOWN = {"fingerprint": "ef" * 32}
