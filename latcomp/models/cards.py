@@ -12,7 +12,6 @@ from latcomp.models.headers import spec_of
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import sha256_of
 from latcomp.models.registry import folders_with_weights
-from latcomp.tokenizer.architectures import architecture_of
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,8 @@ def _card(folder: Path) -> ModelCard:
 def macs_per_pixel(folder: Path) -> tuple[float | None, float | None]:
     """Multiply-adds per pixel of encoding and of decoding with a tokenizer, or (None, of decoding) with a LIT; None
     where they are not counted, or where the LIT's tokenizer was not found."""
+    from latcomp.tokenizer.architectures import architecture_of  # what it needs imports numpy
+
     config = config_of(folder)
     if kind_of(folder) == "tokenizer":
         count = architecture_of(config).macs_per_pixel

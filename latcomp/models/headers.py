@@ -10,17 +10,18 @@ from latcomp.errors import DamagedFileError, UsageError
 from latcomp.models.folders import CONFIG, KINDS, config_of
 from latcomp.models.integrity import refuse_other
 from latcomp.models.registry import find_model, folders_with_weights
-from latcomp.tokenizer.architectures import architecture_of
-from latcomp.tokenizer.base import TokenizerSpec
 
 if TYPE_CHECKING:
     from latcomp.container.header import Header
+    from latcomp.tokenizer.base import TokenizerSpec
 
 
 def spec_of(folder: Path) -> TokenizerSpec:
     """The specification of the tokenizer in a folder, by its configuration alone. Raises `UsageError` when that is none
     of this version, `UnsupportedFileError` for an architecture that is not known.
     """
+    from latcomp.tokenizer.architectures import architecture_of  # what it needs imports numpy
+
     try:
         config = config_of(folder)
         return architecture_of(config).spec(config)

@@ -13,7 +13,6 @@ from latcomp.models.folders import CONFIG, WEIGHTS, config_of
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import checked_weights, sha256_of
 from latcomp.models.registry import find_model
-from latcomp.tokenizer.architectures import architecture_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +28,7 @@ def load_tokenizer(folder: Path) -> VideoTokenizer:
     """The frozen tokenizer of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit
     together, `UnsupportedFileError` for an architecture that is not known.
     """
+    from latcomp.tokenizer.architectures import architecture_of  # what it needs imports numpy
 
     def build() -> Any:
         config = config_of(folder)
