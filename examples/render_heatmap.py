@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 SHOWN_FRAMES = (18, 62)  # hardly anything moves; a ball, a bus, a mill and a bird do
 FADE = 0.6  # of what was kept one latent frame ago
 FRAMES_A_TOKEN = 4
-SIDE = 8  # pixels a side of a token
+SIDE = 8  # pixels per side of a token
 
 
 def heat(mask: np.ndarray, latent_frame: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def main(out: Path) -> None:
         titles = (
             f"{number / 24:.1f} s: the video",
             f"tokens kept: {mask[latent_frame].mean():.1%} of {mask[latent_frame].size:,}",
-            f"decoded; the whole file: {stats['bpp']:.3f} bits a pixel",
+            f"decoded; the whole file: {stats['bpp']:.3f} bits per pixel",
         )
         for axis, picture, title in zip(row, pictures, titles, strict=True):
             axis.imshow(picture, interpolation="antialiased")

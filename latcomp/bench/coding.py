@@ -29,7 +29,7 @@ QUALITIES = (3.0, 5.0, 7.0)
 
 @dataclass(frozen=True)
 class CodingRow:
-    """One clip at one quality; sizes in bytes, speeds in million values a second."""
+    """One clip at one quality; sizes in bytes, speeds in million values per second."""
 
     clip: str
     quality: float

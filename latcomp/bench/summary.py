@@ -30,7 +30,7 @@ class SummaryRow:
     clip: str
     frames: int
     bpp: float
-    """Default settings, bits a pixel, audio aside."""
+    """Default settings, bits per pixel, audio aside."""
     keep_ratio: float
     psnr_y: float
     """Default settings, dB, mean of frames."""

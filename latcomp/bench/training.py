@@ -77,7 +77,7 @@ def measure(kind: str, options: TrainOptions, steps: int, watch: Callable[[str],
 
 
 def _data_alone(task: Task[Any], supply: Supply, batch: int) -> float:
-    """Examples a second that batches are made of and brought to the device."""
+    """Examples per second that batches are made of and brought to the device."""
     device = task.setting.run.device
     with Feed(
         task.make_batch(),

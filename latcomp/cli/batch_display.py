@@ -92,7 +92,7 @@ def _may_reach_terminal() -> bool:
 
 
 def print_summary(outcomes: Iterable[Outcome], seconds: float) -> None:
-    """Print a row for each way that files ended: how many, with how many frames, bytes and bits a pixel; and how long
+    """Print a row for each way that files ended: how many, with how many frames, bytes and bits per pixel; and how long
     all took.
     """
     from rich.table import Table

@@ -28,8 +28,8 @@ from latcomp.errors import LatcompError
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
 EPILOG = """A path of - is standard input or output. Data goes to standard output, messages to standard error.
 
-Exit codes: 0 done, 1 a bug, 2 usage, 3 not a video, 4 damaged or not a .lat file, 5 a model is missing, 6 output, \
-7 a limit, 8 device, 130 interrupted."""
+Exit codes: 0 done, 1 internal error, 2 usage, 3 not a video, 4 damaged or not a .lat file, 5 a model is missing, \
+6 output, 7 a limit, 8 device, 130 interrupted."""
 
 FILES, MODELS = "Look into files", "Models and measurements"
 

@@ -40,7 +40,7 @@ def models(json: Json = False) -> None:
         )
     console = error_console()
     console.print(table)
-    console.print("encoder and decoder: thousand multiply-adds a pixel")
+    console.print("encoder and decoder: thousand multiply-adds per pixel")
     for card in cards:
         console.print(Text(printable(f"{card.name} was trained on {card.trained_on}")), soft_wrap=True)
 

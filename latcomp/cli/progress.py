@@ -40,7 +40,7 @@ class Pace:
 
     @property
     def frames_per_second(self) -> float | None:
-        """Frames a second since the first burst of reports; None before there is another."""
+        """Frames per second since the first burst of reports; None before there is another."""
         if self._first is None or self._last is None or self._in_first_burst or self._last[0] <= self._first[0]:
             return None
         return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])

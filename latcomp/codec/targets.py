@@ -1,4 +1,4 @@
-"""Steps for a target instead of a quality: bits a pixel, or a PSNR, found segment by segment from latents that are at
+"""Steps for a target instead of a quality: bits per pixel, or a PSNR, found segment by segment from latents that are at
 hand.
 
 The tokenizer's encoder runs once. For a rate, selection and coding are replayed; for a PSNR also fill and the
@@ -80,7 +80,7 @@ def search(
 
 
 class RateTarget:
-    """Chooses each segment's steps so that the file has so many bits a pixel; what one segment leaves over, the next
+    """Chooses each segment's steps so that the file has so many bits per pixel; what one segment leaves over, the next
     may use.
     """
 
@@ -125,7 +125,7 @@ class RateTarget:
                 settings=("target_bpp",),
             )
         if adjust == profile.finest_adjust and size < 0.97 * budget and not self.notes:
-            self.notes.append(f"the finest quality needs less than {self.bpp:g} bits a pixel here")
+            self.notes.append(f"the finest quality needs less than {self.bpp:g} bits per pixel here")
         self._guess, self._spent, self._pixels = adjust, self._spent + size, self._pixels + pixels
         scale = self.coder.base.adjusted(adjust)
         return self.coder.groups(segment, latest.get(adjust) or self.coder.selected(segment, scale), scale)

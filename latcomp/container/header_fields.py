@@ -182,7 +182,7 @@ HEADER_FIELDS = (
         "average_rate",
         "[integer, integer] or null",
         _or_null(_rational(0)),
-        "frames a second as the source declared; 0: not known",
+        "frames per second as the source declared; 0: not known",
     ),
     HeaderField(
         "sample_aspect_ratio",
@@ -241,7 +241,7 @@ HEADER_FIELDS = (
         "target_bpp",
         "number or null",
         _or_null(_number(0, 1e30)),
-        "the bits a pixel without audio that were asked for; missing: null",
+        "the bits per pixel without audio that were asked for; missing: null",
         None,
     ),
     HeaderField(

@@ -93,7 +93,7 @@ def _tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     audio = f"{bytes_text(figures['bytes_audio'])} of it audio" if figures["bytes_audio"] else "no audio"
     tiles = [
         ("tokens kept", f"{figures['keep_ratio']:.1%}", f"{figures['tokens_kept']:,} of {figures['tokens_total']:,}"),
-        ("bits a pixel", f"{figures['bpp']:.4f}", "without audio"),
+        ("bits per pixel", f"{figures['bpp']:.4f}", "without audio"),
         ("size", bytes_text(figures["bytes_total"]), audio),
         ("raw latents", f"{figures['ratio_to_raw_latents']:.0f}x larger", "fp16, every position"),
     ]

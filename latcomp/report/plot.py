@@ -20,7 +20,7 @@ COLUMNS_MOST = 1000  # more steps than this no picture shows
 KEPT_COLOR = "#D55E00"
 KIND_LOOKS = (("tokens", "#0072B2"), ("keep masks", "#E69F00"), ("the rest", "#999999"))
 HEADROOM = 1.25  # the height of an axis over its highest value: legends stand there
-KILO_FROM = 2000.0  # bits a second from which the axis counts thousands
+KILO_FROM = 2000.0  # bits per second from which the axis counts thousands
 
 
 def check_plot(path: Path) -> None:
@@ -83,7 +83,7 @@ def _draw_kept(axes: Axes, columns: Sequence[Column], mean: float) -> None:
 
 
 def _draw_bytes(axes: Axes, columns: Sequence[Column]) -> None:
-    """Bits a second by kind, stacked, as steps."""
+    """Bits per second by kind, stacked, as steps."""
     peak = max((sum(column.bits_per_second) for column in columns), default=0.0)
     unit, scale = ("kbit/s", 1000.0) if peak >= KILO_FROM else ("bit/s", 1.0)
     for first, run in enumerate(_runs(columns)):

@@ -53,7 +53,7 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         if figures["coding"] == "lossless"
         else f"quality {figures['quality']:g}"
         if figures["quality"] is not None
-        else f"{figures['target_bpp']:g} bits a pixel"
+        else f"{figures['target_bpp']:g} bits per pixel"
         if figures["target_bpp"] is not None
         else f"at least {figures['min_psnr']:g} dB PSNR-Y"
         if figures["min_psnr"] is not None
@@ -79,8 +79,8 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("LIT", "none" if figures["lit"] is None else f"{figures['lit']['name']} ({figures['lit']['sha256'][:8]})"),
         ("tokens kept", f"{figures['tokens_kept']} of {figures['tokens_total']} ({figures['keep_ratio']:.1%})"),
-        ("size", f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bits a pixel without audio"),
-        ("tokens", f"{share('bytes_tokens')}, {figures['bits_per_token']:.1f} bits a token with all but audio"),
+        ("size", f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bits per pixel without audio"),
+        ("tokens", f"{share('bytes_tokens')}, {figures['bits_per_token']:.1f} bits per token with all but audio"),
         ("keep masks", share("bytes_mask")),
         ("audio", share("bytes_audio")),
         ("the rest", f"{bytes_text(figures['bytes_header'] + figures['bytes_other'])}"),
@@ -150,7 +150,7 @@ def print_stats_of_several(named: Sequence[tuple[str, dict[str, Any]]], console:
 
 def _groups_table(groups: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("group", "start s", "kept", "of", "ratio", "bytes", "bits a token"):
+    for name in ("group", "start s", "kept", "of", "ratio", "bytes", "bits per token"):
         table.add_column(name, justify="right")
     table.add_column("fill")
     for number, group in enumerate(groups):

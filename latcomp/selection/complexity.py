@@ -17,7 +17,7 @@ ADJUST_MOST = 32  # 32nds of an octave: steps are at most doubled or halved
 
 
 def complexity(latents: np.ndarray, step: np.ndarray) -> float:
-    """Estimated bits a token of a group, at step scale 1.
+    """Estimated bits per token of a group, at step scale 1.
 
     latents: (C, T, h, w) of a segment's first group; step: (C,). Each token counts the sum over channels of log2(1 +
     |v|), with v its symbols or their change since the latent frame before, whichever is less. A single latent frame

@@ -162,7 +162,9 @@ def load_clips(folder: Path, minimum_frames: int, minimum_side: int) -> list[Cli
         planes = np.memmap(raw, np.uint8, "r", shape=(frames, height * 3 // 2 * width))
         clips.append(Clip(path.stem, planes, height, width))
     if not clips:
-        raise UsageError(f"{folder} holds no clip of {minimum_frames} frames and {minimum_side} pixels a side or more")
+        raise UsageError(
+            f"{folder} holds no clip of {minimum_frames} frames and {minimum_side} pixels or more per side"
+        )
     return clips
 
 

@@ -32,7 +32,7 @@ from latcomp.training.run import TrainingRun
 LAMBDA = 0.7  # bits a position is worth per grey level squared at step scale 1; fits UNIT_STEP at high rate
 LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly for each crop
 FIRST_FRAME_WEIGHT = 0.25  # a stream has one first latent frame in dozens, a crop one in five
-DROPPED_WEIGHT = 0.25  # of the bits a token would cost that selection drops
+DROPPED_WEIGHT = 0.25  # of the bits per token would cost that selection drops
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position: keeps flat crops from dominating
 SETTLE_STEPS = (
     250  # of a new rate term beside a finished tokenizer: what it does not know yet must not shape the latents
@@ -65,7 +65,7 @@ class TokenizerRecipe(Recipe):
         return replace(super().grown(factor), late_batch=self.late_batch * factor)
 
     def shape(self, late: bool) -> tuple[int, int]:
-        """(crops a step, pixels a side)."""
+        """(crops a step, pixels per side)."""
         return (self.late_batch, self.late_side) if late else (self.batch, self.side)
 
 
@@ -141,7 +141,7 @@ def objective(rate: Tensor, distortion: Tensor, log_scale: Tensor) -> Tensor:
 def validate(
     tokenizer: Tokenizer, prior: PreviousFramePrior, clips: list[Clip], recipe: TokenizerRecipe, run: TrainingRun
 ) -> dict[str, float]:
-    """Objective, luma PSNR (dB, mean of crops) and bits a pixel at fixed crops of the validation clips, latents
+    """Objective, luma PSNR (dB, mean of crops) and bits per pixel at fixed crops of the validation clips, latents
     rounded.
     """
     found: dict[str, list[float]] = {"objective": []}
@@ -280,7 +280,7 @@ class TokenizerTask(Task[TokenizerRecipe]):
         return CropBatches(self.footage, self.recipe, self.setting.options.seed)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The objective, bits a pixel and luma PSNR (dB)."""
+        """The objective, bits per pixel and luma PSNR (dB)."""
         device = self.setting.device
         self.tokenizer.requires_grad_(step >= self.settled)
         pixels = to_rgb(batch["crops"])

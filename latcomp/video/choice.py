@@ -13,7 +13,7 @@ from latcomp.printable import counted
 _NEVER = Disposition.attached_pic | Disposition.timed_thumbnails
 # ffmpeg's weight of the flag "default": a track that has it wins against any that is less than so many pixels larger
 _DEFAULT_PIXELS = 5_000_000
-_FASTEST, _USUAL_RATE = 1000, 25  # frames a second: what is above is a unit of time, and tells nothing
+_FASTEST, _USUAL_RATE = 1000, 25  # frames per second: what is above is a unit of time, and tells nothing
 _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d{1,9})?)")
 
 

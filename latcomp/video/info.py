@@ -14,7 +14,7 @@ from latcomp.video.metadata import Metadata
 
 UNSPECIFIED = 2  # FFmpeg's number for "not said" in primaries, transfer and matrix
 FALLBACK_RATE = Fraction(25)
-"""Frames a second where a source does not say how many it has."""
+"""Frames per second where a source does not say how many it has."""
 RANGE_UNSPECIFIED, RANGE_LIMITED, RANGE_FULL = 0, 1, 2
 
 
@@ -62,7 +62,7 @@ class VideoInfo:
     time_base: Fraction
     """Seconds per unit of the frames' pts."""
     average_rate: Fraction | None
-    """Frames a second over the whole stream; None where the file does not say."""
+    """Frames per second over the whole stream; None where the file does not say."""
     sample_aspect_ratio: Fraction
     """Width of a pixel over its height; 1 where the file does not say."""
     rotation_degrees: int

@@ -73,7 +73,7 @@ class OpenedVideo:
 
     @property
     def rate(self) -> Fraction | None:
-        """Frames a second as the stream declares them."""
+        """Frames per second as the stream declares them."""
         return average_rate(self.stream)
 
     def open(self) -> None:

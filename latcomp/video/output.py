@@ -49,7 +49,7 @@ class Output:
         label: str,
     ) -> None:
         """copies: the audio streams of the output; places: audio stream of the source -> its place among them. unit:
-        seconds of one unit of the frames' times; rate: frames a second, as a format that wants one is told. label: what
+        seconds of one unit of the frames' times; rate: frames per second, for a format that wants one. label: what
         messages call the target.
 
         Raises OutputError when the format cannot hold the streams or the target cannot be written.
@@ -153,7 +153,7 @@ class Output:
         info, codec = self.info, self._codec
         if min(info.width, info.height) < codec.min_side:
             raise OutputError(
-                f"{codec.name} needs {codec.min_side} pixels a side, and this video has {info.width}x{info.height}; "
+                f"{codec.name} needs {codec.min_side} pixels per side, and this video has {info.width}x{info.height}; "
                 "leave codec out",
                 settings=("codec",),
             )

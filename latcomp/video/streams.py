@@ -64,7 +64,7 @@ def is_mirrored(frame: av.VideoFrame) -> bool:
 
 
 def average_rate(stream: VideoStream) -> Fraction | None:
-    """Return frames a second over the whole stream, or None where neither the file nor FFmpeg's guess says."""
+    """Return frames per second over the whole stream, or None where neither the file nor FFmpeg's guess says."""
     rate, guessed = stream.average_rate or stream.guessed_rate, stream.guessed_rate
     if rate and guessed and stream.container.format.name == "avi" and abs(rate - 2 * guessed) < Fraction(1, 100):
         rate = guessed  # H.264 copied to avi by FFmpeg: places for fields, every other one empty

@@ -14,9 +14,9 @@ class OutputTimes:
     def __init__(
         self, time_base: Fraction, rate: Fraction, *, exact: bool, gaps: bool = True, longest: int | None = None
     ) -> None:
-        """time_base: seconds per unit of the pts that come; rate: frames a second; exact: whether the output holds any
-        time, else only multiples of 1 / rate, of which it may leave some out if it holds `gaps`; longest: units that a
-        frame may be shown, None for any number."""
+        """time_base: seconds per unit of the pts that come; rate: frames per second; exact: whether the output holds
+        any time, else only multiples of 1 / rate, of which it may leave some out if it holds `gaps`; longest: units
+        that a frame may be shown, None for any number."""
         self.unit = max(time_base, _FINEST) if exact else 1 / rate
         """Seconds per unit of the output's pts."""
         self.regular = True

@@ -73,7 +73,7 @@ def test_stats_has_a_row_a_file_and_one_for_all(files: list[Path], latcomp: Latc
 def test_stats_groups_has_a_block_a_file(files: list[Path], latcomp: Latcomp) -> None:
     ran = latcomp("stats", files[0], files[3], "--groups")
     assert [line for line in ran.lines if line.endswith(".lat:")] == [f"{files[0]}:", f"{files[3]}:"]
-    assert sum("bits a token" in line for line in ran.lines) >= 2
+    assert sum("bits per token" in line for line in ran.lines) >= 2
 
 
 def test_stats_csv_has_the_path_in_front(files: list[Path], latcomp: Latcomp) -> None:

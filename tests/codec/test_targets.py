@@ -32,8 +32,8 @@ MakeVideo = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """45 frames of 136x104: a texture of coarse and fine detail that moves by two pixels a frame, enough to spend bits
-    on.
+    """45 frames of 136x104: a texture of coarse and fine detail that moves by two pixels per frame: enough to
+    spend bits on.
     """
     rng = np.random.default_rng(5)
     coarse = np.kron(rng.normal(128, 40, (16, 32, 3)), np.ones((8, 8, 1)))

@@ -112,7 +112,7 @@ def test_any_times(times: list[int]) -> None:
 
 
 def test_regular_times_are_small() -> None:
-    """A constant rate takes a few bytes a group, one that was rounded to milliseconds not many more."""
+    """A constant rate takes a few bytes per group, one that was rounded to milliseconds not many more."""
     assert len(encode_times([1001 * n for n in range(32)])) <= 3
     assert len(encode_times([round(1000 * n / 29.97) for n in range(32)])) <= 32
 

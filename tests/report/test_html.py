@@ -69,7 +69,7 @@ def test_the_page_is_whole_and_refers_to_nothing_outside() -> None:
     )
     assert set(checked(text).addresses) == {"data:,"}
     assert "default-src 'none'" in text
-    for word in ("tokens kept", "bits a pixel", "50x40", "all frames", "2 segments, 4 groups"):
+    for word in ("tokens kept", "bits per pixel", "50x40", "all frames", "2 segments, 4 groups"):
         assert word in text
 
 

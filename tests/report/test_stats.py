@@ -71,7 +71,7 @@ def test_documented_keys_and_sums() -> None:
 
 
 def test_audio_is_not_in_the_ratios() -> None:
-    """A file with audio has the same bpp, bits a token and ratio as one without, but for the counters in its end
+    """A file with audio has the same bpp, bits per token and ratio as one without, but for the counters in its end
     marker.
     """
     of = header()
@@ -125,7 +125,7 @@ def test_terminal() -> None:
     out = io.StringIO()
     print_stats(figures, Console(file=out, width=120), groups=True)
     text = out.getvalue()
-    for word in ("50x40", "quality 5", "tokens kept", "bits a pixel", "4 groups", "kept over time"):
+    for word in ("50x40", "quality 5", "tokens kept", "bits per pixel", "4 groups", "kept over time"):
         assert word in text
     assert sum(line.rstrip().endswith((" hold", " lit")) for line in text.splitlines()) == 4
 

@@ -221,7 +221,7 @@ def test_frames_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ("mp4", "aac", 64, "no video encoder"),
         ("webm", "h264", 64, "webm cannot hold"),
         ("y4m", "h264", 64, "cannot hold"),
-        ("mp4", "h265", 32, "64 pixels a side"),
+        ("mp4", "h265", 32, "64 pixels per side"),
     ],
 )
 def test_what_cannot_be_written_is_refused_first(format: str, codec: str | None, size: int, words: str) -> None:

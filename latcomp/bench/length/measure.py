@@ -40,7 +40,7 @@ class Stream:
     height: int
     frames: int
     rate: int
-    """Frames a second."""
+    """Frames per second."""
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 16 or self.width % 2 or self.height % 2:

@@ -38,7 +38,7 @@ class Rival:
     """Constant rate factors, best quality first."""
     options: dict[str, str] = field(default_factory=dict)
     least_side: int = 2
-    """Pixels a side below which frames are padded."""
+    """Pixels per side below which frames are padded."""
     text_units: str = ""
     """NAL unit types that hold the encoder's text about itself, which is not counted; empty for none."""
 

@@ -24,7 +24,7 @@ from latcomp.video.info import RANGE_FULL
 from latcomp.video.streams import reason_of
 
 PIXELS_MOST = 2**29  # pixels of all frames of a clip; they take 4.5 bytes each, 2.4 GB
-SQUARE_LEAST = 16  # pixels a side
+SQUARE_LEAST = 16  # pixels per side
 _FALLBACK_RATE = Fraction(25)
 _STORED = ("yuv420p", "yuvj420p")  # formats whose planes are taken as they are
 _SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
@@ -49,7 +49,7 @@ class SourceClip:
     height: int
     color: ColorTags
     rate: Fraction
-    """Frames a second; the other codecs get frames at this even pace whatever their times."""
+    """Frames per second; the other codecs get frames at this even pace whatever their times."""
     to_rgb: LikeFile
     """Planes of this size to what latcomp would read, had the file held them."""
 

@@ -146,7 +146,7 @@ class SpeedBench:
 
         - `version`, `device`, `device_name` (of a GPU, else None), `threads` (PyTorch's, on the CPU), `quality`,
           `tokenizer`, `repeats`
-        - `macs_per_pixel`: multiply-adds a pixel, `{tokenizer_encoder, tokenizer_decoder, lit, prior}`, None for a
+        - `macs_per_pixel`: multiply-adds per pixel, `{tokenizer_encoder, tokenizer_decoder, lit, prior}`, None for a
           model that is not there. The LIT runs in the groups it fills, and for the encoder's choice. The prior runs
           once to read a file and about twice to write one, and less where tokens are dropped: the figure is that of a
           clip that keeps them all

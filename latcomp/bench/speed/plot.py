@@ -1,5 +1,5 @@
-"""The plot of `bench speed`: a bar for each direction of each clip, milliseconds a frame stacked by stage, and the time
-that went by.
+"""The plot of `bench speed`: a bar for each direction of each clip, milliseconds per frame stacked by stage, and the
+wall time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def save_plot(figures: dict[str, Any], path: Path) -> None:
     axes.set_yticks(places, [label for label, *_ in bars])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
-    axes.set_xlabel("milliseconds a frame, stages in several threads added up")
+    axes.set_xlabel("milliseconds per frame, stages in several threads added up")
     axes.grid(True, axis="x", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)

@@ -27,7 +27,7 @@ def length(
         int, typer.Option(min=1, metavar="N", help="Frames of the stream; 172800 are two hours at 24 a second.")
     ] = 172800,
     size: Annotated[str, typer.Option(callback=_size, metavar="WxH", help="Size of its picture.")] = "64x48",
-    rate: Annotated[int, typer.Option(min=1, max=240, metavar="N", help="Frames a second.")] = 24,
+    rate: Annotated[int, typer.Option(min=1, max=240, metavar="N", help="Frames per second.")] = 24,
     quality: BenchQuality = 5.0,
     device: Device = "auto",
     *,

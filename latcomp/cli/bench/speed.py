@@ -1,4 +1,4 @@
-"""`latcomp bench speed`: frames a second, where the time goes, memory and multiply-adds."""
+"""`latcomp bench speed`: frames per second, where the time goes, memory and multiply-adds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def speed(
     *,
     output: PlottedOptions,
 ) -> None:
-    """Frames a second of encode and decode, where the time goes, memory, and multiply-adds a pixel.
+    """Frames per second of encode and decode, where the time goes, memory, and multiply-adds per pixel.
 
     Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its
     start-up. Shares of stages come from a run of their own and are shares of the stages' seconds added up: stages
@@ -67,7 +67,7 @@ def _show(figures: dict[str, Any]) -> None:
         "whole process",
         "peak MB",
         *(["device MB"] if figures["device_name"] else []),
-        title=f"frames a second: median (minimum to maximum) of {counted(repeats, 'run')} on {on}",
+        title=f"frames per second: median (minimum to maximum) of {counted(repeats, 'run')} on {on}",
     )
     rows = [(clip, name) for clip in figures["clips"] for name in DIRECTIONS]
     met = [name for name in STAGES if any(name in clip[way]["stages"]["seconds"] for clip, way in rows)]
@@ -77,7 +77,7 @@ def _show(figures: dict[str, Any]) -> None:
         *map(words, met),
         "ms a frame",
         "wall ms",
-        title="shares of the stages' seconds, and milliseconds a frame",
+        title="shares of the stages' seconds, and milliseconds per frame",
     )
     for clip, name in rows:
         one = clip[name]
@@ -103,7 +103,7 @@ def _show(figures: dict[str, Any]) -> None:
         "prior": "prior, if all is kept",
     }
     told = [f"{label} {costs[key] / 1e3:.2f}" for key, label in names.items() if costs[key] is not None]
-    note(f"thousand multiply-adds a pixel: {', '.join(told)}")
+    note(f"thousand multiply-adds per pixel: {', '.join(told)}")
 
 
 def _spread(values: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""`latcomp bench training`: steps and examples a second of each kind of training."""
+"""`latcomp bench training`: steps and examples per second of each kind of training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def training(
     *,
     output: FiguresOptions,
 ) -> None:
-    """Steps a second of each kind of training, what its data path delivers alone, and how long a step waits for
+    """Steps per second of each kind of training, what its data path delivers alone, and how long a step waits for
     data.
     """
     if output.json is not None:

@@ -67,7 +67,7 @@
     if (group) {
       rows.push(["group", `${frame.group}${group.key ? " (key)" : ""}`], ["filled by", group.fill === "lit" ? "the LIT" : "hold"]);
       rows.push(["bytes of the group", group.bytes.toLocaleString("en")]);
-      rows.push(["bits a token", group.tokens_kept ? ((8 * group.bytes) / group.tokens_kept).toFixed(1) : "-"]);
+      rows.push(["bits per token", group.tokens_kept ? ((8 * group.bytes) / group.tokens_kept).toFixed(1) : "-"]);
     }
     if (!unpacked) rows.push(["keep mask", "this browser cannot unpack it"]);
     el("facts").replaceChildren(...rows.map(([name, value]) => {

@@ -11,7 +11,7 @@ from typing import Any
 
 from latcomp.tokenizer.base import TokenizerSpec
 
-SPATIAL = 8  # pixels a side of the patch one token stands for
+SPATIAL = 8  # pixels per side of the patch one token stands for
 TEMPORAL = 4  # frames one latent frame stands for
 PATCH_VALUES = 3 * TEMPORAL * SPATIAL * SPATIAL  # 768
 PIXELS_PER_TOKEN = SPATIAL * SPATIAL * TEMPORAL  # 256
