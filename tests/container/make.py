@@ -186,14 +186,14 @@ def under(of: Header, prior: Prior, units: int = 4) -> Header:
 
 
 def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
-    """Groups of whole steps as groups in units: each token goes on from its last kept value or stands on a grid of its
+    """Groups of whole steps as groups in units: each token is a delta to its last kept value or stands on a grid of its
     own, by chance.
     """
     rng = np.random.default_rng(seed)
     units = of.units
     found, kept, held = [], np.zeros((*of.grid, of.channels), np.int32), np.zeros(of.grid, np.uint8)
     for group in made:
-        tokens, octaves, row = [], [], 0
+        tokens, halvings, row = [], [], 0
         if group.key:
             kept[:], held[:] = 0, 0
         for t, mask in enumerate(group.mask):
@@ -203,16 +203,16 @@ def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
             )
             row += count
             finer = rng.integers(0, units.bit_length(), count).astype(np.uint8)
-            goes_on = (rng.random(count) < 0.6) & ((t > 0) | (not group.key))
-            finer[goes_on] = held[mask][goes_on]
-            step = np.where(goes_on, units, units >> finer.astype(np.int32))[:, None]
-            anchor = np.where(goes_on[:, None], kept[mask], 0)
+            delta = (rng.random(count) < 0.6) & ((t > 0) | (not group.key))
+            finer[delta] = held[mask][delta]
+            step = np.where(delta, units, units >> finer.astype(np.int32))[:, None]
+            anchor = np.where(delta[:, None], kept[mask], 0)
             steps = np.rint((wanted - anchor) / step).astype(np.int32)
             values = anchor + step * np.clip(steps, -((anchor - SYMBOL_MIN) // step), (SYMBOL_MAX - anchor) // step)
             kept[mask], held[mask] = values, finer
             tokens.append(values.astype(np.int32))
-            octaves.append(finer)
-        found.append(replace(group, tokens=np.concatenate(tokens), halvings=np.concatenate(octaves)))
+            halvings.append(finer)
+        found.append(replace(group, tokens=np.concatenate(tokens), halvings=np.concatenate(halvings)))
     return found
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from latcomp.container.segment import SegmentState
 
 from latcomp.container import Group, LostGroups, Reader, Writer, check, repair
 from latcomp.container.clock import FrameClock
+from latcomp.container.coding import coder_for
 from latcomp.container.group import pack_group
 from latcomp.container.header import Header, pack_header
 from latcomp.container.times import PTS_MAX, PTS_MIN
@@ -41,7 +41,7 @@ def sealed(times: list[list[int]], of: Header = OF, numbers: Sequence[int] = ran
     out = io.BytesIO()
     chunks = ChunkWriter(out, pack_header(of))
     for index, pts in zip(numbers, times, strict=False):
-        payload = pack_group(group(index, pts), of, SegmentState(of, None, "context"))[0]
+        payload = pack_group(group(index, pts), of, coder_for(of))[0]
         chunks.groups, chunks.frames = index, GROUP * index
         chunks.put_group(payload, True, pts[0], GROUP)
     chunks.put_end()

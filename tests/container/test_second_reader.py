@@ -60,11 +60,11 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
             assert found.tokens == numbers(group)
             pairs.add((found.mask_coding, found.token_layout))
     else:
-        for group, (coding, layout, mask, tokens, octaves) in zip(
+        for group, (coding, layout, mask, tokens, halvings) in zip(
             wanted, reference_decoder.read_under_prior(data, prior), strict=True
         ):
             assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
-            assert tokens == group.tokens.tolist() and octaves == group.halvings.tolist()
+            assert tokens == group.tokens.tolist() and halvings == group.halvings.tolist()
             pairs.add((coding, layout))
     assert [reference_file.times(payload) for payload in payloads] == [group.pts.tolist() for group in wanted]
     frames = [reference_file.frames_of_latents(file.header, payload) for payload in payloads]
