@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, AudioChunk, AudioPacketBytes, Group, Header, Prior, Reader, Writer
+from latcomp.container.coding import GroupContent, GroupShape
 from latcomp.container.coding.prior.modes import CONTEXTS, MODES
 from latcomp.container.coding.prior.neighbourhood import MASK_SIDE, PASSES, PHASES
 from latcomp.container.coding.prior.network import (
@@ -24,6 +25,7 @@ from latcomp.container.coding.prior.network import (
     SCALES,
 )
 from latcomp.container.coding.prior.tables import whole_frequencies
+from latcomp.latents import StepScale
 
 
 def header(**changes: Any) -> Header:
@@ -214,6 +216,18 @@ def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
             halvings.append(finer)
         found.append(replace(group, tokens=np.concatenate(tokens), halvings=np.concatenate(halvings)))
     return found
+
+
+def content(of: Header, group: Group) -> GroupContent:
+    """What a coder of such a file takes of a group."""
+    scale = StepScale(of.step_scale, group.step_adjust)
+    return GroupContent(group.mask, group.tokens, group.halvings, group.key, scale)
+
+
+def shape(of: Header, group: Group) -> GroupShape:
+    """What is claimed of a group before it is decoded."""
+    scale = StepScale(of.step_scale, group.step_adjust)
+    return GroupShape(group.mask.shape, len(group.tokens), group.key, scale)
 
 
 def audio(place: int) -> AudioChunk:

@@ -42,7 +42,7 @@ def kib(name):
 
 with open(sys.argv[1], "rb") as file:
     known = prior(int(sys.argv[2])) if int(sys.argv[2]) else None
-    if known: known.value_tables, known.kind_tables, known.mask_tables
+    if known: known.value_tables, known.mode_tables, known.mask_tables
     before = kib("VmRSS")
     with suppress(LatcompError):
         if sys.argv[3] == "scan":

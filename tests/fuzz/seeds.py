@@ -98,7 +98,7 @@ def tokens() -> Iterator[bytes]:
 
 def coder() -> Iterator[bytes]:
     """Words of a few symbols of each kind of table."""
-    for number, tables in enumerate((tiny_prior().value_tables, tiny_prior().kind_tables, tiny_prior().mask_tables)):
+    for number, tables in enumerate((tiny_prior().value_tables, tiny_prior().mode_tables, tiny_prior().mask_tables)):
         encoder = TableEncoder()
         contexts = np.arange(6, dtype=np.uint8)
         encoder.put(np.array([0, 1, 0, 1, 1, 0], np.int32), contexts, tables)

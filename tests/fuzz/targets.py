@@ -229,7 +229,7 @@ def coder(data: bytes) -> None:
     """The range coder alone: symbols are among those of their table, or the data are refused."""
     if len(data) < 2:
         return
-    tables = (tiny_prior().value_tables, tiny_prior().kind_tables, tiny_prior().mask_tables)[(data[0] & 3) % 3]
+    tables = (tiny_prior().value_tables, tiny_prior().mode_tables, tiny_prior().mask_tables)[(data[0] & 3) % 3]
     count = data[1] % 16
     contexts = (np.frombuffer(data[2 : 2 + count], np.uint8) % min(len(tables), 256)).astype(np.uint8)
     with suppress(LatcompError):

@@ -60,7 +60,7 @@ def first_symbol(point: int, context: int, tables: Tables) -> int:
     return int(TableDecoder(words.tobytes()).take(np.array([context], np.uint8), tables)[0])
 
 
-@pytest.mark.parametrize("tables", [ODD, prior().value_tables, prior().kind_tables], ids=["odd", "values", "kinds"])
+@pytest.mark.parametrize("tables", [ODD, prior().value_tables, prior().mode_tables], ids=["odd", "values", "modes"])
 def test_frequencies_are_exact(tables: Tables) -> None:
     """The coder's interval of every symbol begins and ends where the sum of the given frequencies says, to the last
     unit.

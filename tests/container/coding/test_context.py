@@ -1,0 +1,71 @@
+"""The layouts of files without a prior earn their place: they are smaller than plain planes, and are chosen well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from latcomp.container.coding import ContextCoder, GroupContent
+from latcomp.container.coding.context.tokens import encode_context
+from latcomp.container.coding.lattice import passes_of
+from latcomp.container.coding.planes import planes_of_symbols
+from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, LAYOUT_REPEATS
+from latcomp.container.zstd import compress
+from latcomp.latents import StepScale, TokenMemory
+from tests.container.make import content, groups, shape, sized
+
+
+def test_context_beats_planes() -> None:
+    """On latents that are smooth in space and time the context layout takes at least a tenth less than planes at zstd's
+    highest level.
+    """
+    of = sized(30, 40, 24)
+    coder = ContextCoder(of.grid, of.channels)
+    for group in groups(of, 2):
+        found = coder.encode(content(of, group))
+        assert found.token_layout == LAYOUT_CONTEXT
+        assert len(found.tokens) < 0.9 * len(compress(planes_of_symbols(group.tokens)))
+
+
+def test_planes_for_repeats() -> None:
+    """Where the same token comes again and again, as on screens, planes are chosen."""
+    rng = np.random.default_rng(0)
+    tile = rng.integers(-9, 9, (5, 8, 24))
+    screen = np.tile(tile, (6, 5, 1)).reshape(-1, 24).astype(np.int32)
+    found = ContextCoder((30, 40), 24).encode(
+        GroupContent(np.ones((1, 30, 40), bool), screen, None, True, StepScale(1.0))
+    )
+    assert found.token_layout == LAYOUT_PLANES and len(found.tokens) < 2000
+
+
+def test_repeated_tokens_cost_next_to_nothing() -> None:
+    """With everything kept, tokens that equal their last kept value are left out: far smaller than context or planes
+    alone.
+    """
+    of = sized(30, 40, 24)
+    writing, reading = (ContextCoder(of.grid, of.channels) for _ in range(2))
+    memory, passes, model = TokenMemory.start(of.grid, of.channels), passes_of(*of.grid), None
+    for group in groups(of, 2, dense=True):
+        flat = group.mask.reshape(8, -1)
+        by_context, model = encode_context(group.tokens, flat, group.key, memory, passes, model)
+        memory.advance_group(flat, group.tokens)
+        found = writing.encode(content(of, group))
+        assert found.token_layout == LAYOUT_REPEATS
+        assert len(found.tokens) < 0.9 * len(by_context)
+        assert (reading.decode(found, shape(of, group)).tokens == group.tokens).all()
+    still = replace(content(of, group), tokens=np.tile(memory.kept[:-1], (8, 1)))
+    found = writing.encode(still)
+    assert found.token_layout == LAYOUT_REPEATS and len(found.tokens) < 40
+    assert (reading.decode(found, shape(of, group)).tokens == still.tokens).all()
+
+
+def test_small_groups_take_over_weights() -> None:
+    """A small group of a segment does not store weights that serve as well as its own."""
+    of = sized(12, 16, 48)
+    first, second = (content(of, group) for group in groups(of, 2))
+    after, alone = (ContextCoder(of.grid, of.channels) for _ in range(2))
+    after.encode(first)
+    alone.memory = after.memory.copy()
+    with_weights, without = (len(coder.encode(second).tokens) for coder in (alone, after))
+    assert without < with_weights - 50
