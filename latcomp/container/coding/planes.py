@@ -22,9 +22,9 @@ def split_bytes(table: np.ndarray) -> bytes:
 
 
 def join_bytes(content: bytes, rows: int, channels: int, dtype: np.dtype) -> np.ndarray:
-    """The inverse of `split_bytes`: (N, C) of `dtype`."""
+    """The inverse of `split_bytes`: (N, C) of `dtype`, a copy that may be written to."""
     planes = np.frombuffer(content, np.uint8).reshape(channels, dtype.itemsize, rows)
-    return np.ascontiguousarray(planes.transpose(2, 0, 1)).view(dtype).reshape(rows, channels)
+    return planes.transpose(2, 0, 1).copy().view(dtype).reshape(rows, channels)
 
 
 def planes_of_symbols(symbols: np.ndarray) -> bytes:

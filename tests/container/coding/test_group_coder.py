@@ -87,6 +87,18 @@ def test_groups_come_back_and_both_sides_remember_the_same(name: str, grid: tupl
 
 
 @pytest.mark.parametrize("name", CODERS)
+def test_a_single_token_that_stays(name: str) -> None:
+    """Groups of one token each, which is stored as its change from the one before."""
+    of = header_for(name, (1, 1))
+    token = groups(of, 1)[0].tokens[:1] * of.units
+    halvings = None if of.prior is None else np.zeros(1, np.uint8)
+    writing, reading = new_coder(of, name), new_coder(of, name)
+    for index in range(3):
+        group = Group(index, index == 0, 4 * index, np.arange(4), np.ones((1, 1, 1), bool), token, "hold", 0, halvings)
+        assert_same(reading.decode(writing.encode(content(of, group)), shape(of, group)), content(of, group))
+
+
+@pytest.mark.parametrize("name", CODERS)
 @pytest.mark.parametrize("at", [0, 2, 3])
 def test_another_number_of_tokens_than_there_are_is_damage(name: str, at: int) -> None:
     """A reader that is told of more or fewer tokens, or given more or fewer bytes for them, says so."""
