@@ -14,30 +14,22 @@ import pytest
 from safetensors.numpy import save
 
 import latcomp.container
-from latcomp.container import (
-    MAGIC,
-    SYMBOL_MAX,
-    SYMBOL_MIN,
-    VERSION,
-    kinds,
-    layout_prior,
-    mask_prior,
-    prior,
-    steps,
-    tables,
-)
+from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION
 from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
 from latcomp.container.coding.context.predictor import CLASS_BOUNDS
 from latcomp.container.coding.digits import BIT_PACKINGS, SIGNED_PACKINGS, UNSIGNED_PACKINGS, Gaps, Packing
 from latcomp.container.coding.lattice import NEIGHBOUR_SHARE, PASSES
 from latcomp.container.coding.masks import MASK_CLASSES
+from latcomp.container.coding.prior import frame_coder, masks, modes, neighbourhood, network, tables
 from latcomp.container.coding.prior.tables import TableEncoder, Tables
 from latcomp.container.header_fields import HEADER_FIELDS
+from latcomp.latents import TokenMemory, log_step_of, step_scale
 from tests.container import make, reference_decoder
 from tests.container.make import groups, in_units, sized, under, written
 
 TEXT = (Path(latcomp.container.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
+LARGEST_AGE = 255
 TYPES = {"b": "i8", "B": "u8", "H": "u16", "I": "u32", "Q": "u64", "q": "i64"}
 
 
@@ -98,8 +90,8 @@ def test_header_members() -> None:
         ("id layout", declared.TOKEN_LAYOUTS),
         ("neighbours share", dict(enumerate(NEIGHBOUR_SHARE))),
         ("bound value", dict(enumerate(CLASS_BOUNDS, 1))),
-        ("phase lead", dict(enumerate(prior.PHASE_LEAD))),
-        ("neighbours that have it part", dict(enumerate(layout_prior.SHARE))),
+        ("phase lead", dict(enumerate(neighbourhood.PHASE_LEAD))),
+        ("neighbours that have it part", dict(enumerate(frame_coder.SHARE))),
     ],
 )
 def test_numbered_lists(heading: str, entries: dict[Any, Any]) -> None:
@@ -135,72 +127,93 @@ def test_passes() -> None:
 def test_numbers_of_the_prior() -> None:
     """Counts, bounds and reaches of the prior."""
     assert dict(table("number of the prior value")) == {
-        "passes": str(prior.PASSES),
-        "phases": str(prior.PHASES),
-        "facts": str(prior.FACTS),
-        "largest activation": str(prior.ACTIVATION_MAX),
-        "squash limit": str(prior.SQUASH_LIMIT),
-        "scale classes": str(prior.SCALES),
-        "scale class of one step": str(-prior.SCALE_LOW),
-        "scale classes an octave": str(prior.SCALE_OCTAVE),
-        "fractions": str(prior.FRACTIONS),
-        "kinds": str(kinds.KINDS),
-        "largest gate and share": str(prior.GATE_MAX),
-        "smallest share": str(prior.SHARE_MIN),
-        "kind tables": str(kinds.CONTEXTS),
-        "facts of the mask": str(prior.MASK_FACTS),
-        "mask tables": str(prior.MASK_CLASSES),
-        "escapes": str(layout_prior.ESCAPES),
-        "largest age": str(layout_prior.AGE_MAX),
+        "passes": str(neighbourhood.PASSES),
+        "phases": str(neighbourhood.PHASES),
+        "facts": str(network.FACTS),
+        "largest activation": str(network.ACTIVATION_MAX),
+        "squash limit": str(network.SQUASH_LIMIT),
+        "scale classes": str(network.SCALES),
+        "scale class of one step": str(-network.SCALE_LOW),
+        "scale classes an octave": str(network.SCALE_OCTAVE),
+        "fractions": str(network.FRACTIONS),
+        "kinds": str(modes.MODES),
+        "largest gate and share": str(network.GATE_MAX),
+        "smallest share": str(network.SHARE_MIN),
+        "kind tables": str(modes.CONTEXTS),
+        "facts of the mask": str(network.MASK_FACTS),
+        "mask tables": str(network.MASK_CLASSES),
+        "escapes": str(network.ESCAPES),
+        "largest age": str(LARGEST_AGE),
     }
-    assert " ".join(map(str, prior.REACH)) in " ".join(TEXT.split())
-    assert f"five tables for each of {prior.SCALES} *scale classes*" in TEXT and prior.FRACTIONS == 5
+    assert " ".join(map(str, network.REACH)) in " ".join(TEXT.split())
+    assert f"five tables for each of {network.SCALES} *scale classes*" in TEXT and network.FRACTIONS == 5
     assert f"add up to 2^{tables.PRECISION}" in TEXT and f"range >> {tables.PRECISION}" in TEXT
     assert (
-        f"number `{prior.FRACTIONS} * class + |e|`" in TEXT
-        and f"min(scale + {prior.SCALE_OCTAVE} * o, {prior.SCALES - 1})" in TEXT
+        f"number `{network.FRACTIONS} * class + |e|`" in TEXT
+        and f"min(scale + {network.SCALE_OCTAVE} * o, {network.SCALES - 1})" in TEXT
     )
-    escapes = layout_prior.ESCAPES
+    escapes = network.ESCAPES
     assert f"table of {escapes} frequencies of {tables.TOTAL // escapes}: `far = s - {escapes // 2}`" in TEXT
-    assert f"cut to 0 ... {prior.GATE_MAX}; `share" in TEXT and f"cut to {prior.SHARE_MIN} ... {prior.GATE_MAX}" in TEXT
-    assert f"cut to {SYMBOL_MIN << prior.MEAN_BITS} ... {SYMBOL_MAX << prior.MEAN_BITS}" in TEXT
-    assert f"+ {-prior.SCALE_LOW}`, cut to 0 ... {prior.SCALES - 1};" in TEXT
-    assert f"z = {prior.MEAN_BITS} + log2(units) - o" in TEXT
-    assert kinds.PHASE_ORDER == (0, 3, 1, 2) and TEXT.count("positions of phase 0, then of phase 3, of 1 and of 2") == 2
-    assert f"`{kinds.NEAR_CLASSES} * p + i`" in TEXT and f"or {kinds.NEAR_CLASSES - 1} if `k = 0`" in TEXT
-    half = 1 << (prior.MASK_SHIFT - 1)
-    classes = f"min(max(((s + {half}) >> {prior.MASK_SHIFT}) + {prior.MASK_CLASSES // 2}, 0), {prior.MASK_CLASSES - 1})"
+    assert (
+        f"cut to 0 ... {network.GATE_MAX}; `share" in TEXT
+        and f"cut to {network.SHARE_MIN} ... {network.GATE_MAX}" in TEXT
+    )
+    assert f"cut to {SYMBOL_MIN << network.MEAN_BITS} ... {SYMBOL_MAX << network.MEAN_BITS}" in TEXT
+    assert f"+ {-network.SCALE_LOW}`, cut to 0 ... {network.SCALES - 1};" in TEXT
+    assert f"z = {network.MEAN_BITS} + log2(units) - o" in TEXT
+    assert modes.PHASE_ORDER == (0, 3, 1, 2) and TEXT.count("positions of phase 0, then of phase 3, of 1 and of 2") == 2
+    assert f"`{modes.NEAR_CLASSES} * p + i`" in TEXT and f"or {modes.NEAR_CLASSES - 1} if `k = 0`" in TEXT
+    half = 1 << (network.MASK_SHIFT - 1)
+    classes = (
+        f"min(max(((s + {half}) >> {network.MASK_SHIFT}) + {network.MASK_CLASSES // 2}, 0), {network.MASK_CLASSES - 1})"
+    )
     assert (
         classes in TEXT
-        and f"{prior.MASK_SIDE**2} places around" in TEXT
-        and f"{mask_prior.BIT_ACTIVATION} and 0 if its bit" in TEXT
+        and f"{neighbourhood.MASK_SIDE**2} places around" in TEXT
+        and f"{masks.BIT_ACTIVATION} and 0 if its bit" in TEXT
     )
+
+
+def test_an_age_beyond_the_largest_says_no_more_than_it() -> None:
+    """The page stops counting there; the program counts on, and the network is told the same."""
+    told = []
+    for age in (LARGEST_AGE, LARGEST_AGE + 1, 100_000):
+        memory = TokenMemory.start((3, 4), 2)
+        memory.advance(np.arange(12), np.ones((12, 2), np.int32))
+        memory.age[::2] = age
+        facts = network.Facts(
+            np.zeros(12, np.uint8), memory.halvings, memory.age, memory.just_kept, np.zeros((12, 9)), False, 0
+        )
+        told.append((facts.activations().tobytes(), masks.mask_facts(memory, 0).tobytes()))
+    assert len(set(told)) == 1
 
 
 def test_formulas_of_the_prior() -> None:
     """What the page says of reaches, of `squash` and of `log_step` is what the code does."""
     (squash,) = re.findall(r"`min\(floor\((16 \* log2\(1 \+ m / 4\) \+ 1/2)\), (\d+)\)`", TEXT)
     names = {"log2": math.log2, "ceil": math.ceil, "min": min, "max": max}
-    found = [min(math.floor(eval(squash[0], {**names, "m": m})), int(squash[1])) for m in range(prior.SQUASH_LIMIT + 1)]
-    assert found == prior.squash_table().tolist()
+    found = [
+        min(math.floor(eval(squash[0], {**names, "m": m})), int(squash[1])) for m in range(network.SQUASH_LIMIT + 1)
+    ]
+    assert found == network.squash_table().tolist()
     (reach,) = re.findall(r"the classes 0 to \d+, `(min\(.*\))`:", TEXT)
     assert [
-        eval(reach.replace("^", "**").replace("class", "k"), {**names, "k": k}) for k in range(prior.SCALES)
-    ] == prior.REACH.tolist()
+        eval(reach.replace("^", "**").replace("class", "k"), {**names, "k": k}) for k in range(network.SCALES)
+    ] == network.REACH.tolist()
     bounds = table("bound of f value")
     assert [row[0] for row in bounds] == [str(number) for number in range(1, 17)]
-    assert [float(row[1]) for row in bounds] == list(steps._BOUNDS)
+    assert [float(row[1]) for row in bounds] == list(step_scale._BOUNDS)
     for scale in (1e-12, 0.01, 0.7, 1.0, 1.04, 1.05, 2.0, 3.3, 1e12):
-        assert reference_decoder.log_step(scale, -3) == steps.log_step_of(scale) - 2
+        assert reference_decoder.log_step(scale, -3) == log_step_of(scale) - 2
 
 
 def test_tensors_of_the_prior() -> None:
     """Names, types and shapes of the prior's tensors are those that the code reads and a training writes."""
     sizes = {"C": 7, "2C": 14, "E": 3, "9E": 27, "W": 5, "K": 2, "9K": 18, "M": 11, "H": 13}
-    sizes["V"] = int((2 * prior.REACH + 2).sum()) * prior.FRACTIONS
+    sizes["V"] = int((2 * network.REACH + 2).sum()) * network.FRACTIONS
     wanted = {}
     for name, kind, shape in table("tensor type shape"):
-        for number in range(prior.PASSES if "`n`" in name else 1):
+        for number in range(neighbourhood.PASSES if "`n`" in name else 1):
             dtype = {"i8": np.int8, "i32": np.int32, "u32": np.uint32}[kind]
             wanted[name.replace("`n`", str(number))] = (
                 dtype,
@@ -208,9 +221,9 @@ def test_tensors_of_the_prior() -> None:
             )
     arrays = make.prior_arrays(channels=7, embed=3, width=5, known=2, mask_width=11, mask_hidden=13)
     assert {name: (value.dtype.type, value.shape) for name, value in arrays.items()} == wanted
-    whole = prior.Prior(arrays, "", "")
-    assert len(whole.value_tables) == prior.SCALES * prior.FRACTIONS
-    assert len(whole.kind_tables) == kinds.CONTEXTS and len(whole.mask_tables) == prior.MASK_CLASSES
+    whole = network.Prior(arrays, "", "")
+    assert len(whole.value_tables) == network.SCALES * network.FRACTIONS
+    assert len(whole.mode_tables) == modes.CONTEXTS and len(whole.mask_tables) == network.MASK_CLASSES
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -240,7 +253,7 @@ def test_second_range_coder(seed: int) -> None:
 def test_second_implementation_under_a_prior(
     rows: int, columns: int, channels: int, units: int, step_scale: float, coding: str
 ) -> None:
-    """A slow decoder made from FORMAT.md alone finds the same masks, tokens and octaves over two segments."""
+    """A slow decoder made from FORMAT.md alone finds the same masks, tokens and halvings over two segments."""
     by = make.prior(channels)
     of = under(sized(rows, columns, channels, step_scale=step_scale), by, units)
     made = in_units(of, groups(of, 3, last_frames=14))
@@ -248,9 +261,9 @@ def test_second_implementation_under_a_prior(
         ends = np.array([SYMBOL_MIN // units, 0, SYMBOL_MAX // units], np.int32)
         made = in_units(of, [replace(group, tokens=ends[group.tokens % 3]) for group in made])
     found = reference_decoder.read_under_prior(written(of, made, prior=by, coding=coding), save(by.arrays))
-    for group, (_, _, mask, tokens, octaves) in zip(made, found, strict=True):
+    for group, (_, _, mask, tokens, halvings) in zip(made, found, strict=True):
         assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
-        assert tokens == group.tokens.tolist() and octaves == group.octaves.tolist()
+        assert tokens == group.tokens.tolist() and halvings == group.halvings.tolist()
     layouts, masks = {layout for _, layout, *_ in found}, {coding for coding, *_ in found}
     assert (
         layouts <= {declared.LAYOUT_PRIOR}
