@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-BY = prior()
-OF = under(sized(5, 7, 6), BY)
-MADE = in_units(OF, groups(OF, 4))
-FILES = {coding: written(OF, MADE, False, BY, coding) for coding in LAYOUTS}
+import time
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Group, LostGroups
+from latcomp.container.coding import GroupBytes, GroupContent, GroupShape, PriorCoder
+from latcomp.container.format import LAYOUT_KIND_CHANGES, LAYOUT_KINDS, LAYOUT_PRIOR, MASK_ALL, MASK_BITS, MASK_PRIOR
+from latcomp.container.zstd import compress
+from latcomp.errors import DamagedFileError, LatcompError, UnsupportedFileError
+from latcomp.latents import StepScale
+from tests.container.coding.prior.make import BY, FILES, LAYOUTS, MADE, OF, parts_of, rebuilt
+from tests.container.make import content, groups, in_units, reader_under, shape
+
+SCALE = StepScale(1.0)
 
 
-def rebuilt(data: bytes, at: int, mask: bytes, tokens: bytes) -> bytes:
-    """The file with other bytes as mask and tokens of one group, under right lengths and CRC-32."""
-    front, found = chunks(data)
-    payload = found[at][8:-4]
-    head = GROUP_HEAD.unpack(payload)
-    times = payload[GROUP_HEAD.size :][: head["times_bytes"]]
-    found[at] = chunk(b"GRUP", GROUP_HEAD.pack(**{**head, "mask_bytes": len(mask)}) + times + mask + tokens)
-    return front + b"".join(found)
+def coder(units: int = 4, coding: str = "context", first: bool = True) -> PriorCoder:
+    """The coder of a segment; first: whether it stands before the segment's first latent frame."""
+    found = PriorCoder(BY, OF.grid, units, coding == "zstd")
+    found.memory.first = first
+    return found
 
 
-def parts_of(data: bytes, at: int) -> tuple[bytes, bytes]:
-    """Mask and tokens of one group."""
-    payload = chunks(data)[1][at][8:-4]
-    head = GROUP_HEAD.unpack(payload)
-    rest = payload[GROUP_HEAD.size + head["times_bytes"] :]
-    return rest[: head["mask_bytes"]], rest[head["mask_bytes"] :]
+def beside(mask: np.ndarray, layout: int, tokens: bytes) -> tuple[GroupBytes, GroupShape]:
+    """Bytes of tokens in any layout beside a mask as packed bits, of a group that goes on in its segment."""
+    data = GroupBytes(MASK_BITS, compress(np.packbits(mask).tobytes()), layout, tokens)
+    return data, GroupShape(mask.shape, int(mask.sum()), False, SCALE)
 
 
 @st.composite
@@ -61,9 +71,9 @@ def test_payloads_made_up(data: st.DataObject) -> None:
         for item in reader_under(rebuilt(FILES[coding], at, mask, tokens), BY):
             assert isinstance(item, Group | LostGroups)
             if isinstance(item, Group):
-                assert item.tokens.shape == (item.mask.sum(), 6) and len(item.octaves) == len(item.tokens)
+                assert item.tokens.shape == (item.mask.sum(), 6) and len(item.halvings) == len(item.tokens)
                 assert not item.tokens.size or (item.tokens.min() >= SYMBOL_MIN and item.tokens.max() <= SYMBOL_MAX)
-                assert not len(item.octaves) or item.octaves.max() <= 2
+                assert not len(item.halvings) or item.halvings.max() <= 2
     except LatcompError:
         pass
     assert time.monotonic() - began < 10
@@ -79,19 +89,18 @@ def test_tokens_made_up(data: st.DataObject) -> None:
     mask = rng.random((3, 5, 7)) < data.draw(st.sampled_from([0.0, 0.1, 1.0]))
     layout = data.draw(st.sampled_from([LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES]))
     coding = "context" if layout == LAYOUT_PRIOR else "zstd"
-    of = under(sized(5, 7, 6), BY, data.draw(st.sampled_from([1, 2, 4])))
+    units = data.draw(st.sampled_from([1, 2, 4]))
     honest = parts_of(FILES[coding], 1)[1]
+    given = beside(mask, layout, data.draw(damaged(honest)))
+    first = bool(mask[0].all()) and data.draw(st.booleans())
     try:
-        tokens, octaves = decode_tokens(layout, data.draw(damaged(honest)), mask, False, SegmentState(of, BY), 0)
+        found = coder(units, first=first).decode(*given)
     except DamagedFileError:
         return
-    again = SegmentState(of, BY, coding)
-    again.by_prior.first = data.draw(st.booleans())
-    reading = SegmentState(of, BY)
-    reading.by_prior.first = again.by_prior.first
-    layout, packed = encode_tokens(tokens, octaves, mask, False, again, 0)
-    found = decode_tokens(layout, packed, mask, False, reading, 0)
-    assert (found[0] == tokens).all() and (found[1] == octaves).all()
+    packed = coder(units, coding, first).encode(found)
+    again = coder(units, first=first).decode(packed, given[1])
+    assert (again.mask == mask).all() and (again.tokens == found.tokens).all()
+    assert (again.halvings == found.halvings).all()
 
 
 def test_bytes_where_none_belong() -> None:
@@ -100,57 +109,47 @@ def test_bytes_where_none_belong() -> None:
     """
     nothing = np.zeros((2, 5, 7), bool)
     whole = in_units(OF, groups(OF, 1))[0]
-    whole_mask, whole_tokens, whole_octaves = np.ones((1, 5, 7), bool), whole.tokens[:35], whole.octaves[:35]
-    _, _, _, packed = encode_content(whole_mask, whole_tokens, whole_octaves, True, SegmentState(OF, BY), 0)
+    one_frame = GroupContent(np.ones((1, 5, 7), bool), whole.tokens[:35], whole.halvings[:35], True, SCALE)
+    packed = coder().encode(one_frame)
+    assert (packed.mask_coding, packed.mask) == (MASK_ALL, b"")
     for junk in (bytes(4), bytes(8), b"\xff" * 8, bytes(400)):
         for layout in (LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES):
             with pytest.raises(DamagedFileError):
-                decode_tokens(layout, junk, nothing, False, SegmentState(OF, BY), 0)
+                coder(first=False).decode(*beside(nothing, layout, junk))
         with pytest.raises(DamagedFileError, match="left over"):
-            decode_content(MASK_PRIOR, junk, LAYOUT_PRIOR, packed, (1, 5, 7), 35, True, SegmentState(OF, BY), 0)
-    tokens, octaves = decode_tokens(LAYOUT_PRIOR, b"", nothing, False, SegmentState(OF, BY), 0)
-    assert tokens.shape == (0, 6) and octaves.shape == (0,)
+            coder().decode(replace(packed, mask_coding=MASK_PRIOR, mask=junk), GroupShape((1, 5, 7), 35, True, SCALE))
+    found = coder(first=False).decode(*beside(nothing, LAYOUT_PRIOR, b""))
+    assert found.tokens.shape == (0, 6) and found.halvings.shape == (0,)
 
 
 def test_a_step_that_is_halved_too_often() -> None:
-    """Kinds beyond what the file's units allow are damage, in every layout."""
+    """Modes beyond what the file's units allow are damage, in every layout."""
     fine = in_units(OF, groups(OF, 1))[0]
     for units in (1, 2):
-        of = under(sized(5, 7, 6), BY, units)
         for coding in LAYOUTS:
-            layout, data = encode_tokens(fine.tokens, fine.octaves, fine.mask, True, SegmentState(OF, BY, coding), 0)
+            data = coder(coding=coding).encode(content(OF, fine))
             with pytest.raises(DamagedFileError):
-                decode_tokens(layout, data, fine.mask, True, SegmentState(of, BY), 0)
+                coder(units).decode(data, shape(OF, fine))
 
 
 def test_masks_and_tokens_are_read_in_step() -> None:
     """A mask whose tokens are damaged, and tokens whose mask is, end as damage, as does a mask that keeps more than is
     claimed.
     """
+    writing = coder()
+    writing.encode(content(OF, MADE[0]))
+    before, honest = deepcopy(writing), shape(OF, MADE[1])
     mask, tokens = parts_of(FILES["context"], 1)
-    head = heads(FILES["context"])[1]
-    state = SegmentState(OF, BY)
-    for item in MADE[:1]:
-        encode_content(item.mask, item.tokens, item.octaves, item.key, state, item.step_adjust)
-    shape, kept = MADE[1].mask.shape, head["tokens_kept"]
 
-    def read(
-        mask: bytes, tokens: bytes, kept: int, layout: int = LAYOUT_PRIOR
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        return decode_content(
-            MASK_PRIOR, mask, layout, tokens, shape, kept, False, deepcopy(state), head["step_adjust"]
-        )
+    def read(mask: bytes, tokens: bytes, kept: int, layout: int = LAYOUT_PRIOR) -> GroupContent:
+        return deepcopy(before).decode(GroupBytes(MASK_PRIOR, mask, layout, tokens), replace(honest, kept=kept))
 
+    kept = honest.kept
     found = read(mask, tokens, kept)
-    assert (found[0] == MADE[1].mask).all() and (found[1] == MADE[1].tokens).all()
-    for wrong in (
-        (mask[4:], tokens, kept),
-        (mask, tokens[4:], kept),
-        (mask + bytes(8), tokens, kept),
-        (mask, tokens + bytes(8), kept),
-    ):
+    assert (found.mask == MADE[1].mask).all() and (found.tokens == MADE[1].tokens).all()
+    for wrong in ((mask[4:], tokens), (mask, tokens[4:]), (mask + bytes(8), tokens), (mask, tokens + bytes(8))):
         with pytest.raises(DamagedFileError):
-            read(*wrong)
+            read(*wrong, kept)
     for claimed in (0, kept - 1, kept + 1):
         with pytest.raises(DamagedFileError, match="claimed"):
             read(mask, tokens, claimed)

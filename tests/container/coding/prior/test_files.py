@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Prior, Reader, Writer, check, scan
+from latcomp.container.format import (
+    GROUP_HEAD,
+    LAYOUT_KIND_CHANGES,
+    LAYOUT_KINDS,
+    LAYOUT_PLANES,
+    LAYOUT_PRIOR,
+    MASK_ALL,
+    MASK_PRIOR,
+)
+from latcomp.errors import UnsupportedFileError, UsageError
+from tests.container.coding.prior.make import BY, FILES, LAYOUTS, MADE, OF, heads, parts_of
+from tests.container.make import groups, in_units, prior, prior_arrays, reader_under, same_group, sized, under, written
+from tests.container.test_damage import chunks
+from tests.container.test_hostile import chunk
+from tests.container.test_round_trip import any_groups
+
 QUICK = settings(max_examples=40, deadline=None)
-LAYOUTS = {"context": {LAYOUT_PRIOR}, "zstd": {LAYOUT_KINDS, LAYOUT_KIND_CHANGES}}
-
-
-def heads(data: bytes) -> list[dict[str, int]]:
-    """The head of every group."""
-    return [GROUP_HEAD.unpack(found, 8) for found in chunks(data)[1] if found[:4] == b"GRUP"]
 
 
 def assert_comes_back(of, made, by: Prior, coding: str = "context") -> bytes:
@@ -23,8 +43,8 @@ def assert_comes_back(of, made, by: Prior, coding: str = "context") -> bytes:
 
 @QUICK
 @given(any_groups(), st.sampled_from([1, 2, 4]), st.integers(0, 3))
-def test_any_mask_any_values_any_octaves(case, units: int, seed: int) -> None:
-    """Masks, values up to the 16-bit bounds and octaves survive, and both codings give the same."""
+def test_any_mask_any_values_any_halvings(case, units: int, seed: int) -> None:
+    """Masks, values up to the 16-bit bounds and halvings survive, and both codings give the same."""
     plain, made = case
     by = prior(plain.channels, seed)
     of = under(plain, by, units)
@@ -36,7 +56,7 @@ def test_any_mask_any_values_any_octaves(case, units: int, seed: int) -> None:
 @pytest.mark.parametrize("units", [1, 2, 4])
 @pytest.mark.parametrize("coding", LAYOUTS)
 def test_steps_from_one_end_of_the_range_to_the_other(coding: str, units: int) -> None:
-    """A token may go on from the smallest symbol to the largest: with one unit a step the change passes 16 bits, its
+    """A delta may lead from the smallest symbol to the largest: with one unit a step the change passes 16 bits, its
     values do not.
     """
     by = prior()
@@ -44,21 +64,21 @@ def test_steps_from_one_end_of_the_range_to_the_other(coding: str, units: int) -
     count = 5 * 6
     ends = (SYMBOL_MIN, SYMBOL_MIN + (SYMBOL_MAX - SYMBOL_MIN) // units * units)
     tokens = np.concatenate([np.full((count, 6), ends[t % 2], np.int32) for t in range(8)])
-    made = replace(groups(of, 1, dense=True)[0], tokens=tokens, octaves=np.zeros(len(tokens), np.uint8))
+    made = replace(groups(of, 1, dense=True)[0], tokens=tokens, halvings=np.zeros(len(tokens), np.uint8))
     assert made.mask.shape == (8, 5, 6)
     assert_comes_back(of, [made], by, coding)
 
 
 @pytest.mark.parametrize("coding", LAYOUTS)
 def test_lifelike_file(coding: str) -> None:
-    """A file of several segments survives with tokens of both kinds and all octaves; it is found intact, and scanned
+    """A file of several segments survives with tokens of both modes and all halvings; it is found intact, and scanned
     without the prior.
     """
     by = prior(10)
     of = under(sized(12, 17, 10), by)
     made = in_units(of, groups(of, 5, last_frames=5))
-    octaves = np.concatenate([group.octaves for group in made])
-    assert np.bincount(octaves, minlength=3).min() > 100
+    halvings = np.concatenate([group.halvings for group in made])
+    assert np.bincount(halvings, minlength=3).min() > 100
     data = assert_comes_back(of, made, by, coding)
     masks = {head["mask_coding"] for head in heads(data)}
     assert (masks == {MASK_PRIOR}) if coding == "context" else (MASK_PRIOR not in masks)
@@ -67,7 +87,7 @@ def test_lifelike_file(coding: str) -> None:
     assert written(of, made, prior=by, coding=coding) == written(of, made, prior=by, coding=coding)
 
 
-def test_both_layouts_of_kinds() -> None:
+def test_both_layouts_of_modes() -> None:
     """Without the prior's means, values that hardly change are stored as changes and others themselves."""
     by = prior()
     of = under(sized(9, 11, 6), by)
@@ -79,7 +99,7 @@ def test_both_layouts_of_kinds() -> None:
             small = rng.integers(-1, 2, (len(group.mask), *shape))
             frames = rng.integers(-90, 90, shape) + small.cumsum(0) if layout == LAYOUT_KIND_CHANGES else small
             tokens = 4 * frames.reshape(-1, 6).astype(np.int32)
-            made.append(replace(group, tokens=tokens, octaves=np.zeros(len(tokens), np.uint8)))
+            made.append(replace(group, tokens=tokens, halvings=np.zeros(len(tokens), np.uint8)))
         assert [head["token_layout"] for head in heads(assert_comes_back(of, made, by, "zstd"))] == [layout] * 2
 
 
@@ -104,26 +124,26 @@ def test_groups_that_keep_nothing(coding: str) -> None:
     for place in (1, 2):
         empty = {
             "tokens": np.zeros((0, 6), np.int32),
-            "octaves": np.zeros(0, np.uint8),
+            "halvings": np.zeros(0, np.uint8),
             "mask": np.zeros((8, 5, 7), bool),
         }
         made[place] = replace(made[place], **empty)
-    # what the last group goes on from is now what the first one left
+    # what the last group is a delta to is now what the first one left
     made = in_units(of, [replace(group, tokens=group.tokens >> 2) for group in made])
     data = assert_comes_back(of, made, by, coding)
     for at in (1, 2):
         assert parts_of(data, at)[1] == b""
 
 
-def test_no_octaves_are_none() -> None:
-    """Tokens that are given without octaves stand on the grid of whole steps."""
+def test_no_halvings_are_none() -> None:
+    """Tokens that are given without halvings stand on the grid of whole steps."""
     by = prior()
     of = under(sized(5, 7, 6), by)
     made = [replace(group, tokens=group.tokens * 4) for group in groups(of, 3)]
     for coding in LAYOUTS:
         back = list(reader_under(written(of, made, False, by, coding), by))
         assert all(
-            map(same_group, [replace(group, octaves=np.zeros(len(group.tokens), np.uint8)) for group in made], back)
+            map(same_group, [replace(group, halvings=np.zeros(len(group.tokens), np.uint8)) for group in made], back)
         )
 
 
@@ -183,7 +203,7 @@ def test_the_prior_is_looked_for_once() -> None:
 
 @pytest.mark.parametrize("change", [{"token_layout": LAYOUT_PLANES}, {"token_layout": 6}, {"mask_coding": 5}])
 def test_ids_that_do_not_belong(change: dict[str, int]) -> None:
-    """Layouts without kinds do not belong into a file with a prior, nor those of a prior, nor its masks, into a file
+    """Layouts without modes do not belong into a file with a prior, nor those of a prior, nor its masks, into a file
     without.
     """
     front, found = chunks(FILES["context"])
@@ -206,17 +226,17 @@ def test_writer_refuses_what_does_not_fit() -> None:
     """Octaves of the wrong shape, type or size, and tokens that are on no grid of theirs, are refused by name."""
     good = MADE[0]
     off_grid = good.tokens.copy()
-    off_grid[good.octaves == 0] += 1
+    off_grid[good.halvings == 0] += 1
     wrong = [
-        {"octaves": good.octaves[1:]},
-        {"octaves": good.octaves.astype(np.int32)},
-        {"octaves": good.octaves + np.uint8(3)},
+        {"halvings": good.halvings[1:]},
+        {"halvings": good.halvings.astype(np.int32)},
+        {"halvings": good.halvings + np.uint8(3)},
         {"tokens": off_grid},
-        {"octaves": np.zeros_like(good.octaves)},
+        {"halvings": np.zeros_like(good.halvings)},
     ]
     for change in wrong:
         for coding in LAYOUTS:
-            with pytest.raises(UsageError, match=r"octaves|halved|whole steps"):
+            with pytest.raises(UsageError, match=r"halvings|halved|whole steps"):
                 Writer(io.BytesIO(), OF, BY, coding).write_group(replace(good, **change))
     plain = sized(5, 7, 6)
     with pytest.raises(UsageError, match="halved"):

@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Prior
+from latcomp.container.coding.prior.neighbourhood import PASSES, group_of
+from latcomp.container.coding.prior.network import (
+    ACTIVATION_MAX,
+    FACTS,
+    MASK_CLASSES,
+    MASK_FACTS,
+    SCALES,
+    on_grid,
+    parameters_of,
+    squash,
+    squash_table,
+)
+from tests.container.make import prior_arrays
+
+
 def test_no_distance_passes_the_escapes() -> None:
     """Whatever the network says and whatever was kept, the mean stays within 16 bits, so every distance fits its
     escape.
@@ -19,10 +42,10 @@ def test_no_distance_passes_the_escapes() -> None:
         and scale.max() == SCALES - 1
     )
     for units_log2 in range(3):
-        for octaves in range(units_log2 + 1):
-            step = 1 << (units_log2 - octaves)
-            finer = np.full((count, 1), octaves, np.int32)
-            for anchor in (np.zeros_like(kept), kept) if octaves == 0 else (np.zeros_like(kept),):
+        for halvings in range(units_log2 + 1):
+            step = 1 << (units_log2 - halvings)
+            finer = np.full((count, 1), halvings, np.int32)
+            for anchor in (np.zeros_like(kept), kept) if halvings == 0 else (np.zeros_like(kept),):
                 nearest, fraction, _ = on_grid(mean, scale, anchor, finer, units_log2)
                 assert np.abs(fraction).max() <= 4
                 for value in (SYMBOL_MIN, SYMBOL_MAX):
@@ -90,9 +113,9 @@ def test_products_are_exact(signs: str) -> None:
     for number in range(PASSES):
         sums = values[0] @ whole[f"known{number}"]
         arrays[f"known{number}_bias"] = near_centre(sums)
-        told = whole_relu(sums + arrays[f"known{number}_bias"])
-        told[-1] = 0
-        sums = told[around].reshape(count, -1) @ whole[f"beside{number}"] + trunk @ whole[f"down{number}"]
+        messages = whole_relu(sums + arrays[f"known{number}_bias"])
+        messages[-1] = 0
+        sums = messages[around].reshape(count, -1) @ whole[f"beside{number}"] + trunk @ whole[f"down{number}"]
         arrays[f"down{number}_bias"] = near_centre(sums)
         hiddens.append(whole_relu(sums + arrays[f"down{number}_bias"]))
 
@@ -109,8 +132,8 @@ def test_products_are_exact(signs: str) -> None:
     classes = np.clip(((odds + arrays["mask_leave_bias"][2] + 256) >> 9) + 32, 0, MASK_CLASSES - 1)
 
     by = Prior(arrays, "", "")
-    untold = by.told(0, np.arange(0), np.zeros((0, channels), np.float32), count)
-    assert (by.beside_untold(around, count) == by.beside(0, untold, around)).all()
+    silence = by.messages(0, np.arange(0), np.zeros((0, channels), np.float32), count)
+    assert (by.first_sums(around, count) == by.neighbour_sums(0, silence, around)).all()
     assert (by.past(symbols[0], symbols[1], around) == past).all() and past.std() > 1
     floats = large.astype(np.float32)
     assert (by.trunk(floats[:, :embed], around, symbols[0][:count], floats[:count, :FACTS]) == trunk).all()
@@ -120,13 +143,14 @@ def test_products_are_exact(signs: str) -> None:
     assert (by.mask_classes(2, found, floats[:count, :50]) == classes).all() and classes.std() > 1
     for number, hidden in enumerate(hiddens):
         assert hidden.std() > 1
-        told = by.told(number, np.arange(count), squash(symbols[0][:count]), count)
-        assert (by.head(number, trunk.astype(np.float32), by.beside(number, told, around)) == hidden).all()
+        messages = by.messages(number, np.arange(count), squash(symbols[0][:count]), count)
+        sums = by.neighbour_sums(number, messages, around)
+        assert (by.head(number, trunk.astype(np.float32), sums) == hidden).all()
         for phase in range(4):
             channels_now = slice(group_of(phase, number), None, PASSES)
             weights, bias = whole[f"leave{number}"][:, :, channels_now], whole[f"leave{number}_bias"][:, channels_now]
             sums = np.einsum("nw,wpc->npc", hidden, weights) + bias
-            assert (by.leave(number, phase, hidden.astype(np.float32)) == sums).all()
+            assert (by.outputs(number, phase, hidden.astype(np.float32)) == sums).all()
 
 
 SCRIPT = """
