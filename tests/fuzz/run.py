@@ -27,7 +27,7 @@ LENGTHS = {
     "mask": 96,
     "tokens": 400,
     "coder": 64,
-    "kinds": 128,
+    "modes": 128,
     "prior": 64,
 }
 LENGTH = 1500  # of whole files and headers

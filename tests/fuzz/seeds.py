@@ -11,16 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from latcomp.container.content import encode_content
-from latcomp.container.segment import SegmentState
 
 from latcomp.container.audio import pack_audio
-from latcomp.container.coding.masks import encode_mask
+from latcomp.container.coding import GroupContent, coder_for
+from latcomp.container.coding.context.repeats import changed_tokens, encode_repeats
+from latcomp.container.coding.context.tokens import encode_context
+from latcomp.container.coding.lattice import passes_of
+from latcomp.container.coding.masks import MaskState, encode_mask
+from latcomp.container.coding.planes import planes_of_symbols, split_bytes
 from latcomp.container.coding.prior.tables import TableEncoder
+from latcomp.container.format import MASK_PRIOR
 from latcomp.container.header import pack_header
 from latcomp.container.index import IndexEntry, pack_index
 from latcomp.container.times import encode_times
 from latcomp.container.zstd import compress, decompress
+from latcomp.latents import StepScale, TokenMemory
 from tests.container.make import audio, groups, in_units, sized, under, written
 from tests.fuzz.seal import split_front
 from tests.fuzz.targets import PLAIN, SHAPES, prior_header, segment, small_header, tiny_prior
@@ -47,9 +52,8 @@ def masks() -> Iterator[bytes]:
     rng = np.random.default_rng(1)
     for number, shape in enumerate(SHAPES[:3]):
         for coding in (1, 2, 3):
-            state = SegmentState(segment(*shape[1:], False))
             keep = rng.random(shape) < 0.4
-            found, packed = encode_mask(keep, False, state.passes, state.masks)
+            found, packed = encode_mask(keep, False, passes_of(*shape[1:]), MaskState(*shape[1:]))
             bits = np.packbits(keep).tobytes()
             if coding == 3:  # one stream of all classes, eight bits a byte
                 bits = b"\x01\x15\x00" + bytes([keep.size]) + np.packbits(keep.reshape(-1), bitorder="little").tobytes()
@@ -66,19 +70,12 @@ def tokens() -> Iterator[bytes]:
         [np.ones((3, 5), bool), np.unpackbits(np.frombuffer(bits, np.uint8))[:15].astype(bool).reshape(3, 5)]
     )
     kept = int(keep.sum())
-    from latcomp.container.coding.context.repeats import changed_tokens, encode_repeats
-    from latcomp.container.coding.context.tokens import encode_context
-    from latcomp.container.coding.planes import planes_of_symbols, split_bytes
-
     for large in (3, 3000):
         symbols = rng.integers(-large, large, (kept, 2)).astype(np.int32)
-        state = SegmentState(segment(3, 5, False))
-        flat = keep.reshape(2, -1)
-        context = encode_context(symbols, flat, True, state.last, state.passes, None)[0]
-        before = np.zeros_like(symbols)
-        repeats = encode_repeats(symbols, changed_tokens(symbols, before), keep, True, state.last, state.passes, None)[
-            0
-        ]
+        memory, passes = TokenMemory.start((3, 5), 2), passes_of(3, 5)
+        context = encode_context(symbols, keep.reshape(2, -1), True, memory, passes, None)[0]
+        changed = changed_tokens(symbols, np.zeros_like(symbols))
+        repeats = encode_repeats(symbols, changed, keep, True, memory, passes, None)[0]
         coding, size = struct.unpack_from("<BI", repeats)
         inner = decompress(repeats[5 : 5 + size], 1000, "mask") if size else b""
         yield bytes([0]) + bits + bytes(1) + planes_of_symbols(symbols)
@@ -118,22 +115,19 @@ def under_prior() -> Iterator[tuple[str, bytes]]:
                 keep[1, 0, 0], keep[1, 1] = False, True
             kept = int(keep.sum())
             values = np.resize(group.tokens - group.tokens % of.units, (kept, 2)).astype(np.int32)
-            octaves = np.zeros(kept, np.uint8)
+            group_of = GroupContent(keep, values, np.zeros(kept, np.uint8), True, StepScale(of.step_scale, 3))
             for coding in ("context", "zstd"):
-                state = SegmentState(of, tiny_prior(), coding)
-                coded, mask_data, layout, token_data = encode_content(keep, values, octaves, True, state, 3)
-                if layout == 3:
-                    if coded == 4:
-                        yield (
-                            "prior",
-                            bytes([len(mask_data) // 4 | (steps - 1) << 2, kept - 6]) + mask_data + token_data,
-                        )
-                    else:
-                        yield "prior", bytes([0xC0 | (steps - 1) << 2, 0]) + token_data
+                found = coder_for(of, tiny_prior(), coding).encode(group_of)
+                front = (steps - 1) << 2
+                if coding == "zstd":
+                    inner = decompress(found.mask, 1000, "mask") if found.mask_coding else b""
+                    number = (found.token_layout - 4) | (steps - 1) << 1 | min(found.mask_coding, 3) << 6
+                    tokens = decompress(found.tokens, 1000, "tokens")
+                    yield "modes", bytes([number, len(inner), kept, 0]) + inner + tokens
+                elif found.mask_coding == MASK_PRIOR:
+                    yield "prior", bytes([len(found.mask) // 4 | front, kept - 6]) + found.mask + found.tokens
                 else:
-                    inner = decompress(mask_data, 1000, "mask") if coded else b""
-                    head = bytes([(layout - 4) | (steps - 1) << 1 | min(coded, 3) << 6, len(inner), kept, 0])
-                    yield "kinds", head + inner + decompress(token_data, 1000, "tokens")
+                    yield "prior", bytes([0xC0 | front, 0]) + found.tokens
 
 
 def files() -> Iterator[bytes]:

@@ -12,12 +12,12 @@ from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
-from latcomp.container.content import decode_content, encode_content
-from latcomp.container.segment import SegmentState
 
 from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Prior, Reader, check, repair, scan
 from latcomp.container.audio import pack_audio, unpack_audio
-from latcomp.container.coding.masks import decode_mask, encode_mask
+from latcomp.container.coding import GroupBytes, GroupShape, coder_for
+from latcomp.container.coding.lattice import passes_of
+from latcomp.container.coding.masks import MaskState, decode_mask, encode_mask
 from latcomp.container.coding.prior.tables import TableDecoder
 from latcomp.container.format import (
     LAYOUT_CONTEXT,
@@ -42,6 +42,7 @@ from latcomp.container.index import pack_index, unpack_index
 from latcomp.container.times import decode_times, encode_times
 from latcomp.container.zstd import decompress
 from latcomp.errors import LatcompError
+from latcomp.latents import StepScale
 from tests.container.make import prior_arrays, sized, under
 from tests.fuzz.seal import front_of, raw_frame
 
@@ -161,18 +162,16 @@ def mask(data: bytes) -> None:
         return
     shape = SHAPES[data[0] & 3]
     key, coding = bool(data[0] & 4), 1 + (data[0] >> 3) % 3
-    state = SegmentState(segment(*shape[1:], False))
+    passes, state = passes_of(*shape[1:]), MaskState(*shape[1:])
     if data[0] >> 7:
-        state.masks.last[::2], state.masks.earlier[:, 1::2] = True, True
+        state.last[::2], state.earlier[:, 1::2] = True, True
     with suppress(LatcompError):
-        found = decode_mask(coding, raw_frame(data[1:]), shape, key, state.passes, state.masks)
+        found = decode_mask(coding, raw_frame(data[1:]), shape, key, passes, state)
         demand(
             found.shape == shape and found.dtype == np.bool_ and (not key or bool(found[0].all())), "mask: wrong shape"
         )
         if not data[-1] & 7:  # writing tries every coding: too slow for every call
-            again = decode_mask(
-                *encode_mask(found, key, state.passes, state.masks), shape, key, state.passes, state.masks
-            )
+            again = decode_mask(*encode_mask(found, key, passes, state), shape, key, passes, state)
             demand(bool((again == found).all()), "mask: written again it differs")
 
 
@@ -196,17 +195,18 @@ def tokens(data: bytes) -> None:
         content = struct.pack("<BI", 1 + data[0] // 5 % 3, len(changed)) + changed + content
     results = []
     for _ in range(2):
-        state = SegmentState(segment(3, 5, lossless))
+        coder = coder_for(segment(3, 5, lossless))
         packed = raw_frame(np.packbits(keep[1:]).tobytes())
         with suppress(LatcompError):
             kept = int(keep.sum())
-            found = decode_content(MASK_BITS, packed, layout, content, (2, 3, 5), kept, True, state, 0)[1]
+            given = GroupBytes(MASK_BITS, packed, layout, content)
+            found = coder.decode(given, GroupShape((2, 3, 5), kept, True, StepScale(1.0))).tokens
             demand(found.shape == (kept, 2), "tokens: wrong count")
             demand(
                 lossless or not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX),
                 "tokens: beyond 16 bits",
             )
-            results.append((found.tobytes(), state.last.tobytes()))
+            results.append((found.tobytes(), coder.memory.kept.tobytes()))
         if not data[-1] & 7:
             continue
         return
@@ -242,22 +242,22 @@ def coder(data: bytes) -> None:
         demand(bool(((wide >= 0) & (wide < 1 << 18)).all()), "coder: an escape out of range")
 
 
-def _under_prior(coding: int, mask_data: bytes, layout: int, token_data: bytes, steps: int, kept: int) -> None:
-    state = SegmentState(prior_header(), tiny_prior())
-    shape = (steps, 3, 2)
+def _under_prior(given: GroupBytes, steps: int, kept: int) -> None:
+    of, by = prior_header(), tiny_prior()
+    shape = GroupShape((steps, 3, 2), kept, True, StepScale(of.step_scale, 3))
     with suppress(LatcompError):
-        keep, found, octaves = decode_content(coding, mask_data, layout, token_data, shape, kept, True, state, 3)
+        found = coder_for(of, by).decode(given, shape)
+        mask, tokens, halvings = found.mask, found.tokens, found.halvings
         demand(
-            keep.shape == shape and int(keep.sum()) == kept and bool(keep[0].all()),
+            mask.shape == shape.mask and int(mask.sum()) == kept and bool(mask[0].all()),
             "prior: not the mask that was claimed",
         )
-        demand(octaves is not None and found.shape == (kept, 2) and octaves.shape == (kept,), "prior: wrong count")
-        demand(not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX), "prior: beyond 16 bits")
-        again = SegmentState(prior_header(), tiny_prior())
-        written = encode_content(keep, found, octaves, True, again, 3)
-        read = decode_content(*written, shape, kept, True, SegmentState(prior_header(), tiny_prior()), 3)
+        demand(halvings is not None and tokens.shape == (kept, 2) and halvings.shape == (kept,), "prior: wrong count")
+        demand(not tokens.size or (tokens.min() >= SYMBOL_MIN and tokens.max() <= SYMBOL_MAX), "prior: beyond 16 bits")
+        read = coder_for(of, by).decode(coder_for(of, by).encode(found), shape)
         demand(
-            bool((read[0] == keep).all()) and read[1].tobytes() == found.tobytes(), "prior: written again it differs"
+            bool((read.mask == mask).all()) and read.tokens.tobytes() == tokens.tobytes(),
+            "prior: written again it differs",
         )
 
 
@@ -268,22 +268,21 @@ def prior(data: bytes) -> None:
     cut = 2 + 4 * (data[0] & 3)
     steps = 1 + (data[0] >> 2) % 2
     if data[0] >> 6 == 3:  # an own mask coding beside the tokens' words
-        _under_prior(MASK_ALL, b"", LAYOUT_PRIOR, data[2:], steps, 6 * steps)
+        _under_prior(GroupBytes(MASK_ALL, b"", LAYOUT_PRIOR, data[2:]), steps, 6 * steps)
     else:
-        _under_prior(MASK_PRIOR, data[2:cut], LAYOUT_PRIOR, data[cut:], steps, 6 + data[1] % 7)
+        _under_prior(GroupBytes(MASK_PRIOR, data[2:cut], LAYOUT_PRIOR, data[cut:]), steps, 6 + data[1] % 7)
 
 
-def kinds(data: bytes) -> None:
-    """Layouts of kinds under a prior, beside any mask."""
+def modes(data: bytes) -> None:
+    """Layouts of planes under a prior, beside any mask."""
     if len(data) < 4:
         return
     layout = (LAYOUT_KINDS, LAYOUT_KIND_CHANGES)[data[0] & 1]
     steps = 1 + (data[0] >> 1 & 3) % 3
     coding = (MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT)[data[0] >> 6]
-    content = raw_frame(data[4 : 4 + data[1]])
-    _under_prior(
-        coding, content if coding else b"", layout, raw_frame(data[4 + (data[1] if coding else 0) :]), steps, data[2]
-    )
+    cut = 4 + (data[1] if coding else 0)
+    mask = raw_frame(data[4:cut]) if coding else b""
+    _under_prior(GroupBytes(coding, mask, layout, raw_frame(data[cut:])), steps, data[2])
 
 
 def file(data: bytes) -> None:
@@ -346,7 +345,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         mask,
         tokens,
         coder,
-        kinds,
+        modes,
         prior,
         file,
         repaired,

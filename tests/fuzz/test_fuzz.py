@@ -17,7 +17,7 @@ from tests.fuzz.targets import TARGETS, Finding, demand
 
 FOLDER = Path(__file__).parent
 ATHERIS = importlib.util.find_spec("atheris") is not None
-CHANGES = {"chunks": 150, "mask": 1500, "tokens": 400, "kinds": 400, "prior": 100, "file": 60, "repaired": 40}
+CHANGES = {"chunks": 150, "mask": 1500, "tokens": 400, "modes": 400, "prior": 100, "file": 60, "repaired": 40}
 SHORT_RUNS = 400
 
 
