@@ -22,7 +22,7 @@ from latcomp.container.coding.prior.network import (
     squash,
     squash_table,
 )
-from tests.container.make import prior_arrays
+from tests.container.make import prior, prior_arrays
 
 
 def test_no_distance_passes_the_escapes() -> None:
@@ -176,3 +176,11 @@ def test_threads_do_not_matter() -> None:
             ).stdout
         )
     assert len(found) == 1 and len(found.pop()) == 65
+
+
+def test_bits_of_values_are_those_of_the_tables() -> None:
+    """What rounding by cost weighs is what the range coder will take; an escape costs what follows it as well."""
+    by = prior()
+    for row, table in zip(by.value_bits, by.value_tables.frequencies, strict=True):
+        assert np.exp2(-row[: len(table) - 1].astype(float)).sum() == pytest.approx(1 - table[-1] / 2**24, abs=1e-4)
+        assert row[len(table) - 1] == pytest.approx(24 - np.log2(float(table[-1])) + 18, abs=1e-4)
