@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from latcomp.inpaint.fill import Filler, HoldState
+from latcomp.inpaint.fill import Filler
 from latcomp.inpaint.model import CONTEXT, Lit, LitConfig, next_kept
+from latcomp.latents import HeldGroup, StepScale, TokenMemory, hold
 
 C = 5
 
@@ -32,6 +33,17 @@ def group(height: int, width: int, frames: int = 8, seed: int = 1) -> tuple[torc
 
 
 STEP = torch.ones(1)
+SCALE = StepScale(1.0)
+
+
+def held_group(values: torch.Tensor, mask: torch.Tensor) -> HeldGroup:
+    """The kept tokens of values (1, C, T, h, w) under a mask (1, T, h, w), held at the start of a segment."""
+    return hold(TokenMemory.start(tuple(mask.shape[2:]), C, np.float32), *tokens_of(values, mask))
+
+
+def tokens_of(values: torch.Tensor, mask: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens (N, C) and mask (T, h, w)."""
+    return values[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy()
 
 
 def test_an_untrained_lit_is_hold() -> None:
@@ -69,28 +81,13 @@ def test_next_kept_points_at_the_next_keep_of_the_position() -> None:
     assert known.flatten().tolist() == [1, 1, 1, 0]
 
 
-def test_holding_group_by_group_is_holding_all_at_once() -> None:
-    rng = np.random.default_rng(0)
-    mask = rng.random((12, 4, 5)) < 0.3
-    mask[0] = True
-    tokens = rng.normal(size=(int(mask.sum()), C)).astype(np.float32)
-    whole = HoldState().hold(tokens, mask)
-    state, start, found = HoldState(), 0, []
-    for t in range(0, 12, 4):
-        count = int(mask[t : t + 4].sum())
-        found.append(state.hold(tokens[start : start + count], mask[t : t + 4]))
-        start += count
-    assert np.array_equal(np.concatenate([f.held for f in found], axis=1), whole.held)
-    assert np.array_equal(np.concatenate([f.age for f in found]), whole.age)
-
-
 def test_a_group_is_filled_by_what_is_closer_to_the_truth() -> None:
     held, mask, age = group(8, 8)
     model = lit()
-    state = HoldState().hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
+    found = held_group(held, mask)
     painted = model(held, mask, age, STEP, None)[0].numpy()
-    assert Filler(model, 1.0, torch.device("cpu")).fill_best(state, painted)[0] == "lit"
-    assert Filler(model, 1.0, torch.device("cpu")).fill_best(state, state.held)[0] == "hold"
+    assert Filler(model, torch.device("cpu")).fill_best(found, painted, SCALE)[0] == "lit"
+    assert Filler(model, torch.device("cpu")).fill_best(found, found.held, SCALE)[0] == "hold"
 
 
 def test_the_lit_is_not_tried_where_hold_lost_little(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,15 +96,15 @@ def test_the_lit_is_not_tried_where_hold_lost_little(monkeypatch: pytest.MonkeyP
     """
     held, mask, _ = group(8, 8)
     model = lit()
-    state = HoldState().hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
+    found = held_group(held, mask)
     ran = []
     monkeypatch.setattr(Lit, "forward", lambda self, held, *rest: ran.append(1) or held)
     for error_at_dropped, runs in ((0.5, 0), (2.0, 1)):
-        truth = state.held + np.where(mask[0].numpy(), 1.0, error_at_dropped).astype(np.float32)
-        filler = Filler(model, 1.0, torch.device("cpu"))
-        choice, filled = filler.fill_best(state, truth)
+        truth = found.held + np.where(mask[0].numpy(), 1.0, error_at_dropped).astype(np.float32)
+        filler = Filler(model, torch.device("cpu"))
+        choice, filled = filler.fill_best(found, truth, SCALE)
         assert (choice, len(ran)) == ("hold", runs)
-        assert torch.equal(filled, torch.from_numpy(state.held)[None])
+        assert torch.equal(filled, torch.from_numpy(found.held)[None])
         assert torch.equal(filler._context, filled[:, :, -CONTEXT:])
 
 
@@ -116,12 +113,12 @@ def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
     sides.
     """
     model = lit()
-    writer, reader = (Filler(model, 1.0, torch.device("cpu")) for _ in range(2))
-    state = HoldState()
+    writer, reader = (Filler(model, torch.device("cpu")) for _ in range(2))
+    memory = TokenMemory.start((8, 8), C, np.float32)
     for seed in range(3):
         held, mask, _ = group(8, 8, seed=seed)
-        found = state.hold(held[0].permute(1, 2, 3, 0)[mask[0]].numpy(), mask[0].numpy())
+        found = hold(memory, *tokens_of(held, mask))
         truth = found.held + np.random.default_rng(seed).normal(0, 1, found.held.shape).astype(np.float32)
-        choice, filled = writer.fill_best(found, truth)
-        assert torch.equal(reader.fill(found, choice), filled)
+        choice, filled = writer.fill_best(found, truth, SCALE)
+        assert torch.equal(reader.fill(found, choice, SCALE), filled)
         assert torch.equal(writer._context, reader._context)

@@ -3,12 +3,13 @@ quality.
 """
 
 import numpy as np
-import pytest
 
-from latcomp.selection.complexity import ADJUST_MOST, adjusted, complexity, step_adjust
+from latcomp.latents.profile import CodingProfile
+from latcomp.selection.complexity import ADJUST_MOST, complexity, step_adjust
 
 C = 16
 STEP = np.ones(C, np.float32)
+USUAL = CodingProfile()
 
 
 def scene(change: float, frames: int = 8) -> np.ndarray:
@@ -20,15 +21,15 @@ def scene(change: float, frames: int = 8) -> np.ndarray:
 def test_more_change_is_more_complex_and_gets_coarser_steps() -> None:
     found = [complexity(scene(change), STEP) for change in (0.01, 0.5, 2.0, 8.0)]
     assert found == sorted(found)
-    adjustments = [step_adjust(scene(change), STEP, 5.0) for change in (0.01, 0.5, 2.0, 8.0)]
+    adjustments = [step_adjust(scene(change), STEP, 5.0, USUAL) for change in (0.01, 0.5, 2.0, 8.0)]
     assert adjustments == sorted(adjustments)
     assert adjustments[0] < 0 < adjustments[-1]
 
 
 def test_adjustments_are_bounded_and_end_at_the_highest_quality() -> None:
-    assert step_adjust(np.zeros((C, 8, 4, 4), np.float32), STEP, 5.0) == -ADJUST_MOST
-    assert step_adjust(scene(50.0), STEP, 0.0) <= ADJUST_MOST
-    assert step_adjust(scene(50.0), STEP, 10.0) == 0
+    assert step_adjust(np.zeros((C, 8, 4, 4), np.float32), STEP, 5.0, USUAL) == -ADJUST_MOST
+    assert step_adjust(scene(50.0), STEP, 0.0, USUAL) <= ADJUST_MOST
+    assert step_adjust(scene(50.0), STEP, 10.0, USUAL) == 0
 
 
 def test_a_cut_costs_no_more_than_its_latent_frame_alone() -> None:
@@ -41,7 +42,9 @@ def test_a_single_latent_frame_has_a_complexity() -> None:
     assert complexity(scene(1.0, 1), STEP) > 0
 
 
-def test_32_adjustments_double_the_step() -> None:
-    assert adjusted(0.5, 32) == 1.0
-    assert adjusted(0.5, -32) == 0.25
-    assert adjusted(1.0, 16) == pytest.approx(2**0.5)
+def test_a_profile_decides_how_much_content_counts() -> None:
+    """No strength leaves all steps alone; a usual clip of more bits gets finer steps."""
+    moving = scene(2.0)
+    assert step_adjust(moving, STEP, 5.0, CodingProfile(complexity_strength=0.0)) == 0
+    richer = CodingProfile(complexity_bits=2 * USUAL.complexity_bits)
+    assert step_adjust(moving, STEP, 5.0, richer) < step_adjust(moving, STEP, 5.0, USUAL)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latcomp.selection import Quantiser, SelectionRule, Wishes, look_ahead, select_budget, select_group
+from latcomp.latents import Quantiser
+from latcomp.selection import LookaheadHints, SelectionRule, look_ahead, select_budget, select_group
 
 C = 8
 RULE = SelectionRule(np.ones(C, np.float32))
@@ -20,9 +21,9 @@ def half_still(seed: int, frames: int = 8) -> np.ndarray:
     return np.where(np.arange(6) < 3, still, moving).astype(np.float32)
 
 
-def wishes_of(latents: np.ndarray, refine: bool = False) -> Wishes:
+def hints_of(latents: np.ndarray, refine: bool = False) -> LookaheadHints:
     ahead = look_ahead(latents, UNITS, 1.0)
-    return Wishes(ahead.target, ahead.octaves(UNITS, 8.0), ahead.whole[0] if refine else None)
+    return LookaheadHints(ahead.target, ahead.halvings(UNITS, 8.0), ahead.whole[0] if refine else None)
 
 
 def test_a_run_counts_the_latent_frames_a_value_stays() -> None:
@@ -42,23 +43,23 @@ def test_the_target_is_the_mean_of_what_it_will_stand_for() -> None:
 
 def test_longer_runs_and_dearer_errors_ask_for_finer_steps() -> None:
     ahead = look_ahead(half_still(1), UNITS, 1.0)
-    octaves = ahead.octaves(UNITS, 8.0)
-    assert (octaves[0, :, :3] > 0).all()
-    assert octaves[0, :, 3:].max() == 0
-    assert octaves[-1].max() == 0
-    assert ahead.octaves(UNITS, 0.0).max() == 0
-    assert ahead.octaves(UNITS, 1.0).sum() <= octaves.sum()
+    halvings = ahead.halvings(UNITS, 8.0)
+    assert (halvings[0, :, :3] > 0).all()
+    assert halvings[0, :, 3:].max() == 0
+    assert halvings[-1].max() == 0
+    assert ahead.halvings(UNITS, 0.0).max() == 0
+    assert ahead.halvings(UNITS, 1.0).sum() <= halvings.sum()
 
 
 def test_flat_content_needs_no_finer_steps() -> None:
     """Where rounding loses nothing there is nothing to gain, however long a value is held."""
-    assert look_ahead(np.full((C, 8, 3, 3), 2.0, np.float32), UNITS, 1.0).octaves(UNITS, 8.0).max() == 0
+    assert look_ahead(np.full((C, 8, 3, 3), 2.0, np.float32), UNITS, 1.0).halvings(UNITS, 8.0).max() == 0
 
 
 def test_finer_steps_bring_held_values_closer() -> None:
     latents = half_still(2)
     coarse, _ = select_group(latents, None, 0.1, RULE, UNITS)
-    fine, _ = select_group(latents, None, 0.1, RULE, UNITS, wishes_of(latents))
+    fine, _ = select_group(latents, None, 0.1, RULE, UNITS, hints_of(latents))
     error = [np.abs(found.held - latents)[..., :3].mean() for found in (coarse, fine)]
     assert error[1] < 0.6 * error[0]
     assert not fine.mask[1:, :, :3].any()
@@ -67,31 +68,31 @@ def test_finer_steps_bring_held_values_closer() -> None:
 @given(st.integers(0, 60), st.floats(0, 0.6))
 @settings(max_examples=40, deadline=None)
 def test_every_kept_token_is_on_one_of_the_two_grids(seed: int, threshold: float) -> None:
-    """Whole steps from the last kept value at the same octaves, or whole multiples of its own step: what the coder can
+    """Whole steps from the last kept value at the same halvings, or whole multiples of its own step: what the coder can
     write.
     """
     latents = half_still(seed, 12)
     cache, kept, held = None, None, None
     for part in (latents[:, :8], latents[:, 8:]):
-        found, cache = select_group(part, cache, threshold, RULE, UNITS, wishes_of(part, refine=cache is not None))
+        found, cache = select_group(part, cache, threshold, RULE, UNITS, hints_of(part, refine=cache is not None))
         for t, mask in enumerate(found.mask):
-            values, octaves = found.symbols[:, t], found.octaves[t]
+            values, halvings = found.symbols[:, t], found.halvings[t]
             if kept is not None and held is not None:
-                goes_on = ((values - kept) % 4 == 0).all(0) & (octaves == held)
-                own = (values % (4 >> octaves.astype(int)) == 0).all(0)
-                assert (goes_on | own)[mask].all()
-                assert np.array_equal(octaves[~mask], held[~mask])
+                delta = ((values - kept) % 4 == 0).all(0) & (halvings == held)
+                own = (values % (4 >> halvings.astype(int)) == 0).all(0)
+                assert (delta | own)[mask].all()
+                assert np.array_equal(halvings[~mask], held[~mask])
             kept = values.copy() if kept is None else np.where(mask, values, kept)
-            held = octaves.copy()
+            held = halvings.copy()
 
 
 def test_a_still_position_is_refined_once_the_group_shows_that_it_stays() -> None:
     latents = half_still(3, 16)
     first, cache = select_group(latents[:, :8], None, 0.1, RULE, UNITS)
     part = np.ascontiguousarray(latents[:, 8:])
-    second, _ = select_group(part, cache, 0.1, RULE, UNITS, wishes_of(part, refine=True))
+    second, _ = select_group(part, cache, 0.1, RULE, UNITS, hints_of(part, refine=True))
     assert second.mask[0, :, :3].all()
-    assert (second.octaves[0, :, :3] > 0).all()
+    assert (second.halvings[0, :, :3] > 0).all()
     assert not second.mask[1:, :, :3].any()
 
 
@@ -99,13 +100,13 @@ def test_a_still_position_is_refined_once_the_group_shows_that_it_stays() -> Non
 @settings(max_examples=20, deadline=None)
 def test_a_budget_is_met_to_the_token_with_finer_steps(seed: int, keep: float) -> None:
     groups = [half_still(seed), half_still(seed + 1)]
-    found, _ = select_budget(groups, keep, RULE, UNITS, [wishes_of(group) for group in groups])
+    found, _ = select_budget(groups, keep, RULE, UNITS, [hints_of(group) for group in groups])
     assert sum(int(s.mask.sum()) for s in found) == max(24, round(keep * 16 * 24))
 
 
-@pytest.mark.parametrize("octaves", [0, 1, 2])
-def test_rounding_is_within_half_of_the_halved_step(octaves: int) -> None:
+@pytest.mark.parametrize("halvings", [0, 1, 2])
+def test_rounding_is_within_half_of_the_halved_step(halvings: int) -> None:
     latents = np.linspace(-20, 20, C * 50, dtype=np.float32).reshape(C, 50)
-    symbols = UNITS.quantise(latents, np.full(50, octaves, np.uint8))
-    assert (symbols % (4 >> octaves) == 0).all()
-    assert np.abs(UNITS.dequantise(symbols) - latents).max() <= 0.5 / 2**octaves + 1e-5
+    symbols = UNITS.quantise(latents, np.full(50, halvings, np.uint8))
+    assert (symbols % (4 >> halvings) == 0).all()
+    assert np.abs(UNITS.dequantise(symbols) - latents).max() <= 0.5 / 2**halvings + 1e-5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from latcomp.latents.profile import CodingProfile
 from latcomp.selection.scenes import SceneCuts
 
 C, H, W = 12, 10, 14
@@ -15,7 +16,7 @@ def picture(seed: int) -> np.ndarray:
 
 
 def jumps(frames: list[np.ndarray]) -> list[bool]:
-    cuts = SceneCuts(STEP)
+    cuts = SceneCuts(STEP, CodingProfile())
     return [cuts.jumps(frame) for frame in frames]
 
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from latcomp import container
 from latcomp.errors import UsageError
-from latcomp.inpaint.fill import HoldState
-from latcomp.latents.quantiser import SYMBOL_MAX, SYMBOL_MIN, step_scale_of
-from latcomp.selection import Quantiser, SelectionRule, select_budget, select_group
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, Quantiser, TokenMemory, hold
+from latcomp.selection import SelectionRule, select_budget, select_group
 from latcomp.selection.budget import tokens_for
 
 C = 6
@@ -140,13 +139,6 @@ def test_hysteresis_lets_symbols_rest_and_bounds_the_error() -> None:
     assert kept_counts[1] == 0 < kept_counts[0]
 
 
-def test_quality_halves_the_step_every_two_and_a_half() -> None:
-    assert step_scale_of(2.5) == pytest.approx(step_scale_of(0) / 2)
-    assert step_scale_of(10) == pytest.approx(step_scale_of(0) / 16)
-    with pytest.raises(UsageError):
-        step_scale_of(10.5)
-
-
 @given(st.integers(0, 50), st.sampled_from([1, 4]), st.sampled_from([0.01, 1.0, 3.75]), st.floats(-0.5, 1.5))
 @settings(max_examples=60, deadline=None)
 def test_latents_of_any_size_give_symbols_that_a_file_can_hold(
@@ -166,10 +158,10 @@ def test_latents_of_any_size_give_symbols_that_a_file_can_hold(
             wanted, quantiser.width(4) * (SYMBOL_MIN + units), quantiser.width(4) * (SYMBOL_MAX - units)
         )
         assert np.abs(quantiser.dequantise(selection.symbols) - reachable).max() <= scale * 2 + 1e-3
-    holding = HoldState()
+    memory = TokenMemory.start((3, 4), C, np.float32)
     for selection in (found, again):
         tokens = quantiser.dequantise(selection.symbols.transpose(1, 2, 3, 0)[selection.mask].T).T
-        assert np.array_equal(holding.hold(tokens, selection.mask).held, selection.held)
+        assert np.array_equal(hold(memory, tokens, selection.mask).held, selection.held)
 
 
 def test_a_symbol_may_be_what_the_format_allows() -> None:
