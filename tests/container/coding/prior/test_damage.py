@@ -66,7 +66,7 @@ def test_payloads_made_up(data: st.DataObject) -> None:
     which = data.draw(st.sampled_from(["mask", "tokens", "both"]))
     mask = data.draw(damaged(mask)) if which != "tokens" else mask
     tokens = data.draw(damaged(tokens)) if which != "mask" else tokens
-    began = time.monotonic()
+    began = time.process_time()  # the machine may be busy with other things
     try:
         for item in reader_under(rebuilt(FILES[coding], at, mask, tokens), BY):
             assert isinstance(item, Group | LostGroups)
@@ -76,7 +76,7 @@ def test_payloads_made_up(data: st.DataObject) -> None:
                 assert not len(item.halvings) or item.halvings.max() <= 2
     except LatcompError:
         pass
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 @settings(max_examples=100, deadline=None)
