@@ -13,7 +13,7 @@ from latcomp.container.header import Header
 from latcomp.container.limits import Limits
 from latcomp.container.times import decode_times, encode_times
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
-from latcomp.latents import StepScale
+from latcomp.latents import ADJUST_MAX, ADJUST_MIN, StepScale
 
 FILLS = ("hold", "lit")
 
@@ -120,8 +120,8 @@ def check_group(group: Group, header: Header) -> None:
             raise UsageError(f"a step of {header.units} units cannot be halved {int(group.halvings.max())} times")
     if group.fill not in FILLS:
         raise UsageError(f"fill {group.fill!r} is not one of {', '.join(FILLS)}")
-    if not -128 <= group.step_adjust <= 127:
-        raise UsageError(f"a step adjustment of {group.step_adjust} is out of range: -128 to 127")
+    if not ADJUST_MIN <= group.step_adjust <= ADJUST_MAX:
+        raise UsageError(f"a step adjustment of {group.step_adjust} is out of range: {ADJUST_MIN} to {ADJUST_MAX}")
 
 
 def pack_group(group: Group, header: Header, coder: GroupCoder) -> tuple[bytes, GroupHead]:

@@ -9,9 +9,11 @@ from latcomp.latents.held import HeldGroup, hold
 from latcomp.latents.memory import TokenMemory
 from latcomp.latents.prediction import HOLD, Hold, Prediction
 from latcomp.latents.quantiser import SYMBOL_MAX, SYMBOL_MIN, LosslessQuantiser, Quantiser
-from latcomp.latents.step_scale import ADJUST_PER_OCTAVE, StepScale, log_step_of
+from latcomp.latents.step_scale import ADJUST_MAX, ADJUST_MIN, ADJUST_PER_OCTAVE, StepScale, log_step_of
 
 __all__ = [
+    "ADJUST_MAX",
+    "ADJUST_MIN",
     "ADJUST_PER_OCTAVE",
     "HOLD",
     "SYMBOL_MAX",

@@ -7,15 +7,41 @@ Nothing here is needed to read a file, so a profile is not part of a model's fin
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from latcomp.errors import UsageError
-from latcomp.latents.step_scale import StepScale
+from latcomp.latents.step_scale import ADJUST_MAX, ADJUST_MIN, StepScale
 
 PROFILE = "profile.json"
 QUALITY_MAX = 10.0
+_ABOVE_ZERO = (
+    "scale_at_zero",
+    "quality_octave",
+    "dropped_changes",
+    "rounding",
+    "complexity_bits",
+    "octaves_of_bits",
+    "decibels_per_octave",
+    "cut_share",
+    "cut_rise",
+    "cut_share_new",
+)
+_NOT_BELOW = (
+    "hysteresis",
+    "absolute_share",
+    "lookahead_lambda",
+    "rdo_lambda",
+    "complexity_strength",
+    "lit_share",
+    "hold_share",
+)
+_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,11 +98,21 @@ class CodingProfile:
     """Where the constants come from: clips, date, and the table of what was tried."""
 
     def __post_init__(self) -> None:
-        positive = ("scale_at_zero", "quality_octave", "dropped_changes", "complexity_bits", "octaves_of_bits")
-        if any(getattr(self, name) <= 0 for name in (*positive, "decibels_per_octave", "cut_share", "cut_rise")):
-            raise UsageError("a coding profile needs scales, thresholds and bounds above 0")
-        if self.lookahead_lambda < 0 or self.rdo_lambda < 0 or not 0 < self.rounding <= 0.5:
-            raise UsageError("a coding profile needs lambdas of 0 or more and a rounding above 0 and up to 0.5")
+        numbers = [getattr(self, one.name) for one in fields(self) if one.name != "fitted"]
+        if not all(math.isfinite(number) for number in numbers):
+            raise UsageError("a coding profile needs finite numbers")
+        if any(getattr(self, name) <= 0 for name in _ABOVE_ZERO) or any(getattr(self, name) < 0 for name in _NOT_BELOW):
+            raise UsageError(
+                "a coding profile needs scales, thresholds and bounds above 0, lambdas and shares of 0 or more"
+            )
+        if self.rounding > 0.5:
+            raise UsageError("a coding profile needs a rounding above 0 and up to 0.5")
+        if self.complexity_full_until >= self.complexity_none_from:
+            raise UsageError("a coding profile needs a complexity_full_until below its complexity_none_from")
+        if not ADJUST_MIN <= self.finest_adjust < self.coarsest_adjust <= ADJUST_MAX:
+            raise UsageError(
+                f"a coding profile needs a finest_adjust below its coarsest_adjust, {ADJUST_MIN} to {ADJUST_MAX}"
+            )
 
     def step_scale(self, quality: float) -> StepScale:
         """The step scale of a quality from 0 to 10. Raises `UsageError` outside the range."""
@@ -104,10 +140,13 @@ class CodingProfile:
             unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]
             raise UsageError(f"{path} is no coding profile of this version: {', '.join(unknown)} is not known")
         for name, value in found.items():
-            wanted = dict if name == "fitted" else int if known[name].type == "int" else (int, float)
+            wanted, words = _TYPES.get(str(known[name].type), (dict, "an object"))
             if not isinstance(value, wanted) or isinstance(value, bool):
-                raise UsageError(f"{path}: {name} must be a number")
-        return cls(**found)
+                raise UsageError(f"{path}: {name} must be {words}")
+        try:
+            return cls(**found)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
 
     def save(self, folder: Path) -> Path:
         """Write the profile into a tokenizer's folder; returns its path."""
