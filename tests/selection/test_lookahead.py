@@ -1,7 +1,6 @@
 """Lookahead and finer steps: what is held long is held well, and selection keeps the promises of its grids."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,11 +101,3 @@ def test_a_budget_is_met_to_the_token_with_finer_steps(seed: int, keep: float) -
     groups = [half_still(seed), half_still(seed + 1)]
     found, _ = select_budget(groups, keep, RULE, UNITS, [hints_of(group) for group in groups])
     assert sum(int(s.mask.sum()) for s in found) == max(24, round(keep * 16 * 24))
-
-
-@pytest.mark.parametrize("halvings", [0, 1, 2])
-def test_rounding_is_within_half_of_the_halved_step(halvings: int) -> None:
-    latents = np.linspace(-20, 20, C * 50, dtype=np.float32).reshape(C, 50)
-    symbols = UNITS.quantise(latents, np.full(50, halvings, np.uint8))
-    assert (symbols % (4 >> halvings) == 0).all()
-    assert np.abs(UNITS.dequantise(symbols) - latents).max() <= 0.5 / 2**halvings + 1e-5

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latcomp import container
 from latcomp.errors import UsageError
 from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, Quantiser, TokenMemory, hold
 from latcomp.selection import SelectionRule, select_budget, select_group
@@ -112,21 +111,6 @@ def test_budgets_out_of_range_are_refused(keep: float) -> None:
         select_budget([walk(0)], keep, RULE, FINE)
 
 
-def test_dequantised_symbols_are_within_half_a_step_when_rounding_to_nearest() -> None:
-    quantiser = Quantiser(np.linspace(0.5, 2, C).astype(np.float32), 0.7)
-    latents = walk(4) * 10
-    error = np.abs(quantiser.dequantise(quantiser.quantise(latents)) - latents)
-    assert (error <= 0.35 * quantiser.step[:, None, None, None] + 1e-4).all()
-
-
-def test_a_dead_zone_only_shrinks_symbols() -> None:
-    latents = walk(4) * 5
-    near = Quantiser(np.ones(C, np.float32), 1.0).quantise(latents)
-    dead = Quantiser(np.ones(C, np.float32), 1.0, rounding=0.35).quantise(latents)
-    assert (np.abs(dead) <= np.abs(near)).all()
-    assert (dead != near).any()
-
-
 def test_hysteresis_lets_symbols_rest_and_bounds_the_error() -> None:
     rng = np.random.default_rng(0)
     toggling = (2.5 + rng.uniform(-0.15, 0.15, (C, 20, 3, 3))).astype(np.float32)
@@ -162,7 +146,3 @@ def test_latents_of_any_size_give_symbols_that_a_file_can_hold(
     for selection in (found, again):
         tokens = quantiser.dequantise(selection.symbols.transpose(1, 2, 3, 0)[selection.mask].T).T
         assert np.array_equal(hold(memory, tokens, selection.mask).held, selection.held)
-
-
-def test_a_symbol_may_be_what_the_format_allows() -> None:
-    assert (SYMBOL_MIN, SYMBOL_MAX) == (container.SYMBOL_MIN, container.SYMBOL_MAX)

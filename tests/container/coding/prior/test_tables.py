@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 
 from latcomp.container.coding.prior.tables import TOTAL, TableDecoder, TableEncoder, Tables, whole_frequencies
 from latcomp.errors import DamagedFileError
-from latcomp.latents.step_scale import _BOUNDS, log_step_of
 from tests.container.make import prior
 
 FIRST_SCALE = (2**64 - 1) >> 24  # of the range coder, before the first value
@@ -178,17 +175,3 @@ def test_hostile_words() -> None:
     for length in (1, 2, 3, 5, 4001):
         with pytest.raises(DamagedFileError, match="whole words"):
             TableDecoder(bytes(length))
-
-
-def test_log_step() -> None:
-    """Sixteenths of an octave are rounded right from the smallest to the largest step scale, and on either side of
-    every bound.
-    """
-    for scale in np.geomspace(1e-12, 1e12, 20_001).tolist():
-        assert log_step_of(scale) == round(16 * math.log2(scale))
-    for exponent in (-3, 0, 1, 40):
-        for number, bound in enumerate(_BOUNDS, 1):
-            assert abs(bound - 2 ** ((number - 0.5) / 16 - 1)) < 6e-10
-            inside = 16 * (exponent - 1) + number
-            assert log_step_of(math.ldexp(bound, exponent)) == inside
-            assert log_step_of(math.ldexp(math.nextafter(bound, 0), exponent)) == inside - 1
