@@ -37,7 +37,7 @@ def test_32_adjustments_double_the_step() -> None:
 def test_the_adjustment_counts_by_half_in_sixteenths(base: float, adjust: int) -> None:
     """Two 32nds are a sixteenth; an odd one is rounded down, so that no rounding of a machine is asked."""
     scale = StepScale(base, adjust)
-    assert scale.log_step == round(16 * math.log2(base)) + math.floor(adjust / 2)
+    assert scale.log_step == log_step_of(base) + math.floor(adjust / 2)
     assert abs(scale.log_step - 16 * math.log2(scale.value)) <= 1 + 1e-6
 
 
