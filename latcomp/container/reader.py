@@ -69,6 +69,7 @@ class Reader:
         self._coder: GroupCoder | None = None  # None: the next group can only be a key group
         self._next_frame = 0  # the first frame that was neither given nor reported lost
         self._last_pts: int | None = None
+        self._start_pts = 0  # of the first frame to be read, where nothing else tells times
         self._skipped: list[GroupHead] = []  # readable heads of groups that could not be decoded
 
     @property
@@ -145,6 +146,7 @@ class Reader:
         self._fo.seek(entry.offset)
         self._walk.seek(ByteSource(self._fo, entry.offset), entry)
         self._coder, self._next_frame, self._last_pts, self._skipped = None, entry.first_frame, None, []
+        self._start_pts = entry.first_pts
         return entry
 
     def __iter__(self) -> Iterator[Group | AudioChunk | LostGroups]:
@@ -240,7 +242,7 @@ class Reader:
             times.append(until_pts)
         clock = self._walk.clock
         if not places:
-            places, times = [0], [0]
+            places, times = [0], [self._start_pts]
         if places[0] > 0:
             times.insert(0, clock.before(times[0], places[0]))
             places.insert(0, 0)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from latcomp.container import AudioChunk, Group, Reader
+from latcomp.container import AudioChunk, Group, LostGroups, Reader
 from latcomp.errors import UsageError
 from tests.container.make import groups, header, same_group, written
 
@@ -54,6 +54,19 @@ def test_by_time(film) -> None:
     assert [entry.group for entry in starts if entry] == [0, 0, 0, 2, 6]
     with pytest.raises(UsageError):
         reader.seek_seconds(float("nan"))
+
+
+def test_a_segment_that_is_lost_keeps_its_time(film) -> None:
+    """The last segment, of one damaged group: its frames lie where the index has them, not at the beginning."""
+    data, made = film
+    at = data.rindex(b"GRUP") + 50
+    reader = Reader(io.BytesIO(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]))
+    entry = reader.seek_seconds(1e9)
+    (lost,) = (item for item in reader if isinstance(item, LostGroups))
+    assert entry is not None and made[6].key
+    assert (
+        (lost.first_frame, lost.pts[0]) == (entry.first_frame, entry.first_pts) == (made[6].first_frame, made[6].pts[0])
+    )
 
 
 def test_without_index(film) -> None:
