@@ -71,6 +71,8 @@ class Encoder:
 
     def segment_groups(self, reader: VideoReader) -> int:
         """Most groups of a segment."""
+        if not self.tokenizer.spec.exact_streaming:
+            return 1
         if not self.settings.searches:
             return SEGMENT_GROUPS
         info, with_pixels = reader.info, self.settings.min_psnr is not None

@@ -141,12 +141,15 @@ class LatentStream:
 
     def _frames_at_once(self, frame: Frame) -> int:
         """Frames like this one that the encoder takes next."""
-        rule = self.spec.rule if self._made == 0 else self.spec.rule.inside
+        starts = self._made == 0 or not self.spec.exact_streaming
+        rule = self.spec.rule if starts else self.spec.rule.inside
         height, width = frame.pixels.shape[:2]
         return rule.frames(latent_frames_at_once(self.spec, height, width, self._most))
 
     def _encode(self, queue: list[Frame]) -> Generator[EncodedGroup, None, list[Frame]]:
         """The groups that are complete with the first frames of the queue; returns the frames to go on with."""
+        if not self.spec.exact_streaming:
+            self._restart()
         count, start = self._frames_at_once(queue[0]), self._made == 0
         frames, rest = queue[:count], queue[count:]
         with stage("tokenizer"):

@@ -153,7 +153,7 @@ class LatFile:
             yield group, lost, slice(chosen[0], chosen[-1] + 1) if chosen else slice(0, 0)
 
     def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None) -> Any:
-        """Filled latents `(1, C, T, H/8, W/8)`, a float32 torch tensor, of the latent frames that overlap the chosen
+        """Filled latents `(1, C, T, h, w)`, a float32 torch tensor, of the latent frames that overlap the chosen
         time.
 
         Raises `DamagedFileError` at damage on the way unless that is held, `UsageError` when no latent frame lies in
@@ -176,7 +176,7 @@ class LatFile:
 
     @property
     def mask(self) -> np.ndarray:
-        """Keep mask of the whole file, `(T, H/8, W/8)` booleans; nothing is kept where damage is held.
+        """Keep mask of the whole file, `(T, h, w)` booleans; nothing is kept where damage is held.
 
         Raises `DamagedFileError` at damage unless that is held, and when the file holds no frames.
         """

@@ -16,7 +16,11 @@ PIECE_PIXELS = 4 * 1280 * 720  # pixels that go through the network at once: bou
 
 
 def latent_frames_at_once(spec: TokenizerSpec, height: int, width: int, most: int) -> int:
-    """Latent frames of pictures of this size to run through a network at once: at least 1, at most `most`."""
+    """Latent frames of pictures of this size to run through a network at once: at least 1, at most `most`, which it is
+    for a tokenizer that must see a whole group at once.
+    """
+    if not spec.exact_streaming:
+        return most
     return int(min(max(PIECE_PIXELS // (height * width) // spec.temporal, 1), most))
 
 

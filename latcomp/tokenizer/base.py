@@ -46,7 +46,8 @@ class TokenizerSpec:
     dtype: str = "float32"
     """Number type that the encoder takes and computes in, by torch's name. Latents are float32 outside of it."""
     exact_streaming: bool = True
-    """Whether a stream in pieces gives what one call gives, within 1e-5 of the latents' size."""
+    """Whether a stream in pieces gives what one call gives, within 1e-5 of the latents' size. Where it does not, each
+    group is a segment and goes through encoder and decoder in one call without a state."""
     transient: int = 0
     """Latent frames at a stream's start that change though the scene does not: they have to be kept whole."""
     period: int = 1
@@ -73,7 +74,7 @@ class TokenizerSpec:
     def restarts(self) -> bool:
         """Whether the encoder must start anew where a segment does, as the decoder always does: a first latent frame
         that differs from the others can only be decoded as a first one."""
-        return self.first_frames != self.temporal or self.transient > 0
+        return self.first_frames != self.temporal or self.transient > 0 or not self.exact_streaming
 
     @property
     def pixels_per_token(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.latents.profile import CodingProfile
 from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_tokenizer, sha256_of
@@ -107,6 +108,8 @@ class FrozenLatents:
         folder = find_tokenizer(tokenizer)
         sha256 = sha256_of(folder / WEIGHTS)
         frozen = load_tokenizer(folder).to(run.device)
+        if not frozen.spec.exact_streaming:
+            raise UsageError(f"{folder}: latents of a tokenizer that does not stream exactly cannot be trained on")
         training, validation = (
             LatentClips(cached_latents(frozen, sha256, clips, run))
             for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))

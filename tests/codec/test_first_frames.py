@@ -36,6 +36,7 @@ HABITS = {
     "1 + 4k with a transient": Habits(transient=True),
     "2 + 6k, 16x": Habits(spatial=16, temporal=6, first_frames=2, low=-1.0),
     "4k": Habits(first_frames=4),
+    "1 + 4k, a group at a time": Habits(streams=False),
 }
 
 
@@ -57,6 +58,8 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def streamed(folder: Path, frames: list[np.ndarray], segment_groups: int = 2) -> list[EncodedGroup]:
     """The groups of two latent frames that the encoder makes."""
+    if not models.spec_of(folder).exact_streaming:
+        segment_groups = 1
     stream = LatentStream(models.load_tokenizer(folder), CPU, 2, segment_groups, profile=made_up.PROFILE)
     items = stream.run(Frame(pixels, index) for index, pixels in enumerate(frames))
     return [item for item in items if isinstance(item, EncodedGroup)]
@@ -87,9 +90,10 @@ def test_each_segment_is_what_its_frames_alone_give(
 def test_a_scene_begins_a_segment(folder: Path) -> None:
     """With the latent frame in which it starts, or the next where most of that one is of the scene before."""
     spec = models.spec_of(folder)
-    (second,) = (group.first_frame for group in streamed(folder, pictures(40, (14,)), 9) if group.key and group.index)
-    assert 14 <= second <= 14 + spec.temporal
-    assert second in {spec.frames(steps) for steps in range(9)}
+    starts = [group.first_frame for group in streamed(folder, pictures(40, (14,)), 9) if group.key and group.index]
+    (second,) = (start for start in starts if 14 <= start <= 14 + spec.temporal)
+    if spec.exact_streaming:
+        assert starts == [second] and second in {spec.frames(steps) for steps in range(9)}
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +124,8 @@ def test_every_frame_comes_back(lat: bytes, folder: Path) -> None:
     assert header.requires == (("first_frames",) if spec.first_frames != spec.temporal else ())
     assert check(io.BytesIO(lat), faults_of=lambda header: models.faults_of(header, folder)) == []
     starts = [group.first_frame for group in found if group.key]
-    assert len(starts) == 2 and sum(len(group.pts) for group in found) == 75
+    assert len(starts) == (2 if spec.exact_streaming else len(found))
+    assert sum(len(group.pts) for group in found) == 75
     frames, truth = decoded(lat, folder), np.stack(pictures(75, cuts=(40,))).astype(int)
     # the made-up latents hold the mean of some frames and the last of them: between them the brightness creeps
     inside = np.abs(frames - truth)[[i for i in range(75) if abs(i - 40) > spec.temporal]]
@@ -153,7 +158,8 @@ def test_what_was_lost_is_held(lat: bytes, folder: Path) -> None:
     at = lat.rindex(b"GRUP") + 50
     data = lat[:at] + bytes([lat[at] ^ 1]) + lat[at + 1 :]
     whole = decoded(lat, folder)
-    for start in {0, 0 if last.key else last.first_frame}:
+    held = whole[last.first_frame - 1]
+    for start in (0, last.first_frame):
         reader = Reader(io.BytesIO(data))
         stream = DecodeStream(
             reader, Decoder(reader.header, "cpu", tokenizer=folder), TimeWindow.of(Fraction(start, 25), None)
@@ -161,4 +167,4 @@ def test_what_was_lost_is_held(lat: bytes, folder: Path) -> None:
         frames = [item.pixels for item in stream if isinstance(item, Frame)]
         assert reader.damage and len(frames) == 75 - start
         for pixels in frames[last.first_frame - start :]:
-            assert np.array_equal(pixels, whole[last.first_frame - 1])
+            assert np.array_equal(pixels, held) or (start and last.key and (pixels == 128).all())  # nothing before it

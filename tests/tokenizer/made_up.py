@@ -37,6 +37,8 @@ class Habits:
     first_frames: int = 1
     period: int = 1
     transient: bool = False
+    streams: bool = True
+    """Otherwise each call stands alone, as where attention spans the clip that it is given."""
     low: float = 0.0
     high: float = 1.0
 
@@ -53,6 +55,7 @@ def spec_of(members: Mapping[str, Any]) -> TokenizerSpec:
         (1.0,) * 6,
         pixel_range=(habits.low, habits.high),
         transient=int(habits.transient),
+        exact_streaming=habits.streams,
         period=habits.period,
     )
 
@@ -76,6 +79,7 @@ class MadeUp(nn.Module):
         self.gain = nn.Parameter(torch.tensor(60.0))
 
     def encode(self, pixels: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        state = state if self.habits.streams else None
         rule = self.spec.rule if state is None else self.spec.rule.inside
         frames, side = pixels.shape[2], self.habits.spatial
         if not frames or rule.missing(frames) or any(size % side for size in pixels.shape[3:]):
@@ -99,6 +103,7 @@ class MadeUp(nn.Module):
     ) -> tuple[Tensor, State]:
         if latents.dim() != 5 or latents.shape[1] != 6:
             raise UsageError(f"latents must be (B, 6, T, h, w), not {tuple(latents.shape)}")
+        state = state if self.habits.streams else None
         rule = self.spec.rule if state is None else self.spec.rule.inside
         frames = []
         for step in range(latents.shape[2]):

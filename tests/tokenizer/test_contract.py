@@ -53,6 +53,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
         folder, made_up.Habits(temporal=6, first_frames=2, period=2, low=-1)
     ),
     "transient": lambda folder: made_up.write_made_up(folder, made_up.Habits(transient=True)),
+    "clip by clip": lambda folder: made_up.write_made_up(folder, made_up.Habits(streams=False)),
     "4k": lambda folder: made_up.write_made_up(folder, made_up.Habits(first_frames=4, high=255)),
 }
 
