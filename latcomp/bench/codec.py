@@ -123,7 +123,7 @@ def timed(make: Callable[[], Made]) -> tuple[Made, Seconds]:
 
 
 class BenchCodec:
-    """Loaded models at one quality. Raises `UsageError` for a quality out of range and models that are not at hand."""
+    """Loaded models at one quality. Raises `UsageError` for a quality out of range and models that are not found."""
 
     def __init__(self, quality: float, tokenizer: str | Path | None = None, device: str = "auto") -> None:
         # a share as budget: the header names a share and no threshold

@@ -63,7 +63,7 @@ class Board:
         self.seconds = time.monotonic() - self._began
 
     def step(self, name: str, frames: int, total: int | None) -> None:
-        """A file is so many frames far."""
+        """Show how many frames of a file are done."""
         if self._bars is None:
             return
         if name not in self._rows:

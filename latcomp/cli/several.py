@@ -1,4 +1,4 @@
-"""One file or several on the command line: each is told by itself, and one that fails does not stop the others."""
+"""One file or several on the command line: each is reported by itself, and one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latcomp.errors import DamagedFileError, LatcompError, LimitError, OutputErr
 
 
 def each_file(sources: Sequence[Path], tell: Callable[[Path], LatcompError | None], json: bool = False) -> None:
-    """Call `tell` with every file, in order; it returns what was wrong with one that it told of nevertheless.
+    """Call `tell` with every file, in order; it returns what was wrong with one that it reported all the same.
 
     The error of a single file is raised. Of several, each failure is a line on standard error, and one that `tell`
     raised, with `json`, an object with `path`, `error` and `exit_code` on standard output; the command then ends with

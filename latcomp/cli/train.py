@@ -56,7 +56,7 @@ PieceMib = Annotated[
         callback=finite_between(0, open_low=True),
         metavar="MIB",
         rich_help_panel=CHECKPOINTS,
-        help="Write checkpoints in pieces of at most so many MiB; --resume joins them.",
+        help="Write checkpoints in pieces of at most this many MiB; --resume joins them.",
     ),
 ]
 BatchFactor = Annotated[

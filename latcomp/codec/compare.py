@@ -122,7 +122,7 @@ def compare(
 
 
 def _opened(test: str | Path | BinaryIO) -> Any:
-    """The bytes of the test, which go back; a path that is no file and no .lat by name is told as a video."""
+    """The bytes of the test, which go back; a path that is no file, and no .lat by name, is reported as a video."""
     if isinstance(test, str | Path):
         path = Path(test)
         if path.suffix.lower() != LAT and not path.is_file() and not is_stream(path):

@@ -79,7 +79,7 @@ def collect(
     """Read a file from the reader's place to its end.
 
     rows: of `group_rows`, of the same file; progress: called with the number of frames passed, after each group. Raises
-    what the reader and `pictures_of` raise; damage in the file is stepped over and told."""
+    what the reader and `pictures_of` raise; damage in the file is stepped over and listed."""
     header = reader.header
     numerator, denominator = header.time_base
     ends = {row.group: row.end_seconds for row in rows}

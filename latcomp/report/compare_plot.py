@@ -22,7 +22,7 @@ _LOOKS = {
     "ssim_y": ("SSIM", "#D55E00", "-"),
     "ms_ssim_y": ("MS-SSIM", "#0072B2", "--"),
 }
-_FEW = 60  # up to so many frames each has its own dot
+_FEW = 60  # up to this many frames, each has its own dot
 
 
 def check_plot_path(target: Path) -> None:

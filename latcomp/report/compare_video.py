@@ -80,7 +80,7 @@ class ComparisonVideo:
 
 
 def _shown(info: VideoInfo, turns: int, halves: int) -> VideoInfo:
-    """The info of the video that is written: turned counter-clockwise by so many quarters, `halves` pictures wide."""
+    """The info of the video that is written: turned counter-clockwise by `turns` quarters, `halves` pictures wide."""
     width, height, aspect = info.width, info.height, info.sample_aspect_ratio
     if turns % 2:
         width, height, aspect = height, width, 1 / aspect

@@ -94,7 +94,7 @@ class Shelf:
 
     @classmethod
     def for_frames(cls, count: int) -> Shelf:
-        """A shelf for a file of so many frames."""
+        """A shelf for a file of this many frames."""
         return cls(max(1, -(-count // FRAMES_MOST)))
 
     def wants(self, frame: int) -> bool:

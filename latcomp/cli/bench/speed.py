@@ -19,13 +19,11 @@ def speed(
     clips: Clips,
     quality: BenchQuality = 5.0,
     repeats: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Runs of each kind; minimum, median and maximum are told.")
+        int, typer.Option(min=1, metavar="N", help="Runs of each kind; minimum, median and maximum are shown.")
     ] = 3,
     frames: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", show_default=False, help="At most so many frames of each clip (default: all)."
-        ),
+        typer.Option(min=1, metavar="N", show_default=False, help="Most frames of each clip to use (default: all)."),
     ] = None,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
@@ -36,7 +34,7 @@ def speed(
 
     Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its
     start-up. Shares of stages come from a run of their own and are shares of the stages' seconds added up: stages
-    overlap in threads, so the sum may be more than the time that went by, which is told beside it."""
+    overlap in threads, so the sum may exceed the wall time, which is shown beside it."""
     output.check(clips)
 
     from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
