@@ -104,11 +104,9 @@ def test_infotok_keeps_the_tokens_of_largest_error(codec: BenchCodec, segment: S
     the segment.
     """
     found = by_infotok(segment, codec, KEEP)
-    full, state = [], None
+    full, state, scale = [], None, codec.scale(segment)
     for latents in segment.latents:
-        pixels, state = codec.decode(
-            codec.tensor(codec.plain(latents, codec.adjust(segment))), state, codec.scale(codec.adjust(segment))
-        )
+        pixels, state = codec.decode(codec.tensor(codec.plain(latents, scale)), state, scale)
         full.append(pixels[0].numpy())
     errors = []
     for pixels, frames in zip(full, segment.frames, strict=True):

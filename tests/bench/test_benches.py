@@ -16,7 +16,7 @@ import pytest
 from latcomp.bench.fill.measure import FILLS, FillBench, interpolate
 from latcomp.bench.fill.plots import save_plot
 from latcomp.bench.summary import same_streams, summarise
-from latcomp.inpaint.fill import HoldState
+from latcomp.latents import TokenMemory, hold
 
 MakeVideo = Callable[..., Path]
 
@@ -58,7 +58,7 @@ def test_fill_rows_cover_every_fill_and_the_choice_never_loses_to_hold(clip: Pat
 
 def test_interpolation_meets_both_kept_values() -> None:
     mask = np.array([True, False, False, False, True, False]).reshape(6, 1, 1)
-    held = HoldState().hold(np.array([[0.0], [4.0]], np.float32), mask)
+    held = hold(TokenMemory.start((1, 1), 1, np.float32), np.array([[0.0], [4.0]], np.float32), mask)
     assert interpolate(held).flatten().tolist() == [0, 1, 2, 3, 4, 4]
 
 
