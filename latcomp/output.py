@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO, cast
 from latcomp.errors import OutputError
 
 _NAME_BYTES = 255  # most that file systems take
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # only writing fails with these
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})  # only writing fails with these
 _ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -109,6 +109,11 @@ def spool() -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):  # nobody will read what could not be written
             file.close()
+
+
+def is_write_failure(error: BaseException) -> bool:
+    """Tell whether an error says that an output could not be written: no room, a read-only or failing disk."""
+    return isinstance(error, OSError) and error.errno in {*_NO_ROOM, errno.EIO}
 
 
 class NamedOutput:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -24,7 +23,7 @@ from latcomp.devices import memory_errors
 from latcomp.errors import LatcompError, OutputError
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import prior_finder
-from latcomp.output import output_file
+from latcomp.output import is_write_failure, output_file
 from latcomp.printable import printable
 from latcomp.report.stats import stats_dict
 from latcomp.video import Damage, VideoReader, open_video
@@ -130,7 +129,7 @@ def _named(error: Exception, task: Task) -> LatcompError:
     """
     if isinstance(error, LatcompError):
         return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+    if isinstance(error, OSError) and is_write_failure(error):
         return OutputError(f"{task.target} cannot be written: {(error.strerror or str(error)).lower()}")
     lines = str(error).strip().splitlines()
     return LatcompError(

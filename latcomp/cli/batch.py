@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 @takes_groups
 def batch(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC_DIR", help="The folder of videos; folders inside it are searched as well.")
+        Path, typer.Argument(metavar="SRC_DIR", help="The folder of videos, searched with its subfolders.")
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="DST_DIR", help="The folder for the .lat files; it gets the same folders inside.")
+        Path, typer.Argument(metavar="DST_DIR", help="The folder for the .lat files; it gets the same subfolders.")
     ],
     jobs: Annotated[
         int,
@@ -62,7 +62,7 @@ def batch(
         typer.Option(
             "--keep-suffix",
             rich_help_panel=OUTPUT,
-            help="Make a.mp4.lat of a.mp4, not a.lat: for folders that have a.mkv as well.",
+            help="Name outputs a.mp4.lat instead of a.lat: for folders that hold both a.mp4 and a.mkv.",
         ),
     ] = False,
     force: Annotated[

@@ -71,7 +71,7 @@ class Command(TyperCommand):
         return params
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group of commands that knows what was meant where the first word is no command."""
 
     def __init__(self, *, epilog: str | None = None, **settings: Any) -> None:

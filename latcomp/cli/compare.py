@@ -32,11 +32,7 @@ def compare(
     fill: Fill = "auto",
     deinterlace: Annotated[
         bool,
-        typer.Option(
-            "--deinterlace",
-            rich_help_panel=SHOWN,
-            help="Make one whole frame of each interlaced one of REF, as encode --deinterlace does.",
-        ),
+        typer.Option("--deinterlace", rich_help_panel=SHOWN, help="Deinterlace REF, as encode --deinterlace does."),
     ] = False,
     video_track: Annotated[
         int | None,
@@ -45,7 +41,7 @@ def compare(
             min=0,
             metavar="N",
             rich_help_panel=SHOWN,
-            help="Which video track of REF, from 0; unless given, as ffmpeg chooses.",
+            help="Video track of REF to read, from 0; unless given, the one that ffmpeg chooses.",
         ),
     ] = None,
     keep_going: Annotated[
@@ -77,7 +73,7 @@ def compare(
             callback=finite_between(0, 255, open_low=True),
             metavar="FACTOR",
             rich_help_panel=SHOWN,
-            help="How much --mode difference is amplified: 8 unless given, 2 to 32 are usual.",
+            help="Amplification of --mode difference: 8 unless given, 2 to 32 are usual.",
         ),
     ] = None,
     plot: Annotated[

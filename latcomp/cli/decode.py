@@ -39,7 +39,7 @@ def decode(
             max=63,
             metavar="N",
             rich_help_panel=QUALITY,
-            help="Constant rate factor of the video codec; less is better and larger. 14 for libx264 unless given, 10 "
+            help="Constant rate factor of the video codec; lower is better and larger. 14 for libx264 unless given, 10 "
             "to 23 are usual.",
         ),
     ] = None,

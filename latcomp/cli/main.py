@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -18,12 +17,13 @@ import typer
 from latcomp import __version__
 from latcomp.cli import exit_codes as codes
 from latcomp.cli.choices import did_you_mean
-from latcomp.cli.commands import Command, Group
+from latcomp.cli.commands import Command, CommandGroup
 from latcomp.cli.completion import first_word, join_equal_signs
 from latcomp.cli.messages import message_of
 from latcomp.cli.standard import drop_output, flush_output, hold_closed_streams, note, say
 from latcomp.devices import device_failure
 from latcomp.errors import LatcompError
+from latcomp.output import is_write_failure
 
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
 EPILOG = """A path of - is standard input or output. Data goes to standard output, messages to standard error.
@@ -72,7 +72,7 @@ def make_app(only: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="latcomp",
-        cls=Group,
+        cls=CommandGroup,
         help="A codec that turns any video into few tokens and back.",
         epilog=EPILOG,
         pretty_exceptions_enable=False,
@@ -86,7 +86,7 @@ def make_app(only: str | None = None) -> typer.Typer:
             if isinstance(found, typer.Typer):
                 for command in found.registered_commands:
                     command.cls = Command
-                app.add_typer(found, name=name, cls=Group, rich_help_panel=entry.panel)
+                app.add_typer(found, name=name, cls=CommandGroup, rich_help_panel=entry.panel)
             else:
                 below = entry.examples and f"For example:\n\n{entry.examples}"
                 app.command(name, cls=Command, rich_help_panel=entry.panel, epilog=below)(found)
@@ -177,7 +177,7 @@ def _report(error: Exception) -> int:
         command = context.command_path if context is not None else "latcomp"
         note(f"error: {_usage_words(error)} (see {command} --help)")
         return codes.USAGE
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+    if isinstance(error, OSError) and is_write_failure(error):
         drop_output()
         note(f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}")
         return codes.OUTPUT

@@ -67,7 +67,7 @@ def stats(
         typer.Option(
             "--csv",
             rich_help_panel=OUTPUT,
-            help="Print a row for each group on standard output, as groups in --json has them.",
+            help="Print a CSV row for each group on standard output, with the columns of groups in --json.",
         ),
     ] = False,
     *,

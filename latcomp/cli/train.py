@@ -31,13 +31,16 @@ Out = Annotated[
 Minutes = Annotated[
     float | None,
     typer.Option(
-        callback=finite_between(0, open_low=True), metavar="M", rich_help_panel=BUDGET, help="Budget by the clock."
+        callback=finite_between(0, open_low=True), metavar="M", rich_help_panel=BUDGET, help="Training time in minutes."
     ),
 ]
 Steps = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", rich_help_panel=BUDGET, help="Budget in steps; on a CPU it repeats exactly for its seed."
+        min=1,
+        metavar="N",
+        rich_help_panel=BUDGET,
+        help="Training time in steps; on a CPU the result is exactly repeatable for a seed.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", rich_help_panel=BUDGET, help="Seed of all random choices.")]
@@ -46,7 +49,7 @@ Resume = Annotated[
     typer.Option(
         metavar="DIR",
         rich_help_panel=CHECKPOINTS,
-        help="Go on from the checkpoint in this folder, or from its finished model.",
+        help="Continue from the checkpoint in this folder, or from the finished model in it.",
     ),
 ]
 PieceMib = Annotated[
@@ -89,7 +92,7 @@ Compile = Annotated[
 ]
 Tokenizer = Annotated[
     str | None,
-    typer.Option(metavar="NAME|PATH", help="The frozen tokenizer that it is for; the default one unless given."),
+    typer.Option(metavar="NAME|PATH", help="The frozen tokenizer to train for; the default one unless given."),
 ]
 Part = Annotated[
     str, typer.Option(metavar="NAME", help="What to train: all, or mask alone on top of the checkpoint of --resume.")
@@ -161,7 +164,7 @@ def decoder(
     preset: Annotated[str, _preset("decoder")] = "default",
     run: RunOptions,
 ) -> None:
-    """Train a tokenizer's decoder alone, on latents as files hold them."""
+    """Train a tokenizer's decoder alone, on latents as they are stored in files."""
     run.train("decoder", data, out, tokenizer=tokenizer, preset=preset)
 
 

@@ -22,7 +22,7 @@ def allocators(
     clips: Clips,
     quality: BenchQuality = 5.0,
     at: Annotated[
-        str, typer.Option(callback=keep_list, metavar="F,F,...", help="Shares of the tokens to keep.")
+        str, typer.Option(callback=keep_list, metavar="F,F,...", help="Fractions of the tokens to keep.")
     ] = "0.2,0.3,0.5",
     methods: Annotated[
         str, typer.Option(metavar="NAME,...", help="What to measure.")
@@ -35,7 +35,7 @@ def allocators(
     *,
     output: PlottedOptions,
 ) -> None:
-    """Temporal selection beside ElasticTok, InfoTok, uniform and random masks: tokens, bytes, quality, seconds."""
+    """Temporal selection against ElasticTok, InfoTok, uniform and random masks: tokens, bytes, quality, seconds."""
     output.check(clips, "scipy")
 
     from latcomp.bench.allocators.measure import AllocatorBench, AllocatorSettings

@@ -24,9 +24,9 @@ def _size(value: str) -> str:
 @takes_groups
 def length(
     frames: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Frames of the stream; 172800 are two hours at 24 a second.")
+        int, typer.Option(min=1, metavar="N", help="Frames of the stream; 172800 are two hours at 24 per second.")
     ] = 172800,
-    size: Annotated[str, typer.Option(callback=_size, metavar="WxH", help="Size of its picture.")] = "64x48",
+    size: Annotated[str, typer.Option(callback=_size, metavar="WxH", help="Size of its frames.")] = "64x48",
     rate: Annotated[int, typer.Option(min=1, max=240, metavar="N", help="Frames per second.")] = 24,
     quality: BenchQuality = 5.0,
     device: Device = "auto",

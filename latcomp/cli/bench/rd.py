@@ -1,4 +1,4 @@
-"""`latcomp bench rd`: rate and distortion beside other codecs."""
+"""`latcomp bench rd`: rate and distortion against other codecs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def rd(
         typer.Option(
             metavar="NAME,...",
             show_default=False,
-            help="What to measure, of latcomp, x264, x265, svtav1, raw-fp16, int8-zstd; all of them unless given.",
+            help="Codecs to measure, of latcomp, x264, x265, svtav1, raw-fp16, int8-zstd; all of them unless given.",
         ),
     ] = "latcomp,x264,x265,svtav1,raw-fp16,int8-zstd",
     square: Square = None,
@@ -66,7 +66,7 @@ def rd(
     *,
     output: FiguresOptions,
 ) -> None:
-    """Rate and distortion beside x264, x265, SVT-AV1 and plain latents: BD-rates, points, plots."""
+    """Rate and distortion against x264, x265, SVT-AV1 and plain latents: BD-rates, points, plots."""
     groups = groups_of(group)
     output.check(clips, "scipy", *([] if plot is None else ["matplotlib"]))
     if plot is not None:

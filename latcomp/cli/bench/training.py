@@ -20,9 +20,9 @@ from latcomp.cli.train import BatchFactor, Compile, Data, Workers
 def training(
     data: Data,
     kinds: Annotated[
-        str, typer.Option(metavar="KIND,...", help="Which trainings to measure, of tokenizer, decoder, lit and prior.")
+        str, typer.Option(metavar="KIND,...", help="Trainings to measure, out of tokenizer, decoder, lit and prior.")
     ] = "tokenizer,prior,lit,decoder",
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Steps that are timed, after two that are not.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Timed steps, after two that are not timed.")] = 10,
     preset: Annotated[str, typer.Option(metavar="NAME", help="The recipe of all of them.")] = "default",
     tokenizer: TokenizerName = None,
     batch_factor: BatchFactor = None,

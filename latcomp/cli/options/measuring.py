@@ -78,7 +78,7 @@ TokenizerName = Annotated[
 Square = Annotated[
     int | None,
     typer.Option(
-        "--square", min=16, metavar="SIDE", help="Scale clips to this shorter side, cut the square out of their middle."
+        "--square", min=16, metavar="SIDE", help="Scale clips to this shorter side and crop the square in the middle."
     ),
 ]
 

@@ -31,7 +31,7 @@ TokenizerFolder = Annotated[
         "--tokenizer",
         metavar="PATH",
         rich_help_panel=DEVICE,
-        help="Folder of the tokenizer, for a file that was encoded with one that is not shipped.",
+        help="Folder of the tokenizer, for files encoded with one that is not shipped.",
     ),
 ]
 
@@ -42,9 +42,9 @@ class ReaderOptions:
 
     max_pixels: MaxPixels = None
     max_frames: Annotated[int | None, _most(1, "Most frames of a .lat file; 100000000 unless given.")] = None
-    max_lost_frames: Annotated[
-        int | None, _most(0, "Most frames that damage may have taken from it; 262144 unless given.")
-    ] = None
+    max_lost_frames: Annotated[int | None, _most(0, "Most frames that may be lost to damage; 262144 unless given.")] = (
+        None
+    )
     max_tokens: Annotated[
         int | None, _most(1, "Most tokens of a group, as positions times latent frames; 8388608 unless given.")
     ] = None
