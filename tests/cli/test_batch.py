@@ -141,7 +141,7 @@ def test_an_interrupt_ends_all_workers_and_leaves_nothing(make_video: Callable[.
     """As Ctrl-C in a terminal does, the signal goes to the command and to its workers."""
     source, target = tmp_path / "src", tmp_path / "dst"
     source.mkdir()
-    long = make_video(source / "a.mp4", frames=500, width=320, height=240)
+    long = make_video(source / "a.mp4", frames=250, width=320, height=240)
     (source / "b.mp4").write_bytes(long.read_bytes())
     command = [sys.executable, "-m", "latcomp", "batch", str(source), str(target), "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -20,14 +20,14 @@ COMMAND = [sys.executable, "-m", "latcomp"]
 @pytest.fixture(scope="module")
 def long_clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Long enough to be interrupted half-way."""
-    return make_video(tmp_path_factory.mktemp("long") / "long.mp4", frames=500, width=320, height=240)
+    return make_video(tmp_path_factory.mktemp("long") / "long.mp4", frames=250, width=320, height=240)
 
 
 @pytest.fixture(scope="module")
 def long_file(long_clip: Path) -> Path:
     """A part of the clip as a .lat file that takes a while to decode."""
     path = long_clip.with_suffix(".lat")
-    subprocess.run([*COMMAND, "encode", str(long_clip), str(path), "-q", "--duration", "8"], check=True, timeout=120)
+    subprocess.run([*COMMAND, "encode", str(long_clip), str(path), "-q", "--duration", "5"], check=True, timeout=120)
     return path
 
 
