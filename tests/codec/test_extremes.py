@@ -95,8 +95,8 @@ MODES: dict[str, dict[str, Any]] = {
     "target_bpp": {"target_bpp": 12.0},
     "target out of reach": {"target_bpp": 400.0},
     "min_psnr": {"min_psnr": 1.0},
-    "plain rounding": {"rounding_worth": 0.0, "quality": 10},
-    "one step": {"error_worth": 0.0, "quality": 10},
+    "plain rounding": {"rdo_lambda": 0.0, "quality": 10},
+    "one step": {"lookahead_lambda": 0.0, "quality": 10},
 }
 
 

@@ -19,8 +19,9 @@ from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.codec.lat_file import open_lat
 from latcomp.codec.settings import EncodeSettings
-from latcomp.codec.targets import COARSEST, FINEST, SECANT_PROBES, search, segment_groups_for
+from latcomp.codec.targets import SECANT_PROBES, search, segment_groups_for
 from latcomp.errors import UsageError
+from latcomp.latents.profile import CodingProfile
 from latcomp.metrics.luma import luma, psnr
 from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
@@ -28,6 +29,8 @@ from latcomp.video import Frame, open_video
 from tests.video.make import write
 
 MakeVideo = Callable[..., Path]
+PROFILE = CodingProfile()
+FINEST, COARSEST = PROFILE.finest_adjust, PROFILE.coarsest_adjust
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +162,11 @@ def test_the_search_ends_at_the_coarsest_adjustment_that_reaches_the_goal(
     def plain(adjust: int) -> float:
         return level - steepness * adjust - ripple * steepness * abs(adjust % 7 - 3)
 
-    found = search(curve, goal, guess, 0.03, 0.0, least=True)
+    found = search(curve, goal, guess, 0.03, 0.0, least=True, profile=PROFILE)
     reaching = [a for a in range(FINEST, COARSEST + 1) if plain(a) >= goal]
     assert found == (max(reaching) if reaching else FINEST)
     assert len(set(probes)) == len(probes)
-    nearest = search(plain, goal, guess, 0.03, 0.0, least=False)
+    nearest = search(plain, goal, guess, 0.03, 0.0, least=False, profile=PROFILE)
     assert abs(plain(nearest) - goal) == pytest.approx(min(abs(plain(a) - goal) for a in range(FINEST, COARSEST + 1)))
 
 
@@ -179,7 +182,7 @@ def test_a_figure_that_hardly_moves_does_not_lead_the_search_along_one_by_one(ed
         probes.append(adjust)
         return (10.0 if adjust <= edge else -10.0) - 1e-6 * adjust
 
-    assert search(curve, 0.0, 0, 0.03, 0.006, least) in (edge, edge + (not least))
+    assert search(curve, 0.0, 0, 0.03, 0.006, least, PROFILE) in (edge, edge + (not least))
     assert len(probes) <= SECANT_PROBES + 8
 
 
