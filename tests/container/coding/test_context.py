@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 
-from latcomp.container.coding import ContextCoder, GroupContent
+from latcomp.container import Reader
+from latcomp.container.coding import CODINGS, ContextCoder, GroupContent
 from latcomp.container.coding.context.tokens import encode_context
 from latcomp.container.coding.lattice import passes_of
 from latcomp.container.coding.planes import planes_of_symbols
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, LAYOUT_REPEATS
 from latcomp.container.zstd import compress
 from latcomp.latents import StepScale, TokenMemory
-from tests.container.make import content, groups, shape, sized
+from tests.container.coding.prior.make import heads
+from tests.container.make import content, groups, same_group, shape, sized, written
 
 
 def test_context_beats_planes() -> None:
@@ -69,3 +72,15 @@ def test_small_groups_take_over_weights() -> None:
     alone.memory = after.memory.copy()
     with_weights, without = (len(coder.encode(second).tokens) for coder in (alone, after))
     assert without < with_weights - 50
+
+
+def test_zstd_alone_writes_planes_and_nothing_else() -> None:
+    """Layouts of contexts are left out where they would be smaller; files of both codings hold the same."""
+    of = sized(30, 40, 24)
+    made = groups(of, 2)
+    files = {coding: written(of, made, sound=False, coding=coding) for coding in CODINGS}
+    layouts = {coding: {head["token_layout"] for head in heads(data)} for coding, data in files.items()}
+    assert layouts == {"context": {LAYOUT_CONTEXT}, "zstd": {LAYOUT_PLANES}}
+    assert len(files["context"]) < len(files["zstd"])
+    for data in files.values():
+        assert all(map(same_group, made, Reader(io.BytesIO(data))))
