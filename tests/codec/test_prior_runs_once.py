@@ -12,9 +12,9 @@ import pytest
 
 from latcomp.codec import targets
 from latcomp.codec.encode import encode
+from latcomp.codec.lat_file import open_lat
 from latcomp.container import Group
 from latcomp.container.coding import Prior
-from latcomp.latfile import open_lat
 from tests.video.make import write
 
 

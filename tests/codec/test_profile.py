@@ -11,11 +11,11 @@ import pytest
 
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
+from latcomp.codec.lat_file import open_lat
 from latcomp.container import Group
 from latcomp.errors import UsageError
 from latcomp.latents.profile import PROFILE, CodingProfile
-from latcomp.latfile import open_lat
-from latcomp.tokenizer.registry import find_lit, find_prior, find_tokenizer, fingerprint_of
+from latcomp.models import find_lit, find_prior, find_tokenizer, fingerprint_of
 
 
 @pytest.fixture(scope="module")
