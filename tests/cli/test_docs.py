@@ -61,13 +61,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert "://" in link or (page.parent / link).exists(), link
 
 
-def test_the_python_of_the_readme_runs(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_readme_runs(clip: Path, lat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    (tmp_path / "damaged.lat").write_bytes(lat.read_bytes()[:-40])
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     found: dict[str, Any] = {}
     exec(code, found)
-    assert (tmp_path / "back.mp4").stat().st_size > 0
+    assert all((tmp_path / name).stat().st_size > 0 for name in ("back.mp4", "saved.lat", "clip.npz"))
     assert found["latents"].shape[2] == found["mask"].shape[0] == 5
 
 
