@@ -151,5 +151,7 @@ class CodingProfile:
     def save(self, folder: Path) -> Path:
         """Write the profile into a tokenizer's folder; returns its path."""
         path = folder / PROFILE
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)  # whole or not at all; and of a link the link is replaced, not what it points to
         return path
