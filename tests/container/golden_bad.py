@@ -50,7 +50,7 @@ def with_head(which: int, **changes: int) -> bytes:
 
 
 def with_header(version: int = 1, **changes: object) -> bytes:
-    """A file whose header has other members."""
+    """A file of a version whose header has other members."""
     return front_of(json.dumps({**OF.to_dict(), **changes}).encode(), version) + REST
 
 

@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from latcomp.container.format import CHUNK_HEAD, CRC, MAGIC, PRELUDE, VERSION
+from latcomp.container.format import CHUNK_HEAD, CRC, MAGIC, PRELUDE, VERSION, VERSION_REQUIRING
 
 Change = Callable[[bytes, int], bytes]
 """Changes bytes so that they do not pass a length."""
@@ -36,8 +36,11 @@ def sealed(kind: bytes, payload: bytes) -> bytes:
     return body + CRC.pack(crc=zlib.crc32(body))
 
 
-def front_of(text: bytes, version: int = VERSION) -> bytes:
-    """Prelude, header frame and CRC-32 around any bytes as the header's text."""
+def front_of(text: bytes, version: int | None = None) -> bytes:
+    """Prelude, header frame and CRC-32 around any bytes as the header's text; version: unless given, the one that a
+    text naming requirements needs, or the first."""
+    if version is None:
+        version = VERSION_REQUIRING if b'"requires"' in text else VERSION
     frame = raw_frame(text)
     front = PRELUDE.pack(magic=MAGIC, version=version, header_bytes=len(frame)) + frame
     return front + CRC.pack(crc=zlib.crc32(front))

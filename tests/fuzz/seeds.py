@@ -131,10 +131,13 @@ def under_prior() -> Iterator[tuple[str, bytes]]:
 
 
 def files() -> Iterator[bytes]:
-    """Whole files of two segments: plain, lossless, under the prior in both codings, cut off."""
+    """Whole files of two segments: plain, lossless, of a tokenizer whose first latent frame is short, under the prior
+    in both codings."""
     for coding in ("int", "lossless"):
         of = sized(2, 3, 2, group_latent_frames=2, coding=coding)
         yield written(of, groups(of, 4, last_frames=3))
+    of = sized(2, 3, 2, first_frames=1, group_latent_frames=2)
+    yield written(of, groups(of, 4, last_frames=3))
     of = prior_header()
     made = in_units(of, groups(of, 3, last_frames=3))
     for coding in ("context", "zstd"):
@@ -145,7 +148,8 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     """(target, input) of the whole corpus."""
     yield from (("times", found) for found in times())
     yield from (("audio", pack_audio(audio(place))) for place in (0, 1, 4))
-    for of in (small_header(), segment(3, 5, True), under(small_header(), tiny_prior())):
+    first = sized(1, 1, 1, first_frames=1)
+    for of in (small_header(), segment(3, 5, True), under(small_header(), tiny_prior()), first):
         yield "header", json.dumps(of.to_dict(), separators=(",", ":")).encode()
         yield "prelude", pack_header(of)
     yield from (("index", found) for found in index())
