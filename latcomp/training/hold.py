@@ -16,6 +16,7 @@ from latcomp.selection import PRIOR_UNITS
 FINE_LEVELS = PRIOR_UNITS.bit_length() - 1  # steps may be halved so many times where values will be held
 FINE_BLOCK = 4  # positions a side that share a level
 FINE_CHANCE = 0.5  # share of crops with finer positions
+WHOLE = 0.5 / PRIOR_UNITS  # steps within which a held value counts as a whole multiple: its unit is twice as large
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def hold(latents: Tensor, log_scale: Tensor, fine: Tensor, profile: CodingProfil
     two side by side. latents: (B, C, T, h, w); log_scale: (B,) log2 of the inverse step scale; fine: (B, 1, h, w)
     halvings of the first latent frame, which is rounded in its fine steps. Later a token is kept when it is further
     than the profile's bound from its held value, and is coded as a delta to it in whole steps, or absolute when many of
-    its channels change."""
+    its channels change; a channel that hardly moved rests where its held value is a whole multiple of the step."""
     stays, share = 0.5 + profile.hysteresis, profile.absolute_share * latents.shape[1]
     inverse = torch.exp2(log_scale).view(-1, 1, 1, 1)
     z = latents.detach().float()
@@ -57,7 +58,10 @@ def hold(latents: Tensor, log_scale: Tensor, fine: Tensor, profile: CodingProfil
         symbols = torch.where(difference.abs() <= stays, torch.zeros_like(difference), difference.round())
         keep = symbols.abs().sum(1, keepdim=True) > profile.dropped_changes
         absolute = (symbols != 0).sum(1, keepdim=True) > share
-        fresh = torch.where(absolute, torch.round(z[:, :, t] * inverse) / inverse, value + symbols / inverse)
+        held = value * inverse
+        rests = (symbols == 0) & ((held - held.round()).abs() < WHOLE)
+        alone = torch.where(rests, value, torch.round(z[:, :, t] * inverse) / inverse)
+        fresh = torch.where(absolute, alone, value + symbols / inverse)
         value = torch.where(keep, fresh, value)
         halvings = torch.where(keep & absolute, torch.zeros_like(halvings), halvings)
         values.append(value)

@@ -1,4 +1,4 @@
-"""More channels for a trained tokenizer, and what the training's decoder sees."""
+"""More channels for a trained tokenizer."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,6 @@ from latcomp.training.clips import load_clips
 from latcomp.training.components import start_from_components
 from latcomp.training.crops import random_crop, to_rgb
 from latcomp.training.grow import grow
-from latcomp.training.hold import fine_field, hold
 from latcomp.training.rate import PreviousFramePrior
 
 
@@ -44,30 +43,3 @@ def test_growing_keeps_what_was_learnt_and_lowers_the_error(clips: Path) -> None
     assert errors[1] < errors[0]
     assert torch.equal(prior.net[0].weight[:, :16], before.net[0].weight[:, :16])
     assert torch.equal(prior.net[0].weight[:, -1], before.net[0].weight[:, -1])
-
-
-def test_held_latents_rest_until_they_change_and_pass_gradients_through() -> None:
-    latents = torch.full((1, 12, 4, 2, 2), 0.4)
-    latents[:, :, 1] += 0.2  # within the hysteresis
-    latents[:, :, 2:] += 3.0
-    latents.requires_grad_()
-    found = hold(latents, torch.zeros(1), torch.zeros(1, 1, 2, 2))
-    assert found.kept[0, 0, :, 0, 0].tolist() == [True, False, True, False]
-    assert torch.equal(found.values[:, :, 0], found.values[:, :, 1])
-    found.values.sum().backward()
-    assert torch.equal(latents.grad, torch.ones_like(latents))
-
-
-def test_finer_positions_are_rounded_finer_until_most_of_them_changes() -> None:
-    latents = torch.full((1, 12, 3, 2, 2), 0.3)
-    latents[:, :, 2] = 5.2
-    found = hold(latents, torch.zeros(1), torch.full((1, 1, 2, 2), 2.0))
-    assert torch.allclose(found.values[:, :, 0], torch.tensor(0.25))
-    assert torch.allclose(found.values[:, :, 2], torch.tensor(5.0))
-    assert found.octaves[0, 0, :, 0, 0].tolist() == [2.0, 2.0, 0.0]
-
-
-def test_fine_fields_are_blocks_and_leave_half_of_the_crops_alone() -> None:
-    fields = fine_field(200, 8, 8, torch.Generator().manual_seed(0))
-    assert torch.equal(fields[:, :, :4, :4], fields[:, :, :1, :1].expand(-1, -1, 4, 4))
-    assert 0.3 < (fields.amax((1, 2, 3)) > 0).float().mean() < 0.6
