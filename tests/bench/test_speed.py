@@ -19,10 +19,13 @@ from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
 from latcomp.bench.speed.whole_process import run_whole
 from latcomp.codec.decode import decode
 from latcomp.codec.encode import encode
-from latcomp.container.coding.prior.frame_coder import FrameCoder, PriorState, kinds_of
+from latcomp.container.coding.prior.frame_code import past_of
+from latcomp.container.coding.prior.frame_coder import FrameCoder
 from latcomp.container.coding.prior.masks import MaskField
+from latcomp.container.coding.prior.modes import modes_of
 from latcomp.container.coding.prior.network import macs
 from latcomp.errors import LatcompError, UsageError
+from latcomp.latents import TokenMemory
 from latcomp.stages import StageClock
 from tests.container.make import prior as make_prior
 from tests.container.make import prior_arrays
@@ -129,21 +132,22 @@ class Counting(np.ndarray):
 def test_the_priors_multiply_adds_are_those_of_its_products() -> None:
     """One latent frame, all of whose positions are kept, walked through as the coder does."""
     prior = make_prior()
-    leaving, untold = prior._leaving, prior._untold  # made of the plain weights
+    leaving, silence = prior._leaving, prior._silence  # made of the plain weights
     prior.weights = {name: array if "bias" in name else array.view(Counting) for name, array in prior.weights.items()}
     prior.__dict__["_leaving"] = [[(weight.view(Counting), bias) for weight, bias in phases] for phases in leaving]
-    prior.__dict__["_untold"] = untold.view(Counting)
-    state = PriorState.start(8, 6, prior.channels)
-    state.first = False
-    values, octaves, mask = np.zeros((48, prior.channels), np.int32), np.zeros(48, np.uint8), np.ones(48, bool)
+    prior.__dict__["_silence"] = silence.view(Counting)
+    memory = TokenMemory.start((8, 6), prior.channels)
+    memory.first = False
+    values, halvings, mask = np.zeros((48, prior.channels), np.int32), np.zeros(48, np.uint8), np.ones(48, bool)
     Counting.done = 0
-    field = MaskField(prior, state, 0)
+    past = past_of(prior, memory)
+    field = MaskField(prior, memory, past, 0)
     for places, _ in field.steps():
         field.put(places, mask[places])
     of_positions = Counting.done
-    coder = FrameCoder(prior, state, mask, kinds_of(values, octaves, values, octaves, False, 4), 0, 2)
-    for parts, *_ in coder.passes():
-        coder.put(parts, coder.multiples_of(parts, values))
+    coder = FrameCoder(prior, memory, past, mask, modes_of(values, halvings, memory, np.arange(48), 4), 0, 4)
+    for one in coder.passes():
+        one.put(one.steps_of(values))
     position, token = macs(prior_arrays())
     assert (
         of_positions == 48 * position + prior.weights["embed"].size

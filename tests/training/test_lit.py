@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from latcomp.inpaint.model import GROUP
-from latcomp.selection import SelectionRule
+from latcomp.latents.profile import CodingProfile
+from latcomp.selection import SelectionRecipe
 from latcomp.training import lit
 from latcomp.training.latents import LatentClips
 
 CHANNELS = 4
-STEP = np.ones(CHANNELS, np.float32)
-RULE = SelectionRule(STEP)
+RECIPE = SelectionRecipe.of(CHANNELS * (1.0,), CHANNELS * (1.0,), CodingProfile(), 1)
 
 
 def clips(frames: int) -> LatentClips:
@@ -23,7 +23,7 @@ def clips(frames: int) -> LatentClips:
 
 def test_examples_have_context_where_clips_hold_two_groups() -> None:
     """About half of the batches of long clips do, and in each either all examples or none."""
-    made = [lit.batch_examples(clips(2 * GROUP), RULE, STEP, 7, index, 2) for index in range(8)]
+    made = [lit.batch_examples(clips(2 * GROUP), RECIPE, 7, index, 2) for index in range(8)]
     assert {len({example.has_context for example in batch}) for batch in made} == {1}
     following = [example for batch in made for example in batch if example.has_context]
     assert 0 < len(following) < 16
@@ -35,6 +35,6 @@ def test_no_example_is_thrown_away_where_no_clip_holds_two_groups(monkeypatch: p
     make = lit.make_example
     monkeypatch.setattr(lit, "make_example", lambda *arguments: made.append(make(*arguments)) or made[-1])
     for index in range(8):
-        batch = lit.batch_examples(clips(2 * GROUP - 1), RULE, STEP, 7, index, 2)
+        batch = lit.batch_examples(clips(2 * GROUP - 1), RECIPE, 7, index, 2)
         assert not any(example.has_context for example in batch)
     assert len(made) == 16

@@ -10,22 +10,27 @@ import torch
 from safetensors.numpy import load_file
 
 from latcomp.codec.encode import encode
-from latcomp.codec.lat_file import open_lat
+from latcomp.container.coding import Prior
+from latcomp.container.coding.prior.frame_code import past_of
 from latcomp.container.coding.prior.frame_coder import FrameCoder
 from latcomp.container.coding.prior.masks import MaskField
-from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, Prior, on_grid
+from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, on_grid
+from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES
 from latcomp.errors import UsageError
-from latcomp.latents.step_scale import log_step_of
+from latcomp.latents.profile import CodingProfile
+from latcomp.codec.lat_file import open_lat
+from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.models import find_prior, load_prior
-from latcomp.selection import SelectionRule
 from latcomp.training import prior as training
 from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips
 from latcomp.training.mask_net import MaskNet
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
 from latcomp.training.prior_tables import count
+from tests.container.coding.prior.make import heads
 
 CHANNELS = 10
+RECIPE = SelectionRecipe.of(CHANNELS * (1.0,), CHANNELS * (1.0,), CodingProfile(), PRIOR_UNITS)
 
 
 def latents(seed: int) -> np.ndarray:
@@ -63,42 +68,41 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
     """
     net = random_net()
     prior = Prior(net.arrays(), "", "test")
-    step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
-    example = training.make_example(LatentClips([latents(3)]), rule, step, 0, 0, 0)
+    example = training.make_example(LatentClips([latents(3)]), RECIPE, 0, 0, 0)
     with torch.no_grad():
         frames = Frames.of(on_device(training.frames_of([example], CHANNELS), torch.device("cpu")))
         mean, scale = net(frames, net.past(frames))
     compared = 0
-    for t, (state, mask, kinds, values, _) in enumerate(training.walk(example, CHANNELS)):
-        if not mask.any():
+    for t, frame in enumerate(training.walk(example, CHANNELS)):
+        if not frame.mask.any():
             continue
-        coder = FrameCoder(prior, state, mask, kinds, log_step_of(example.step_scale), 2)
-        for parts, nearest, fraction, found in coder.passes():
+        past = past_of(prior, frame.memory)
+        coder = FrameCoder(prior, frame.memory, past, frame.mask, frame.modes, frame.log_step, PRIOR_UNITS)
+        for one in coder.passes():
             start = 0
-            for part in parts:
-                size = part.shape[0] * part.shape[1]
+            for part in one.parts:
                 places = coder.places[part.rows]
                 wanted = mean[t].flatten(1)[part.channels][:, places].T.numpy() * 64  # 1/16 units
                 classes = np.clip(
                     np.floor(scale[t].flatten(1)[part.channels][:, places].T.numpy() * 4 + 0.5) + 18, 0, 43
                 )
-                anchor, octaves = coder.anchor[part.rows, part.channels], coder.octaves[part.rows]
-                near, rest, on = on_grid(np.rint(wanted).astype(np.int32), classes.astype(np.int32), anchor, octaves, 2)
-                here = slice(start, start + size)
-                distance = (nearest[here] - near.reshape(-1)) * 8 + fraction[here] - rest.reshape(-1)
+                anchor, halvings = coder.anchor[part.rows, part.channels], coder.halvings[part.rows]
+                whole = np.rint(wanted).astype(np.int32), classes.astype(np.int32)
+                near, rest, on = on_grid(*whole, anchor, halvings, coder.units_log2)
+                here = slice(start, start + part.size)
+                distance = (one.nearest[here] - near.reshape(-1)) * 8 + one.fraction[here] - rest.reshape(-1)
                 assert np.abs(distance).max() <= 1
-                assert (found[here] == on.reshape(-1)).mean() > 0.99
-                start += size
-                compared += size
-            coder.put(parts, coder.multiples_of(parts, values))
-        assert np.array_equal(coder.values(), values)
+                assert (one.scale[here] == on.reshape(-1)).mean() > 0.99
+                start += part.size
+                compared += part.size
+            one.put(one.steps_of(frame.symbols))
+        assert np.array_equal(coder.symbols(), frame.symbols)
     assert compared > 1000
 
 
 def example_of(groups: int) -> training.Example:
     """The first example of so many groups."""
-    step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
-    made = (training.make_example(LatentClips([latents(3)]), rule, step, 0, index, 0) for index in range(20))
+    made = (training.make_example(LatentClips([latents(3)]), RECIPE, 0, index, 0) for index in range(20))
     return next(example for example in made if len(example.selections) == groups)
 
 
@@ -111,12 +115,12 @@ def test_the_network_and_the_coder_give_the_same_odds_of_masks() -> None:
         odds = mask_net(frames, net.past(frames))
     wanted = np.clip(np.floor(odds.flatten(1).numpy() * 4 + 0.5) + 32, 0, MASK_CLASSES - 1)
     found = np.zeros_like(wanted)
-    for t, (state, mask, *_) in enumerate(training.walk(example, CHANNELS)):
-        field = MaskField(prior, state, log_step_of(example.step_scale))
+    for t, frame in enumerate(training.walk(example, CHANNELS)):
+        field = MaskField(prior, frame.memory, past_of(prior, frame.memory), frame.log_step)
         for places, classes in field.steps():
             found[t, places] = classes
-            field.put(places, mask[places])
-        assert np.array_equal(field.bits, mask)
+            field.put(places, frame.mask[places])
+        assert np.array_equal(field.bits, frame.mask)
     assert np.array_equal(found, wanted)
     assert len(np.unique(found)) > 4
 
@@ -135,8 +139,7 @@ def test_bits_of_masks_leave_out_what_is_not_stored() -> None:
 def test_tables_follow_what_was_counted() -> None:
     arrays = random_arrays()
     prior = Prior(arrays, "", "test")
-    step, rule = np.ones(CHANNELS, np.float32), SelectionRule(np.ones(CHANNELS, np.float32))
-    examples = [training.make_example(LatentClips([latents(3)]), rule, step, 0, i, 0) for i in range(3)]
+    examples = [training.make_example(LatentClips([latents(3)]), RECIPE, 0, i, 0) for i in range(3)]
     tables = count(prior, training.walked(examples, CHANNELS)).tables()
     assert tables["table_kinds"].shape[1] == 4
     assert tables["table_mask"].shape == (MASK_CLASSES, 2)
@@ -164,10 +167,25 @@ def test_a_trained_prior_is_found_beside_its_tokenizer_and_codes_video(
         with open_lat(file, tokenizer=base, device="cpu") as lat:
             assert lat.header.units == 4
             groups = list(lat)
-        arrays.append([(group.tokens, group.mask, group.octaves) for group in groups])
+        arrays.append([(group.tokens, group.mask, group.halvings) for group in groups])
     for one, other in zip(*arrays, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert "bits_per_token" in (folder / "README.md").read_text()
+
+
+def test_a_tokenizer_without_a_prior_codes_by_contexts_or_by_zstd_alone(clips: Path, trained: Path) -> None:
+    """`zstd` writes planes and nothing else; the tokens are the same."""
+    files = {}
+    for coding in ("context", "zstd"):
+        file = io.BytesIO()
+        encode(clips / "clip-1.mp4", file, tokenizer=trained, coding=coding, quality=9.0, device="cpu")
+        files[coding] = file.getvalue()
+    layouts = {coding: {head["token_layout"] for head in heads(data)} for coding, data in files.items()}
+    assert layouts["zstd"] == {LAYOUT_PLANES}
+    assert LAYOUT_CONTEXT in layouts["context"]
+    groups = [list(open_lat(io.BytesIO(data), tokenizer=trained, device="cpu")) for data in files.values()]
+    for one, other in zip(*groups, strict=True):
+        assert np.array_equal(one.tokens, other.tokens) and np.array_equal(one.mask, other.mask)
 
 
 def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, trained: Path, tmp_path: Path) -> None:
