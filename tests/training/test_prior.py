@@ -10,6 +10,7 @@ import torch
 from safetensors.numpy import load_file
 
 from latcomp.codec.encode import encode
+from latcomp.codec.lat_file import open_lat
 from latcomp.container.coding import Prior
 from latcomp.container.coding.prior.frame_code import past_of
 from latcomp.container.coding.prior.frame_coder import FrameCoder
@@ -18,9 +19,8 @@ from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, on_g
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES
 from latcomp.errors import UsageError
 from latcomp.latents.profile import CodingProfile
-from latcomp.codec.lat_file import open_lat
-from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.models import find_prior, load_prior
+from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.training import prior as training
 from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips

@@ -67,12 +67,12 @@ def test_a_recipe_that_is_none_is_refused(text: str, said: str, tmp_path: Path) 
 
 def test_larger_batches_take_larger_steps() -> None:
     recipe = tokenizer.PRESETS["default"]
-    grown = recipe.grown(4)
+    grown = recipe.grown(8)
     assert grown == replace(
         recipe,
-        batch=16,
-        late_batch=8,
-        learning_rate=2 * recipe.learning_rate,
-        adam_learning_rate=2 * recipe.adam_learning_rate,
+        batch=32,
+        late_batch=16,
+        learning_rate=4 * recipe.learning_rate,
+        adam_learning_rate=4 * recipe.adam_learning_rate,
     )
     assert recipe.grown(1) == recipe
