@@ -13,7 +13,7 @@ import pytest
 from latcomp.cli.choices import PRESETS
 from latcomp.errors import UsageError
 from latcomp.training import decoder, lit, prior, tokenizer
-from latcomp.training.recipe import find_recipe, save_recipe
+from latcomp.training.recipe import find_recipe, learning_rate_factor, save_recipe
 
 MODULES = {"tokenizer": tokenizer, "decoder": decoder, "lit": lit, "prior": prior}
 
@@ -67,12 +67,13 @@ def test_a_recipe_that_is_none_is_refused(text: str, said: str, tmp_path: Path) 
 
 def test_larger_batches_take_larger_steps() -> None:
     recipe = tokenizer.PRESETS["default"]
-    grown = recipe.grown(8)
+    grown, factor = recipe.grown(8), learning_rate_factor(8)
+    assert factor == pytest.approx(4)
     assert grown == replace(
         recipe,
         batch=32,
         late_batch=16,
-        learning_rate=4 * recipe.learning_rate,
-        adam_learning_rate=4 * recipe.adam_learning_rate,
+        learning_rate=recipe.learning_rate * factor,
+        adam_learning_rate=recipe.adam_learning_rate * factor,
     )
     assert recipe.grown(1) == recipe
