@@ -109,7 +109,9 @@ class ChunkReader:
         """Count bytes that were no chunk. Raises `SearchEnded` for more than an honest file can have."""
         self._wasted += count
         if self._wasted > self.limits.max_search_bytes + WASTE_A_BYTE * (self.source.offset - self._start):
-            raise SearchEnded(f"the damage before byte {self.source.offset} is too strange to search on")
+            raise SearchEnded(
+                f"gave up looking for the next chunk before byte {self.source.offset}: too much is damaged"
+            )
 
     def next(self) -> Chunk | None:
         """The next chunk, or None at the end of the bytes. Raises `BadChunk`, without moving on, when it is damaged or

@@ -299,7 +299,7 @@ def test_search_does_not_run_wild(between: bytes) -> None:
     began = time.process_time()
     reader = Reader(io.BytesIO(data), Limits(max_search_bytes=1 << 28))
     assert [item.index for item in reader if isinstance(item, Group)] == [0]
-    assert "too strange" in str(reader.damage[-1])
+    assert "gave up looking" in str(reader.damage[-1])
     assert time.process_time() - began < 4 * CHEAP_SECONDS
     assert scan(io.BytesIO(data), Limits(max_search_bytes=1 << 28)).bytes_total == len(data)
 

@@ -35,7 +35,6 @@ PASSES = (
     PassRule(2, (1,), (1,), DIAGONAL),
     PassRule(2, (0, 1), (1, 0), DIRECT),
 )
-SHARE_UNIT = 64
 NEIGHBOUR_SHARE = (0, 64, 32, 21, 16)  # by number of neighbours inside the grid: 64 over it, rounded down
 
 
