@@ -1,4 +1,4 @@
-"""Protects the plan of the house: a room imports only rooms below it, as docs/architecture.md has them."""
+"""Protects the plan of the house: a room imports only what docs/architecture.md says that it looks into."""
 
 from __future__ import annotations
 
