@@ -17,6 +17,7 @@ from latcomp.video.color import frame_tags, is_rgb, resolve_tags
 from latcomp.video.info import FALLBACK_RATE, VideoInfo
 from latcomp.video.metadata import Metadata
 from latcomp.video.metadata_of_files import of_file
+from latcomp.video.programmes import programmes
 from latcomp.video.source import Source
 from latcomp.video.streams import (
     average_rate,
@@ -95,6 +96,14 @@ class OpenedVideo:
         self.usual_step = max(1, round(1 / (self.rate or FALLBACK_RATE) / self.time_base))
         """Units between two frames, as far as is known before they are read."""
         self.stream.thread_type = self._threads
+
+    def programme(self) -> set[int] | None:
+        """Return the identifiers of the streams that belong together with the video; None where all of the file do, or
+        where it is not said."""
+        if self.container.format.name != "mpegts":
+            return None
+        found = programmes(self.read_at)
+        return next((pids for pids in found if self.stream.id in pids), None) if len(found) > 1 else None
 
     def close(self) -> None:
         """Release the container; the source stays open."""

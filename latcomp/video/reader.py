@@ -151,7 +151,7 @@ class VideoReader:
         context = self._video.stream.codec_context
         self._video.check_size(context.width, context.height)
         if self._want_audio:
-            self.notes.extend(self._audio.open(self._video.container))
+            self.notes.extend(self._audio.open(self._video.container, self._video.programme()))
         self.notes.extend(left_out(self._video.container, self._video.stream))
         self._origin: int | None = None  # pts that counts as time 0 of a stretch: the first frame says it
         # where the same time may be there more than once, the way is read

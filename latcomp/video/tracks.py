@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer
 
 from latcomp.latents.time_window import TimeWindow
+from latcomp.printable import counted
 from latcomp.video import audio as audio_copy
 from latcomp.video import trims
 from latcomp.video.info import AudioInfo, AudioPacket
@@ -42,9 +43,16 @@ class AudioTracks:
         """True when every stream has come to the end of the part."""
         return len(self._done) == len(self._numbers)
 
-    def open(self, container: InputContainer) -> Iterator[str]:
-        """Take up the audio streams of a file; yield a line for each that few formats or none could hold again."""
+    def open(self, container: InputContainer, programme: set[int] | None = None) -> Iterator[str]:
+        """Take up the audio streams of a file; yield a line for each that few formats or none could hold again.
+
+        programme: identifiers of the streams that belong to the video's; None where all of the file does. Those of
+        others are left out, and a line says so."""
+        others = 0
         for stream in container.streams.audio:
+            if programme is not None and stream.id not in programme:
+                others += 1
+                continue
             try:
                 info = audio_copy.describe(stream)
             except audio_copy.AudioNotPortableError as error:
@@ -55,6 +63,8 @@ class AudioTracks:
                 yield f"the {info.codec} audio is kept; only {formats} can hold it when it is decoded"
             self._numbers[stream.index] = len(self._numbers)
             self._time_bases.append(info.time_base)
+        if others:
+            yield f"{counted(others, 'audio stream')} of other programmes of the transport stream: left out"
 
     def describe(self, container: InputContainer, part: TimeWindow) -> tuple[AudioInfo, ...]:
         """Return what is known of each stream by now: for some, the first packet tells more than the file's head."""
