@@ -132,15 +132,15 @@ MASK_CODINGS = {
     MASK_PRIOR: "bits under the prior, in step with the tokens",
 }
 
-LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES = range(6)
+LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_PRIOR, LAYOUT_MODES, LAYOUT_MODE_CHANGES = range(6)
 LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 16, 17
 TOKEN_LAYOUTS = {
     LAYOUT_PLANES: "`int`: symbols by channel",
     LAYOUT_CONTEXT: "`int`: errors of a prediction, sorted by expected size",
     LAYOUT_REPEATS: "`int`: which tokens changed, and these in layout 1",
     LAYOUT_PRIOR: "`int` with a prior: values under the prior",
-    LAYOUT_KINDS: "`int` with a prior: kinds, and whole steps by channel",
-    LAYOUT_KIND_CHANGES: "`int` with a prior: kinds, and whole steps or their change by channel",
+    LAYOUT_MODES: "`int` with a prior: modes, and whole steps by channel",
+    LAYOUT_MODE_CHANGES: "`int` with a prior: modes, and whole steps or their change by channel",
     LAYOUT_FLOATS: "`lossless`: bits of the latents by channel and byte",
     LAYOUT_FLOAT_CHANGES: "`lossless`: bits XOR those of the last kept value, by channel and byte",
 }

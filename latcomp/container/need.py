@@ -11,8 +11,8 @@ from latcomp.container.format import (
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
     LAYOUT_FLOATS,
-    LAYOUT_KIND_CHANGES,
-    LAYOUT_KINDS,
+    LAYOUT_MODE_CHANGES,
+    LAYOUT_MODES,
     LAYOUT_PLANES,
     LAYOUT_PRIOR,
     MASK_BITS,
@@ -58,8 +58,8 @@ def _bits_of_tokens(head: GroupHead, channels: int, prior: Prior | None) -> floa
     bytes_a_token = {
         LAYOUT_PLANES: channels,
         LAYOUT_CONTEXT: channels / VALUES_A_BYTE,
-        LAYOUT_KINDS: channels + 1,
-        LAYOUT_KIND_CHANGES: channels + 1,
+        LAYOUT_MODES: channels + 1,
+        LAYOUT_MODE_CHANGES: channels + 1,
         LAYOUT_FLOATS: 4 * channels,
         LAYOUT_FLOAT_CHANGES: 4 * channels,
     }.get(head.token_layout, 0)

@@ -134,12 +134,12 @@ def test_numbers_of_the_prior() -> None:
         "squash limit": str(network.SQUASH_LIMIT),
         "scale classes": str(network.SCALES),
         "scale class of one step": str(-network.SCALE_LOW),
-        "scale classes an octave": str(network.SCALE_OCTAVE),
+        "scale classes per octave": str(network.SCALE_OCTAVE),
         "fractions": str(network.FRACTIONS),
-        "kinds": str(modes.MODES),
+        "modes": str(modes.MODES),
         "largest gate and share": str(network.GATE_MAX),
         "smallest share": str(network.SHARE_MIN),
-        "kind tables": str(modes.CONTEXTS),
+        "mode tables": str(modes.CONTEXTS),
         "facts of the mask": str(network.MASK_FACTS),
         "mask tables": str(network.MASK_CLASSES),
         "escapes": str(network.ESCAPES),
@@ -268,7 +268,7 @@ def test_second_implementation_under_a_prior(
     assert (
         layouts <= {declared.LAYOUT_PRIOR}
         if coding == "context"
-        else layouts <= {declared.LAYOUT_KINDS, declared.LAYOUT_KIND_CHANGES}
+        else layouts <= {declared.LAYOUT_MODES, declared.LAYOUT_MODE_CHANGES}
     )
     assert masks == {declared.MASK_PRIOR} if coding == "context" else declared.MASK_PRIOR not in masks
 

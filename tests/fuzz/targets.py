@@ -23,8 +23,8 @@ from latcomp.container.format import (
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
     LAYOUT_FLOATS,
-    LAYOUT_KIND_CHANGES,
-    LAYOUT_KINDS,
+    LAYOUT_MODE_CHANGES,
+    LAYOUT_MODES,
     LAYOUT_PLANES,
     LAYOUT_PRIOR,
     LAYOUT_REPEATS,
@@ -277,7 +277,7 @@ def modes(data: bytes) -> None:
     """Layouts of planes under a prior, beside any mask."""
     if len(data) < 4:
         return
-    layout = (LAYOUT_KINDS, LAYOUT_KIND_CHANGES)[data[0] & 1]
+    layout = (LAYOUT_MODES, LAYOUT_MODE_CHANGES)[data[0] & 1]
     steps = 1 + (data[0] >> 1 & 3) % 3
     coding = (MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT)[data[0] >> 6]
     cut = 4 + (data[1] if coding else 0)

@@ -11,7 +11,7 @@ from latcomp.container.coding.prior.masks import MaskField
 from latcomp.container.coding.prior.network import Prior
 from latcomp.container.coding.prior.planes import decode_planes, encode_planes
 from latcomp.container.coding.prior.tables import TableDecoder, TableEncoder
-from latcomp.container.format import LAYOUT_KIND_CHANGES, LAYOUT_KINDS, LAYOUT_PRIOR, MASK_PRIOR
+from latcomp.container.format import LAYOUT_MODE_CHANGES, LAYOUT_MODES, LAYOUT_PRIOR, MASK_PRIOR
 from latcomp.errors import DamagedFileError, UnsupportedFileError
 from latcomp.latents import StepScale, TokenMemory, frames_of_tokens
 
@@ -64,8 +64,8 @@ class PriorCoder:
     def _planes(self, group: GroupContent, halvings: np.ndarray) -> tuple[int, bytes]:
         themselves, changed = encode_planes(group.tokens, halvings, group.mask, self.memory, self.units)
         if changed is not None and len(changed) < len(themselves):
-            return LAYOUT_KIND_CHANGES, changed
-        return LAYOUT_KINDS, themselves
+            return LAYOUT_MODE_CHANGES, changed
+        return LAYOUT_MODES, themselves
 
     def decode(self, data: GroupBytes, shape: GroupShape) -> GroupContent:
         """See `GroupCoder.decode`."""
@@ -88,8 +88,8 @@ class PriorCoder:
     def _tokens(self, data: GroupBytes, mask: np.ndarray, scale: StepScale) -> tuple[np.ndarray, np.ndarray]:
         """(tokens (N, C), halvings (N,)) under a mask (T, h, w) that is known."""
         layout = data.token_layout
-        if layout in (LAYOUT_KINDS, LAYOUT_KIND_CHANGES):
-            return decode_planes(data.tokens, mask, self.memory, self.units, layout == LAYOUT_KIND_CHANGES)
+        if layout in (LAYOUT_MODES, LAYOUT_MODE_CHANGES):
+            return decode_planes(data.tokens, mask, self.memory, self.units, layout == LAYOUT_MODE_CHANGES)
         if layout != LAYOUT_PRIOR:
             raise UnsupportedFileError(f"{WHAT}: layout {layout} is not known: use a newer latcomp")
         coder = TableDecoder(data.tokens)

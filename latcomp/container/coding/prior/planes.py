@@ -53,7 +53,7 @@ def decode_planes(
     content = decompress(data, kept_count * (1 + 2 * channels), WHAT) if kept_count else b""
     size = len(content) - kept_count
     if size not in (kept_count * channels, 2 * kept_count * channels):
-        raise DamagedFileError(f"{WHAT}: {len(content)} bytes for {kept_count} x {channels} symbols and kinds")
+        raise DamagedFileError(f"{WHAT}: {len(content)} bytes for {kept_count} x {channels} symbols and modes")
     modes = np.frombuffer(content, np.uint8, kept_count)
     if kept_count and modes.max() > units.bit_length():
         raise DamagedFileError(f"{WHAT}: a step is halved too often")

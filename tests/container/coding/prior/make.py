@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from latcomp.container.format import GROUP_HEAD, LAYOUT_KIND_CHANGES, LAYOUT_KINDS, LAYOUT_PRIOR
+from latcomp.container.format import GROUP_HEAD, LAYOUT_MODE_CHANGES, LAYOUT_MODES, LAYOUT_PRIOR
 from tests.container.make import groups, in_units, prior, sized, under, written
 from tests.container.test_damage import chunks
 from tests.container.test_hostile import chunk
 
-LAYOUTS = {"context": {LAYOUT_PRIOR}, "zstd": {LAYOUT_KINDS, LAYOUT_KIND_CHANGES}}
+LAYOUTS = {"context": {LAYOUT_PRIOR}, "zstd": {LAYOUT_MODES, LAYOUT_MODE_CHANGES}}
 BY = prior()
 OF = under(sized(5, 7, 6), BY)
 MADE = in_units(OF, groups(OF, 4))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Group, LostGroups
 from latcomp.container.coding import GroupBytes, GroupContent, GroupShape, PriorCoder
-from latcomp.container.format import LAYOUT_KIND_CHANGES, LAYOUT_KINDS, LAYOUT_PRIOR, MASK_ALL, MASK_BITS, MASK_PRIOR
+from latcomp.container.format import LAYOUT_MODE_CHANGES, LAYOUT_MODES, LAYOUT_PRIOR, MASK_ALL, MASK_BITS, MASK_PRIOR
 from latcomp.container.zstd import compress
 from latcomp.errors import DamagedFileError, LatcompError, UnsupportedFileError
 from latcomp.latents import StepScale
@@ -87,7 +87,7 @@ def test_tokens_made_up(data: st.DataObject) -> None:
     """
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     mask = rng.random((3, 5, 7)) < data.draw(st.sampled_from([0.0, 0.1, 1.0]))
-    layout = data.draw(st.sampled_from([LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES]))
+    layout = data.draw(st.sampled_from([LAYOUT_PRIOR, LAYOUT_MODES, LAYOUT_MODE_CHANGES]))
     coding = "context" if layout == LAYOUT_PRIOR else "zstd"
     units = data.draw(st.sampled_from([1, 2, 4]))
     honest = parts_of(FILES[coding], 1)[1]
@@ -113,7 +113,7 @@ def test_bytes_where_none_belong() -> None:
     packed = coder().encode(one_frame)
     assert (packed.mask_coding, packed.mask) == (MASK_ALL, b"")
     for junk in (bytes(4), bytes(8), b"\xff" * 8, bytes(400)):
-        for layout in (LAYOUT_PRIOR, LAYOUT_KINDS, LAYOUT_KIND_CHANGES):
+        for layout in (LAYOUT_PRIOR, LAYOUT_MODES, LAYOUT_MODE_CHANGES):
             with pytest.raises(DamagedFileError):
                 coder(first=False).decode(*beside(nothing, layout, junk))
         with pytest.raises(DamagedFileError, match="left over"):
@@ -153,6 +153,6 @@ def test_masks_and_tokens_are_read_in_step() -> None:
     for claimed in (0, kept - 1, kept + 1):
         with pytest.raises(DamagedFileError, match="claimed"):
             read(mask, tokens, claimed)
-    for layout in (LAYOUT_KINDS, LAYOUT_KIND_CHANGES):
+    for layout in (LAYOUT_MODES, LAYOUT_MODE_CHANGES):
         with pytest.raises(UnsupportedFileError):
             read(mask, tokens, kept, layout)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Prior, Reader, Writer, check, scan
 from latcomp.container.format import (
     GROUP_HEAD,
-    LAYOUT_KIND_CHANGES,
-    LAYOUT_KINDS,
+    LAYOUT_MODE_CHANGES,
+    LAYOUT_MODES,
     LAYOUT_PLANES,
     LAYOUT_PRIOR,
     MASK_ALL,
@@ -93,11 +93,11 @@ def test_both_layouts_of_modes() -> None:
     of = under(sized(9, 11, 6), by)
     rng = np.random.default_rng(0)
     shape = (9 * 11, 6)
-    for layout in (LAYOUT_KIND_CHANGES, LAYOUT_KINDS):
+    for layout in (LAYOUT_MODE_CHANGES, LAYOUT_MODES):
         made = []
         for group in groups(of, 2, dense=True):
             small = rng.integers(-1, 2, (len(group.mask), *shape))
-            frames = rng.integers(-90, 90, shape) + small.cumsum(0) if layout == LAYOUT_KIND_CHANGES else small
+            frames = rng.integers(-90, 90, shape) + small.cumsum(0) if layout == LAYOUT_MODE_CHANGES else small
             tokens = 4 * frames.reshape(-1, 6).astype(np.int32)
             made.append(replace(group, tokens=tokens, halvings=np.zeros(len(tokens), np.uint8)))
         assert [head["token_layout"] for head in heads(assert_comes_back(of, made, by, "zstd"))] == [layout] * 2
@@ -214,7 +214,7 @@ def test_ids_that_do_not_belong(change: dict[str, int]) -> None:
     plain = sized(5, 7, 6)
     front, found = chunks(written(plain, groups(plain, 1), sound=False))
     payload = found[0][8:-4]
-    for foreign in ({"token_layout": LAYOUT_PRIOR}, {"token_layout": LAYOUT_KINDS}, {"mask_coding": MASK_PRIOR}):
+    for foreign in ({"token_layout": LAYOUT_PRIOR}, {"token_layout": LAYOUT_MODES}, {"mask_coding": MASK_PRIOR}):
         group = chunk(
             b"GRUP", GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(payload), **foreign}) + payload[GROUP_HEAD.size :]
         )
