@@ -112,7 +112,11 @@ def code_frame(
             TableSymbols(found.astype(np.uint8), one.contexts, off[far] + ESCAPES // 2 if far.any() else None)
         )
         one.put(steps)
-    return coder.symbols(), FrameCode(tuple(bits), tuple(coded_modes), tuple(values))
+    found_symbols = coder.symbols()
+    if decide is not None and not np.array_equal(modes, modes_of(found_symbols, halvings, memory, places, units)):
+        # a token that stood on its own grid has come to lie whole steps from its prediction: it is coded as a delta
+        return code_frame(prior, memory, mask, found_symbols, halvings, log_step, units, with_mask=with_mask)
+    return found_symbols, FrameCode(tuple(bits), tuple(coded_modes), tuple(values))
 
 
 def decode_tokens(
