@@ -44,7 +44,8 @@ class Group:
     prior.
     """
     coded: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
-    """Of each latent frame what its coder found out while it was selected; None for a group that was read."""
+    """Of each latent frame what its coder found out while it was selected; None for a group that was read. A group
+    whose tokens were changed since is written as it is now."""
 
     def __repr__(self) -> str:
         return (

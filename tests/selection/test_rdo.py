@@ -30,12 +30,13 @@ class Rounding:
     tokens: list[np.ndarray] = field(default_factory=list)
     halvings: list[np.ndarray] = field(default_factory=list)
     coded: list[object] = field(default_factory=list)
+    costs: FrameCosts = field(default_factory=lambda: FrameCosts(prior(), UNITS, SCALE))
 
     def take(self, mask: np.ndarray, plain: np.ndarray, halvings: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """(n, C) symbols of the next latent frame's kept tokens, and on to the one behind it."""
         values = plain
         if self.weight is not None:
-            by = RateDistortion(FrameCosts(prior(), UNITS, SCALE), UNITS, self.weight)
+            by = RateDistortion(self.costs, UNITS, self.weight)
             frames = np.ones(len(plain), np.float32)
             values, code = by.round(self.memory, KeptTokens(mask, plain, halvings, wanted, frames))
             self.coded.append(code)

@@ -26,7 +26,8 @@ class GroupContent:
     scale: StepScale
     """Of its tokens."""
     coded: tuple[Any, ...] | None = None
-    """Of each latent frame what the coder found out about it while it was selected; None where it did not look."""
+    """Of each latent frame what the coder found out about it while it was selected; None where it did not look. A coder
+    uses it for the tokens and the segment that it was found for alone."""
 
 
 @dataclass(frozen=True)

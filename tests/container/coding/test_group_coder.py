@@ -14,13 +14,14 @@ from latcomp.container.coding import (
     GroupBytes,
     GroupCoder,
     GroupContent,
+    GroupShape,
     LosslessCoder,
     PriorCoder,
     coder_for,
 )
 from latcomp.container.coding.prior.frame_coder import FramePass
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
-from latcomp.latents import SYMBOL_MAX, TokenMemory, frames_of_tokens
+from latcomp.latents import SYMBOL_MAX, StepScale, TokenMemory, frames_of_tokens
 from tests.container.make import content, groups, in_units, prior, shape, sized, under
 
 CODERS = {
@@ -139,10 +140,9 @@ def test_symbols_beyond_16_bits_are_refused(name: str) -> None:
         new_coder(of, name).encode(content(of, group))
 
 
-def coded_by(of: Header, group: Group, memory: TokenMemory) -> GroupContent:
-    """The group with what `FrameCosts` finds out about it while it is selected; `memory` moves on."""
+def coded_by(costs: FrameCosts, of: Header, group: Group, memory: TokenMemory) -> GroupContent:
+    """The group with what a segment's `FrameCosts` finds out about it while it is selected; `memory` moves on."""
     found = content(of, group)
-    costs = FrameCosts(prior(of.channels), of.units, found.scale)
     coded = []
     for frame in frames_of_tokens(group.mask):
         tokens, halvings = group.tokens[frame.rows], group.halvings[frame.rows]
@@ -157,16 +157,70 @@ def coded_by(of: Header, group: Group, memory: TokenMemory) -> GroupContent:
     return replace(found, coded=tuple(coded))
 
 
+def selected(of: Header, seed: int = 0) -> list[GroupContent]:
+    """The groups of a segment as selection hands them over."""
+    costs = FrameCosts(prior(of.channels), of.units, StepScale(of.step_scale))
+    memory = TokenMemory.start(of.grid, of.channels)
+    return [coded_by(costs, of, replace(group, step_adjust=0), memory) for group in made_for(of, seed)]
+
+
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("seed", range(3))
 def test_what_was_found_out_while_selecting_gives_the_same_bytes(grid: tuple[int, int], seed: int) -> None:
     """The network need not run again for writing: bytes are those that come without what it found before."""
     of = header_for("prior", grid)
     knowing, finding = new_coder(of, "prior"), new_coder(of, "prior")
-    memory = TokenMemory.start(of.grid, of.channels)
-    for group in made_for(of, seed):
-        assert knowing.encode(coded_by(of, group, memory)) == finding.encode(content(of, group))
-        assert state_of(knowing.memory) == state_of(finding.memory) == state_of(memory)
+    for group in selected(of, seed):
+        assert knowing.encode(group) == finding.encode(replace(group, coded=None))
+        assert state_of(knowing.memory) == state_of(finding.memory)
+
+
+def changed(of: Header, group: GroupContent, what: str) -> GroupContent:
+    """A group that somebody changed after it was selected."""
+    if what == "tokens":
+        tokens = group.tokens.copy()
+        tokens[len(tokens) // 2] += of.units
+        return replace(group, tokens=tokens)
+    if what == "tokens in place":
+        group.tokens[len(group.tokens) // 2] -= of.units
+        return group
+    if what == "mask":
+        last = int(np.flatnonzero(group.mask.reshape(-1))[-1])
+        mask = group.mask.copy()
+        mask.reshape(-1)[last] = False
+        assert group.halvings is not None
+        return replace(group, mask=mask, tokens=group.tokens[:-1], halvings=group.halvings[:-1])
+    if what == "scale":
+        return replace(group, scale=group.scale.adjusted(40))
+    if what == "codes":
+        assert group.coded is not None
+        return replace(group, coded=group.coded[:1])
+    raise ValueError(what)
+
+
+@pytest.mark.parametrize("what", ["tokens", "tokens in place", "mask", "scale", "codes"])
+def test_a_group_that_was_changed_after_it_was_selected_is_written_as_it_is(what: str) -> None:
+    """And so are those of the segment behind it, whose past is another now."""
+    of = header_for("prior")
+    writing, finding, reading = (new_coder(of, "prior") for _ in range(3))
+    for index, group in enumerate(selected(of)):
+        wanted = changed(of, group, what) if index == 1 else group
+        data = writing.encode(wanted)
+        assert data == finding.encode(replace(wanted, coded=None))
+        claim = GroupShape(wanted.mask.shape, len(wanted.tokens), wanted.key, wanted.scale)
+        assert_same(reading.decode(data, claim), wanted)
+
+
+def test_groups_of_a_segment_that_are_left_out_change_those_behind() -> None:
+    """As do those of another segment in their place."""
+    of = header_for("prior")
+    first, second, _, last = selected(of)
+    other = selected(of, seed=1)
+    for chosen in ([first, last], [first, other[1], last], [other[0], second]):
+        writing, reading = new_coder(of, "prior"), new_coder(of, "prior")
+        for group in chosen:
+            claim = GroupShape(group.mask.shape, len(group.tokens), group.key, group.scale)
+            assert_same(reading.decode(writing.encode(group), claim), group)
 
 
 def test_planes_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:

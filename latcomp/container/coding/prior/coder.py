@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from latcomp.container.coding.group_coder import GroupBytes, GroupContent, GroupShape, check_count, check_symbols
 from latcomp.container.coding.masks import PlainMasks
-from latcomp.container.coding.prior.frame_code import Decision, FrameCode, code_frame, decode_tokens, past_of
+from latcomp.container.coding.prior.frame_code import (
+    Decision,
+    FrameCode,
+    SegmentDigest,
+    code_frame,
+    decode_tokens,
+    past_of,
+)
 from latcomp.container.coding.prior.masks import MaskField
 from latcomp.container.coding.prior.network import Prior
 from latcomp.container.coding.prior.planes import decode_planes, encode_planes
@@ -28,6 +37,7 @@ class PriorCoder:
         self.prior, self.units = prior, units
         self.masks = PlainMasks(grid)
         self.memory = TokenMemory.start(grid, prior.channels)
+        self._digest = SegmentDigest(prior, units)
         self._planes_alone = planes_alone
 
     def encode(self, group: GroupContent) -> GroupBytes:
@@ -53,12 +63,15 @@ class PriorCoder:
     def _code(
         self, group: GroupContent, halvings: np.ndarray, t: int, mask: np.ndarray, rows: slice, with_mask: bool
     ) -> FrameCode:
-        """A latent frame's code: the one that was found while it was selected, or found now."""
-        if group.coded is not None:
-            found: FrameCode = group.coded[t]
-            return found
+        """A latent frame's code: the one that was found while it was selected, where it is of these tokens in this
+        segment, or else found now.
+        """
         log_step = group.scale.log_step
         tokens, steps = group.tokens[rows], halvings[rows]
+        digest = self._digest.follow(mask, tokens, steps, log_step)
+        if group.coded is not None and t < len(group.coded) and group.coded[t].stands_for == digest:
+            found: FrameCode = group.coded[t]
+            return found
         return code_frame(self.prior, self.memory, mask, tokens, steps, log_step, self.units, with_mask=with_mask)[1]
 
     def _planes(self, group: GroupContent, halvings: np.ndarray) -> tuple[int, bytes]:
@@ -135,15 +148,22 @@ class PriorCoder:
 
 
 class FrameCosts:
-    """Codes latent frames while they are selected: what `latcomp.selection.rdo` decides is rounded by."""
+    """Codes the latent frames of one segment in order, while they are selected: what `latcomp.selection.rdo` decides is
+    rounded by. One that is coded out of order is coded again when it is written.
+    """
 
     def __init__(self, prior: Prior, units: int, scale: StepScale) -> None:
         """units: of a step; scale: of the segment."""
         self.prior, self.units, self.scale = prior, units, scale
+        self._digest = SegmentDigest(prior, units)
 
     def code(
         self, memory: TokenMemory, mask: np.ndarray, symbols: np.ndarray, halvings: np.ndarray, decide: Decision
     ) -> tuple[np.ndarray, FrameCode]:
         """((n, C) symbols as `decide` leaves them, their code). memory: as it stands before the latent frame; mask:
         (P,) bool; symbols: (n, C) int32, plainly rounded; halvings: uint8 (n,)."""
-        return code_frame(self.prior, memory, mask, symbols, halvings, self.scale.log_step, self.units, decide)
+        log_step = self.scale.log_step
+        found, code = code_frame(self.prior, memory, mask, symbols, halvings, log_step, self.units, decide)
+        if memory.first:
+            self._digest.begin()
+        return found, replace(code, stands_for=self._digest.follow(mask, found, halvings, log_step))

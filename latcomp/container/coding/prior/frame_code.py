@@ -7,6 +7,7 @@ is kept as a `FrameCode`, so that the network runs once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
@@ -41,6 +42,8 @@ class FrameCode:
     """Of its keep mask; empty where it starts a segment, which keeps all."""
     modes: tuple[TableSymbols, ...]
     values: tuple[TableSymbols, ...]
+    stands_for: bytes | None = None
+    """The digest of `SegmentDigest` behind the latent frame; None where it is written at once."""
 
     def put_mask(self, coder: TableEncoder, prior: Prior) -> None:
         """Append the bits of the keep mask."""
@@ -55,6 +58,29 @@ class FrameCode:
             coder.put(part.symbols, part.contexts, prior.value_tables)
             if part.escapes is not None:
                 coder.put_wide(part.escapes, ESCAPES)
+
+
+class SegmentDigest:
+    """What was coded of a segment so far, as one digest after each latent frame.
+
+    A code is good for the very tokens, steps and past that it was found for. Who finds it and who writes it follow the
+    segment alike, and where their digests differ, as for a group that was changed in between, it is found anew."""
+
+    def __init__(self, prior: Prior, units: int) -> None:
+        self._start = blake2b(f"{prior.sha256} {prior.fingerprint} {units}".encode(), digest_size=16).digest()
+        self._last = self._start
+
+    def begin(self) -> None:
+        """A segment starts."""
+        self._last = self._start
+
+    def follow(self, mask: np.ndarray, symbols: np.ndarray, halvings: np.ndarray, log_step: int) -> bytes:
+        """The digest with one more latent frame: mask (P,) bool, symbols (n, C), halvings (n,) of its kept tokens."""
+        found = blake2b(b"%s %d" % (self._last, log_step), digest_size=16)
+        for values, dtype in ((mask, np.bool_), (symbols, np.int32), (halvings, np.uint8)):
+            found.update(np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8))
+        self._last = found.digest()
+        return self._last
 
 
 class Decision(Protocol):
