@@ -46,7 +46,7 @@ def pick_device(name: str) -> torch.device:
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = re.fullmatch(r"cpu|cuda(?::(0|[1-9]\d*))?", name)
+    found = re.fullmatch(r"cpu|cuda(?::(0|[1-9]\d*))?", name) if isinstance(name, str) else None
     if found is None:
         raise UsageError(f"device {name!r} is unknown: choose auto, cpu, cuda or cuda:N", settings=("device",))
     # the number is compared here: torch.device takes cuda:256 for cuda:0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp import container
+from latcomp.codec.arguments import checks_arguments
 from latcomp.container import Header, Limits
 from latcomp.container.repair import LostFrames
 from latcomp.errors import DamagedFileError
@@ -52,10 +53,11 @@ class RepairResult(CheckResult):
         return {**{name: getattr(self, name) for name in names}, "lost": [asdict(lost) for lost in self.lost]}
 
 
+@checks_arguments
 def check(
     source: str | Path | BinaryIO,
     *,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: Limits | None = None,
 ) -> CheckResult:
@@ -74,11 +76,12 @@ def check(
     return CheckResult((*map(str, found), *header.of_video))
 
 
+@checks_arguments
 def repair(
     source: str | Path | BinaryIO,
     target: str | Path | BinaryIO,
     *,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: Limits | None = None,
     force: bool = False,
@@ -112,7 +115,7 @@ def repair(
 class _HeaderFaults:
     """What there is to say against a file's header besides its checksum and bounds."""
 
-    def __init__(self, tokenizer: Path | None) -> None:
+    def __init__(self, tokenizer: str | Path | None) -> None:
         self._tokenizer = tokenizer
         self.of_video: list[str] = []
         """What the video side does not understand of it; known once `of_models` was asked."""

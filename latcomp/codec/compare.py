@@ -9,6 +9,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from latcomp.checks import check_word
+from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.container import MAGIC, Limits, scan
@@ -16,7 +18,7 @@ from latcomp.errors import DamagedFileError, NotAVideoError, UsageError
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.metrics.comparison import VideoComparison
 from latcomp.output import is_stream, output_target
-from latcomp.report.compare_video import DEFAULT_AMPLIFY, ComparisonVideo
+from latcomp.report.compare_video import DEFAULT_AMPLIFY, MODES, ComparisonVideo
 from latcomp.sources import open_seekable, source_name
 from latcomp.suffixes import LAT
 from latcomp.video import Frame, VideoInfo, format_of_path, open_video
@@ -53,13 +55,14 @@ class Comparison:
         return {name: getattr(self, name) for name in names}
 
 
+@checks_arguments
 def compare(
     reference: str | Path | BinaryIO,
     test: str | Path | BinaryIO,
     *,
     fill: str = "auto",
     device: str = "auto",
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     deinterlace: bool = False,
     video_track: int | None = None,
     keep_going: bool = False,
@@ -81,6 +84,7 @@ def compare(
 
     Raises `UsageError` naming both when frame counts or sizes differ, `NotAVideoError` for what cannot be read,
     `DamagedFileError` for a damaged .lat file, and what `encode` and `decode` raise of their inputs."""
+    check_word("mode", mode, MODES)
     limits = limits or Limits(max_pixels=max_pixels)
     with ExitStack() as stack:
         file = stack.enter_context(_opened(test))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp import models
+from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.progress import Progress, ProgressCallback
@@ -42,6 +43,7 @@ class DecodeResult:
     """What was damaged in the file, one line each; empty for an intact one."""
 
 
+@checks_arguments
 def decode_frames(
     source: str | Path | BinaryIO,
     *,
@@ -51,7 +53,7 @@ def decode_frames(
     duration_seconds: float | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: Limits | None = None,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
 ) -> Iterator[Frame]:
     """Decoded frames of a .lat file in order. Raises `DamagedFileError` at the first damage, once the frames before it
     were given.
@@ -70,11 +72,12 @@ def decode_frames(
             raise DamagedFileError(f"{source_name(source)} is damaged: {reader.damage[0]}")
 
 
+@checks_arguments
 def decode(
     source: str | Path | BinaryIO,
     target: str | Path | BinaryIO,
     *,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,

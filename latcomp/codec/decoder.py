@@ -38,10 +38,12 @@ class _Unseen:
 class Decoder:
     """Loaded models for one kind of file; turns groups into frames."""
 
-    def __init__(self, header: Header, device: str = "auto", fill: str = "auto", tokenizer: Path | None = None) -> None:
+    def __init__(
+        self, header: Header, device: str = "auto", fill: str = "auto", tokenizer: str | Path | None = None
+    ) -> None:
         check_fill(fill)
         self.header, self.fill, self.device = header, fill, pick_device(device)
-        folder = models.find_model(header.tokenizer, "tokenizer", tokenizer)
+        folder = models.find_model(header.tokenizer, "tokenizer", models.beside(tokenizer, "tokenizer"))
         models.check_header(header, folder)
         lit = None
         with memory_errors(self.device):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp import __version__, models
+from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.progress import Progress, ProgressCallback
@@ -228,6 +229,7 @@ def _audio_chunks(
             del waiting[:count]
 
 
+@checks_arguments
 def encode(
     source: str | Path | BinaryIO,
     target: Target,

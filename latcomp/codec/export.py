@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.lat_file import open_lat
 from latcomp.container import Limits, check
 from latcomp.errors import DamagedFileError, UsageError
@@ -38,13 +39,14 @@ def check_export(target: str | Path) -> None:
         raise UsageError(f"{target} must end in {' or '.join(FORMATS)}")
 
 
+@checks_arguments
 def export(
     source: str | Path | BinaryIO,
     target: str | Path,
     *,
     fill: str = "auto",
     device: str = "auto",
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: Limits | None = None,
     force: bool = False,

@@ -42,7 +42,7 @@ def write_page(
     video: str | Path | BinaryIO | None = None,
     name: str | None = None,
     device: str = "auto",
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: Limits | None = None,
     force: bool = False,
@@ -81,7 +81,7 @@ def _short_name(source: str | Path | BinaryIO) -> str:
     return Path(source).name if isinstance(source, str | Path) else source_name(source)
 
 
-def _decoded(header: Header, device: str, tokenizer: Path | None) -> PicturesOf:
+def _decoded(header: Header, device: str, tokenizer: str | Path | None) -> PicturesOf:
     """Frames out of the tokens of each group."""
     from latcomp.codec.decoder import Decoder
 

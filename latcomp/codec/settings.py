@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from latcomp.checks import check_flag, check_text, check_whole, check_word, checked_number
 from latcomp.errors import UsageError
-from latcomp.latents.profile import QUALITY_MAX
+from latcomp.latents.profile import CONSTANT_MAX, QUALITY_MAX
 from latcomp.latents.time_window import TimeWindow
 
 DEFAULT_QUALITY = 5.0
@@ -14,6 +14,7 @@ GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8
 SEGMENT_BYTES = 2**29
 """Of latents and frames that a search for a target may hold: larger pictures have shorter segments."""
+NUMBER_MOST = 1e30  # what a header may say of a threshold and of bits per pixel
 PSNR_MOST = 60.0  # dB; more than this no tokenizer gives
 
 CODINGS = ("context", "zstd")
@@ -53,19 +54,24 @@ class EncodeSettings:
     """Store float32 latents bit for bit, for research."""
 
     def __post_init__(self) -> None:
-        _check("quality", self.quality, 0, QUALITY_MAX, "choose 0 (small) to 10 (exact)")
-        _check("threshold", self.threshold, 0, math.inf, "choose 0 or more (0.002 to 0.06 is usual)")
-        _check("keep", self.keep, 0, 1, "choose a share above 0 and up to 1, such as 0.3", above=True)
-        _check(
-            "target_bpp", self.target_bpp, 0, math.inf, "choose more than 0 bits per pixel, such as 0.08", above=True
-        )
+        self._number("quality", 0, QUALITY_MAX, "choose 0 (small) to 10 (exact)")
+        self._number("threshold", 0, NUMBER_MOST, f"choose 0 to {NUMBER_MOST:g} (0.002 to 0.06 is usual)")
+        self._number("keep", 0, 1, "choose a share above 0 and up to 1, such as 0.3", above=True)
+        self._number("target_bpp", 0, NUMBER_MOST, "choose more than 0 bits per pixel, such as 0.08", above=True)
         psnr = f"choose more than 0 and up to {PSNR_MOST:g} dB, such as 34"
-        _check("min_psnr", self.min_psnr, 0, PSNR_MOST, psnr, above=True)
+        self._number("min_psnr", 0, PSNR_MOST, psnr, above=True)
         for name in ("lookahead_lambda", "rdo_lambda"):
-            _check(name, getattr(self, name), 0, math.inf, "choose 0 or more")
-        _check_word("coding", self.coding, CODINGS)
-        _check_word("reference", self.reference, REFERENCES)
+            self._number(name, 0, CONSTANT_MAX, f"choose 0 to {CONSTANT_MAX:g}")
+        check_word("coding", self.coding, CODINGS)
+        check_word("reference", self.reference, REFERENCES)
+        check_flag("lossless", self.lossless)
         self._check_together()
+
+    def _number(self, name: str, low: float, high: float, advice: str, *, above: bool = False) -> None:
+        """Take a number that was given as Python's own. Raises what `checked_number` does; None passes."""
+        value = getattr(self, name)
+        if value is not None:
+            object.__setattr__(self, name, checked_number(name, value, low, high, advice, above=above))
 
     def _check_together(self) -> None:
         given = [name for name in _BOUNDS if getattr(self, name) is not None]
@@ -116,6 +122,12 @@ class DecodeSettings:
 
     def __post_init__(self) -> None:
         check_fill(self.fill)
+        for name in ("codec", "format"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
+        if self.crf is not None:
+            check_whole("crf", self.crf, 0, "choose a whole number, 0 (best) or more")
+        check_flag("audio", self.audio)
         TimeWindow.of(self.start_seconds, self.duration_seconds)
 
     @property
@@ -124,21 +136,6 @@ class DecodeSettings:
         return TimeWindow.of(self.start_seconds, self.duration_seconds)
 
 
-def check_fill(fill: str) -> None:
+def check_fill(fill: object) -> None:
     """Raise `UsageError` for a way of filling that is not known."""
-    _check_word("fill", fill, FILLS)
-
-
-def _check(name: str, value: float | None, low: float, high: float, advice: str, *, above: bool = False) -> None:
-    """Raise `UsageError` unless a number is finite and from `low` (above it with `above`) to `high`; None passes."""
-    if value is None or (math.isfinite(value) and (low < value if above else low <= value) and value <= high):
-        return
-    raise UsageError(f"{name} {value:g} is out of range: {advice}", settings=(name,))
-
-
-def _check_word(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise `UsageError` unless a word is one of those known."""
-    if value not in known:
-        raise UsageError(
-            f"{name} {value!r} is unknown: choose {', '.join(known[:-1])} or {known[-1]}", settings=(name,)
-        )
+    check_word("fill", fill, FILLS)

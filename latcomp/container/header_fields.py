@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latcomp.container.format import REQUIREMENTS
+from latcomp.latents.step_scale import SCALE_MAX, SCALE_MIN
 
 Rational = tuple[int, int]
 CODINGS = ("int", "lossless")
@@ -229,7 +230,7 @@ HEADER_FIELDS = (
     HeaderField(
         "step_scale",
         "number",
-        _number(1e-12, 1e12),
+        _number(SCALE_MIN, SCALE_MAX),
         "latent = symbol / units x step of the channel (tokenizer's config) x step_scale",
     ),
     HeaderField(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from latcomp.checks import check_whole
 from latcomp.limits import DEFAULT_MAX_PIXELS
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a reader accepts; a file that claims more is refused with `LimitError`. Every bound can be raised by the
-    caller.
+    caller. Raises `UsageError` for bounds that are no whole numbers of 0 or more.
 
     The memory that a reader takes follows from these and from the length of the file: see section 10 of FORMAT.md.
     """
@@ -34,3 +35,7 @@ class Limits:
     max_search_bytes: int = 1 << 30
     """Bytes of what proves to be no chunk that may go through CRC-32, besides 16 for each byte of the file that was
     passed: more would be a file made to keep a reader busy, and it ends there."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_whole(field.name, getattr(self, field.name), 0, "choose a whole number, 0 or more")

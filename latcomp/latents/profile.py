@@ -7,16 +7,18 @@ Nothing here is needed to read a file, so a profile is not part of a model's fin
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from latcomp.checks import checked_number
 from latcomp.errors import UsageError
-from latcomp.latents.step_scale import ADJUST_MAX, ADJUST_MIN, StepScale
+from latcomp.latents.step_scale import ADJUST_MAX, ADJUST_MIN, SCALE_MAX, SCALE_MIN, StepScale
 
 PROFILE = "profile.json"
 QUALITY_MAX = 10.0
+CONSTANT_MIN, CONSTANT_MAX = 1e-6, 1e6
+"""Of a scale, share or lambda: beyond these float32 arithmetic overflows, and nothing is gained."""
 _ABOVE_ZERO = (
     "scale_at_zero",
     "quality_octave",
@@ -38,10 +40,7 @@ _NOT_BELOW = (
     "lit_share",
     "hold_share",
 )
-_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
-    "int": (int, "a whole number"),
-    "float": ((int, float), "a number"),
-}
+_WHOLE = ("coarsest_adjust", "finest_adjust")
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,8 @@ class CodingProfile:
     """Where the constants come from: clips, date, and the table of what was tried."""
 
     def __post_init__(self) -> None:
-        numbers = [getattr(self, one.name) for one in fields(self) if one.name != "fitted"]
-        if not all(math.isfinite(number) for number in numbers):
-            raise UsageError("a coding profile needs finite numbers")
-        if any(getattr(self, name) <= 0 for name in _ABOVE_ZERO) or any(getattr(self, name) < 0 for name in _NOT_BELOW):
-            raise UsageError(
-                "a coding profile needs scales, thresholds and bounds above 0, lambdas and shares of 0 or more"
-            )
+        for one in fields(self):
+            self._check(one.name, getattr(self, one.name))
         if self.rounding > 0.5:
             raise UsageError("a coding profile needs a rounding above 0 and up to 0.5")
         if self.complexity_full_until >= self.complexity_none_from:
@@ -113,6 +107,26 @@ class CodingProfile:
             raise UsageError(
                 f"a coding profile needs a finest_adjust below its coarsest_adjust, {ADJUST_MIN} to {ADJUST_MAX}"
             )
+        finest = self.step_scale(QUALITY_MAX).value
+        if not SCALE_MIN <= finest <= SCALE_MAX:
+            raise UsageError(
+                f"a coding profile needs step scales of {SCALE_MIN:g} to {SCALE_MAX:g} at all qualities: "
+                f"scale_at_zero and quality_octave make {finest:g} of quality {QUALITY_MAX:g}"
+            )
+
+    @staticmethod
+    def _check(name: str, value: Any) -> None:
+        """Raise `UsageError` when a member has not its type, or no size that any encoder can work with."""
+        if name == "fitted":
+            if not isinstance(value, dict):
+                raise UsageError("a coding profile needs a fitted that is an object")
+        elif name in _WHOLE:
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise UsageError(f"a coding profile needs a {name} that is a whole number")
+        else:
+            low = CONSTANT_MIN if name in _ABOVE_ZERO else 0.0 if name in _NOT_BELOW else -CONSTANT_MAX
+            advice = f"a coding profile needs a number from {low:g} to {CONSTANT_MAX:g}"
+            checked_number(name, value, low, CONSTANT_MAX, advice)
 
     def step_scale(self, quality: float) -> StepScale:
         """The step scale of a quality from 0 to 10. Raises `UsageError` outside the range."""
@@ -133,16 +147,12 @@ class CodingProfile:
             found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{path} cannot be read as a coding profile: {error}") from None
-        known = {one.name: one for one in fields(cls)}
-        if not isinstance(found, dict) or not found.keys() <= known.keys():
-            unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]
-            raise UsageError(f"{path} is no coding profile of this version: {', '.join(unknown)} is not known")
-        for name, value in found.items():
-            wanted, words = _TYPES.get(str(known[name].type), (dict, "an object"))
-            if not isinstance(value, wanted) or isinstance(value, bool):
-                raise UsageError(f"{path}: {name} must be {words}")
+        if not isinstance(found, dict):
+            raise UsageError(f"{path} is no coding profile: it is no JSON object")
+        for name in found.keys() - {one.name for one in fields(cls)}:
+            raise UsageError(f"{path} is no coding profile of this version: {name!r:.60} is not known")
         try:
             return cls(**found)
         except UsageError as error:

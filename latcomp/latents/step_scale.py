@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 ADJUST_PER_OCTAVE = 32  # a segment's adjustment is stored in 32nds of an octave
 ADJUST_MIN, ADJUST_MAX = -128, 127  # what a group can hold of it
+SCALE_MIN, SCALE_MAX = 1e-12, 1e12  # what a header can hold
 LOG_STEP_PER_OCTAVE = 16  # the prior knows the scale in sixteenths of one
 
 # 0.5 * 2**((k - 1/2) / 16) for k = 1 ... 16: where a mantissa's sixteenth begins, to nine digits

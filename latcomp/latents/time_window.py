@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from latcomp.errors import UsageError
+from latcomp.checks import checked_number
+from latcomp.limits import SECONDS_MAX
 
 # 10/24 as a float is not the time of frame 10: a time this near to a bound is taken to lie on it.
 _TOLERANCE_SECONDS = Fraction(1, 1_000_000)
@@ -22,21 +23,17 @@ class TimeWindow:
 
     @classmethod
     def of(cls, start_seconds: float | None, duration_seconds: float | None) -> TimeWindow:
-        """The window of two settings in seconds. Raises `UsageError` for a negative start or a duration that is not
-        above zero.
+        """The window of two settings in seconds. Raises `UsageError` for a negative start, a duration that is not above
+        zero, and what is no time at all.
         """
         start = 0.0 if start_seconds is None else start_seconds
-        if not (math.isfinite(start) and start >= 0):
-            raise UsageError(
-                f"start_seconds {start:g} is out of range: choose 0 seconds or more", settings=("start_seconds",)
-            )
-        if duration_seconds is not None and not (math.isfinite(duration_seconds) and duration_seconds > 0):
-            raise UsageError(
-                f"duration_seconds {duration_seconds:g} is out of range: choose more than 0 seconds",
-                settings=("duration_seconds",),
-            )
+        checked_number("start_seconds", start, 0, SECONDS_MAX, "choose 0 seconds up to the video's length")
         first = _decimal(start)
-        return cls(first, None if duration_seconds is None else first + _decimal(duration_seconds))
+        if duration_seconds is None:
+            return cls(first, None)
+        advice = "choose more than 0 seconds"
+        checked_number("duration_seconds", duration_seconds, 0, math.inf, advice, above=True)
+        return cls(first, first + _decimal(duration_seconds))
 
     def __str__(self) -> str:
         return f"between {float(self.start):g} s and {'the end' if self.end is None else f'{float(self.end):g} s'}"

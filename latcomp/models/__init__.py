@@ -3,7 +3,7 @@
 Importing this room needs neither torch nor numpy."""
 
 from latcomp.models.cards import ModelCard, list_models, macs_per_pixel, trained_in_words
-from latcomp.models.folders import CONFIG, WEIGHTS, weights_folder
+from latcomp.models.folders import CONFIG, WEIGHTS, beside, weights_folder
 from latcomp.models.headers import check_header, faults_of, spec_of
 from latcomp.models.identity import fingerprint_of, model_record
 from latcomp.models.integrity import sha256_of
@@ -15,6 +15,7 @@ __all__ = [
     "DEFAULT_TOKENIZER",
     "WEIGHTS",
     "ModelCard",
+    "beside",
     "check_header",
     "faults_of",
     "find_lit",

@@ -37,7 +37,10 @@ def config_of(folder: Path) -> dict[str, Any]:
     """The configuration in a folder. Raises `OSError` when it cannot be read, `ValueError` when it is no JSON
     object.
     """
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{folder / CONFIG} is nested too deeply") from None
     if not isinstance(config, dict):
         raise ValueError(f"{folder / CONFIG} is not a JSON object")
     return config
@@ -51,6 +54,13 @@ def kind_of(folder: Path) -> str:
     if "tokenizer_sha256" not in config:
         return "tokenizer"
     return "prior" if "embed" in config else "lit"
+
+
+def beside(tokenizer: str | Path | None, kind: str) -> Path | None:
+    """Where a model of a kind is looked for first: the folder of the tokenizer that was given, or its subfolder."""
+    if tokenizer is None:
+        return None
+    return Path(tokenizer) if kind == "tokenizer" else Path(tokenizer) / kind
 
 
 def holds(folder: Path, kind: str) -> bool:

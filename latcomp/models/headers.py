@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.models.folders import CONFIG, KINDS, config_of
+from latcomp.models.folders import CONFIG, KINDS, beside, config_of
 from latcomp.models.integrity import refuse_other
 from latcomp.models.registry import find_model, folders_with_weights
 
@@ -55,7 +55,7 @@ def header_faults(
             yield f"the header says channels {said['channels']}, {model} has {config.get('channels')}"
 
 
-def faults_of(header: Header, tokenizer: Path | None = None) -> list[str]:
+def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
     """What a header says of its models that is not so of those found, one line each.
 
     tokenizer: folder to look into first. Raises `UnsupportedFileError` for a model whose weights were found with
@@ -63,9 +63,9 @@ def faults_of(header: Header, tokenizer: Path | None = None) -> list[str]:
     members = {kind: getattr(header, kind) for kind in KINDS}
     spec, configs = None, {}
     for kind, record in members.items():
-        beside = None if tokenizer is None else tokenizer if kind == "tokenizer" else tokenizer / kind
-        if record is not None and any(folders_with_weights(record["sha256"], kind, beside)):
-            folder = find_model(record, kind, beside)
+        first = beside(tokenizer, kind)
+        if record is not None and any(folders_with_weights(record["sha256"], kind, first)):
+            folder = find_model(record, kind, first)
             refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
             if kind == "tokenizer":
                 spec = spec_of(folder)
@@ -74,7 +74,7 @@ def faults_of(header: Header, tokenizer: Path | None = None) -> list[str]:
     return list(header_faults(members, spec, configs))
 
 
-def check_header(header: Header, tokenizer: Path | None = None) -> None:
+def check_header(header: Header, tokenizer: str | Path | None = None) -> None:
     """Raise `DamagedFileError` when a header contradicts the models it names, and what `faults_of` raises."""
     for fault in faults_of(header, tokenizer):
         raise DamagedFileError(f"the header does not fit its models: {fault}")

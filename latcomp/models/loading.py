@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from latcomp.devices import device_failure
 from latcomp.errors import UsageError
-from latcomp.models.folders import CONFIG, WEIGHTS, config_of
+from latcomp.models.folders import CONFIG, WEIGHTS, beside, config_of
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import checked_weights, sha256_of
 from latcomp.models.registry import find_model
@@ -65,14 +65,13 @@ def load_prior(folder: Path) -> Prior:
         raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
 
 
-def prior_finder(tokenizer: Path | None = None) -> Callable[[str, str], Prior]:
+def prior_finder(tokenizer: str | Path | None = None) -> Callable[[str, str], Prior]:
     """What a `latcomp.container.Reader` asks for the prior of a file: looked for among the shipped models and beside
     `tokenizer`.
     """
 
     def find(name: str, sha256: str) -> Prior:
-        beside = None if tokenizer is None else tokenizer / "prior"
-        return load_prior(find_model({"name": name, "sha256": sha256}, "prior", beside))
+        return load_prior(find_model({"name": name, "sha256": sha256}, "prior", beside(tokenizer, "prior")))
 
     return find
 

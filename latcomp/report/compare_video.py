@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from latcomp.errors import UsageError
+from latcomp.checks import check_word
 from latcomp.video.info import Frame, VideoInfo
 from latcomp.video.metadata import Metadata
 from latcomp.video.writer import open_writer
@@ -51,8 +51,7 @@ class ComparisonVideo:
 
         Raises `UsageError` for a mode that is not known, `OutputError` when the target cannot be written or cannot hold
         such a video."""
-        if mode not in MODES:
-            raise UsageError(f"mode {mode!r} is unknown: choose {' or '.join(MODES)}", settings=("mode",))
+        check_word("mode", mode, MODES)
         self._mode, self._amplify = mode, amplify
         # a player would turn the whole picture, with the two halves one above the other
         self._turns = info.rotation_degrees // 90 if info.rotation_degrees % 90 == 0 else 0

@@ -107,6 +107,6 @@ def test_a_profile_that_cannot_be_read_is_told_before_anything_is_written(
     video: Path, folder: Path, tmp_path: Path
 ) -> None:
     (folder / PROFILE).write_text('{"speed": 3}')
-    with pytest.raises(UsageError, match="speed is not known"):
+    with pytest.raises(UsageError, match="'speed' is not known"):
         encode(video, tmp_path / "out.lat", tokenizer=folder, device="cpu")
     assert not (tmp_path / "out.lat").exists()

@@ -78,7 +78,7 @@ class SegmentDigest:
         """The digest with one more latent frame: mask (P,) bool, symbols (n, C), halvings (n,) of its kept tokens."""
         found = blake2b(b"%s %d" % (self._last, log_step), digest_size=16)
         for values, dtype in ((mask, np.bool_), (symbols, np.int32), (halvings, np.uint8)):
-            found.update(np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8))
+            found.update(np.ascontiguousarray(values, dtype).reshape(-1).data)
         self._last = found.digest()
         return self._last
 
