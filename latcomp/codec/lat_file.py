@@ -14,13 +14,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from latcomp import models
+from latcomp.codec.arguments import checks_arguments
 from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
 from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
-from latcomp.sources import open_seekable
+from latcomp.sources import SharedFile, open_seekable
 
 DAMAGED = ("error", "hold")
 
@@ -32,12 +33,13 @@ class LatFile:
     frames stand in their places, with nothing kept and the last filled latents held, as `decode` holds the last frame.
     """
 
+    @checks_arguments
     def __init__(
         self,
         source: str | Path | BinaryIO,
         fill: str = "auto",
         device: str = "auto",
-        tokenizer: Path | None = None,
+        tokenizer: str | Path | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         limits: Limits | None = None,
         damaged: str = "error",
@@ -54,8 +56,9 @@ class LatFile:
         self._damage: dict[str, None] = {}
         self._held = ExitStack()  # what was opened here
         try:
-            self._file = self._held.enter_context(open_seekable(source))
-            self.header: Header = Reader(self._file, self._limits).header
+            # each pass over the groups has its own place, as several may be under way
+            self._file = SharedFile(self._held.enter_context(open_seekable(source)))
+            self.header: Header = Reader(self._file.view(), self._limits).header
             """The file's header."""
         except BaseException:
             self.close()
@@ -88,8 +91,7 @@ class LatFile:
         """The object of `latcomp stats --json`; what is damaged is in its `damage`. Raises `LimitError` for claims
         above the limits.
         """
-        self._file.seek(0)
-        return stats_dict(scan(self._file, self._limits))
+        return stats_dict(scan(self._file.view(), self._limits))
 
     def __iter__(self) -> Iterator[Group]:
         """The groups; with damaged='hold' also groups that keep nothing, in the place of lost ones and numbered on from
@@ -99,8 +101,7 @@ class LatFile:
             yield group
 
     def _reader(self) -> Reader:
-        self._file.seek(0)
-        return Reader(self._file, self._limits, models.prior_finder(self._tokenizer))
+        return Reader(self._file.view(), self._limits, models.prior_finder(self._tokenizer))
 
     def _groups(self, reader: Reader) -> Iterator[tuple[Group, bool]]:
         """The groups from where the reader stands, each with whether it stands for a lost one.
