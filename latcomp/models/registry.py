@@ -62,14 +62,14 @@ def folders_with_weights(sha256: str, kind: str, beside: Path | None = None) -> 
 
 def find_lit(tokenizer: Path) -> Path | None:
     """The folder of the LIT trained for this tokenizer: in its own subfolder `lit`, or among the shipped models; None
-    without one.
+    without one. Raises `UsageError` for a configuration that cannot be read.
     """
     return _made_for(tokenizer, "lit")
 
 
 def find_prior(tokenizer: Path) -> Path | None:
     """The folder of the prior trained for this tokenizer: in its own subfolder `prior`, or among the shipped models;
-    None without one.
+    None without one. Raises `UsageError` for a configuration that cannot be read.
     """
     return _made_for(tokenizer, "prior")
 
@@ -77,6 +77,11 @@ def find_prior(tokenizer: Path) -> Path | None:
 def _made_for(tokenizer: Path, kind: str) -> Path | None:
     sha256 = sha256_of(tokenizer / WEIGHTS)
     for folder in [tokenizer / kind, *shipped_folders()]:
-        if (folder / CONFIG).is_file() and kind_of(folder) == kind and config_of(folder)["tokenizer_sha256"] == sha256:
-            return folder
+        if not (folder / CONFIG).is_file():
+            continue
+        try:
+            if kind_of(folder) == kind and config_of(folder).get("tokenizer_sha256") == sha256:
+                return folder
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{folder / CONFIG} cannot be read as the configuration of a model: {error}") from None
     return None

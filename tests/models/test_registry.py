@@ -1,0 +1,36 @@
+"""Protects: what stands beside a tokenizer is its LIT and its prior, something else, or a named error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from latcomp.errors import UsageError
+from latcomp.models import CONFIG, WEIGHTS, find_lit, find_prior
+
+Find = Callable[[Path], Path | None]
+FINDS = pytest.mark.parametrize(("find", "kind"), [(find_lit, "lit"), (find_prior, "prior")])
+
+
+def beside(folder: Path, kind: str, text: str) -> Path:
+    """A folder of a tokenizer with a configuration of another model beside it."""
+    (folder / kind).mkdir()
+    (folder / WEIGHTS).write_bytes(b"of a tokenizer")
+    (folder / kind / CONFIG).write_text(text, encoding="utf-8")
+    return folder
+
+
+@FINDS
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 200_000])
+def test_a_configuration_that_cannot_be_read_is_told(find: Find, kind: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read as the configuration of a model") as told:
+        find(beside(tmp_path, kind, text))
+    assert str(tmp_path / kind / CONFIG) in str(told.value)
+
+
+@FINDS
+@pytest.mark.parametrize("more", ["", ', "tokenizer_sha256": 3', ', "tokenizer_sha256": "ab"'])
+def test_a_model_of_another_tokenizer_or_of_none_is_not_found(find: Find, kind: str, more: str, tmp_path: Path) -> None:
+    assert find(beside(tmp_path, kind, f'{{"kind": "{kind}"{more}}}')) is None
