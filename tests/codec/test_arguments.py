@@ -111,7 +111,7 @@ def test_a_wrong_argument_is_told_by_name(function: str, name: str, tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("wrong", [None, 5, b"in.lat", [], io.StringIO("x")], ids=repr)
+@pytest.mark.parametrize("wrong", [None, 5, b"in.lat", [], io.StringIO("x")], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_place_is_a_path_or_a_binary_file(function: str, wrong: object, tmp_path: Path) -> None:
     called, places = FUNCTIONS[function]
