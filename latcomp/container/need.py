@@ -1,4 +1,4 @@
-"""How many bytes per group needs at least for what it claims, so that a few bytes cannot ask for much work and memory.
+"""How many bytes a group needs at least for what it claims, so that a few bytes cannot ask for much work and memory.
 
 Under a prior every symbol takes at least the bits of the likeliest one of its table, and a range coder's words hold 32
 bits each; no zstd frame is more than 32768 times as long as its bytes. No honest group is shorter than what follows

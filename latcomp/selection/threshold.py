@@ -187,13 +187,13 @@ class _GroupSelection:
         symbols = np.empty(self.latents.shape, self.quantiser.dtype)
         held = np.empty_like(self.latents)
         coded: list[Any] = []
+        kept = self.memory.predicted_grid()
         for t in range(frames):
             if self.memory.first:
                 mask[t], difference[t] = True, np.inf
                 steps = self._asked(t)
                 plain = self.quantiser.quantise(self._target(t), steps)
             else:
-                kept = self.memory.predicted_grid()
                 plain = self.quantiser.quantise_near(self.latents[:, t], kept)
                 difference[t] = self._difference(plain, kept)
                 mask[t] = difference[t] > threshold if forced is None else forced[t]
@@ -203,7 +203,8 @@ class _GroupSelection:
             self.memory.advance(np.flatnonzero(mask[t]), symbols[:, t, mask[t]].T, steps[mask[t]])
             self.previous = self.quantiser.dequantise(symbols[:, t])
             halvings[t], age[t] = self.memory.halvings.reshape(self.grid), self.memory.age.reshape(self.grid)
-            held[:, t] = self.quantiser.dequantise(self.memory.predicted_grid())
+            kept = self.memory.predicted_grid()
+            held[:, t] = self.quantiser.dequantise(kept)
         found = Selection(
             mask, difference, symbols, halvings, age, held, None if self.rounding is None else tuple(coded)
         )

@@ -12,35 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from .conftest import Latcomp
+from tests.stats_keys import STATS_KEYS
 
-STATS_KEYS = {
-    "format_version",
-    "bytes_total",
-    "bytes_header",
-    "bytes_mask",
-    "bytes_tokens",
-    "bytes_audio",
-    "frames",
-    "width",
-    "height",
-    "duration_seconds",
-    "fps_average",
-    "tokenizer",
-    "lit",
-    "quality",
-    "threshold",
-    "reference",
-    "latent_frames",
-    "tokens_total",
-    "tokens_kept",
-    "keep_ratio",
-    "bpp",
-    "bits_per_token",
-    "ratio_to_raw_latents",
-    "segments",
-    "groups",
-}
+from .conftest import Latcomp
 
 
 def times_and_size(path: Path) -> tuple[list[Fraction], int, int]:

@@ -12,34 +12,7 @@ from latcomp.container import Writer, scan
 from latcomp.report.stats import stats_dict
 from latcomp.report.terminal import BLOCKS, bytes_text, print_stats, sparkline
 from tests.container.make import audio, groups, header, sized, written
-
-KEYS = {
-    "format_version",
-    "bytes_total",
-    "bytes_header",
-    "bytes_mask",
-    "bytes_tokens",
-    "bytes_audio",
-    "frames",
-    "width",
-    "height",
-    "duration_seconds",
-    "fps_average",
-    "tokenizer",
-    "lit",
-    "quality",
-    "threshold",
-    "reference",
-    "latent_frames",
-    "tokens_total",
-    "tokens_kept",
-    "keep_ratio",
-    "bpp",
-    "bits_per_token",
-    "ratio_to_raw_latents",
-    "segments",
-    "groups",
-}
+from tests.stats_keys import STATS_KEYS
 
 
 def test_documented_keys_and_sums() -> None:
@@ -48,7 +21,7 @@ def test_documented_keys_and_sums() -> None:
     made = groups(of, 5, last_frames=30)
     data = written(of, made)
     figures = stats_dict(scan(io.BytesIO(data)))
-    assert set(figures) >= KEYS
+    assert set(figures) >= STATS_KEYS
     assert json.loads(json.dumps(figures)) == figures
     kinds = ("header", "mask", "tokens", "audio", "other")
     assert sum(figures[f"bytes_{kind}"] for kind in kinds) == figures["bytes_total"] == len(data)
