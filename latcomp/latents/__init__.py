@@ -10,6 +10,7 @@ from latcomp.latents.memory import TokenMemory
 from latcomp.latents.prediction import HOLD, Hold, Prediction
 from latcomp.latents.quantiser import SYMBOL_MAX, SYMBOL_MIN, LosslessQuantiser, Quantiser
 from latcomp.latents.step_scale import ADJUST_MAX, ADJUST_MIN, ADJUST_PER_OCTAVE, StepScale, log_step_of
+from latcomp.latents.world import Box, FrameView, GroupView, Offset
 
 __all__ = [
     "ADJUST_MAX",
@@ -18,9 +19,13 @@ __all__ = [
     "HOLD",
     "SYMBOL_MAX",
     "SYMBOL_MIN",
+    "Box",
+    "FrameView",
+    "GroupView",
     "HeldGroup",
     "Hold",
     "LosslessQuantiser",
+    "Offset",
     "Prediction",
     "Quantiser",
     "StepScale",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latcomp.latents import TokenMemory, hold
+from latcomp.latents import Box, FrameView, GroupView, TokenMemory, hold
 
 C = 5
 
@@ -61,3 +61,49 @@ def test_what_is_held_stays_when_the_segment_goes_on() -> None:
 def test_tokens_without_halvings_have_none() -> None:
     tokens, mask, _ = some_tokens(4, (3, 3))
     assert not hold(new((3, 3)), tokens, mask).halvings.any()
+
+
+def test_a_group_of_moving_views_is_held_by_world_place() -> None:
+    """Each latent frame's box has a value everywhere, the nearest of the row where it shows nothing; nothing lies
+    outside of it. What comes back has its own value still, and its age.
+    """
+    corner = FrameView.of((Box(0, 0, 1, 2), Box(1, 1, 1, 2)))  # shows all but (0, 2) and (1, 0)
+    beside = FrameView.of((Box(0, 2, 2, 2),))
+    view = GroupView.over((corner, beside, corner))
+    mask = np.zeros(view.shape, bool)
+    mask[0], mask[1, :, 2:] = view.visible[0], [[True, True], [False, True]]
+    tokens = np.arange(7, dtype=np.float32)[:, None] * np.ones(C, np.float32)
+    found = hold(TokenMemory.start(corner, C, np.float32), tokens, mask, np.arange(7, dtype=np.uint8) % 3, view)
+    assert found.view is view and found.mask is mask
+    assert found.held[0].tolist() == [
+        [[0, 1, 1, 0], [2, 2, 3, 0]],
+        [[0, 0, 4, 5], [0, 0, 3, 6]],
+        [[0, 1, 1, 0], [2, 2, 3, 0]],
+    ]
+    assert (found.held == found.held[:1]).all()
+    assert found.age.tolist() == [
+        [[0, 0, 0, 0], [0, 0, 0, 0]],
+        [[0, 0, 0, 0], [0, 0, 1, 0]],
+        [[2, 2, 2, 0], [2, 2, 2, 0]],
+    ]
+    assert found.halvings.tolist() == [
+        [[0, 1, 1, 0], [2, 2, 0, 0]],
+        [[0, 0, 1, 2], [0, 0, 0, 0]],
+        [[0, 1, 1, 0], [2, 2, 0, 0]],
+    ]
+
+
+def test_a_group_of_views_is_held_as_its_latent_frames_one_by_one() -> None:
+    rng = np.random.default_rng(1)
+    frames = tuple(FrameView.of((Box(y, x, 3, 4),)) for y, x in rng.integers(-2, 3, (8, 2)))
+    view = GroupView.over(frames)
+    mask = view.visible & (rng.random(view.shape) < 0.6)
+    tokens = rng.normal(size=(int(mask.sum()), C)).astype(np.float32)
+    whole = hold(TokenMemory.start(frames[0], C, np.float32), tokens, mask, view=view)
+    memory, row = TokenMemory.start(frames[0], C, np.float32), 0
+    for t, frame in enumerate(frames):
+        here = mask[t : t + 1][(slice(None), *frame.box.inside(view.window))]
+        rows = slice(row, row + int(here.sum()))
+        one, row = hold(memory, tokens[rows], here, view=GroupView.over((frame,))), rows.stop
+        assert np.array_equal(one.held[:, 0], view.part(whole.held, t))
+        assert np.array_equal(one.age[0], view.part(whole.age, t))

@@ -32,6 +32,7 @@ def assert_same(left: TokenMemory, right: TokenMemory) -> None:
     assert left.kept.tolist() == right.kept.tolist()
     assert left.halvings.tolist() == right.halvings.tolist()
     assert left.age.tolist() == right.age.tolist()
+    assert left.seen.tolist() == right.seen.tolist()
     assert left.first == right.first
     assert left.change().tolist() == right.change().tolist()
 
@@ -73,7 +74,7 @@ def test_it_is_what_the_definition_says(seed: int) -> None:
         assert memory.kept[place].tolist() == values[last, y, x].tolist()
         assert memory.halvings[place] == finer[last, y, x]
         assert memory.age[place] == len(mask) - 1 - last
-        assert memory.just_kept[place] == (last == len(mask) - 1)
+        assert memory.just_kept[place] == (last == len(mask) - 1) and memory.seen[place]
         for one, later in zip(kept_at, kept_at[1:], strict=False):
             before[rows[later, y, x]] = values[one, y, x]
         change = values[last, y, x] - (values[kept_at[-2], y, x] if len(kept_at) > 1 else 0)
@@ -88,7 +89,7 @@ def test_before_the_first_latent_frame_nothing_is_known() -> None:
     assert memory.first and not memory.just_kept.any() and not memory.predicted().any() and not memory.change().any()
     memory.advance(np.arange(0), np.zeros((0, C), np.int32))
     assert not memory.first and not memory.just_kept.any()
-    assert memory.age.tolist() == [1] * 12
+    assert memory.age.tolist() == [1] * 12 and not memory.seen.any()
 
 
 def test_a_latent_frame_that_keeps_nothing_leaves_values_and_makes_them_older() -> None:
@@ -132,16 +133,16 @@ def test_a_segment_starts_with_nothing_of_the_one_before() -> None:
     memory.advance_group(*some_group(4, 5))
     memory.reset()
     assert_same(memory, new())
-    assert not memory.just_kept.any()
+    assert not memory.just_kept.any() and not memory.seen.any()
 
 
-def test_values_on_the_grid_are_channels_first() -> None:
+def test_planes_of_values_are_channels_first() -> None:
     memory = new()
     mask, tokens, _ = some_group(5, 1)
     memory.advance_group(mask, tokens)
-    grid = memory.predicted_grid()
-    assert grid.shape == (C, *GRID) and grid.flags.c_contiguous
-    assert grid[:, 2, 1].tolist() == memory.kept[2 * 4 + 1].tolist()
+    planes = memory.predicted_planes()
+    assert planes.shape == (C, 12) and planes.flags.c_contiguous
+    assert planes[:, 2 * 4 + 1].tolist() == memory.kept[2 * 4 + 1].tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32, np.dtype("<u4")])
@@ -149,7 +150,7 @@ def test_values_are_of_the_holders_type(dtype: np.typing.DTypeLike) -> None:
     memory = TokenMemory.start(GRID, C, dtype)
     values = np.full((12, C), 3, dtype)
     replaced = memory.advance_group(np.ones((1, *GRID), bool), values)
-    assert memory.kept.dtype == memory.predicted_grid().dtype == replaced.dtype == dtype
+    assert memory.kept.dtype == memory.predicted_planes().dtype == replaced.dtype == dtype
 
 
 def test_masks_may_come_one_by_one() -> None:
