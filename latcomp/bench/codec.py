@@ -28,7 +28,7 @@ from latcomp.container import Header, Writer
 from latcomp.devices import decodes_in_bf16
 from latcomp.errors import NotAVideoError
 from latcomp.inpaint.fill import Filler
-from latcomp.latents import HeldGroup, StepScale
+from latcomp.latents import GroupView, HeldGroup, StepScale
 from latcomp.selection import LookaheadHints, SelectionRecipe
 from latcomp.tokenizer.base import DecoderCondition
 from latcomp.tokenizer.pixels import to_frames, to_pixels
@@ -71,6 +71,11 @@ class Segment:
     def latents(self) -> list[np.ndarray]:
         """(C, T, h, w) float32 of each group."""
         return [group.latents for group in self.groups]
+
+    @property
+    def views(self) -> list[GroupView]:
+        """What each group shows."""
+        return [group.view for group in self.groups]
 
     @property
     def shapes(self) -> list[tuple[int, int, int]]:
@@ -200,7 +205,7 @@ class BenchCodec:
         """
         steps = None if halvings is None else torch.from_numpy(halvings).to(self.device).unsqueeze(0)
         stream = DecodingStream(self.encoder.tokenizer, self.half, state)
-        pieces = list(stream.decode(filled, DecoderCondition(scale.value, steps)))
+        pieces = [piece.pixels for piece in stream.decode(filled, DecoderCondition(scale.value, steps))]
         return torch.cat(pieces, dim=2), stream.state
 
     def warm_up(self, segments: Sequence[Segment]) -> None:
@@ -214,7 +219,7 @@ class BenchCodec:
                     continue
                 seen.add(shape)
                 mask = np.arange(np.prod(shape)).reshape(shape) % 2 == 0
-                held = HeldGroup(group.latents, mask, np.zeros(shape, np.int32), np.zeros(shape, np.uint8))
+                held = HeldGroup(group.latents, mask, np.zeros(shape, np.int32), np.zeros(shape, np.uint8), group.view)
                 filler, scale = self.filler(), self.encoder.coder.base
                 for _ in range(2):  # the second time with C_fill
                     filled = filler.fill(held, "lit", scale)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.latents import Quantiser
+from latcomp.latents import GroupView, Quantiser
 
 BITS_PER_OCTAVE = 1.3  # estimated bits of a symbol s: 1.3 * log2(1 + 2 |s|)
 LONGER = 1.5  # a run that reaches the end of the group is taken to be this many times as long
@@ -52,10 +52,11 @@ class Lookahead:
         return found
 
 
-def look_ahead(latents: np.ndarray, quantiser: Quantiser, changes: float) -> Lookahead:
+def look_ahead(latents: np.ndarray, quantiser: Quantiser, changes: float, view: GroupView | None = None) -> Lookahead:
     """The lookahead of a group's latents (C, T, h, w).
 
-    changes: sum over channels of whole steps by which a token must change to be kept again.
+    changes: sum over channels of whole steps by which a token must change to be kept again; view: what the group shows,
+    None for all. A value is held for as long as its position stays in view.
     """
     channels, frames = latents.shape[:2]
     rows = np.ascontiguousarray(latents.reshape(channels, frames, -1).transpose(1, 2, 0))  # (T, P, C)
@@ -64,13 +65,14 @@ def look_ahead(latents: np.ndarray, quantiser: Quantiser, changes: float) -> Loo
     stays = np.float32(0.5 + quantiser.hysteresis)
     target = rows.copy()
     run = np.zeros(rows.shape[:2], np.int16)
+    visible = np.ones(rows.shape[:2], bool) if view is None else view.visible.reshape(frames, -1)
     for t in range(frames - 1):
-        alive = np.arange(rows.shape[1])
+        alive = np.flatnonzero(visible[t])
         total = rows[t].copy()
         for later in range(t + 1, frames):
             distance = np.abs(scaled[later, alive] - scaled[t, alive])
             steps = np.where(distance <= stays, np.float32(0), np.rint(distance)).sum(1)
-            alive = alive[steps <= changes]
+            alive = alive[(steps <= changes) & visible[later, alive]]
             if not len(alive):
                 break
             total[alive] += rows[later, alive]

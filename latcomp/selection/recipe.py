@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from latcomp.latents import LosslessQuantiser, Quantiser, StepScale
+from latcomp.latents import GroupView, LosslessQuantiser, Quantiser, StepScale
 from latcomp.latents.profile import CodingProfile
 from latcomp.selection.hints import LookaheadHints
 from latcomp.selection.lookahead import look_ahead
@@ -77,7 +77,9 @@ class SelectionRecipe:
         """The threshold that goes with a step scale; 0 for lossless files, which drop what repeats bit for bit."""
         return 0.0 if self.lossless else self.profile.threshold(scale, self.channels)
 
-    def hints(self, latents: np.ndarray, scale: StepScale, refine: bool) -> LookaheadHints | None:
+    def hints(
+        self, latents: np.ndarray, scale: StepScale, refine: bool, view: GroupView | None = None
+    ) -> LookaheadHints | None:
         """What a lookahead over a group's latents (C, T, h, w) asks for; None where steps cannot be halved, or for a
         lambda of 0.
 
@@ -87,7 +89,7 @@ class SelectionRecipe:
         if not isinstance(quantiser, Quantiser) or self.units == 1 or weight == 0:
             return None
         with stage("selection"):
-            ahead = look_ahead(latents, quantiser, self.profile.dropped_changes)
+            ahead = look_ahead(latents, quantiser, self.profile.dropped_changes, view)
             halvings = ahead.halvings(quantiser, weight)
             return LookaheadHints(ahead.target, halvings, ahead.whole[0] if refine else None, ahead.run)
 
@@ -111,24 +113,36 @@ class SegmentSelector:
         self.recipe, self.scale, self.threshold, self.rounding = recipe, scale, threshold, rounding
         self._cache: SelectionCache | None = None
 
-    def next(self, latents: np.ndarray) -> Selection:
-        """The selection of the next group's latents (C, T, h, w) by the threshold."""
-        hints = self.recipe.hints(latents, self.scale, refine=self._cache is not None)
-        return self._select(latents, self.threshold, hints, None)
+    def next(self, latents: np.ndarray, view: GroupView | None = None) -> Selection:
+        """The selection of the next group's latents (C, T, h, w) by the threshold. view: what it shows, None for a
+        group without camera motion.
+        """
+        hints = self.recipe.hints(latents, self.scale, self._cache is not None, view)
+        return self._select(latents, view, self.threshold, hints, None)
 
     def under(
-        self, latents: np.ndarray, mask: np.ndarray, hints: LookaheadHints | None, threshold: float = 0.0
+        self,
+        latents: np.ndarray,
+        mask: np.ndarray,
+        hints: LookaheadHints | None,
+        threshold: float = 0.0,
+        view: GroupView | None = None,
     ) -> Selection:
         """The same under a mask (T, h, w) that was decided before."""
-        return self._select(latents, threshold, hints, mask)
+        return self._select(latents, view, threshold, hints, mask)
 
     def _select(
-        self, latents: np.ndarray, threshold: float, hints: LookaheadHints | None, mask: np.ndarray | None
+        self,
+        latents: np.ndarray,
+        view: GroupView | None,
+        threshold: float,
+        hints: LookaheadHints | None,
+        mask: np.ndarray | None,
     ) -> Selection:
         recipe = self.recipe
         quantiser = recipe.quantiser(self.scale)
         with stage("selection"):
             found, self._cache = select_group(
-                latents, self._cache, threshold, recipe.rule, quantiser, hints, mask, self.rounding
+                latents, self._cache, threshold, recipe.rule, quantiser, hints, mask, self.rounding, view
             )
         return found

@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from latcomp.latents import Box
 from latcomp.latents.profile import CodingProfile
 
 USUAL = 6  # latent frames whose changes say what is usual
@@ -23,16 +24,22 @@ class SceneCuts:
         self._profile = profile
         self._inverse = (1 / step).astype(np.float32).reshape(-1, 1, 1)
         self._before: np.ndarray | None = None
+        self._box: Box | None = None
         self._usual: deque[float] = deque(maxlen=USUAL)
 
-    def jumps(self, latents: np.ndarray) -> bool:
+    def jumps(self, latents: np.ndarray, box: Box | None = None) -> bool:
         """Whether the next latent frame (C, h, w) has too little in common with the one before to be of one scene with
-        it.
+        it. box: where in the world it stands, None where that never changes; only what both show is compared.
         """
         symbols = np.rint(latents * self._inverse)
-        before, self._before = self._before, symbols
+        before, self._before, place, self._box = self._before, symbols, self._box, box
         if before is None:
             return False
+        if box is not None and place is not None and place != box:
+            shared = box.both(place)
+            if not shared.area:
+                return True
+            symbols, before = symbols[:, *shared.inside(box)], before[:, *shared.inside(place)]
         alone, change = (float(np.log2(1 + np.abs(v)).sum(0).mean()) for v in (symbols, symbols - before))
         usual = float(np.median(self._usual)) if self._usual else None
         limits = self._profile

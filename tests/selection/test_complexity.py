@@ -3,9 +3,12 @@ quality.
 """
 
 import numpy as np
+import pytest
 
+from latcomp.latents import Box, FrameView, GroupView
 from latcomp.latents.profile import CodingProfile
 from latcomp.selection.complexity import ADJUST_MOST, complexity, step_adjust
+from tests.selection.worlds import cut, some_views, walk
 
 C = 16
 STEP = np.ones(C, np.float32)
@@ -48,3 +51,36 @@ def test_a_profile_decides_how_much_content_counts() -> None:
     assert step_adjust(moving, STEP, 5.0, CodingProfile(complexity_strength=0.0)) == 0
     richer = CodingProfile(complexity_bits=2 * USUAL.complexity_bits)
     assert step_adjust(moving, STEP, 5.0, richer) < step_adjust(moving, STEP, 5.0, USUAL)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_tokens_count_that_were_visible_in_the_latent_frame_before(seed: int) -> None:
+    """One by one; what is not visible has no influence on them."""
+    (view,) = some_views(seed, [6], reach=2)
+    latents = cut(10 * walk(seed, [view], C), [view])[0]
+    symbols, found = np.rint(latents), []
+    for t in range(1, 6):
+        for y, x in np.argwhere(view.visible[t] & view.visible[t - 1]):
+            now, before = symbols[:, t, y, x], symbols[:, t - 1, y, x]
+            found.append(min(np.log2(1 + np.abs(now)).sum(), np.log2(1 + np.abs(now - before)).sum()))
+    assert complexity(latents, STEP, view) == pytest.approx(np.mean(found), rel=1e-5)
+    others = np.where(view.visible, latents, np.float32(7))
+    assert complexity(others, STEP, view) == complexity(latents, STEP, view)
+    assert step_adjust(others, STEP, 5.0, USUAL, view) == step_adjust(latents, STEP, 5.0, USUAL, view)
+
+
+def test_a_view_of_everything_changes_no_complexity() -> None:
+    box = Box(4, -4, 6, 6)
+    view = GroupView((FrameView.of((box,)),) * 8, box)
+    assert complexity(scene(1.0), STEP, view) == complexity(scene(1.0), STEP)
+
+
+def test_latent_frames_that_share_nothing_count_as_single_ones() -> None:
+    """A quarter of what they are alone, each visible position once."""
+    view = GroupView.over(tuple(FrameView.of((Box(9 * t, 0, 2, 3),)) for t in range(3)))
+    latents = cut(10 * walk(0, [view], C), [view])[0]
+    single = np.concatenate([view.take(latents, t) for t in range(3)], axis=1)[:, None, None]
+    assert complexity(latents, STEP, view) == pytest.approx(complexity(single, STEP), rel=1e-6)
+    one = GroupView.over((FrameView.of((Box(0, 0, 1, 1), Box(2, 2, 1, 1))),))
+    latents = cut(10 * walk(0, [one], C), [one])[0]
+    assert complexity(latents, STEP, one) == pytest.approx(complexity(one.take(latents, 0)[:, None, None], STEP))

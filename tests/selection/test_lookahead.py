@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from latcomp.latents import Quantiser
 from latcomp.selection import LookaheadHints, SelectionRule, look_ahead, select_budget, select_group
+from tests.selection.worlds import cut, some_views, walk
 
 C = 8
 RULE = SelectionRule(np.ones(C, np.float32))
@@ -101,3 +102,25 @@ def test_a_budget_is_met_to_the_token_with_finer_steps(seed: int, keep: float) -
     groups = [half_still(seed), half_still(seed + 1)]
     found, _ = select_budget(groups, keep, RULE, UNITS, [hints_of(group) for group in groups])
     assert sum(int(s.mask.sum()) for s in found) == max(24, round(keep * 16 * 24))
+
+
+@given(st.integers(0, 300), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_a_run_ends_where_the_position_leaves_sight(seed: int, still: bool) -> None:
+    """What is visible without a break is as it would be alone, but only what lasts until the group's end is whole."""
+    (view,) = some_views(seed, [6])
+    world = walk(seed, [view], C)
+    latents = cut(world[:, :1].repeat(6, 1) if still else world, [view])[0]
+    ahead = look_ahead(latents, UNITS, 3.0, view)
+    for y, x in np.argwhere(view.visible.any(0)):
+        steps = np.diff(np.concatenate([[0], view.visible[:, y, x].astype(int), [0]]))
+        for start, end in zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True):
+            alone = look_ahead(latents[:, start:end, y : y + 1, x : x + 1], UNITS, 3.0)
+            place = (slice(start, end), y, x)
+            assert ahead.run[place].tolist() == alone.run[:, 0, 0].tolist()
+            assert np.array_equal(ahead.target[(slice(None), *place)], alone.target[..., 0, 0])
+            assert ahead.whole[place].tolist() == (alone.whole[:, 0, 0] & (end == 6)).tolist()
+            if still:
+                assert ahead.run[place].tolist() == list(range(end - start))[::-1]
+    assert not ahead.run[~view.visible].any()
+    assert not ahead.halvings(UNITS, 8.0)[~view.visible].any()

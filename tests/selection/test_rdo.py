@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from latcomp.container.coding import FrameCosts, GroupContent, GroupShape, PriorCoder
-from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, StepScale, TokenMemory
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, GroupView, StepScale, TokenMemory
 from latcomp.selection import KeptTokens
 from latcomp.selection.rdo import RateDistortion
 from tests.container.make import prior
@@ -49,14 +49,18 @@ class Rounding:
     def content(self) -> GroupContent:
         """All of it as one group."""
         mask = np.stack(self.masks).reshape(-1, ROWS, COLUMNS)
-        coded = tuple(self.coded) or None
-        return GroupContent(mask, np.concatenate(self.tokens), np.concatenate(self.halvings), True, SCALE, coded)
+        tokens, halvings, view = (
+            np.concatenate(self.tokens),
+            np.concatenate(self.halvings),
+            GroupView.whole(len(mask), GRID),
+        )
+        return GroupContent(mask, tokens, halvings, True, SCALE, view, tuple(self.coded) or None)
 
     def size(self) -> int:
         """Bytes of the tokens, which can be read again."""
         group = self.content()
         data = PriorCoder(prior(), GRID, UNITS).encode(group)
-        shape = GroupShape(group.mask.shape, len(group.tokens), True, SCALE)
+        shape = GroupShape(group.view, len(group.tokens), True, SCALE)
         assert np.array_equal(PriorCoder(prior(), GRID, UNITS).decode(data, shape).tokens, group.tokens)
         return len(data.tokens)
 

@@ -226,7 +226,7 @@ class _ClipBench:
 
     def elastic(self, keep: float, searches: Sequence[ElasticSearch]) -> None:
         """ElasticTok with the target that brings it nearest to the budget; only the search at that target is timed."""
-        wanted = sum(tokens_for(keep, segment.latents) for segment in self.segments)
+        wanted = sum(tokens_for(keep, segment.views) for segment in self.segments)
         best: tuple[int, list[Allocation], Seconds, float] | None = None
         for _ in range(TRIES):
             # what earlier searches saw makes the ladders finer where it matters

@@ -86,7 +86,7 @@ def by_infotok(segment: Segment, codec: BenchCodec, keep: float) -> Allocation:
         off = (pixels - codec.source(frames)).abs()
         sizes = {"a": spec.temporal, "b": spec.spatial, "c": spec.spatial}
         worth.append(reduce(off, "1 rgb (t a) (h b) (w c) -> t h w", "mean", **sizes).cpu().numpy())
-    return Allocation(largest(worth, tokens_for(keep, segment.latents)), decodes=len(worth))
+    return Allocation(largest(worth, tokens_for(keep, segment.views)), decodes=len(worth))
 
 
 def by_uniform(segment: Segment, keep: float) -> Allocation:
@@ -94,7 +94,7 @@ def by_uniform(segment: Segment, keep: float) -> Allocation:
 
     No source; the plain baseline. Positions take turns in the order of the R2 sequence, so that the tokens of each
     latent frame are spread evenly over it and their number is the same up to one."""
-    tokens = tokens_for(keep, segment.latents)
+    tokens = tokens_for(keep, segment.views)
     (_, height, width), total = segment.shapes[0], segment.positions
     first = height * width
     share = (tokens - first) / max(1, total - first)
@@ -109,7 +109,7 @@ def by_chance(segment: Segment, keep: float, seed: int) -> Allocation:
     worth = np.random.default_rng(seed).random(
         (segment.positions // np.prod(segment.shapes[0][1:]), *segment.shapes[0][1:])
     )
-    return Allocation(largest(_by_group(worth, segment), tokens_for(keep, segment.latents)))
+    return Allocation(largest(_by_group(worth, segment), tokens_for(keep, segment.views)))
 
 
 def all_tokens(segment: Segment) -> Allocation:
