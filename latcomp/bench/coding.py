@@ -92,7 +92,7 @@ def measure(
 
 def _content(group: Group, header: Header) -> GroupContent:
     scale = StepScale(header.step_scale, group.step_adjust)
-    return GroupContent(group.mask, group.tokens, group.halvings, group.key, scale)
+    return GroupContent(group.mask, group.tokens, group.halvings, group.key, scale, group.view)
 
 
 def _by_zstd(groups: Sequence[Group], header: Header, prior: Prior) -> int:
@@ -117,7 +117,7 @@ def _by_prior(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[in
         began = time.perf_counter()
         data = coder.encode(content)
         between = time.perf_counter()
-        shape = GroupShape(group.mask.shape, len(group.tokens), group.key, content.scale)
+        shape = GroupShape(group.view, len(group.tokens), group.key, content.scale)
         found = again.decode(data, shape)
         seconds[1] += time.perf_counter() - between
         seconds[0] += between - began

@@ -16,7 +16,8 @@ VERSION = 1
 VERSION_REQUIRING = 2
 """Of files whose header requires something of their readers: those of before there was `requires` would ignore it."""
 REQUIREMENTS = {
-    "first_frames": "a segment's first latent frame stands for the tokenizer's `first_frames` frames: section 4.1"
+    "first_frames": "a segment's first latent frame stands for the tokenizer's `first_frames` frames: section 4.1",
+    "camera": "groups may have camera offsets: section 4.2",
 }
 """What a header's `requires` may name: what must be understood to read the file."""
 
@@ -85,8 +86,8 @@ GROUP_HEAD = Layout(
     Field("mask_coding", "B", "mask coding id"),
     Field("token_layout", "B", "token layout id"),
     Field("tokens_kept", "I", "number N of kept tokens: the ones in the keep mask"),
-    Field("times_bytes", "H", "length of the times that follow this struct"),
-    Field("mask_bytes", "I", "length of the mask that follows the times; the tokens take the rest of the payload"),
+    Field("times_bytes", "H", "length of what follows this struct: camera offsets where the flag says so, then times"),
+    Field("mask_bytes", "I", "length of the mask that follows these; the tokens take the rest of the payload"),
     Field(
         "step_adjust",
         "b",
@@ -96,9 +97,11 @@ GROUP_HEAD = Layout(
 
 FLAG_KEY = 1
 FLAG_LIT = 2
+FLAG_CAMERA = 4
 GROUP_FLAGS = {
     FLAG_KEY: "key group: starts a segment; every position of its first latent frame is kept",
     FLAG_LIT: "fill by the LIT; otherwise by hold",
+    FLAG_CAMERA: "camera offsets stand before the times; otherwise every frame is at the world's corner",
 }
 
 INDEX_HEAD = Layout(Field("segments", "I", "number of entries"))

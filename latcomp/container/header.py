@@ -8,6 +8,8 @@ import zlib
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from latcomp.container.format import CRC, MAGIC, PRELUDE, REQUIREMENTS, VERSION, VERSION_REQUIRING
 from latcomp.container.header_fields import (
     CODINGS,
@@ -21,6 +23,7 @@ from latcomp.container.header_fields import (
 from latcomp.container.limits import Limits
 from latcomp.container.zstd import compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
+from latcomp.latents import Box, GroupView
 from latcomp.latents.frame_rule import FrameRule
 
 NUMBER_BYTES = 4  # of a symbol or latent in memory
@@ -84,6 +87,21 @@ class Header:
         """The frame rule of a group. key: whether it starts a segment, and with it a stream of the tokenizer."""
         rule = FrameRule(self.temporal, int(self.tokenizer.get("first_frames", self.temporal)))
         return rule if key else rule.inside
+
+    def view_of(self, key: bool, frames: int, offsets: np.ndarray | None) -> GroupView:
+        """What a group of so many frames shows of the world. key: whether it starts a segment; offsets: (frames, 2) of
+        the camera, None where every frame is at the world's corner."""
+        rule = self.rule_of(key)
+        if offsets is None:
+            return GroupView.whole(rule.latent_frames(frames), self.grid)
+        return GroupView.of(offsets, rule, self.height, self.width, int(self.tokenizer["spatial"]))
+
+    def window_of(self, offsets: np.ndarray | None) -> Box:
+        """The rectangle around all that frames at these offsets show; found without making anything for it."""
+        if offsets is None:
+            return Box(0, 0, *self.grid)
+        ends = [(int(end[0]), int(end[1])) for end in (offsets.min(axis=0), offsets.max(axis=0))]
+        return Box.around(Box.shown(end, self.height, self.width, int(self.tokenizer["spatial"])) for end in ends)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -198,15 +216,21 @@ def check_header_limits(header: Header, limits: Limits) -> None:
     rows, columns = header.grid
     tokens = header.group_latent_frames * rows * columns
     shape = f"a group of {header.group_latent_frames} latent frames of {rows} x {columns}"
+    check_group_limits(shape, tokens, header.channels, limits)
+
+
+def check_group_limits(what: str, tokens: int, channels: int, limits: Limits) -> None:
+    """Raise `LimitError` when a group has more tokens, or numbers in them, than the limits allow. what: the group in
+    words."""
     if tokens > limits.max_group_tokens:
         raise LimitError(
-            f"{shape} has {tokens} tokens, {limits.max_group_tokens} are allowed (raise with max_group_tokens)",
+            f"{what} has {tokens} tokens, {limits.max_group_tokens} are allowed (raise with max_group_tokens)",
             settings=("max_group_tokens",),
         )
-    size = tokens * header.channels * NUMBER_BYTES
+    size = tokens * channels * NUMBER_BYTES
     if size > limits.max_group_bytes:
         raise LimitError(
-            f"{shape} and {header.channels} channels takes {size} bytes, {limits.max_group_bytes} are allowed "
+            f"{what} and {channels} channels takes {size} bytes, {limits.max_group_bytes} are allowed "
             "(raise with max_group_bytes)",
             settings=("max_group_bytes",),
         )

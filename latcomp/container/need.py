@@ -23,6 +23,7 @@ from latcomp.container.group import GroupHead
 from latcomp.container.header import Header
 from latcomp.container.zstd import EXPANSION_MAX
 from latcomp.errors import DamagedFileError
+from latcomp.latents import GroupView
 
 VALUES_A_BYTE = 5  # of a stream of digits, at most
 
@@ -32,17 +33,24 @@ def check_bytes(head: GroupHead, header: Header, prior: Prior | None, first: boo
 
     first: whether it starts a segment, whose first latent frame has no bits under a prior.
     """
-    rows, columns = header.grid
-    positions = rows * columns
     tokens = _bits_of_tokens(head, header.channels, prior)
-    mask = _bits_of_mask(head, positions * (head.latent_frames - first), prior)
+    mask = _bits_of_mask(head, _stored_positions(head.view, first, "camera" in header.requires), prior)
     for what, bits, found in (("keep mask", mask, head.bytes_mask), ("tokens", tokens, head.bytes_tokens)):
         if bits > 8 * found + 1:  # a bit more than found: sums of logarithms are rounded
             raise DamagedFileError(
                 f"group {head.index}: {found} bytes cannot hold its {what} ({head.tokens_kept} tokens, "
-                f"{head.latent_frames} x {positions} "
+                f"{head.view.count} "
                 f"positions), which need {int(bits / 8) + 1}"
             )
+
+
+def _stored_positions(view: GroupView, first: bool, camera: bool) -> int:
+    """How many bits of a keep mask are stored at least. first: whether the group starts a segment; camera: whether the
+    file may have camera offsets. Then it is not known here what of a group's first latent frame was seen before, and of
+    a later one only that what the one before showed was."""
+    if view.full:
+        return view.count - (first or camera) * view.frames[0].count
+    return sum(before.shared(after) for before, after in zip(view.frames, view.frames[1:], strict=False))
 
 
 def _bits_of_mask(head: GroupHead, stored: int, prior: Prior | None) -> float:

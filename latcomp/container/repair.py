@@ -11,7 +11,7 @@ from latcomp.container.audio import AudioChunk
 from latcomp.container.check import FaultsOf
 from latcomp.container.chunks import Chunk
 from latcomp.container.format import GROUP_HEAD
-from latcomp.container.group import Group
+from latcomp.container.group import Group, split_front
 from latcomp.container.limits import Limits
 from latcomp.container.reader import FindPrior, LostGroups, Reader
 from latcomp.container.times import decode_times, encode_times
@@ -98,8 +98,15 @@ def _placed(chunk: Chunk, index: int, first_frame: int, pts: np.ndarray) -> byte
     """The payload of a group with another place in its file, and with these times where its own made no sense."""
     head = GROUP_HEAD.unpack(chunk.payload)
     behind = GROUP_HEAD.size + head["times_bytes"]
-    times, first = chunk.payload[GROUP_HEAD.size : behind], int(pts[0])
+    (_, times), first = split_front(chunk.payload, head), int(pts[0])
+    offsets = chunk.payload[GROUP_HEAD.size : behind - len(times)]
     if first != head["first_pts"] or not np.array_equal(decode_times(times, len(pts), first), pts):
         times = encode_times(pts.tolist())
-    numbers = {**head, "index": index, "first_frame": first_frame, "first_pts": first, "times_bytes": len(times)}
-    return GROUP_HEAD.pack(**numbers) + times + chunk.payload[behind:]
+    numbers = {
+        **head,
+        "index": index,
+        "first_frame": first_frame,
+        "first_pts": first,
+        "times_bytes": len(offsets) + len(times),
+    }
+    return GROUP_HEAD.pack(**numbers) + offsets + times + chunk.payload[behind:]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from latcomp.container.chunks import CHUNK_OVERHEAD
 from latcomp.container.group import GroupHead
 from latcomp.container.header import Header
 from latcomp.container.walk import Problem
+from latcomp.latents import Offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +25,19 @@ class GroupSummary:
     frames: int
     latent_frames: int
     tokens_total: int
-    """Positions of all its latent frames."""
+    """Visible positions of all its latent frames."""
     tokens_kept: int
     bytes_mask: int
     bytes_tokens: int
     bytes: int
     """All bytes of its chunk."""
     fill: str
+    offset: Offset = (0, 0)
+    """Camera offset (dy, dx) of its first frame."""
+    pixels_travelled: float = 0.0
+    """Lengths of the camera's steps from frame to frame, added up; from the frame before in the segment on."""
+    camera_steps: int = 0
+    """How many steps those are: one a frame, but none to a segment's first frame, or to one behind lost frames."""
 
 
 @dataclass
@@ -49,6 +58,8 @@ class FileSummary:
     """What was damaged; empty for an intact file."""
     last_step: int | None = None
     """Time between the last two frames of a group, as last seen: the guess for how long the last frame stays."""
+    last_offset: Offset = (0, 0)
+    """Camera offset of the last frame of the last group."""
 
     @property
     def format_version(self) -> int:
@@ -72,7 +83,7 @@ class FileSummary:
 
     @property
     def tokens_total(self) -> int:
-        """Positions of all latent frames."""
+        """Visible positions of all latent frames."""
         return sum(group.tokens_total for group in self.groups)
 
     @property
@@ -99,11 +110,11 @@ class FileSummary:
 
     def add_group(self, head: GroupHead, payload_bytes: int) -> None:
         """Count a group's chunk (but not into `bytes_total`)."""
-        rows, columns = self.header.grid
         if head.frames > 1:
             self.last_step = max(int(head.pts[-1]) - int(head.pts[-2]), 0)
         self.bytes_mask += head.bytes_mask
         self.bytes_tokens += head.bytes_tokens
+        offset, travelled, steps = self._follow_camera(head)
         self.groups.append(
             GroupSummary(
                 head.index,
@@ -113,11 +124,31 @@ class FileSummary:
                 int(head.pts[-1]),
                 head.frames,
                 head.latent_frames,
-                head.latent_frames * rows * columns,
+                head.view.count,
                 head.tokens_kept,
                 head.bytes_mask,
                 head.bytes_tokens,
                 payload_bytes + CHUNK_OVERHEAD,
                 head.fill,
+                offset,
+                travelled,
+                steps,
             )
         )
+
+    def _follow_camera(self, head: GroupHead) -> tuple[Offset, float, int]:
+        """(camera offset of a group's first frame, pixels travelled, in how many steps); the next group goes on from
+        here.
+        """
+        before = self.groups[-1] if self.groups and not head.key else None
+        joined = before is not None and before.first_frame + before.frames == head.first_frame
+        steps = head.frames - (0 if joined else 1)
+        if head.offsets is None:
+            first = last = (0, 0)
+            travelled = float(np.hypot(*self.last_offset)) if joined else 0.0
+        else:
+            first, last = ((int(dy), int(dx)) for dy, dx in head.offsets[[0, -1]])
+            path = np.concatenate([[self.last_offset if joined else first], head.offsets])
+            travelled = float(np.hypot(*np.diff(path, axis=0).T).sum())
+        self.last_offset = last
+        return first, travelled, steps

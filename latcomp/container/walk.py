@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from latcomp.container.group import GroupHead, place_of, unpack_head
 from latcomp.container.header import Header, header_length, unpack_header
 from latcomp.container.index import EndMarker, IndexEntry, unpack_end, unpack_index
 from latcomp.container.limits import Limits
+from latcomp.container.offsets import SegmentWorld, world_most
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 
 AUDIO_BYTES_MAX = 64 << 20
@@ -53,14 +55,15 @@ class Walk:
 
     def __init__(self, source: ByteSource, header: Header, limits: Limits, compare_index: bool = True) -> None:
         """compare_index: whether an index that does not fit the file is a problem."""
-        rows, columns = header.grid
-        symbols = header.group_latent_frames * rows * columns * header.channels
+        positions = world_most(header.grid) if "camera" in header.requires else math.prod(header.grid)
+        symbols = header.group_latent_frames * positions * header.channels
         # no honest chunk is longer, so a damaged length is seen at once and not only after buffering what it claims
         longest = max(AUDIO_BYTES_MAX, 8 * symbols)
         self.limits = replace(limits, max_chunk_bytes=min(limits.max_chunk_bytes, longest))
         self.source, self.header = source, header
         self._chunks = ChunkReader(source, self.limits)
         self.clock = FrameClock(header)
+        self._world = SegmentWorld(header, limits)
         self.problems: list[Problem] = []
         self._compare_index = compare_index
         self._index_offset: int | None = None
@@ -77,6 +80,7 @@ class Walk:
         self.source, self._chunks = source, ChunkReader(source, self.limits)
         self.next_group, self.next_frame = entry.group, entry.first_frame
         self.end, self.from_start = None, False
+        self._world = SegmentWorld(self.header, self.limits)
         self.clock.reset()
 
     def note(self, offset: int, message: str) -> None:
@@ -169,6 +173,8 @@ class Walk:
             self.note(chunk.offset, f"group {index} claims to start at frame {first_frame}, {self.next_frame} is next")
             return None
         head = unpack_head(chunk.payload, self.header, self.limits)
+        # behind a lost group, which may have been a key group, nothing is decoded before the next segment
+        self._world.show(head.view.window, head.key or ahead > 0, f"group {head.index}")
         if ahead:
             self.lose(frames, f"before group {head.index}")
             which = f"group {self.next_group} is" if ahead == 1 else f"groups {self.next_group} to {head.index - 1} are"

@@ -16,6 +16,7 @@ from latcomp.container.group import Group, pack_group
 from latcomp.container.header import Header, check_header_limits, pack_header
 from latcomp.container.index import EndMarker, IndexEntry, pack_end, pack_index
 from latcomp.container.limits import Limits
+from latcomp.container.offsets import SegmentWorld
 from latcomp.container.summary import FileSummary
 from latcomp.errors import UsageError
 from latcomp.stages import stage
@@ -89,6 +90,7 @@ class Writer:
         front = pack_header(header)
         self._out = ChunkWriter(fo, front)
         self._clock = FrameClock(header)
+        self._world = SegmentWorld(header, Limits())
         self._summary = FileSummary(header, bytes_header=len(front))
         self._closed = False
 
@@ -106,6 +108,7 @@ class Writer:
             raise UsageError("the first group of a file must be a key group")
         with stage("token_coding"):
             payload, head = pack_group(group, self.header, self._coder)
+        self._world.show(head.view.window, group.key, f"group {group.index}")
         wrong = self._clock.follow(group.first_frame, head.pts)[1]
         if wrong is not None:
             raise UsageError(f"group {group.index} has times that make no sense: {wrong}")

@@ -142,8 +142,8 @@ def frames_of(examples: list[Example], channels: int) -> Batch:
             full[mask] = frame.symbols
             mode = np.zeros(count, np.uint8)
             mode[mask] = frame.modes
-            around = np.append(mask, False)[Neighbourhood.of(*memory.grid).around]
-            facts = Facts(mode, memory.halvings, memory.age, memory.just_kept, around, memory.first, frame.log_step)
+            around = np.append(mask, False)[Neighbourhood.of(memory.view).around]
+            facts = Facts(mode, memory.halvings, memory.age, memory.just_kept, around, ~memory.seen, frame.log_step)
             before = mask_facts(memory, frame.log_step)
             for name, value in (
                 ("kept", memory.kept[:-1]),

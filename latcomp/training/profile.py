@@ -169,7 +169,7 @@ def _coded(recipe: SelectionRecipe, crop: list[np.ndarray], prior: Prior | None,
         chosen = selector.next(latents)
         tokens = np.ascontiguousarray(chosen.symbols.transpose(1, 2, 3, 0)[chosen.mask])
         halvings = chosen.halvings[chosen.mask] if prior is not None else None
-        data = coder.encode(GroupContent(chosen.mask, tokens, halvings, index == 0, scale, chosen.coded))
+        data = coder.encode(GroupContent(chosen.mask, tokens, halvings, index == 0, scale, chosen.view, chosen.coded))
         size += len(data.mask) + len(data.tokens)
         error += float(np.square((chosen.held - latents) / step).sum())
         positions += chosen.mask.size

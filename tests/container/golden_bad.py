@@ -18,7 +18,10 @@ from latcomp.cli import exit_codes as codes
 from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD, MAGIC, PRELUDE
 from latcomp.container.header import pack_header
 from latcomp.container.index import pack_index, unpack_index
+from latcomp.container.times import encode_times
+from latcomp.container.varint import pack_signed
 from tests.container.make import groups, prior, sized, under, written
+from tests.container.make_camera import camera_groups, moving, there_and_back
 from tests.fuzz.seal import front_of, sealed, split_chunks, split_front
 
 FOLDER = Path(__file__).parent / "golden" / "bad"
@@ -90,6 +93,7 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
         codes.DAMAGED,
         with_header(2, tokenizer={**tokenizer, "first_frames": 1}, **FIRST),
     )
+    yield from camera()
     yield "header-cut", codes.DAMAGED, GOOD[: len(FRONT) // 2]
     yield "header-bit", codes.DAMAGED, GOOD[:40] + bytes([GOOD[40] ^ 4]) + GOOD[41:]
     yield "header-4-gigabytes", codes.LIMIT, PRELUDE.pack(magic=MAGIC, version=1, header_bytes=2**32 - 1) + bytes(20)
@@ -158,6 +162,36 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
         codes.DAMAGED,
         with_chunk(len(CHUNKS) - 1, END.pack(**{**end, "index_offset": end["index_offset"] - 5})),
     )
+
+
+def camera() -> Iterator[tuple[str, int, bytes]]:
+    """(name, exit code, bytes) of files with camera offsets."""
+    of = moving(2, 3, 2, group_latent_frames=2, audio=[])
+    good = written(of, camera_groups(of, 4, there_and_back, 1, 3), sound=False)
+    front, rest = split_front(good)
+    chunks = split_chunks(rest)
+    payload = chunks[1][1]
+    head = GROUP_HEAD.unpack(payload)
+    size = GROUP_HEAD.size
+    behind = payload[size + head["times_bytes"] :]
+    line = encode_times(list(range(head["frames"])))
+
+    def with_front(offsets: bytes, **changes: int) -> bytes:
+        """The file whose second group has these bytes as its offsets."""
+        numbers = {**head, "times_bytes": len(offsets + line), **changes}
+        made = GROUP_HEAD.pack(**numbers) + offsets + line + behind
+        return front + b"".join(sealed(*one) for one in [chunks[0], (b"GRUP", made), *chunks[2:]])
+
+    yield "camera", codes.DONE, good
+    yield "camera-not-required", codes.UNSUPPORTED, pack_header(replace(of, requires=())) + rest
+    yield "camera-flag-lost", codes.DAMAGED, with_front(b"", flags=0)
+    yield "camera-offsets-missing", codes.DAMAGED, with_front(b"", times_bytes=0)
+    yield "camera-run-of-none", codes.DAMAGED, with_front(b"\0\0\0\0\0")
+    yield "camera-run-too-long", codes.DAMAGED, with_front(b"\0\0\x09\0\0")
+    yield "camera-offset-of-40-bits", codes.DAMAGED, with_front(pack_signed([1 << 40, 0]) + b"\x07\0\0")
+    yield "camera-group-too-wide", codes.LIMIT, with_front(b"\0\0\x07" + pack_signed([8_000, 8_000]))
+    yield "camera-segment-too-wide", codes.LIMIT, with_front(pack_signed([80_000, 80_000]) + b"\x07\0\0")
+    yield "camera-elsewhere", codes.DAMAGED, with_front(pack_signed([24, 32]) + b"\x07\0\0")
 
 
 def with_note() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from latcomp.container.coding.prior.network import (
     SCALES,
 )
 from latcomp.container.coding.prior.tables import whole_frequencies
-from latcomp.latents import StepScale
+from latcomp.latents import Box, StepScale
 
 
 def header(**changes: Any) -> Header:
@@ -193,25 +194,31 @@ def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
     """
     rng = np.random.default_rng(seed)
     units = of.units
-    found, kept, held = [], np.zeros((*of.grid, of.channels), np.int32), np.zeros(of.grid, np.uint8)
+    found: list[Group] = []
     for group in made:
-        tokens, halvings, row = [], [], 0
         if group.key:
-            kept[:], held[:] = 0, 0
-        for t, mask in enumerate(group.mask):
+            behind = made[len(found) + 1 :]
+            segment = [group, *takewhile(lambda later: not later.key, behind)]
+            world = Box.around(one.view.window for one in segment)
+            all_kept, all_held = np.zeros((*world.shape, of.channels), np.int32), np.zeros(world.shape, np.uint8)
+            all_seen = np.zeros(world.shape, bool)
+        tokens, halvings, row = [], [], 0
+        at = group.view.window.inside(world)
+        kept, held, seen = all_kept[at], all_held[at], all_seen[at]
+        for mask in group.mask:
             count = int(mask.sum())
             wanted = np.rint(
                 group.tokens[row : row + count] * units + rng.uniform(-units / 2, units / 2, (count, of.channels))
             )
             row += count
             finer = rng.integers(0, units.bit_length(), count).astype(np.uint8)
-            delta = (rng.random(count) < 0.6) & ((t > 0) | (not group.key))
+            delta = (rng.random(count) < 0.6) & seen[mask]
             finer[delta] = held[mask][delta]
             step = np.where(delta, units, units >> finer.astype(np.int32))[:, None]
             anchor = np.where(delta[:, None], kept[mask], 0)
             steps = np.rint((wanted - anchor) / step).astype(np.int32)
             values = anchor + step * np.clip(steps, -((anchor - SYMBOL_MIN) // step), (SYMBOL_MAX - anchor) // step)
-            kept[mask], held[mask] = values, finer
+            kept[mask], held[mask], seen[mask] = values, finer, True
             tokens.append(values.astype(np.int32))
             halvings.append(finer)
         found.append(replace(group, tokens=np.concatenate(tokens), halvings=np.concatenate(halvings)))
@@ -221,13 +228,13 @@ def in_units(of: Header, made: list[Group], seed: int = 0) -> list[Group]:
 def content(of: Header, group: Group) -> GroupContent:
     """What a coder of such a file takes of a group."""
     scale = StepScale(of.step_scale, group.step_adjust)
-    return GroupContent(group.mask, group.tokens, group.halvings, group.key, scale)
+    return GroupContent(group.mask, group.tokens, group.halvings, group.key, scale, group.view)
 
 
 def shape(of: Header, group: Group) -> GroupShape:
     """What is claimed of a group before it is decoded."""
     scale = StepScale(of.step_scale, group.step_adjust)
-    return GroupShape(group.mask.shape, len(group.tokens), group.key, scale)
+    return GroupShape(group.view, len(group.tokens), group.key, scale)
 
 
 def audio(place: int) -> AudioChunk:
@@ -271,6 +278,9 @@ def same_group(left: Group, right: Group) -> bool:
         and left.tokens.tobytes() == right.tokens.tobytes()
         and (left.halvings is None) == (right.halvings is None)
         and (left.halvings is None or left.halvings.tolist() == right.halvings.tolist())
+        and (left.offsets is None) == (right.offsets is None)
+        and (left.offsets is None or left.offsets.tolist() == right.offsets.tolist())
+        and left.view.window == right.view.window
     )
 
 

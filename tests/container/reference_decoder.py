@@ -106,89 +106,135 @@ class Streams:
         return next(values for last, values in self.streams if of_class <= last).pop(0)
 
 
-def passes(rows: int, columns: int) -> list[list[tuple[int, int]]]:
+Position = tuple[int, int]
+Shown = list[Position]
+"""The visible positions of a latent frame, in order: their numbers are their places."""
+
+
+class Frames:
+    """Sections 1, 4.1 and 4.2: what each latent frame of each group shows, and what of it is new in its segment."""
+
+    def __init__(self, header: dict[str, Any]) -> None:
+        self.header, self.seen = header, set[Position]()
+
+    def of_group(self, head: dict[str, int], offsets: list[Position]) -> tuple[list[Shown], list[set[Position]]]:
+        """What the latent frames show, and which of it is open."""
+        key, temporal = head["flags"] & 1, self.header["tokenizer"]["temporal"]
+        count = self.header["tokenizer"].get("first_frames", temporal) if key else temporal
+        if key:
+            self.seen = set()
+        shown, known, at = [], [], 0
+        for _ in range(head["latent_frames"]):
+            places = {place for offset in offsets[at : at + count] for place in self._frame(*offset)}
+            at, count = at + count, temporal
+            shown.append(sorted(places))
+            known.append(places & self.seen)
+            self.seen |= places
+        return shown, known
+
+    def _frame(self, dy: int, dx: int) -> list[Position]:
+        spatial = self.header["tokenizer"]["spatial"]
+        rows = range(dy // spatial, (dy + self.header["height"] - 1) // spatial + 1)
+        columns = range(dx // spatial, (dx + self.header["width"] - 1) // spatial + 1)
+        return [(y, x) for y in rows for x in columns]
+
+
+def passes(shown: Shown) -> list[Shown]:
     """Positions of the five passes."""
-    found: list[list[tuple[int, int]]] = [[] for _ in range(5)]
-    for y in range(rows):
-        for x in range(columns):
-            if y % 4 == 0 and x % 4 == 0:
-                found[0].append((y, x))
-            elif y % 4 == 2 and x % 4 == 2:
-                found[1].append((y, x))
-            elif y % 2 == 0 and x % 2 == 0:
-                found[2].append((y, x))
-            elif y % 2 == 1 and x % 2 == 1:
-                found[3].append((y, x))
-            else:
-                found[4].append((y, x))
+    found: list[Shown] = [[] for _ in range(5)]
+    for y, x in shown:
+        if y % 4 == 0 and x % 4 == 0:
+            found[0].append((y, x))
+        elif y % 4 == 2 and x % 4 == 2:
+            found[1].append((y, x))
+        elif y % 2 == 0 and x % 2 == 0:
+            found[2].append((y, x))
+        elif y % 2 == 1 and x % 2 == 1:
+            found[3].append((y, x))
+        else:
+            found[4].append((y, x))
     return found
 
 
-def neighbours(number: int, y: int, x: int, rows: int, columns: int) -> list[tuple[int, int]]:
+def neighbours(number: int, y: int, x: int, shown: set[Position]) -> Shown:
     if number == 0:
         return []
     reach = 2 if number < 3 else 1
     offsets = DIAGONAL if number in (1, 3) else DIRECT
     beside = [(y + reach * down, x + reach * right) for down, right in offsets]
-    return [(b, a) for b, a in beside if 0 <= b < rows and 0 <= a < columns]
+    return [place for place in beside if place in shown]
 
 
-def decode_mask(
-    data: bytes, steps: int, rows: int, columns: int, key: bool, history: list[Any]
-) -> list[list[list[int]]]:
-    """Mask coding 3; `history`: the two latent frames before (latest first), moved on."""
+Kept = list[dict[Position, int]]
+"""For each latent frame of a group the bit of each visible position, in order."""
+
+
+class History:
+    """What the two latent frames before left of their positions (section 6): the latest first, with what it showed."""
+
+    def __init__(self) -> None:
+        self.last: dict[Position, int] = {}
+        self.earlier: dict[Position, int] = {}
+
+    def move_on(self, bits: dict[Position, int], known: set[Position]) -> None:
+        self.earlier = {place: self.last.get(place, 0) for place in bits}
+        self.last = {place: bit if place in known else 0 for place, bit in bits.items()}
+
+
+def decode_mask(coding: int, data: bytes, shown: list[Shown], known: list[set[Position]], history: History) -> Kept:
+    """Mask codings 0 to 3; `history` moves on. known: the open positions of each latent frame."""
+    if coding == 3:
+        return _by_context(data, shown, known, history)
+    content, at, found = zstandard.decompress(data) if coding else b"", 0, []
+    for t, places in enumerate(shown):
+        now = dict.fromkeys(places, 1)
+        for place in places if coding else []:
+            if place in known[t]:
+                now[place] = content[at // 8] >> (7 - at % 8) & 1
+                now[place] ^= history.last.get(place, 0) if coding == 2 and t else 0
+                at += 1
+        history.move_on(now, known[t])
+        found.append(now)
+    assert len(content) == -(-at // 8)
+    return found
+
+
+def _by_context(data: bytes, shown: list[Shown], known: list[set[Position]], history: History) -> Kept:
     streams = Streams(Cursor(zstandard.decompress(data)), bits=True)
-    empty = [[0] * columns for _ in range(rows)]
-    if key:
-        history[:] = [empty, empty]
-    found = [[[1] * columns for _ in range(rows)]] if key else []
+    found = []
+    for places, stored in zip(shown, known, strict=True):
+        visible, last, earlier = set(places), history.last, history.earlier
+        now = {place: int(place not in stored) for place in places}
 
-    def beside(grid: list[list[int]], y: int, x: int, offsets: list[tuple[int, int]]) -> int:
-        return sum(grid[y + b][x + a] for b, a in offsets if 0 <= y + b < rows and 0 <= x + a < columns)
+        def beside(y: int, x: int, offsets: list[Position], last: Any = last, visible: Any = visible) -> int:
+            around = [(y + b, x + a) for b, a in offsets]
+            return sum(last.get(place, 0) for place in around if place in visible)
 
-    for _ in range(steps - key):
-        last, earlier = history
-        now = [[0] * columns for _ in range(rows)]
-        for number, places in enumerate(passes(rows, columns)):
-            for y, x in places:
-                direct, diagonal = beside(last, y, x, DIRECT), beside(last, y, x, DIAGONAL)
-                score = 6 * last[y][x] + earlier[y][x]
+        for number, some in enumerate(passes(places)):
+            for y, x in some:
+                if (y, x) not in stored:
+                    continue
+                direct, diagonal = beside(y, x, DIRECT), beside(y, x, DIAGONAL)
+                score = 6 * last.get((y, x), 0) + earlier.get((y, x), 0)
                 if number == 0:
                     score += 8 + 3 * direct + diagonal
                 else:
-                    near = neighbours(number, y, x, rows, columns)
-                    score += 4 + direct - diagonal + (24 * SHARE[len(near)] * sum(now[b][a] for b, a in near) >> 6)
-                now[y][x] = streams.take(min(max(score >> 1, 0), 21))
-        history[:] = [now, last]
+                    near = neighbours(number, y, x, visible)
+                    score += 4 + direct - diagonal + (24 * SHARE[len(near)] * sum(now[place] for place in near) >> 6)
+                now[y, x] = streams.take(min(max(score >> 1, 0), 21))
+        history.move_on(now, stored)
         found.append(now)
     return found
 
 
-def plain_mask(coding: int, data: bytes, steps: int, rows: int, columns: int) -> list[list[list[int]]]:
-    """Mask codings 1 and 2: the stored latent frames."""
-    content = zstandard.decompress(data)
-    bits = [content[place // 8] >> (7 - place % 8) & 1 for place in range(steps * rows * columns)]
-    found = [[bits[(t * rows + y) * columns :][:columns] for y in range(rows)] for t in range(steps)]
-    if coding == 2:
-        for t in range(1, steps):
-            found[t] = [
-                [a ^ b for a, b in zip(*pair, strict=True)] for pair in zip(found[t], found[t - 1], strict=True)
-            ]
-    return found
+Last = dict[Position, list[int]]
+"""Last kept values of the positions that were seen in the segment."""
 
 
 def decode_tokens(
-    data: bytes,
-    mask: list[list[list[int]]],
-    channels: int,
-    key: bool,
-    last: dict[tuple[int, int], list[int]],
-    model: dict[str, Any],
+    data: bytes, mask: Kept, channels: int, key: bool, last: Last, model: dict[str, Any]
 ) -> list[list[int]]:
-    """Token layout 1; `last`: last kept values by position, moved on; `model`: the weights of the group before, moved
-    on.
-    """
-    rows, columns = len(mask[0]), len(mask[0][0])
+    """Token layout 1; `last` moves on; `model`: the weights of the group before, moved on."""
     cursor = Cursor(zstandard.decompress(data))
     if cursor.u8() == 1:
         bands = (channels - 1).bit_length() + 1
@@ -203,22 +249,24 @@ def decode_tokens(
     def size(value: int) -> int:
         return min(abs(value), 2047)
 
-    tokens: dict[tuple[int, int, int], list[int]] = {}
+    found = []
     for t, frame in enumerate(mask):
-        before = {place: list(values) for place, values in last.items()}
-        for number, places in enumerate(passes(rows, columns)):
+        visible, tokens = set(frame), {}
+        before = {place: list(last.get(place, [0] * channels)) for place in frame}
+        values = dict(before)
+        for number, places in enumerate(passes(list(frame))):
             value_weights, u = (
-                model["sets"][2 * (not (key and t == 0)) + (number > 0)] if any(map(any, frame)) else ([], [])
+                model["sets"][2 * (not (key and t == 0)) + (number > 0)] if any(frame.values()) else ([], [])
             )
             for y, x in places:
-                if not frame[y][x]:
+                if not frame[y, x]:
                     continue
-                near = neighbours(number, y, x, rows, columns)
+                near = neighbours(number, y, x, visible)
                 share = SHARE[len(near)]
                 token = []
                 for c in range(channels):
                     own = before[y, x][c]
-                    now = [last[place][c] for place in near]
+                    now = [values[place][c] for place in near]
                     old = [before[place][c] for place in near]
                     a, b, w = value_weights[c.bit_length()]
                     m = a * 64 * own + b * share * sum(now) + w * share * sum(old)
@@ -234,38 +282,30 @@ def decode_tokens(
                     e += u[4] * share * sum(map(size, old)) + u[5] * (abs(d) >> 4)
                     r = streams.take(sum(bound <= e >> 4 for bound in BOUNDS))
                     token.append(v + r if d >= 0 else v - r)
-                tokens[t, y, x] = token
-                last[y, x] = token
-    return [tokens[place] for place in sorted(tokens)]
+                tokens[y, x] = values[y, x] = token
+        last.update(tokens)
+        found += [tokens[place] for place in sorted(tokens)]
+    return found
 
 
 def decode_repeats(
-    data: bytes,
-    mask: list[list[list[int]]],
-    channels: int,
-    key: bool,
-    last: dict[tuple[int, int], list[int]],
-    model: dict[str, Any],
+    data: bytes, mask: Kept, channels: int, key: bool, last: Last, model: dict[str, Any]
 ) -> list[list[int]]:
     """Token layout 2."""
     coding, length = struct.unpack_from("<BI", data)
-    steps, rows, columns = len(mask), len(mask[0]), len(mask[0][0])
     packed, rest = data[5 : 5 + length], data[5 + length :]
-    if coding == 3:
-        empty = [[0] * columns for _ in range(rows)]
-        changed = decode_mask(packed, steps, rows, columns, False, [empty, empty])
-    else:
-        changed = plain_mask(coding, packed, steps, rows, columns)
-    values = {place: list(token) for place, token in last.items()}
+    changed = decode_mask(coding, packed, [list(frame) for frame in mask], [set(frame) for frame in mask], History())
+    values = dict(last)
     new = iter(decode_tokens(rest, changed, channels, key, last, model) if rest else [])
     tokens = []
-    for t in range(steps):
-        for y in range(rows):
-            for x in range(columns):
-                if changed[t][y][x]:
-                    values[y, x] = next(new)
-                if mask[t][y][x]:
-                    tokens.append(values[y, x])
+    for frame, changes in zip(mask, changed, strict=True):
+        for place, kept in frame.items():
+            if changes[place]:
+                values[place] = next(new)
+            if kept:
+                values.setdefault(place, [0] * channels)
+                tokens.append(values[place])
+    last.update(values)
     return tokens
 
 
@@ -406,38 +446,41 @@ class PriorFile:
 
 
 class UnderPrior:
-    """What a segment remembers (section 9.2), and how a group is read with it; positions are places."""
+    """What a segment remembers (section 9.2), by position, and how a group is read with it. Within a latent frame
+    positions are places."""
 
-    def __init__(self, prior: PriorFile, rows: int, columns: int, units: int) -> None:
-        self.prior, self.rows, self.columns, self.units = prior, rows, columns, units
+    def __init__(self, prior: PriorFile, units: int) -> None:
+        self.prior, self.units = prior, units
         self.log_units = units.bit_length() - 1
-        self.all = range(rows * columns)
-        self.phase = [2 * (place // columns % 2) + place % columns % 2 for place in self.all]
-        self.around = [[self._place(place, j) for j in range(9)] for place in self.all]
-        self.near = [[q for j, q in enumerate(places) if j != 4 and q is not None] for places in self.around]
         self.start()
 
-    def _place(self, place: int, j: int) -> int | None:
-        y, x = place // self.columns - 1 + j // 3, place % self.columns - 1 + j % 3
-        return y * self.columns + x if 0 <= y < self.rows and 0 <= x < self.columns else None
-
     def start(self) -> None:
-        self.kept = [[0] * self.prior.channels for _ in self.all]
-        self.change = [[0] * self.prior.channels for _ in self.all]
-        self.octaves, self.age, self.before = [0 for _ in self.all], [0 for _ in self.all], [0 for _ in self.all]
+        self.memory: dict[Position, tuple[list[int], list[int], int, int, int]] = {}
+        """Last kept values, change, octaves, age, and whether the latent frame before kept it."""
         self.first = True
+
+    def look(self, shown: Shown) -> None:
+        """What the next latent frame shows."""
+        self.shown, self.all = shown, range(len(shown))
+        place_of = {position: place for place, position in enumerate(shown)}
+        self.phase = [2 * (y % 2) + x % 2 for y, x in shown]
+        self.around = [[place_of.get((y - 1 + j // 3, x - 1 + j % 3)) for j in range(9)] for y, x in shown]
+        self.wide = [[place_of.get((y - 2 + j // 5, x - 2 + j % 5)) for j in range(25)] for y, x in shown]
+        self.near = [[q for j, q in enumerate(places) if j != 4 and q is not None] for places in self.around]
+        self.new = [position not in self.memory for position in shown]
+        zeros = [0] * self.prior.channels
+        known = [self.memory.get(position, (zeros, zeros, 0, 0, 0)) for position in shown]
+        self.kept, self.change = [list(one[0]) for one in known], [one[1] for one in known]
+        self.octaves, self.age, self.before = ([one[part] for one in known] for part in (2, 3, 4))
 
     def move_on(self, tokens: dict[int, tuple[list[int], int]]) -> None:
         """`tokens`: values and octaves by place."""
-        for p in self.all:
-            if p in tokens:
-                values, self.octaves[p] = tokens[p]
-                self.change[p] = [now - last for now, last in zip(values, self.kept[p], strict=True)]
-                self.kept[p] = values
-            else:
-                self.change[p] = [0] * self.prior.channels
-            self.age[p] = 0 if p in tokens else min(self.age[p] + 1, 255)
-            self.before[p] = int(p in tokens)
+        zeros = [0] * self.prior.channels
+        for position, (values, _, octaves, age, _) in self.memory.items():
+            self.memory[position] = values, zeros, octaves, min(age + 1, 255), 0
+        for p, (values, octaves) in tokens.items():
+            change = [now - last for now, last in zip(values, self.kept[p], strict=True)]
+            self.memory[self.shown[p]] = values, change, octaves, 0, 1
         self.first = False
 
     def past(self) -> list[list[int]]:
@@ -449,9 +492,9 @@ class UnderPrior:
     def mask(self, coder: RangeDecoder, past: list[list[int]], log_step: int) -> list[int]:
         """Mask coding 4: one latent frame."""
         share = 127 * sum(self.before) // len(self.all)
-        bits: dict[int, int] = {}
+        bits = {p: 1 for p in self.all if self.new[p]}
         for o, phase in enumerate(CALLS):
-            places, numbers = [p for p in self.all if self.phase[p] == phase], []
+            places, numbers = [p for p in self.all if self.phase[p] == phase and not self.new[p]], []
             for p in places:
                 nine, age = self.around[p], self.age[p]
                 facts = [
@@ -471,9 +514,7 @@ class UnderPrior:
                     ("mask_facts", facts),
                 )
                 beside = []
-                for j in range(25):
-                    y, x = p // self.columns + j // 5 - 2, p % self.columns + j % 5 - 2
-                    q = y * self.columns + x if 0 <= y < self.rows and 0 <= x < self.columns else -1
+                for q in self.wide[p]:
                     beside += [64 * bits[q], 64 - 64 * bits[q]] if q in bits else [0, 0]
                 odds = self.prior.mask_odds(o, beside, self.prior.layer(*inputs, bias="mask_trunk_bias"))
                 numbers.append(min(max((odds + 256 >> 9) + 32, 0), 63))
@@ -481,13 +522,14 @@ class UnderPrior:
         return [bits[p] for p in self.all]
 
     def by_prior(
-        self, data: bytes, mask: list[list[int]] | None, log_step: int, mask_data: bytes, frames: int
+        self, data: bytes, mask: list[list[int]] | None, log_step: int, mask_data: bytes, shown: list[Shown]
     ) -> tuple[list[list[int]], list[tuple[list[int], int]]]:
         """Layout 3: the masks, read along in mask coding 4 where none are given, and values and octaves of each
         token.
         """
         coder, found, along, masks = RangeDecoder(data), [], RangeDecoder(mask_data if mask is None else b""), []
-        for t in range(frames):
+        for t, places_shown in enumerate(shown):
+            self.look(places_shown)
             past = self.past()
             if mask is not None:
                 frame = mask[t]
@@ -510,7 +552,7 @@ class UnderPrior:
             for p in now:
                 near = [kinds[q] for q in self.near[p] if q in kinds]
                 i = (2 * sum(near) + (len(near) >> 1)) // len(near) if near else 7
-                numbers.append(8 * (0 if self.first else 1 + 2 * self.octaves[p] + self.before[p]) + i)
+                numbers.append(8 * (0 if self.new[p] else 1 + 2 * self.octaves[p] + self.before[p]) + i)
             kinds.update(zip(now, coder.call(numbers, self.prior.kinds), strict=True))
         assert all(kind <= 1 + self.log_units for kind in kinds.values())
         return kinds
@@ -532,7 +574,7 @@ class UnderPrior:
                 32 * self.octaves[p],
                 min(16 * self.age[p], 127),
                 64 * self.before[p],
-                64 * self.first,
+                64 * self.new[p],
                 min(max(64 + log_step, 0), 127),
             ]
             facts[9:18] = [0 if q is None else 32 * frame[q] for q in self.around[p]]
@@ -593,12 +635,15 @@ class UnderPrior:
             assert -32768 <= value <= 32767
             values[p][c] = value
 
-    def by_kinds(self, data: bytes, mask: list[list[int]], changed: bool) -> Iterator[tuple[list[int], int]]:
+    def by_kinds(
+        self, data: bytes, mask: list[list[int]], changed: bool, shown: list[Shown]
+    ) -> Iterator[tuple[list[int], int]]:
         """Layouts 4 and 5."""
         content, count, channels = zstandard.decompress(data), sum(map(sum, mask)), self.prior.channels
         wide = len(content) > count * (1 + channels)
         row = 0
-        for frame in mask:
+        for frame, places in zip(mask, shown, strict=True):
+            self.look(places)
             tokens = {}
             for p in self.all:
                 if frame[p]:
@@ -623,52 +668,64 @@ def log_step(step_scale: float, step_adjust: int) -> int:
 
 
 def read_under_prior(data: bytes, prior: bytes) -> list[tuple[int, int, list[list[int]], list[list[int]], list[int]]]:
-    """(mask coding, token layout, mask, tokens, octaves) of every group of an intact file with a prior."""
+    """(mask coding, token layout, mask, tokens, octaves) of every group of an intact file with a prior; the mask has a
+    bit for each visible position."""
     length = struct.unpack_from("<I", data, 10)[0]
     header = json.loads(zstandard.decompress(data[14 : 14 + length]))
-    rows, columns = (-(-header[side] // header["tokenizer"]["spatial"]) for side in ("height", "width"))
-    state = UnderPrior(PriorFile(prior), rows, columns, header["units"])
-    history: list[Any] = []
+    state, world, history = UnderPrior(PriorFile(prior), header["units"]), Frames(header), History()
     found = []
-    for head, mask_bytes, token_bytes in groups(data):
-        key, coding, layout = bool(head["flags"] & 1), head["mask_coding"], head["token_layout"]
-        stored = head["latent_frames"] - key
-        empty = [[0] * columns for _ in range(rows)]
-        if key:
+    for head, offsets, mask_bytes, token_bytes in groups(data):
+        coding, layout = head["mask_coding"], head["token_layout"]
+        shown, known = world.of_group(head, offsets)
+        if head["flags"] & 1:
             state.start()
-            history = [empty, empty]
-        if coding == 3:
-            mask = decode_mask(mask_bytes, head["latent_frames"], rows, columns, key, history)[int(key) :]
-        elif coding != 4:
-            mask = (
-                plain_mask(coding, mask_bytes, stored, rows, columns) if coding else [[[1] * columns] * rows] * stored
-            )
-        known = (
-            None
-            if coding == 4
-            else [[1] * (rows * columns)] * key + [[bit for row in frame for bit in row] for frame in mask]
-        )
+            history = History()
+        masks = None
+        if coding != 4:
+            kept = decode_mask(coding, mask_bytes, shown, known, history)
+            masks = [list(frame.values()) for frame in kept]
         if layout == 3:
             step = log_step(header["step_scale"], head["step_adjust"])
-            flat, tokens = state.by_prior(token_bytes, known, step, mask_bytes, head["latent_frames"])
+            flat, tokens = state.by_prior(token_bytes, masks, step, mask_bytes, shown)
         else:
-            assert known is not None
-            flat, tokens = known, []
+            assert masks is not None
+            flat, tokens = masks, []
             if token_bytes:
-                tokens = list(state.by_kinds(token_bytes, flat, layout == 5))
+                tokens = list(state.by_kinds(token_bytes, flat, layout == 5, shown))
             else:
-                for _ in flat:
+                for places in shown:
+                    state.look(places)
                     state.move_on({})
-        if coding != 3:
-            later = [[frame[y * columns :][:columns] for y in range(rows)] for frame in flat[int(key) :]]
-            history = [*later[::-1], *history][:2]
+        if coding == 4:
+            for places, bits, stored in zip(shown, flat, known, strict=True):
+                history.move_on(dict(zip(places, bits, strict=True)), stored)
         assert len(tokens) == head["tokens_kept"]
         found.append((coding, layout, flat, [values for values, _ in tokens], [octaves for _, octaves in tokens]))
     return found
 
 
-def groups(data: bytes) -> list[tuple[dict[str, int], bytes, bytes]]:
-    """(head, mask bytes, token bytes) of every group chunk of an intact file."""
+def signed(cursor: Cursor) -> int:
+    """A signed varint."""
+    number = cursor.varint()
+    return -(number + 1) // 2 if number % 2 else number // 2
+
+
+def camera_offsets(head: dict[str, int], cursor: Cursor) -> list[Position]:
+    """Section 4.2: of every frame of a group; the cursor stands behind the group's head."""
+    if not head["flags"] & 4:
+        return [(0, 0)] * head["frames"]
+    found = [(signed(cursor), signed(cursor))]
+    while len(found) < head["frames"]:
+        run, down, right = cursor.varint(), signed(cursor), signed(cursor)
+        assert run >= 1
+        for _ in range(run):
+            found.append((found[-1][0] + down, found[-1][1] + right))
+    assert len(found) == head["frames"] and all(abs(number) < 2**31 for offset in found for number in offset)
+    return found
+
+
+def groups(data: bytes) -> list[tuple[dict[str, int], list[Position], bytes, bytes]]:
+    """(head, camera offsets, mask bytes, token bytes) of every group chunk of an intact file."""
     names = (
         "index",
         "first_frame",
@@ -691,6 +748,7 @@ def groups(data: bytes) -> list[tuple[dict[str, int], bytes, bytes]]:
             payload = data[place + 8 : place + 8 + length]
             head = dict(zip(names, struct.unpack_from("<IIqHBBBBIHIb", payload), strict=True))
             at = 33 + head["times_bytes"]
-            found.append((head, payload[at : at + head["mask_bytes"]], payload[at + head["mask_bytes"] :]))
+            offsets = camera_offsets(head, Cursor(payload[33:at]))
+            found.append((head, offsets, payload[at : at + head["mask_bytes"]], payload[at + head["mask_bytes"] :]))
         place += length + 12
     return found

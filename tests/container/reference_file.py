@@ -12,9 +12,19 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from tests.container.reference_decoder import Cursor, decode_mask, decode_repeats, decode_tokens, groups, plain_mask
-
-Grid = list[list[int]]
+from tests.container.reference_decoder import (
+    Cursor,
+    Frames,
+    History,
+    Kept,
+    Last,
+    camera_offsets,
+    decode_mask,
+    decode_repeats,
+    decode_tokens,
+    groups,
+    signed,
+)
 
 
 class Plain(NamedTuple):
@@ -22,7 +32,8 @@ class Plain(NamedTuple):
 
     mask_coding: int
     token_layout: int
-    mask: list[Grid]
+    mask: list[list[int]]
+    """A bit for each visible position."""
     tokens: list[list[int]]
 
 
@@ -42,7 +53,7 @@ def pieces(data: bytes) -> Pieces:
     assert struct.unpack_from("<I", data, place)[0] == zlib.crc32(data[:place])
     header, place = json.loads(zstandard.decompress(data[14:place])), place + 4
     required = header.get("requires", [])
-    assert version == (2 if required else 1) and set(required) <= {"first_frames"}
+    assert version == (2 if required else 1) and set(required) <= {"first_frames", "camera"}
     chunks = []
     while place < len(data):
         kind, size = struct.unpack_from("<4sI", data, place)
@@ -61,12 +72,6 @@ def end_and_index(data: bytes) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
     size = struct.unpack_from("<I", data, end[3] + 4)[0]
     (count,) = struct.unpack_from("<I", data, at)
     return end, list(struct.iter_unpack("<IIqQ", zstandard.decompress(data[at + 4 : at + size])))[:count]
-
-
-def signed(cursor: Cursor) -> int:
-    """A signed varint."""
-    number = cursor.varint()
-    return -(number + 1) // 2 if number % 2 else number // 2
 
 
 def frames_of_latents(header: dict[str, Any], payload: bytes) -> list[int]:
@@ -89,6 +94,7 @@ def times(payload: bytes) -> list[int]:
         struct.unpack_from(f"<{kind}", payload, at) for kind, at in (("q", 8), ("H", 16), ("H", 26))
     )
     cursor = Cursor(payload[33 : 33 + length])
+    camera_offsets({"flags": payload[19], "frames": count}, cursor)
     if count == 1:
         return [first]
     span = signed(cursor)
@@ -102,7 +108,7 @@ def times(payload: bytes) -> list[int]:
 
 
 def audio(payload: bytes) -> Iterator[tuple[int | None, int | None, int, int, bytes]]:
-    """Section 4.2: (pts, dts, duration, flags, bytes) of every packet."""
+    """Section 4.3: (pts, dts, duration, flags, bytes) of every packet."""
     count = struct.unpack_from("<I", payload, 1)[0]
     cursor, last, found = Cursor(payload[5:]), 0, []
     for _ in range(count):
@@ -120,33 +126,17 @@ def audio(payload: bytes) -> Iterator[tuple[int | None, int | None, int, int, by
 def read_plain(data: bytes) -> list[Plain]:
     """Every group of an intact file without a prior: sections 6 and 8."""
     header = pieces(data).header
-    channels, spatial = header["tokenizer"]["channels"], header["tokenizer"]["spatial"]
-    rows, columns = (-(-header[side] // spatial) for side in ("height", "width"))
-    history: list[Any] = []
-    last: dict[tuple[int, int], list[int]] = {}
+    channels = header["tokenizer"]["channels"]
+    world, history = Frames(header), History()
+    last: Last = {}
     model: dict[str, Any] = {}
     found = []
-    for head, mask_bytes, token_bytes in groups(data):
-        key, coding, layout, steps = (
-            bool(head["flags"] & 1),
-            head["mask_coding"],
-            head["token_layout"],
-            head["latent_frames"],
-        )
+    for head, offsets, mask_bytes, token_bytes in groups(data):
+        key, coding, layout = bool(head["flags"] & 1), head["mask_coding"], head["token_layout"]
         if key:
-            empty = [[0] * columns for _ in range(rows)]
-            history = [empty, empty]
-            last = {(y, x): [0] * channels for y in range(rows) for x in range(columns)}
-        if coding == 3:
-            mask = decode_mask(mask_bytes, steps, rows, columns, key, history)
-        else:
-            stored = (
-                plain_mask(coding, mask_bytes, steps - key, rows, columns)
-                if coding
-                else [[[1] * columns] * rows] * (steps - key)
-            )
-            history = [*stored[::-1], *history][:2]
-            mask = [*[[[1] * columns] * rows] * key, *stored]
+            history, last = History(), {}
+        shown, known = world.of_group(head, offsets)
+        mask = decode_mask(coding, mask_bytes, shown, known, history)
         if layout == 1 and token_bytes:
             tokens = decode_tokens(token_bytes, mask, channels, key, last, model)
         elif layout == 2 and token_bytes:
@@ -154,15 +144,13 @@ def read_plain(data: bytes) -> list[Plain]:
         else:
             tokens = _by_channel(layout, token_bytes, mask, channels, last)
         assert len(tokens) == head["tokens_kept"]
-        found.append(Plain(coding, layout, mask, tokens))
+        found.append(Plain(coding, layout, [list(frame.values()) for frame in mask], tokens))
     return found
 
 
-def _by_channel(
-    layout: int, data: bytes, mask: list[Grid], channels: int, last: dict[tuple[int, int], list[int]]
-) -> list[list[int]]:
+def _by_channel(layout: int, data: bytes, mask: Kept, channels: int, last: Last) -> list[list[int]]:
     """Layouts 0, 16 and 17; `last` moves on."""
-    places = [(y, x) for frame in mask for y, row in enumerate(frame) for x, bit in enumerate(row) if bit]
+    places = [place for frame in mask for place, bit in frame.items() if bit]
     if not places:
         return []
     content, count = zstandard.decompress(data), len(places)
@@ -176,7 +164,7 @@ def _by_channel(
             if layout == 0:
                 number -= (number >> 8 * width - 1) << 8 * width
             elif layout == 17:
-                number ^= last[place][c]
+                number ^= last[place][c] if place in last else 0
             token.append(number)
         tokens.append(token)
         last[place] = token

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save
 
 import latcomp.container
-from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION
+from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION, offsets
 from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
 from latcomp.container.coding.context.predictor import CLASS_BOUNDS
@@ -25,7 +25,7 @@ from latcomp.container.coding.prior import frame_coder, masks, modes, neighbourh
 from latcomp.container.coding.prior.tables import TableEncoder, Tables
 from latcomp.container.header_fields import HEADER_FIELDS
 from latcomp.latents import TokenMemory, log_step_of, step_scale
-from tests.container import make, reference_decoder
+from tests.container import make, reference_decoder, reference_file
 from tests.container.make import groups, in_units, sized, under, written
 
 TEXT = (Path(latcomp.container.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
@@ -58,6 +58,13 @@ def test_constants() -> None:
         ["smallest symbol", str(SYMBOL_MIN)],
         ["largest window", str(declared.WINDOW_BYTES_MAX)],
     ]
+
+
+def test_bounds_of_the_camera() -> None:
+    """How far an offset may go, and how much a segment may show."""
+    assert f"`max({offsets.WORLD_PICTURES} * h * w, {offsets.WORLD_LEAST})` positions" in TEXT
+    assert f"2^{(offsets.OFFSET_MOST + 1).bit_length() - 1} - 1` in magnitude" in TEXT
+    assert "section 4.2" in declared.REQUIREMENTS["camera"] and "\n### 4.2 Camera offsets\n" in TEXT
 
 
 def test_structs() -> None:
@@ -182,7 +189,7 @@ def test_an_age_beyond_the_largest_says_no_more_than_it() -> None:
         memory.advance(np.arange(12), np.ones((12, 2), np.int32))
         memory.age[::2] = age
         facts = network.Facts(
-            np.zeros(12, np.uint8), memory.halvings, memory.age, memory.just_kept, np.zeros((12, 9)), False, 0
+            np.zeros(12, np.uint8), memory.halvings, memory.age, memory.just_kept, np.zeros((12, 9)), ~memory.seen, 0
         )
         told.append((facts.activations().tobytes(), masks.mask_facts(memory, 0).tobytes()))
     assert len(set(told)) == 1
@@ -280,31 +287,11 @@ def test_second_implementation(rows: int, columns: int, channels: int, seed: int
     """A slow decoder made from FORMAT.md alone finds the same masks and tokens over two segments."""
     of = sized(rows, columns, channels)
     made = groups(of, 4, seed=seed, last_frames=30, dense=seed == 2)
-    history: list[Any] = []
-    last: dict[tuple[int, int], list[int]] = {}
-    model: dict[str, Any] = {}
-    layouts = []
-    for group, (head, mask_bytes, token_bytes) in zip(made, reference_decoder.groups(written(of, made)), strict=True):
-        if group.key:
-            last = {(y, x): [0] * channels for y in range(rows) for x in range(columns)}
-        layouts.append((head["mask_coding"], head["token_layout"]))
-        mask = group.mask.astype(int).tolist()
-        if head["mask_coding"] == declared.MASK_CONTEXT:
-            mask = reference_decoder.decode_mask(mask_bytes, head["latent_frames"], rows, columns, group.key, history)
-        else:
-            # other codings: the history still moves on
-            stored = [[[0] * columns] * rows] * 2 * group.key + mask[int(group.key) :]
-            history[:] = (history[::-1] + stored)[-1:-3:-1]
-        assert mask == group.mask.astype(int).tolist()
-        if head["token_layout"] == declared.LAYOUT_CONTEXT:
-            tokens = reference_decoder.decode_tokens(token_bytes, mask, channels, group.key, last, model)
-            assert tokens == group.tokens.tolist()
-        elif head["token_layout"] == declared.LAYOUT_REPEATS:
-            tokens = reference_decoder.decode_repeats(token_bytes, mask, channels, group.key, last, model)
-            assert tokens == group.tokens.tolist()
-        else:
-            for (_, y, x), token in zip(np.argwhere(group.mask).tolist(), group.tokens.tolist(), strict=True):
-                last[y, x] = token
+    found = reference_file.read_plain(written(of, made))
+    for group, one in zip(made, found, strict=True):
+        assert one.mask == group.mask.reshape(len(group.mask), -1).astype(int).tolist()
+        assert one.tokens == group.tokens.tolist()
+    layouts = [(one.mask_coding, one.token_layout) for one in found]
     wanted = declared.LAYOUT_REPEATS if seed == 2 else declared.LAYOUT_CONTEXT
     assert any(layout == wanted for _, layout in layouts)
     assert seed or any(coding == declared.MASK_CONTEXT for coding, _ in layouts)

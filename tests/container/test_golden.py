@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 
 from latcomp.container import AudioChunk, Group, Prior, Reader, check
 from tests.container.make import groups, in_units, prior_arrays, sized, under, written
+from tests.container.make_camera import camera_groups, joined, jumps, moving, pan, there_and_back
 
 FOLDER = Path(__file__).parent / "golden"
 NAMES = (
@@ -24,6 +25,10 @@ NAMES = (
     "version-1-prior",
     "version-1-prior-zstd",
     "version-2-first-frames",
+    "version-2-camera",
+    "version-2-camera-lossless",
+    "version-2-camera-prior",
+    "version-2-camera-prior-zstd",
 )
 PRIOR = FOLDER / "version-1-prior.safetensors"
 
@@ -59,6 +64,8 @@ def digest(path: Path) -> dict[str, object]:
                 item.step_adjust,
             )
             found.update(repr(facts).encode())
+            if item.offsets is not None:
+                found.update(repr((item.offsets.tolist(), item.view.window)).encode())
             found.update(
                 item.mask.tobytes()
                 + item.tokens.tobytes()
@@ -89,6 +96,8 @@ def test_golden_files(name: str) -> None:
 
 def golden(name: str) -> bytes:
     """A new file of that name."""
+    if name.startswith("version-2-camera"):
+        return golden_camera(name)
     if name == "version-2-first-frames":
         of = sized(5, 7, 4, first_frames=1)
         return written(of, groups(of, 3, last_frames=2))
@@ -99,6 +108,20 @@ def golden(name: str) -> bytes:
     made = in_units(of, groups(of, 4, last_frames=6))
     made[2].tokens[::7, ::2] += 4000  # values that no table reaches
     return written(of, made, prior=golden_prior(), coding="zstd" if name.endswith("zstd") else "context")
+
+
+def golden_camera(name: str) -> bytes:
+    """A new file of four segments: a pan, jumps, and twice a camera that comes back, with a group without offsets and
+    far away. Without a prior the first latent frame of each is a short one."""
+    under_prior = "prior" in name
+    first_frames, coding = None if under_prior else 1, "lossless" if name.endswith("lossless") else "int"
+    of = moving(5, 7, 6 if under_prior else 3, first_frames=first_frames, coding=coding, group_latent_frames=4)
+    back = camera_groups(of, 4, there_and_back, 2, 3, without=(1,), origin=(3000, -70_001))
+    made = joined(camera_groups(of, 2, pan), camera_groups(of, 2, jumps, 1), back)
+    if not under_prior:
+        return written(of, made)
+    of = under(of, golden_prior())
+    return written(of, in_units(of, made), prior=golden_prior(), coding="zstd" if name.endswith("zstd") else "context")
 
 
 if __name__ == "__main__":

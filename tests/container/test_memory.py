@@ -17,14 +17,16 @@ from latcomp.container import AudioChunk, AudioPacketBytes, Group, Header
 from latcomp.container.audio import pack_audio
 from latcomp.container.format import GROUP_HEAD, INDEX_HEAD
 from latcomp.container.header import pack_header
-from tests.container.make import groups, prior, sized, under, written
+from latcomp.latents import Box, GroupView
+from tests.container.make import groups, in_units, prior, sized, under, written
+from tests.container.make_camera import camera_groups, moving
 from tests.fuzz.seal import sealed
 
 STATUS = Path("/proc/self/status")
 pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="the peak of a process's memory is read from /proc")
 
 FORMAT = Path(container.__file__).with_name("FORMAT.md").read_text(encoding="utf-8")
-IN_ANY_CASE, A_BYTE, A_POSITION, A_CHANNEL, A_TOKEN, A_NUMBER = (
+IN_ANY_CASE, A_BYTE, A_POSITION, A_CHANNEL, A_TOKEN, A_NUMBER, A_BOX, A_BOX_OF_A_GROUP, A_WORLD, A_WORLD_CHANNEL = (
     int(number)
     for number in re.findall(r"^\| (?:any|each) .*\| (\d+) \|$", FORMAT.split("bytes of memory")[1], re.MULTILINE)
 )
@@ -163,3 +165,48 @@ def test_a_long_chunk(packets: int, tmp_path: Path) -> None:
     data = pack_header(of) + sealed(b"AUDI", pack_audio(AudioChunk(0, (packet,) * packets)))
     data += b"GRUP" + (60 << 20).to_bytes(4, "little") + bytes(8 << 20)
     assert peak_bytes(tmp_path / "chunk.lat", data) < bound(of, len(data))
+
+
+def camera_bound(of: Header, size: int, views: list[GroupView]) -> int:
+    """Bytes that FORMAT.md allows for a file of one segment that shows this."""
+    shown = max(frame.count for view in views for frame in view.frames)
+    tokens = max(view.count for view in views)
+    box = max(frame.box.area for view in views for frame in view.frames)
+    boxes = max(sum(frame.box.area for frame in view.frames) for view in views)
+    world = Box.around(view.window for view in views).area
+    return (
+        IN_ANY_CASE
+        + A_BYTE * size
+        + shown * (A_POSITION + A_CHANNEL * of.channels)
+        + tokens * (A_TOKEN + A_NUMBER * of.channels)
+        + box * A_BOX
+        + boxes * A_BOX_OF_A_GROUP
+        + world * (A_WORLD + A_WORLD_CHANNEL * of.channels)
+    )
+
+
+@pytest.mark.parametrize("path", ["ends", "pan"])
+@pytest.mark.parametrize("coding", ["planes", "context", "lossless", "kinds", "prior"])
+def test_groups_that_show_the_ends_of_the_largest_world(coding: str, path: str, tmp_path: Path) -> None:
+    """Every latent frame shows other positions than those before it, as far from each other as can be, or side by
+    side."""
+    of = moving(48, 48, 12, coding="lossless" if coding == "lossless" else "int", group_latent_frames=8)
+    known = prior(of.channels) if coding in ("kinds", "prior") else None
+    of = under(of, known) if known else of
+
+    def ends(frames: int, rng: np.random.Generator) -> np.ndarray:
+        corners = 8 * np.array([[0, 0], [80, 80], [0, 80], [80, 0]])
+        return corners[np.arange(frames) % 4] + np.arange(frames)[:, None] // 4
+
+    def along(frames: int, rng: np.random.Generator) -> np.ndarray:
+        return np.arange(frames)[:, None] * np.array([2, 11])
+
+    made = camera_groups(of, 3, ends if path == "ends" else along)
+    made = [replace(group, key=group.index == 0, fill="hold") for group in made[:2]]
+    if known:
+        made = in_units(of, made)
+    data = written(of, made, sound=False, prior=known, coding="zstd" if coding in ("planes", "kinds") else "context")
+    found = peak_bytes(tmp_path / "groups.lat", data, of.channels if known else 0)
+    most = camera_bound(of, len(data), [group.view for group in made])
+    print(f"{coding} {path}: {found >> 20} of {most >> 20} MiB")
+    assert max(group.tokens.nbytes for group in made) < found < most

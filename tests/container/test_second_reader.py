@@ -13,16 +13,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
 
 from latcomp.codec.encode import encode
-from latcomp.container import AudioChunk, Group, Reader
+from latcomp.container import AudioChunk, Group, Reader, Writer
+from latcomp.container.coding import PriorCoder, masks
 from latcomp.models import WEIGHTS, find_prior, find_tokenizer, prior_finder
 from tests.container import reference_decoder, reference_file
-from tests.container.make import groups, sized, written
+from tests.container.make import groups, in_units, prior, sized, under, written
+from tests.container.make_camera import PATHS, camera_groups, moving
 from tests.container.test_golden import FOLDER, NAMES, PRIOR
 from tests.container.test_golden import find_prior as golden_prior
 
 MakeVideo = Callable[..., Path]
+CAMERA = {
+    "one position": (1, 1, 1, "int", False),
+    "odd": (5, 7, 3, "int", False),
+    "wide": (22, 27, 1, "int", False),
+    "dense": (6, 8, 2, "int", True),
+    "lossless": (4, 6, 2, "lossless", False),
+    "lossless, dense": (3, 5, 1, "lossless", True),
+}
 SIZES = {
     "one position": (1, 1, 1, "int", False),
     "sparse": (24, 31, 1, "int", False),
@@ -47,6 +60,11 @@ def numbers(group: Group) -> list[list[int]]:
     return (group.tokens.view(np.uint32) if group.tokens.dtype == np.float32 else group.tokens).tolist()
 
 
+def bits(group: Group) -> list[list[int]]:
+    """Of each latent frame one for each visible position."""
+    return [group.view.take(group.mask, t).astype(int).tolist() for t in range(len(group.mask))]
+
+
 def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | None) -> set[tuple[int, int]]:
     """Both readers find the same in a file; gives the (mask coding, token layout) pairs that it has."""
     reader, wanted, sound = read_by_program(data, find)
@@ -56,19 +74,22 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
     if prior is None:
         plain = reference_file.read_plain(data)
         for group, found in zip(wanted, plain, strict=True):
-            assert found.mask == group.mask.astype(int).tolist()
+            assert found.mask == bits(group)
             assert found.tokens == numbers(group)
             pairs.add((found.mask_coding, found.token_layout))
     else:
         for group, (coding, layout, mask, tokens, halvings) in zip(
             wanted, reference_decoder.read_under_prior(data, prior), strict=True
         ):
-            assert mask == group.mask.reshape(len(mask), -1).astype(int).tolist()
+            assert mask == bits(group)
             assert tokens == group.tokens.tolist() and halvings == group.halvings.tolist()
             pairs.add((coding, layout))
     assert [reference_file.times(payload) for payload in payloads] == [group.pts.tolist() for group in wanted]
     frames = [reference_file.frames_of_latents(file.header, payload) for payload in payloads]
     assert frames == [reader.header.rule_of(group.key).counts(len(group.pts)) for group in wanted]
+    found_offsets = [offsets for _, offsets, _, _ in reference_decoder.groups(data)]
+    zeros = [np.zeros((len(group.pts), 2), int) if group.offsets is None else group.offsets for group in wanted]
+    assert found_offsets == [[tuple(offset) for offset in offsets.tolist()] for offsets in zeros]
     packets = [tuple(reference_file.audio(payload)) for _, kind, payload in file.chunks if kind == "AUDI"]
     assert packets == [tuple((p.pts, p.dts, p.duration, p.flags, p.data) for p in chunk.packets) for chunk in sound]
     end, index = reference_file.end_and_index(data)
@@ -105,6 +126,82 @@ def test_every_coding_without_a_prior() -> None:
         pairs |= assert_same(written(of, groups(of, 4, last_frames=30, dense=dense)), None, None)
     assert {coding for coding, _ in pairs} == {0, 1, 2, 3}
     assert {layout for _, layout in pairs} == {0, 1, 2, 16, 17}
+
+
+def test_every_coding_without_a_prior_under_camera_motion() -> None:
+    """Pans, shakes, jumps and a camera that comes back, in every mask coding and token layout, beside groups without
+    offsets and in a segment far away."""
+    pairs: set[tuple[int, int]] = set()
+    for number, (rows, columns, channels, coding, dense) in enumerate(CAMERA.values()):
+        few = 2 if rows > 20 else 4
+        of = moving(
+            rows, columns, channels, coding=coding, first_frames=1 if number == 1 else None, group_latent_frames=few
+        )
+        for name in [*PATHS, *PATHS][number : number + 2]:
+            without = (1,) if name == "shake" else ()
+            made = camera_groups(of, 4, PATHS[name], number, 3, dense, without, origin=(-70_000, 9_001))
+            pairs |= assert_same(written(of, made), None, None)
+    assert {coding for coding, _ in pairs} >= {0, 1, 3}
+    assert {layout for _, layout in pairs} == {0, 1, 2, 16, 17}
+
+
+@pytest.mark.parametrize("coding", [1, 2, 3])
+@pytest.mark.parametrize("path", PATHS)
+def test_every_mask_coding_under_camera_motion(path: str, coding: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another one is shorter; of the mask of changed tokens too."""
+    monkeypatch.setattr(masks, "min", lambda tried, key: next(one for one in tried if one[0] == coding), raising=False)
+    of = moving(5, 6, 2, group_latent_frames=3, segment_groups=3)
+    pairs = assert_same(written(of, camera_groups(of, 4, PATHS[path], 3, 7, origin=(1, 1))), None, None)
+    assert {mask for mask, _ in pairs} <= {0, coding}
+
+
+@pytest.mark.parametrize("coding", ["context", "zstd"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_prior_under_camera_motion(path: str, coding: str) -> None:
+    """Masks, modes and values of what comes into view and back again."""
+    by = prior(3)
+    of = under(moving(3, 4, 3, step_scale=0.8, group_latent_frames=4), by, 2 if path == "pan" else 4)
+    made = in_units(
+        of, camera_groups(of, 4, PATHS[path], 1, 6, without=(1,) if path == "jumps" else (), origin=(8, -3))
+    )
+    data = written(of, made, prior=by, coding=coding)
+    pairs = assert_same(data, lambda name, sha256: by, save(by.arrays))
+    assert {layout for _, layout in pairs} <= ({3} if coding == "context" else {4, 5})
+    assert coding == "zstd" or {of_mask for of_mask, _ in pairs} == {4}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(-60, 60), st.integers(-60, 60)), min_size=1, max_size=24), st.data())
+def test_any_way_of_the_camera(corners: list[tuple[int, int]], data: st.DataObject) -> None:
+    """From one frame to several groups, wherever each frame is; without a prior and under one."""
+    by, seed = prior(1), data.draw(st.integers(0, 1000))
+    first_frames = data.draw(st.sampled_from([None, 1, 3]))
+    of = moving(2, 3, 1, first_frames=first_frames, group_latent_frames=2, segment_groups=9)
+    key, other = of.rule_of(True).frames(2), of.rule_of(False).frames(2)
+    count = 1 + max(-(-(len(corners) - key) // other), 0)
+    last = len(corners) - (key + (count - 2) * other if count > 1 else 0)
+    made = camera_groups(of, count, lambda frames, rng: np.array(corners[:frames]), seed, last)
+    assert_same(written(of, made, sound=False), None, None)
+    of = under(of, by)
+    coding = data.draw(st.sampled_from(["context", "zstd"]))
+    packed = written(of, in_units(of, made, seed), sound=False, prior=by, coding=coding)
+    assert_same(packed, lambda name, sha256: by, save(by.arrays))
+
+
+def test_masks_without_a_prior_behind_masks_under_it() -> None:
+    """A file with a prior may have every mask coding; each knows what the others left behind."""
+    by = prior(2)
+    of = under(moving(3, 4, 2, group_latent_frames=3, segment_groups=6), by)
+    made = in_units(of, camera_groups(of, 6, PATHS["there_and_back"], 2))
+    out = io.BytesIO()
+    with Writer(out, of, by) as writer:
+        for group in made:
+            assert writer._coder is None or isinstance(writer._coder, PriorCoder)
+            if writer._coder is not None:
+                writer._coder._planes_alone = group.index % 3 != 0
+            writer.write_group(group)
+    pairs = assert_same(out.getvalue(), lambda name, sha256: by, save(by.arrays))
+    assert {coding for coding, _ in pairs} > {4} and {layout for _, layout in pairs} > {3}
 
 
 @pytest.mark.parametrize("coding", ["context", "zstd"])

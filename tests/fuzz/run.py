@@ -29,6 +29,8 @@ LENGTHS = {
     "coder": 64,
     "modes": 128,
     "prior": 64,
+    "offsets": 48,
+    "moved": 160,
 }
 LENGTH = 1500  # of whole files and headers
 MEMORY_MIB, ONE_CALL_SECONDS = 700, 10
@@ -42,7 +44,7 @@ def fuzz(name: str, arguments: list[str]) -> None:
         from tests.fuzz import targets
     from tests.fuzz.seal import changed_chunks, changed_file
 
-    mutators = {"chunks": changed_chunks, "file": changed_file, "repaired": changed_file}
+    mutators = {"chunks": changed_chunks, "camera": changed_chunks, "file": changed_file, "repaired": changed_file}
     options = {}
     if name in mutators:
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +17,29 @@ from latcomp.container.audio import pack_audio
 from latcomp.container.coding import GroupContent, coder_for
 from latcomp.container.coding.context.repeats import changed_tokens, encode_repeats
 from latcomp.container.coding.context.tokens import encode_context
-from latcomp.container.coding.lattice import passes_of
 from latcomp.container.coding.masks import MaskState, encode_mask
 from latcomp.container.coding.planes import planes_of_symbols, split_bytes
 from latcomp.container.coding.prior.tables import TableEncoder
-from latcomp.container.format import MASK_PRIOR
+from latcomp.container.format import LAYOUT_PRIOR, LAYOUT_REPEATS, MASK_PRIOR
 from latcomp.container.header import pack_header
 from latcomp.container.index import IndexEntry, pack_index
+from latcomp.container.offsets import OFFSET_MOST, encode_offsets
 from latcomp.container.times import encode_times
 from latcomp.container.zstd import compress, decompress
-from latcomp.latents import StepScale, TokenMemory
-from tests.container.make import audio, groups, in_units, sized, under, written
+from latcomp.latents import GroupView, StepScale, TokenMemory
+from tests.container.make import audio, content, groups, in_units, sized, under, written
+from tests.container.make_camera import PATHS, camera_groups, moving
 from tests.fuzz.seal import split_front
-from tests.fuzz.targets import PLAIN, SHAPES, prior_header, segment, small_header, tiny_prior
+from tests.fuzz.targets import (
+    PLAIN,
+    SHAPES,
+    camera_header,
+    moved_groups,
+    prior_header,
+    segment,
+    small_header,
+    tiny_prior,
+)
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -53,7 +64,9 @@ def masks() -> Iterator[bytes]:
     for number, shape in enumerate(SHAPES[:3]):
         for coding in (1, 2, 3):
             keep = rng.random(shape) < 0.4
-            found, packed = encode_mask(keep, False, passes_of(*shape[1:]), MaskState(*shape[1:]))
+            state = MaskState(shape[1:])
+            state.advance(np.ones(state.view.count, bool))
+            found, packed = encode_mask(keep, GroupView.whole(shape[0], shape[1:]), state)
             bits = np.packbits(keep).tobytes()
             if coding == 3:  # one stream of all classes, eight bits a byte
                 bits = b"\x01\x15\x00" + bytes([keep.size]) + np.packbits(keep.reshape(-1), bitorder="little").tobytes()
@@ -72,10 +85,10 @@ def tokens() -> Iterator[bytes]:
     kept = int(keep.sum())
     for large in (3, 3000):
         symbols = rng.integers(-large, large, (kept, 2)).astype(np.int32)
-        memory, passes = TokenMemory.start((3, 5), 2), passes_of(3, 5)
-        context = encode_context(symbols, keep.reshape(2, -1), True, memory, passes, None)[0]
+        memory, view = TokenMemory.start((3, 5), 2), GroupView.whole(2, (3, 5))
+        context = encode_context(symbols, keep, view, memory, None)[0]
         changed = changed_tokens(symbols, np.zeros_like(symbols))
-        repeats = encode_repeats(symbols, changed, keep, True, memory, passes, None)[0]
+        repeats = encode_repeats(symbols, changed, keep, view, memory, None)[0]
         coding, size = struct.unpack_from("<BI", repeats)
         inner = decompress(repeats[5 : 5 + size], 1000, "mask") if size else b""
         yield bytes([0]) + bits + bytes(1) + planes_of_symbols(symbols)
@@ -115,7 +128,14 @@ def under_prior() -> Iterator[tuple[str, bytes]]:
                 keep[1, 0, 0], keep[1, 1] = False, True
             kept = int(keep.sum())
             values = np.resize(group.tokens - group.tokens % of.units, (kept, 2)).astype(np.int32)
-            group_of = GroupContent(keep, values, np.zeros(kept, np.uint8), True, StepScale(of.step_scale, 3))
+            group_of = GroupContent(
+                keep,
+                values,
+                np.zeros(kept, np.uint8),
+                True,
+                StepScale(of.step_scale, 3),
+                GroupView.whole(steps, of.grid),
+            )
             for coding in ("context", "zstd"):
                 found = coder_for(of, tiny_prior(), coding).encode(group_of)
                 front = (steps - 1) << 2
@@ -128,6 +148,44 @@ def under_prior() -> Iterator[tuple[str, bytes]]:
                     yield "prior", bytes([len(found.mask) // 4 | front, kept - 6]) + found.mask + found.tokens
                 else:
                     yield "prior", bytes([0xC0 | front, 0]) + found.tokens
+
+
+def offsets() -> Iterator[bytes]:
+    """A still camera, a pan, a jump as far as can be, and any way."""
+    rng = np.random.default_rng(4)
+    ends = np.array([[-OFFSET_MOST, OFFSET_MOST], [OFFSET_MOST, -OFFSET_MOST]])
+    ways = [np.full((3, 2), -5), np.arange(8)[:, None] * [2, -3], ends, rng.integers(-20, 20, (6, 2))]
+    for found in ways:
+        yield bytes([len(found) - 1]) + encode_offsets(found)
+
+
+def moved() -> Iterator[bytes]:
+    """The second group of each kind, as its writers write it."""
+    for number in range(6):
+        of, before, group = moved_groups(number)
+        for coding in ("context", "zstd"):
+            coder = coder_for(of, tiny_prior() if of.prior else None, coding)
+            coder.encode(content(of, before))
+            found = coder.encode(content(of, group))
+            mask, tokens = found.mask, found.tokens
+            if found.mask_coding not in (0, MASK_PRIOR):
+                mask = decompress(mask, 10_000, "mask")
+            if found.token_layout not in (LAYOUT_PRIOR, LAYOUT_REPEATS):
+                tokens = decompress(tokens, 10_000, "tokens")
+            layout = (*range(6), 16, 17).index(found.token_layout)
+            yield bytes([number, found.mask_coding + 5 * layout, len(mask), 128]) + mask + tokens
+
+
+def camera_files() -> Iterator[bytes]:
+    """Whole files with camera motion of two segments, on every path and in every coding."""
+    for number, path in enumerate(PATHS.values()):
+        of = moving(2, 3, 2, first_frames=1 if number == 3 else None, group_latent_frames=2)
+        of = replace(of, coding="lossless" if number == 1 else "int")
+        made = camera_groups(of, 4, path, number, 3, without=(1,) if number == 4 else (), origin=(-300, 70_000))
+        if number == 2:
+            of = under(of, tiny_prior())
+            made = in_units(of, made)
+        yield written(of, made, sound=number == 0, prior=tiny_prior() if of.prior else None)
 
 
 def files() -> Iterator[bytes]:
@@ -149,7 +207,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield from (("times", found) for found in times())
     yield from (("audio", pack_audio(audio(place))) for place in (0, 1, 4))
     first = sized(1, 1, 1, first_frames=1)
-    for of in (small_header(), segment(3, 5, True), under(small_header(), tiny_prior()), first):
+    for of in (small_header(), segment(3, 5, True), under(small_header(), tiny_prior()), first, camera_header()):
         yield "header", json.dumps(of.to_dict(), separators=(",", ":")).encode()
         yield "prelude", pack_header(of)
     yield from (("index", found) for found in index())
@@ -161,7 +219,12 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield from (("tokens", found) for found in tokens())
     yield from (("coder", found) for found in coder())
     yield from under_prior()
-    for found in files():
+    yield from (("offsets", found) for found in offsets())
+    yield from (("moved", found) for found in moved())
+    of = camera_header()
+    for path in PATHS.values():
+        yield "camera", split_front(written(of, camera_groups(of, 3, path, 5, 3), sound=False))[1]
+    for found in (*files(), *camera_files()):
         yield "file", found
         yield "repaired", found
 

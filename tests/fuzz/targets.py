@@ -9,14 +9,15 @@ import io
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Prior, Reader, check, repair, scan
 from latcomp.container.audio import pack_audio, unpack_audio
-from latcomp.container.coding import GroupBytes, GroupShape, coder_for
-from latcomp.container.coding.lattice import passes_of
+from latcomp.container.coding import GroupBytes, GroupCoder, GroupShape, coder_for
 from latcomp.container.coding.masks import MaskState, decode_mask, encode_mask
 from latcomp.container.coding.prior.tables import TableDecoder
 from latcomp.container.format import (
@@ -39,11 +40,14 @@ from latcomp.container.format import (
 )
 from latcomp.container.header import header_length, pack_header, unpack_header
 from latcomp.container.index import pack_index, unpack_index
+from latcomp.container.offsets import OFFSET_MOST, decode_offsets, encode_offsets, world_most
 from latcomp.container.times import decode_times, encode_times
+from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import decompress
 from latcomp.errors import LatcompError
-from latcomp.latents import StepScale
-from tests.container.make import prior_arrays, sized, under
+from latcomp.latents import GroupView, StepScale
+from tests.container.make import content, in_units, prior_arrays, sized, under
+from tests.container.make_camera import camera_groups, jumps, moving, there_and_back
 from tests.fuzz.seal import front_of, raw_frame
 
 LIMITS = Limits(
@@ -162,16 +166,18 @@ def mask(data: bytes) -> None:
         return
     shape = SHAPES[data[0] & 3]
     key, coding = bool(data[0] & 4), 1 + (data[0] >> 3) % 3
-    passes, state = passes_of(*shape[1:]), MaskState(*shape[1:])
+    view, state = GroupView.whole(shape[0], shape[1:]), MaskState(shape[1:])
+    if not key:
+        state.advance(np.ones(view.frames[0].count, bool))
     if data[0] >> 7:
-        state.last[::2], state.earlier[:, 1::2] = True, True
+        state.last[::2], state.earlier[1::2] = True, True
     with suppress(LatcompError):
-        found = decode_mask(coding, raw_frame(data[1:]), shape, key, passes, state)
+        found = decode_mask(coding, raw_frame(data[1:]), view, state)
         demand(
             found.shape == shape and found.dtype == np.bool_ and (not key or bool(found[0].all())), "mask: wrong shape"
         )
         if not data[-1] & 7:  # writing tries every coding: too slow for every call
-            again = decode_mask(*encode_mask(found, key, passes, state), shape, key, passes, state)
+            again = decode_mask(*encode_mask(found, view, state), view, state)
             demand(bool((again == found).all()), "mask: written again it differs")
 
 
@@ -200,7 +206,7 @@ def tokens(data: bytes) -> None:
         with suppress(LatcompError):
             kept = int(keep.sum())
             given = GroupBytes(MASK_BITS, packed, layout, content)
-            found = coder.decode(given, GroupShape((2, 3, 5), kept, True, StepScale(1.0))).tokens
+            found = coder.decode(given, GroupShape(GroupView.whole(2, (3, 5)), kept, True, StepScale(1.0))).tokens
             demand(found.shape == (kept, 2), "tokens: wrong count")
             demand(
                 lossless or not found.size or (found.min() >= SYMBOL_MIN and found.max() <= SYMBOL_MAX),
@@ -244,12 +250,12 @@ def coder(data: bytes) -> None:
 
 def _under_prior(given: GroupBytes, steps: int, kept: int) -> None:
     of, by = prior_header(), tiny_prior()
-    shape = GroupShape((steps, 3, 2), kept, True, StepScale(of.step_scale, 3))
+    shape = GroupShape(GroupView.whole(steps, (3, 2)), kept, True, StepScale(of.step_scale, 3))
     with suppress(LatcompError):
         found = coder_for(of, by).decode(given, shape)
         mask, tokens, halvings = found.mask, found.tokens, found.halvings
         demand(
-            mask.shape == shape.mask and int(mask.sum()) == kept and bool(mask[0].all()),
+            mask.shape == shape.view.shape and int(mask.sum()) == kept and bool(mask[0].all()),
             "prior: not the mask that was claimed",
         )
         demand(halvings is not None and tokens.shape == (kept, 2) and halvings.shape == (kept,), "prior: wrong count")
@@ -283,6 +289,101 @@ def modes(data: bytes) -> None:
     cut = 4 + (data[1] if coding else 0)
     mask = raw_frame(data[4:cut]) if coding else b""
     _under_prior(GroupBytes(coding, mask, layout, raw_frame(data[cut:])), steps, data[2])
+
+
+@lru_cache
+def camera_header() -> Header:
+    """A header of two by three positions of two channels whose groups may have camera offsets."""
+    return moving(2, 3, 2, group_latent_frames=2)
+
+
+def offsets(data: bytes) -> None:
+    """Camera offsets: as many as there are frames, written again they read the same, and what they show is what their
+    window bounds."""
+    if not data:
+        return
+    of, frames = camera_header(), 1 + data[0] % 8
+    with suppress(LatcompError):
+        found = decode_offsets(VarintReader(data, "offsets", 1), frames)
+        demand(found.shape == (frames, 2) and int(np.abs(found).max()) <= OFFSET_MOST, "offsets: wrong")
+        again = decode_offsets(VarintReader(encode_offsets(found), "offsets"), frames)
+        demand(again.tolist() == found.tolist(), "offsets: written again they differ")
+        window = of.window_of(found)
+        if window.area <= world_most(of.grid):
+            view = of.view_of(True, frames, found)
+            shown = [one.count for one in view.frames]
+            demand(view.window == window and view.count == int(view.visible.sum()), "offsets: another window")
+            demand(min(shown) >= 6 and max(shown) <= 4 * 12, "offsets: too little or too much is shown")
+
+
+@lru_cache
+def moved_groups(number: int) -> tuple[Header, Group, Group]:
+    """A key group and the next, as they are honestly, of one kind of file: plain, lossless, under the prior."""
+    of = camera_header()
+    if number % 3 == 1:
+        of = replace(of, coding="lossless")
+    made = camera_groups(of, 2, (there_and_back, jumps)[number // 3 % 2], number)
+    if number % 3 == 2:
+        of = under(of, tiny_prior())
+        made = in_units(of, made)
+    return of, made[0], made[1]
+
+
+@lru_cache
+def coder_behind(number: int) -> GroupCoder:
+    """A coder behind the key group of a kind."""
+    of, before, _ = moved_groups(number)
+    found = coder_for(of, tiny_prior() if of.prior else None)
+    found.encode(content(of, before))
+    return found
+
+
+def behind_the_first(number: int) -> GroupCoder:
+    """The same, to be used once."""
+    known = {id(tiny_prior()): tiny_prior()}  # the weights are not copied
+    return deepcopy(coder_behind(number), known)
+
+
+def moved(data: bytes) -> None:
+    """Masks and tokens of any bytes, of a group that shows what was seen before and what was not: exactly the tokens
+    that are claimed, and written again they read the same."""
+    if len(data) < 4:
+        return
+    of, _, group = moved_groups(data[0] % 6)
+    coding, layout = data[1] % 5, (*range(6), 16, 17)[data[1] // 5 % 8]
+    cut = 4 + data[2]
+    pieces = [data[4:cut], data[cut:]]
+    if coding not in (MASK_ALL, MASK_PRIOR):
+        pieces[0] = raw_frame(pieces[0])
+    if layout not in (LAYOUT_PRIOR, LAYOUT_REPEATS) and pieces[1]:
+        pieces[1] = raw_frame(pieces[1])
+    kept = group.view.count if coding == MASK_ALL else min(len(group.tokens) + data[3] - 128, group.view.count)
+    shape = GroupShape(group.view, kept, False, StepScale(of.step_scale))
+
+    with suppress(LatcompError):
+        found = behind_the_first(data[0] % 6).decode(GroupBytes(coding, pieces[0], layout, pieces[1]), shape)
+        demand(not found.mask[~group.view.visible].any(), "moved: what is not shown is kept")
+        demand(int(found.mask.sum()) == kept == len(found.tokens), "moved: not what was claimed")
+        demand(
+            found.tokens.dtype == np.float32
+            or not found.tokens.size
+            or (found.tokens.min() >= SYMBOL_MIN and found.tokens.max() <= SYMBOL_MAX),
+            "moved: beyond 16 bits",
+        )
+        read = behind_the_first(data[0] % 6).decode(behind_the_first(data[0] % 6).encode(found), shape)
+        same = bool((read.mask == found.mask).all()) and read.tokens.tobytes() == found.tokens.tobytes()
+        demand(same, "moved: written again it differs")
+
+
+@lru_cache
+def camera_front() -> bytes:
+    """The front of a file with camera motion."""
+    return pack_header(camera_header())
+
+
+def camera(data: bytes) -> None:
+    """Chunks behind a header that requires `camera`, groups decoded: what `file` demands."""
+    file(camera_front() + data)
 
 
 def file(data: bytes) -> None:
@@ -347,6 +448,9 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         coder,
         modes,
         prior,
+        offsets,
+        moved,
+        camera,
         file,
         repaired,
     )

@@ -17,7 +17,18 @@ from tests.fuzz.targets import TARGETS, Finding, demand
 
 FOLDER = Path(__file__).parent
 ATHERIS = importlib.util.find_spec("atheris") is not None
-CHANGES = {"chunks": 150, "mask": 1500, "tokens": 400, "modes": 400, "prior": 100, "file": 60, "repaired": 40}
+CHANGES = {
+    "chunks": 150,
+    "mask": 1500,
+    "tokens": 400,
+    "modes": 400,
+    "prior": 100,
+    "moved": 100,
+    "camera": 60,
+    "file": 60,
+    "repaired": 40,
+}
+WHOLE = {"chunks": changed_chunks, "camera": changed_chunks, "file": changed_file, "repaired": changed_file}
 SHORT_RUNS = 400
 
 
@@ -48,7 +59,7 @@ def test_corpus_and_changes(target: str) -> None:
         TARGETS[target](path.read_bytes())
     for _ in range(CHANGES.get(target, 3000)):
         data = rng.choice(found).read_bytes()
-        whole = {"chunks": changed_chunks, "file": changed_file, "repaired": changed_file}.get(target)
+        whole = WHOLE.get(target)
         if whole is None:
             TARGETS[target](change(data, 2000, rng))
         else:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from latcomp.errors import DamagedFileError, LimitError
-from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, StepScale
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, GroupView, StepScale
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,16 @@ class GroupContent:
     """Whether it starts a segment."""
     scale: StepScale
     """Of its tokens."""
+    view: GroupView
+    """What it shows."""
     coded: tuple[Any, ...] | None = None
     """Of each latent frame what the coder found out about it while it was selected; None where it did not look. A coder
     uses it for the tokens and the segment that it was found for alone."""
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every visible position is kept."""
+        return len(self.tokens) == self.view.count
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class GroupBytes:
 class GroupShape:
     """What is known of a group before its bytes are read."""
 
-    mask: tuple[int, int, int]
-    """(T, h, w)."""
+    view: GroupView
+    """What it shows."""
     kept: int
     """N, as it is claimed."""
     key: bool

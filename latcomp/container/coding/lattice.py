@@ -1,4 +1,6 @@
-"""The order in which positions of a latent frame are coded, coarse to fine, and the neighbours each one may look at."""
+"""The order in which positions of a latent frame are coded, coarse to fine, and the neighbours each one may look at.
+
+The order follows from their places in the world."""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+
+from latcomp.latents import FrameView
 
 DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 DIRECT = ((-1, 0), (0, -1), (0, 1), (1, 0))
@@ -40,34 +44,33 @@ NEIGHBOUR_SHARE = (0, 64, 32, 21, 16)  # by number of neighbours inside the grid
 
 @dataclass(frozen=True)
 class PassPositions:
-    """The positions of one pass in a grid, as places y * columns + x in rising order."""
+    """The positions of one pass among those in view, as numbers in rising order."""
 
     number: int
     places: np.ndarray
     """(n,) intp."""
     neighbours: np.ndarray
-    """(k, n) intp: places of the k neighbours; rows * columns where one lies outside."""
+    """(k, n) intp: places of the k neighbours; P where one is not visible."""
     share: np.ndarray
     """(n, 1) int32: `NEIGHBOUR_SHARE` of each place."""
 
 
-@lru_cache(maxsize=2)  # every segment of a file needs the same
-def passes_of(rows: int, columns: int) -> list[PassPositions]:
-    """The passes of a grid in coding order; together they hold every position once. Nobody changes them."""
+@lru_cache(maxsize=3)  # without camera motion every segment of a file needs the same
+def passes_of(view: FrameView) -> list[PassPositions]:
+    """The passes over what a latent frame shows, in coding order; together they hold every visible position once.
+    Nobody changes them.
+    """
     found = []
-    y, x = np.divmod(np.arange(rows * columns), columns)
+    y, x = view.world
     for number, rule in enumerate(PASSES):
-        belongs = np.zeros(rows * columns, bool)
+        belongs = np.zeros(view.count, bool)
         for row, column in zip(rule.row, rule.column, strict=True):
             belongs |= (y % rule.step == row) & (x % rule.step == column)
         places = np.flatnonzero(belongs)
-        neighbours = np.full((len(rule.offsets), len(places)), rows * columns, np.intp)
-        inside = np.zeros(len(places), np.intp)
+        neighbours = np.empty((len(rule.offsets), len(places)), np.intp)
         for neighbour, (down, right) in zip(neighbours, rule.offsets, strict=True):
-            beside_y, beside_x = y[places] + down, x[places] + right
-            within = (beside_y >= 0) & (beside_y < rows) & (beside_x >= 0) & (beside_x < columns)
-            neighbour[within] = (beside_y * columns + beside_x)[within]
-            inside += within
+            neighbour[:] = view.number_at(y[places] + down, x[places] + right)
+        inside = np.count_nonzero(neighbours < view.count, axis=0)
         share = np.array(NEIGHBOUR_SHARE, np.int32)[inside][:, None]
         found.append(PassPositions(number, places, neighbours, share))
     return found

@@ -27,9 +27,9 @@ class LosslessCoder:
 
     def encode(self, group: GroupContent) -> GroupBytes:
         """The smaller of the bits themselves and their XOR with the last kept ones."""
-        mask = self.masks.encode(group.mask, group.key)
+        mask = self.masks.encode(group.mask, group.view)
         bits = np.ascontiguousarray(group.tokens, "<f4").view(BITS)
-        before = self.memory.advance_group(group.mask, bits)
+        before = self.memory.advance_group(group.mask, bits, view=group.view)
         if not bits.size:
             return GroupBytes(*mask, LAYOUT_FLOATS, b"")
         plain, changed = compress(split_bytes(bits), LEVEL), compress(split_bytes(bits ^ before), LEVEL)
@@ -41,12 +41,12 @@ class LosslessCoder:
         """See `GroupCoder.decode`."""
         mask = self.masks.decode(data, shape)
         check_count(mask, shape.kept)
-        tokens = self._tokens(data, mask, shape.kept)
-        self.masks.advance(mask, shape.key)
-        return GroupContent(mask, tokens, None, shape.key, shape.scale)
+        tokens = self._tokens(data, mask, shape)
+        self.masks.advance(mask, shape.view)
+        return GroupContent(mask, tokens, None, shape.key, shape.scale, shape.view)
 
-    def _tokens(self, data: GroupBytes, mask: np.ndarray, kept: int) -> np.ndarray:
-        layout, channels = data.token_layout, self.memory.kept.shape[1]
+    def _tokens(self, data: GroupBytes, mask: np.ndarray, shape: GroupShape) -> np.ndarray:
+        kept, layout, channels = shape.kept, data.token_layout, self.memory.kept.shape[1]
         if layout not in (LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES):
             raise UnsupportedFileError(f"{WHAT}: layout {layout} is not known: use a newer latcomp")
         if not kept and len(data.tokens):
@@ -54,7 +54,8 @@ class LosslessCoder:
         size = kept * channels * BITS.itemsize
         content = decompress(data.tokens, size, WHAT, exactly=size) if kept else b""
         bits = join_bytes(content, kept, channels, BITS)
-        for frame in frames_of_tokens(mask):
+        for frame in frames_of_tokens(mask, shape.view):
+            self.memory.look(frame.view)
             if layout == LAYOUT_FLOAT_CHANGES:
                 bits[frame.rows] ^= self.memory.kept[frame.places]
             self.memory.advance(frame.places, bits[frame.rows])

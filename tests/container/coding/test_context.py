@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,10 @@ import numpy as np
 from latcomp.container import Reader
 from latcomp.container.coding import CODINGS, ContextCoder, GroupContent
 from latcomp.container.coding.context.tokens import encode_context
-from latcomp.container.coding.lattice import passes_of
 from latcomp.container.coding.planes import planes_of_symbols
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, LAYOUT_REPEATS
 from latcomp.container.zstd import compress
-from latcomp.latents import StepScale, TokenMemory
+from latcomp.latents import GroupView, StepScale, TokenMemory
 from tests.container.coding.prior.make import heads
 from tests.container.make import content, groups, same_group, shape, sized, written
 
@@ -37,7 +37,7 @@ def test_planes_for_repeats() -> None:
     tile = rng.integers(-9, 9, (5, 8, 24))
     screen = np.tile(tile, (6, 5, 1)).reshape(-1, 24).astype(np.int32)
     found = ContextCoder((30, 40), 24).encode(
-        GroupContent(np.ones((1, 30, 40), bool), screen, None, True, StepScale(1.0))
+        GroupContent(np.ones((1, 30, 40), bool), screen, None, True, StepScale(1.0), GroupView.whole(1, (30, 40)))
     )
     assert found.token_layout == LAYOUT_PLANES and len(found.tokens) < 2000
 
@@ -48,11 +48,10 @@ def test_repeated_tokens_cost_next_to_nothing() -> None:
     """
     of = sized(30, 40, 24)
     writing, reading = (ContextCoder(of.grid, of.channels) for _ in range(2))
-    memory, passes, model = TokenMemory.start(of.grid, of.channels), passes_of(*of.grid), None
+    memory, model = TokenMemory.start(of.grid, of.channels), None
     for group in groups(of, 2, dense=True):
-        flat = group.mask.reshape(8, -1)
-        by_context, model = encode_context(group.tokens, flat, group.key, memory, passes, model)
-        memory.advance_group(flat, group.tokens)
+        by_context, model = encode_context(group.tokens, group.mask, group.view, memory, model)
+        memory.advance_group(group.mask, group.tokens, view=group.view)
         found = writing.encode(content(of, group))
         assert found.token_layout == LAYOUT_REPEATS
         assert len(found.tokens) < 0.9 * len(by_context)
@@ -69,7 +68,7 @@ def test_small_groups_take_over_weights() -> None:
     first, second = (content(of, group) for group in groups(of, 2))
     after, alone = (ContextCoder(of.grid, of.channels) for _ in range(2))
     after.encode(first)
-    alone.memory = after.memory.copy()
+    alone.memory, alone.masks = after.memory.copy(), deepcopy(after.masks)
     with_weights, without = (len(coder.encode(second).tokens) for coder in (alone, after))
     assert without < with_weights - 50
 

@@ -21,8 +21,9 @@ from latcomp.container.coding import (
 )
 from latcomp.container.coding.prior.frame_coder import FramePass
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
-from latcomp.latents import SYMBOL_MAX, StepScale, TokenMemory, frames_of_tokens
+from latcomp.latents import SYMBOL_MAX, Box, FrameView, GroupView, StepScale, TokenMemory, frames_of_tokens
 from tests.container.make import content, groups, in_units, prior, shape, sized, under
+from tests.container.make_camera import PATHS, camera_groups
 
 CODERS = {
     "context": (ContextCoder, "context"),
@@ -140,11 +141,57 @@ def test_symbols_beyond_16_bits_are_refused(name: str) -> None:
         new_coder(of, name).encode(content(of, group))
 
 
+def moved_for(of: Header, path: str, seed: int = 0) -> list[Group]:
+    """Five groups of one segment that a moving camera saw, and came back to."""
+    moving_header = replace(of, requires=("camera",), prior=None, units=1, group_latent_frames=3)
+    made = camera_groups(moving_header, 5, PATHS[path], seed, 9)
+    return made if of.prior is None else in_units(of, made, seed)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", CODERS)
+def test_groups_of_a_moving_camera_come_back(name: str, path: str) -> None:
+    """Both sides remember what is in sight, what is not, and the change before."""
+    of = header_for(name)
+    writing, reading = new_coder(of, name), new_coder(of, name)
+    known = TokenMemory.start(of.grid, of.channels, writing.memory.kept.dtype)
+    for group in moved_for(of, path):
+        data = writing.encode(content(of, group))
+        assert_same(reading.decode(data, shape(of, group)), content(of, group))
+        known.advance_group(group.mask, group.tokens.view(known.kept.dtype), group.halvings, group.view)
+        assert state_of(writing.memory) == state_of(reading.memory) == state_of(known)
+        assert writing.memory.change().tobytes() == reading.memory.change().tobytes() == known.change().tobytes()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_was_found_out_while_selecting_a_moving_camera(path: str) -> None:
+    """Is used where the latent frames show what they were found for, and found anew where they do not."""
+    of = header_for("prior")
+    costs = FrameCosts(prior(of.channels), of.units, StepScale(of.step_scale))
+    memory = TokenMemory.start(of.grid, of.channels)
+    made = [coded_by(costs, of, replace(group, step_adjust=0), memory) for group in moved_for(of, path)]
+    knowing, finding = new_coder(of, "prior"), new_coder(of, "prior")
+    for group in made:
+        assert knowing.encode(group) == finding.encode(replace(group, coded=None))
+    shifted = replace(made[0], view=elsewhere(made[0].view))
+    assert new_coder(of, "prior").encode(shifted) == new_coder(of, "prior").encode(replace(shifted, coded=None))
+
+
+def elsewhere(view: GroupView) -> GroupView:
+    """The same shape a row further down, where the passes are others."""
+    return GroupView.over(
+        tuple(
+            FrameView(Box(frame.box.top + 1, frame.box.left, *frame.box.shape), frame.visible) for frame in view.frames
+        )
+    )
+
+
 def coded_by(costs: FrameCosts, of: Header, group: Group, memory: TokenMemory) -> GroupContent:
     """The group with what a segment's `FrameCosts` finds out about it while it is selected; `memory` moves on."""
     found = content(of, group)
     coded = []
-    for frame in frames_of_tokens(group.mask):
+    for frame in frames_of_tokens(group.mask, group.view):
+        memory.look(frame.view)
         tokens, halvings = group.tokens[frame.rows], group.halvings[frame.rows]
 
         def as_they_are(one: FramePass, tokens: np.ndarray = tokens) -> np.ndarray:
@@ -207,7 +254,7 @@ def test_a_group_that_was_changed_after_it_was_selected_is_written_as_it_is(what
         wanted = changed(of, group, what) if index == 1 else group
         data = writing.encode(wanted)
         assert data == finding.encode(replace(wanted, coded=None))
-        claim = GroupShape(wanted.mask.shape, len(wanted.tokens), wanted.key, wanted.scale)
+        claim = GroupShape(wanted.view, len(wanted.tokens), wanted.key, wanted.scale)
         assert_same(reading.decode(data, claim), wanted)
 
 
@@ -219,7 +266,7 @@ def test_groups_of_a_segment_that_are_left_out_change_those_behind() -> None:
     for chosen in ([first, last], [first, other[1], last], [other[0], second]):
         writing, reading = new_coder(of, "prior"), new_coder(of, "prior")
         for group in chosen:
-            claim = GroupShape(group.mask.shape, len(group.tokens), group.key, group.scale)
+            claim = GroupShape(group.view, len(group.tokens), group.key, group.scale)
             assert_same(reading.decode(writing.encode(group), claim), group)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from latcomp.container.coding.context.repeats import changed_tokens, decode_repeats, encode_repeats
 from latcomp.container.coding.context.tokens import Model, decode_context, encode_context
 from latcomp.container.coding.group_coder import GroupBytes, GroupContent, GroupShape, check_count, check_symbols
-from latcomp.container.coding.lattice import passes_of
 from latcomp.container.coding.masks import PlainMasks
 from latcomp.container.coding.planes import planes_of_symbols, symbols_of_planes
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES, LAYOUT_REPEATS
@@ -27,16 +26,15 @@ class ContextCoder:
         """grid: (rows, columns) of positions; planes_alone: whether a writer does without contexts."""
         self.masks = PlainMasks(grid)
         self.memory = TokenMemory.start(grid, channels)
-        self._passes = passes_of(*grid)
         self._model: Model | None = None  # of the last group in the context layout
         self._planes_alone = planes_alone
 
     def encode(self, group: GroupContent) -> GroupBytes:
         """See `GroupCoder.encode`."""
         check_symbols(group.tokens)
-        mask = self.masks.encode(group.mask, group.key)
+        mask = self.masks.encode(group.mask, group.view)
         tokens = self._tokens(group) if group.tokens.size else (LAYOUT_PLANES, b"")
-        self.memory.advance_group(group.mask, group.tokens)
+        self.memory.advance_group(group.mask, group.tokens, view=group.view)
         return GroupBytes(*mask, *tokens)
 
     def _tokens(self, group: GroupContent) -> tuple[int, bytes]:
@@ -44,14 +42,14 @@ class ContextCoder:
         planes = planes_of_symbols(group.tokens)
         if self._planes_alone:
             return LAYOUT_PLANES, compress(planes)
-        mask, symbols, key = group.mask, group.tokens, group.key
-        rules = self.memory, self._passes, self._model
+        mask, symbols, view = group.mask, group.tokens, group.view
+        rules = view, self.memory, self._model
         chosen: Model | None
-        best, chosen = encode_context(symbols, mask.reshape(len(mask), -1), key, *rules)
+        best, chosen = encode_context(symbols, mask, *rules)
         layout = LAYOUT_CONTEXT
-        changed = changed_tokens(symbols, self.memory.copy().advance_group(mask, symbols))
+        changed = changed_tokens(symbols, self.memory.copy().advance_group(mask, symbols, view=view))
         if np.count_nonzero(~changed) > REPEATS_SHARE * len(changed):
-            shorter, other = encode_repeats(symbols, changed, mask, key, *rules)
+            shorter, other = encode_repeats(symbols, changed, mask, *rules)
             if len(shorter) < len(best):
                 best, layout, chosen = shorter, LAYOUT_REPEATS, other
         if len(compress(planes, QUICK_LEVEL)) < len(best) * PLANES_CHANCE:
@@ -66,8 +64,8 @@ class ContextCoder:
         mask = self.masks.decode(data, shape)
         check_count(mask, shape.kept)
         tokens = self._read(data, mask, shape)
-        self.masks.advance(mask, shape.key)
-        return GroupContent(mask, tokens, None, shape.key, shape.scale)
+        self.masks.advance(mask, shape.view)
+        return GroupContent(mask, tokens, None, shape.key, shape.scale, shape.view)
 
     def _read(self, data: GroupBytes, mask: np.ndarray, shape: GroupShape) -> np.ndarray:
         layout, channels = data.token_layout, self.memory.kept.shape[1]
@@ -80,11 +78,11 @@ class ContextCoder:
         elif layout == LAYOUT_PLANES:
             symbols = symbols_of_planes(data.tokens, shape.kept, channels)
         else:
-            rules = shape.key, self.memory, self._passes, self._model
+            rules = shape.view, self.memory, self._model
             if layout == LAYOUT_CONTEXT:
-                symbols, self._model = decode_context(data.tokens, mask.reshape(len(mask), -1), *rules)
+                symbols, self._model = decode_context(data.tokens, mask, *rules)
             else:
                 symbols, self._model = decode_repeats(data.tokens, mask, *rules)
             return symbols
-        self.memory.advance_group(mask, symbols)
+        self.memory.advance_group(mask, symbols, view=shape.view)
         return symbols

@@ -22,12 +22,12 @@ from latcomp.container.coding.context.predictor import (
     predict,
     steps_of_frame,
 )
-from latcomp.container.coding.lattice import PassPositions
+from latcomp.container.coding.lattice import passes_of
 from latcomp.container.coding.streams import decode_streams, encode_streams, read_table
 from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import compress_parts, decompress
 from latcomp.errors import DamagedFileError
-from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, TokenMemory, frames_of_tokens
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, GroupView, TokenMemory, frames_of_tokens
 
 WHAT = "tokens"
 MODEL_BEFORE, MODEL_OWN = 0, 1
@@ -50,28 +50,23 @@ class Model:
         return packed + self.usual.astype(USUAL).view(np.uint8).reshape(-1, 2).T.tobytes()
 
 
-def weight_sets(mask: np.ndarray, key: bool) -> list[int]:
+def weight_sets(latent_frames: int, key: bool) -> list[int]:
     """Numbers of the weight sets a group needs: 0 and 1 in a key group, 2 and 3 where it has later latent frames or is
     no key group.
     """
-    return [*([0, 1] if key else []), *([2, 3] if len(mask) > key else [])]
+    return [*([0, 1] if key else []), *([2, 3] if latent_frames > key else [])]
 
 
 def encode_context(
-    symbols: np.ndarray,
-    mask: np.ndarray,
-    key: bool,
-    memory: TokenMemory,
-    passes: list[PassPositions],
-    before: Model | None,
+    symbols: np.ndarray, mask: np.ndarray, view: GroupView, memory: TokenMemory, before: Model | None
 ) -> tuple[bytes, Model]:
-    """(zstd frame, its model) of symbols (N, C) int32, N > 0, at the kept positions of mask (T, P).
+    """(zstd frame, its model) of symbols (N, C) int32, N > 0, at the kept positions of mask (T, h, w).
 
     memory: of the segment, unchanged; before: the model of the group before in the segment, which a small group may
     take over."""
-    group = _Group(symbols, mask, key, memory, passes)
+    group = _Group(symbols, mask, view, memory)
     channels = symbols.shape[1]
-    sets = weight_sets(mask, key)
+    sets = weight_sets(len(mask), memory.first)
     weights, usual = fit(_samples(group), channels)
     nothing = Weights(np.zeros((band_of(channels - 1) + 1, VALUE_TERMS), np.int8), np.zeros(SIZE_TERMS, np.int8))
     own = Model({number: weights.get(number, nothing) for number in sets}, usual)
@@ -88,18 +83,18 @@ class _Group:
 
     symbols: np.ndarray
     mask: np.ndarray
-    key: bool
+    view: GroupView
     memory: TokenMemory
-    passes: list[PassPositions]
 
     def steps(self) -> Iterator[tuple[Field, Step]]:
         """All steps in coding order, each with what its latent frame holds."""
         memory = self.memory.copy()
-        for frame in frames_of_tokens(self.mask):
+        for frame in frames_of_tokens(self.mask, self.view):
+            memory.look(frame.view)
             field, symbols = Field.start(memory.predicted()), self.symbols[frame.rows]
             # neighbours come from earlier passes only, so the field may be complete from the start
             field.put(frame.places, symbols)
-            for step in steps_of_frame(self.passes, frame, self.key and frame.t == 0):
+            for step in steps_of_frame(passes_of(memory.view), frame, memory.first):
                 yield field, step
             memory.advance(frame.places, symbols)
 
@@ -149,14 +144,9 @@ def _read_model(numbers: VarintReader, sets: list[int], channels: int, before: M
 
 
 def decode_context(
-    data: bytes | memoryview,
-    mask: np.ndarray,
-    key: bool,
-    memory: TokenMemory,
-    passes: list[PassPositions],
-    before: Model | None,
+    data: bytes | memoryview, mask: np.ndarray, view: GroupView, memory: TokenMemory, before: Model | None
 ) -> tuple[np.ndarray, Model]:
-    """((N, C) int32 symbols, model) of the kept positions of mask (T, P); `memory` moves on.
+    """((N, C) int32 symbols, model) of the kept positions of mask (T, h, w); `memory` moves on.
 
     Raises `DamagedFileError` when the bytes do not give exactly the symbols that are claimed, of 16 bits.
     """
@@ -172,13 +162,14 @@ def decode_context(
     symbols = np.empty((kept, channels), np.int32)
     try:
         numbers = VarintReader(content, "stream table")
-        model = _read_model(numbers, weight_sets(mask, key), channels, before)
+        model = _read_model(numbers, weight_sets(len(mask), memory.first), channels, before)
         by_channel = {number: found.by_channel(channels) for number, found in model.weights.items()}
         streams = read_table(numbers, kept * channels, CLASSES)
         values = decode_streams(streams, np.frombuffer(content, np.uint8, offset=numbers.offset))
-        for frame in frames_of_tokens(mask):
+        for frame in frames_of_tokens(mask, view):
+            memory.look(frame.view)
             field = Field.start(memory.predicted())
-            for step in steps_of_frame(passes, frame, key and frame.t == 0):
+            for step in steps_of_frame(passes_of(memory.view), frame, memory.first):
                 known = field.look(step.positions, step.kept)
                 value, doubt = predict(known, by_channel[step.weight_set])
                 classes = expected_class(known, doubt, model.usual, model.weights[step.weight_set].size)

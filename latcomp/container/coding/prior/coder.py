@@ -45,19 +45,20 @@ class PriorCoder:
         check_symbols(group.tokens)
         halvings = np.zeros(len(group.tokens), np.uint8) if group.halvings is None else group.halvings
         if self._planes_alone:
-            mask = self.masks.encode(group.mask, group.key)
+            mask = self.masks.encode(group.mask, group.view)
             return GroupBytes(*mask, *self._planes(group, halvings))
-        with_mask = not group.mask.all()
+        with_mask = not group.keeps_all
         bits, tokens = TableEncoder(), TableEncoder()
-        for frame in frames_of_tokens(group.mask):
+        for frame in frames_of_tokens(group.mask, group.view):
+            self.memory.look(frame.view)
             code = self._code(group, halvings, frame.t, frame.mask, frame.rows, with_mask)
             if with_mask:
                 code.put_mask(bits, self.prior)
             code.put_tokens(tokens, self.prior)
             self.memory.advance(frame.places, group.tokens[frame.rows], halvings[frame.rows])
         if not with_mask:
-            return GroupBytes(*self.masks.encode(group.mask, group.key), LAYOUT_PRIOR, tokens.finish())
-        self.masks.advance(group.mask, group.key)
+            return GroupBytes(*self.masks.encode(group.mask, group.view), LAYOUT_PRIOR, tokens.finish())
+        self.masks.advance(group.mask, group.view)
         return GroupBytes(MASK_PRIOR, bits.finish(), LAYOUT_PRIOR, tokens.finish())
 
     def _code(
@@ -68,14 +69,14 @@ class PriorCoder:
         """
         log_step = group.scale.log_step
         tokens, steps = group.tokens[rows], halvings[rows]
-        digest = self._digest.follow(mask, tokens, steps, log_step)
+        digest = self._digest.follow(self.memory.view, mask, tokens, steps, log_step)
         if group.coded is not None and t < len(group.coded) and group.coded[t].stands_for == digest:
             found: FrameCode = group.coded[t]
             return found
         return code_frame(self.prior, self.memory, mask, tokens, steps, log_step, self.units, with_mask=with_mask)[1]
 
     def _planes(self, group: GroupContent, halvings: np.ndarray) -> tuple[int, bytes]:
-        themselves, changed = encode_planes(group.tokens, halvings, group.mask, self.memory, self.units)
+        themselves, changed = encode_planes(group.tokens, halvings, group.mask, group.view, self.memory, self.units)
         if changed is not None and len(changed) < len(themselves):
             return LAYOUT_MODE_CHANGES, changed
         return LAYOUT_MODES, themselves
@@ -88,27 +89,28 @@ class PriorCoder:
                     f"tokens: layout {data.token_layout} beside mask coding {data.mask_coding} is not known: use a "
                     "newer latcomp"
                 )
-            mask = np.ones(shape.mask, bool)
+            mask = np.zeros(shape.view.shape, bool)
             tokens, halvings = self._in_step(data, mask, shape)
         else:
             mask = self.masks.decode(data, shape)
             check_count(mask, shape.kept)
-            tokens, halvings = self._tokens(data, mask, shape.scale)
+            tokens, halvings = self._tokens(data, mask, shape)
         check_count(mask, shape.kept)
-        self.masks.advance(mask, shape.key)
-        return GroupContent(mask, tokens, halvings, shape.key, shape.scale)
+        self.masks.advance(mask, shape.view)
+        return GroupContent(mask, tokens, halvings, shape.key, shape.scale, shape.view)
 
-    def _tokens(self, data: GroupBytes, mask: np.ndarray, scale: StepScale) -> tuple[np.ndarray, np.ndarray]:
+    def _tokens(self, data: GroupBytes, mask: np.ndarray, shape: GroupShape) -> tuple[np.ndarray, np.ndarray]:
         """(tokens (N, C), halvings (N,)) under a mask (T, h, w) that is known."""
         layout = data.token_layout
         if layout in (LAYOUT_MODES, LAYOUT_MODE_CHANGES):
-            return decode_planes(data.tokens, mask, self.memory, self.units, layout == LAYOUT_MODE_CHANGES)
+            return decode_planes(data.tokens, mask, shape.view, self.memory, self.units, layout == LAYOUT_MODE_CHANGES)
         if layout != LAYOUT_PRIOR:
             raise UnsupportedFileError(f"{WHAT}: layout {layout} is not known: use a newer latcomp")
         coder = TableDecoder(data.tokens)
         tokens, halvings = [], []
-        for frame in frames_of_tokens(mask):
-            found, steps = self._frame(coder, None, frame.mask, scale)
+        for frame in frames_of_tokens(mask, shape.view):
+            self.memory.look(frame.view)
+            found, steps = self._frame(coder, None, frame.mask, shape.scale)
             tokens.append(found)
             halvings.append(steps)
         coder.check_end()
@@ -119,15 +121,17 @@ class PriorCoder:
         bits, coder = TableDecoder(data.mask), TableDecoder(data.tokens)
         left = shape.kept
         tokens, halvings = [], []
-        for frame in mask.reshape(len(mask), -1):
-            past = None
+        for t, view in enumerate(shape.view.frames):
+            self.memory.look(view)
+            past, frame = None, np.ones(view.count, bool)
             if not self.memory.first:
                 past = past_of(self.prior, self.memory)
                 try:
                     field = MaskField(self.prior, self.memory, past, shape.scale.log_step)
-                    frame[:] = field.decode(bits)
+                    frame = field.decode(bits)
                 except DamagedFileError as error:
                     raise DamagedFileError(f"keep mask: {error}") from None
+            shape.view.put(mask, t, frame)
             left -= int(np.count_nonzero(frame))
             if left < 0:
                 raise DamagedFileError("the keep mask has more positions than tokens are claimed")
@@ -166,4 +170,4 @@ class FrameCosts:
         found, code = code_frame(self.prior, memory, mask, symbols, halvings, log_step, self.units, decide)
         if memory.first:
             self._digest.begin()
-        return found, replace(code, stands_for=self._digest.follow(mask, found, halvings, log_step))
+        return found, replace(code, stands_for=self._digest.follow(memory.view, mask, found, halvings, log_step))

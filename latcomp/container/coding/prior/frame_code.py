@@ -19,7 +19,7 @@ from latcomp.container.coding.prior.neighbourhood import Neighbourhood
 from latcomp.container.coding.prior.network import ESCAPES, REACH, Prior
 from latcomp.container.coding.prior.tables import TableDecoder, TableEncoder
 from latcomp.errors import DamagedFileError
-from latcomp.latents import TokenMemory
+from latcomp.latents import FrameView, TokenMemory
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,17 @@ class SegmentDigest:
         """A segment starts."""
         self._last = self._start
 
-    def follow(self, mask: np.ndarray, symbols: np.ndarray, halvings: np.ndarray, log_step: int) -> bytes:
-        """The digest with one more latent frame: mask (P,) bool, symbols (n, C), halvings (n,) of its kept tokens."""
-        found = blake2b(b"%s %d" % (self._last, log_step), digest_size=16)
+    def follow(
+        self, view: FrameView, mask: np.ndarray, symbols: np.ndarray, halvings: np.ndarray, log_step: int
+    ) -> bytes:
+        """The digest with one more latent frame: what it shows, mask (P,) bool, symbols (n, C), halvings (n,) of its
+        kept tokens.
+        """
+        box = view.box
+        place = (box.top, box.left, box.rows, box.columns)
+        found = blake2b(b"%s %d %d %d %d %d" % (self._last, log_step, *place), digest_size=16)
+        if not view.full:
+            found.update(view.visible.tobytes())
         for values, dtype in ((mask, np.bool_), (symbols, np.int32), (halvings, np.uint8)):
             found.update(np.ascontiguousarray(values, dtype).reshape(-1).data)
         self._last = found.digest()
@@ -93,7 +101,7 @@ class Decision(Protocol):
 
 def past_of(prior: Prior, memory: TokenMemory) -> np.ndarray:
     """(P + 1, E): what the prior makes of a segment's memory; the same for mask and tokens of the next latent frame."""
-    return prior.past(memory.predicted(), memory.change(), Neighbourhood.of(*memory.grid).around)
+    return prior.past(memory.predicted(), memory.change(), Neighbourhood.of(memory.view).around)
 
 
 def code_frame(

@@ -140,7 +140,7 @@ class FrameCoder:
         """memory: as it stands before the latent frame, past: (P + 1, E) what the prior makes of it; mask: (P,) bool;
         modes: (n,) uint8 of the kept positions in rising place; log_step: sixteenths of an octave."""
         self.prior, self.units_log2 = prior, units.bit_length() - 1
-        self.hood = Neighbourhood.of(*memory.grid)
+        self.hood = Neighbourhood.of(memory.view)
         self.places = np.flatnonzero(mask)
         self.around = self.hood.around[self.places]
         predicted = memory.predicted()
@@ -154,7 +154,7 @@ class FrameCoder:
             memory.age[self.places],
             memory.just_kept[self.places],
             np.append(mask, False)[self.around],
-            memory.first,
+            ~memory.seen[self.places],
             log_step,
         )
         self.trunk = prior.trunk(past, self.around, self.own, facts.activations())

@@ -23,7 +23,7 @@ def mask_facts(memory: TokenMemory, log_step: int) -> np.ndarray:
     """(P, MASK_FACTS) float32 activations of all positions of a latent frame before its mask is known.
 
     memory: as it stands before the latent frame; log_step: sixteenths of an octave of the step scale."""
-    around, age, before = Neighbourhood.of(*memory.grid).around, memory.age, memory.just_kept
+    around, age, before = Neighbourhood.of(memory.view).around, memory.age, memory.just_kept
     count = len(age)
     found = np.zeros((count, MASK_FACTS), np.float32)
     aged = np.minimum(16 * age.astype(np.float32), np.float32(ACTIVATION_MAX))
@@ -44,16 +44,18 @@ class MaskField:
     def __init__(self, prior: Prior, memory: TokenMemory, past: np.ndarray, log_step: int) -> None:
         """memory: as it stands before the latent frame, past: (P + 1, E) what the prior makes of it; log_step:
         sixteenths of an octave of the step scale."""
-        self.prior, self.hood = prior, Neighbourhood.of(*memory.grid)
+        self.prior, self.hood = prior, Neighbourhood.of(memory.view)
         facts = mask_facts(memory, log_step)
         self._trunk = prior.mask_trunk(past, self.hood.around, memory.predicted()[:-1], facts)
         self._planes = np.zeros((memory.positions + 1, 2), np.float32)  # known to be kept, known to be dropped
-        self.bits = np.zeros(memory.positions, bool)
+        self._open = memory.seen
+        self.bits = ~memory.seen  # what is shown for the first time is kept
+        self._planes[:-1, 0] = BIT_ACTIVATION * self.bits
 
     def steps(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(places (n,), classes (n,) uint8) of each phase; `put` comes before the next."""
         for order, number in enumerate(PHASE_ORDER):
-            places = np.flatnonzero(self.hood.phase == number)
+            places = np.flatnonzero((self.hood.phase == number) & self._open)
             if len(places):
                 near = self._planes[self.hood.wide[places]].reshape(len(places), -1)
                 yield places, self.prior.mask_classes(order, self._trunk[places], near)
@@ -66,7 +68,7 @@ class MaskField:
 
     def decode(self, coder: TableDecoder) -> np.ndarray:
         """(P,) bool. Raises `DamagedFileError` when the data cannot hold them."""
-        coder.require(len(self.bits) * self.prior.least_bits_of_position)
+        coder.require(int(np.count_nonzero(self._open)) * self.prior.least_bits_of_position)
         for places, classes in self.steps():
             self.put(places, coder.take(classes, self.prior.mask_tables).astype(bool))
         return self.bits

@@ -24,11 +24,10 @@ class ModeField:
 
     def __init__(self, memory: TokenMemory, mask: np.ndarray) -> None:
         """memory: as it stands before the latent frame; mask: (P,) bool."""
-        self.hood = Neighbourhood.of(*memory.grid)
+        self.hood = Neighbourhood.of(memory.view)
         self.places = np.flatnonzero(mask)
-        self._base = np.zeros(len(self.places), np.intp)
-        if not memory.first:
-            self._base = 1 + 2 * memory.halvings[self.places].astype(np.intp) + memory.just_kept[self.places]
+        known = 1 + 2 * memory.halvings.astype(np.intp) + memory.just_kept
+        self._base = np.where(memory.seen, known, 0)[self.places]
         self._modes = np.zeros(len(mask) + 1, np.int32)
         self._known = np.zeros(len(mask) + 1, np.int32)
 
@@ -66,7 +65,7 @@ def modes_of(
     Raises `UsageError` when a token is on neither grid.
     """
     predicted = memory.predicted()[places]
-    delta = ((values - predicted) % units == 0).all(1) & (halvings == memory.halvings[places]) & (not memory.first)
+    delta = ((values - predicted) % units == 0).all(1) & (halvings == memory.halvings[places]) & memory.seen[places]
     multiple = (units >> halvings.astype(np.int32))[:, None]
     if not (delta | (values % multiple == 0).all(1)).all():
         raise UsageError("a token's values are not whole steps of its halvings")

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from latcomp.latents import FrameView
+
 PASSES = 4
 PHASES = 4
 PHASE_LEAD = (0, 2, 3, 1)
@@ -33,9 +35,9 @@ def known_before(phase: int, number: int, group: int) -> bool:
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The places around each position of a grid, row by row, and the phases; place rows * columns stands for outside.
+    """The places around each position in view, row by row, and the phases; place P stands for what is not visible.
 
-    around: (P, 9) intp; wide: (P, 25) intp; phase: (P,) uint8.
+    around: (P, 9) intp; wide: (P, 25) intp; phase: (P,) uint8, by the place in the world.
     """
 
     around: np.ndarray
@@ -43,17 +45,20 @@ class Neighbourhood:
     phase: np.ndarray
 
     @classmethod
-    @lru_cache(maxsize=2)  # every segment of a file needs the same
-    def of(cls, rows: int, columns: int) -> Neighbourhood:
-        """The neighbourhood of a grid. Nobody changes it."""
-        y, x = np.divmod(np.arange(rows * columns), columns)
+    @lru_cache(maxsize=3)  # without camera motion every segment of a file needs the same
+    def of(cls, view: FrameView) -> Neighbourhood:
+        """The neighbourhood of what a latent frame shows. Nobody changes it."""
+        rows, columns = view.box.shape
+        reach = MASK_SIDE // 2
+        framed = np.full((rows + 2 * reach, columns + 2 * reach), view.count, np.intp)
+        framed[reach : reach + rows, reach : reach + columns] = view.index
+        at = (view.places // columns + reach) * framed.shape[1] + view.places % columns + reach
+        flat = framed.reshape(-1)
 
         def square(side: int) -> np.ndarray:
-            found = np.empty((rows * columns, side * side), np.intp)
-            for index in range(side * side):
-                near_y, near_x = y + index // side - side // 2, x + index % side - side // 2
-                inside = (near_y >= 0) & (near_y < rows) & (near_x >= 0) & (near_x < columns)
-                found[:, index] = np.where(inside, near_y * columns + near_x, rows * columns)
+            steps = np.arange(side) - side // 2
+            found: np.ndarray = flat[at[:, None] + (steps[:, None] * framed.shape[1] + steps).reshape(-1)]
             return found
 
+        y, x = view.world
         return cls(square(3), square(MASK_SIDE), (2 * (y % 2) + x % 2).astype(np.uint8))

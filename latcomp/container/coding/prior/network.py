@@ -89,14 +89,14 @@ class Facts:
 
     mode: 0 is a delta to the last kept value, 1 + halvings stands on its own; halvings: of the held value; age:
     latent frames since it was kept; before: whether the position was kept in the latent frame before; mask: (n, 9)
-    which places around are kept."""
+    which places around are kept; first: whether it is shown for the first time."""
 
     mode: np.ndarray
     halvings: np.ndarray
     age: np.ndarray
     before: np.ndarray
     mask: np.ndarray
-    first: bool
+    first: np.ndarray
     log_step: int
     """Sixteenths of an octave of the step scale."""
 

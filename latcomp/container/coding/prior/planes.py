@@ -10,20 +10,21 @@ from latcomp.container.coding.planes import join_bytes, planes_of_symbols
 from latcomp.container.coding.prior.modes import modes_of
 from latcomp.container.zstd import compress, decompress
 from latcomp.errors import DamagedFileError
-from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, TokenMemory, frames_of_tokens
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, GroupView, TokenMemory, frames_of_tokens
 
 WHAT = "tokens"
 
 
 def encode_planes(
-    tokens: np.ndarray, halvings: np.ndarray, mask: np.ndarray, memory: TokenMemory, units: int
+    tokens: np.ndarray, halvings: np.ndarray, mask: np.ndarray, view: GroupView, memory: TokenMemory, units: int
 ) -> tuple[bytes, bytes | None]:
     """Two zstd frames for tokens (N, C) with halvings (N,) at the kept positions of mask (T, h, w): values themselves,
     and changes of tokens that are deltas to their last kept value, None where a change passes 16 bits; no bytes for no
     tokens. `memory` moves on."""
     modes = np.empty(len(tokens), np.uint8)
     themselves, changed = np.empty_like(tokens), np.empty_like(tokens)
-    for frame in frames_of_tokens(mask):
+    for frame in frames_of_tokens(mask, view):
+        memory.look(frame.view)
         rows, places = frame.rows, frame.places
         values, finer, kept = tokens[rows], halvings[rows], memory.predicted()[places]
         mode = modes[rows] = modes_of(values, finer, memory, places, units)
@@ -41,7 +42,7 @@ def encode_planes(
 
 
 def decode_planes(
-    data: bytes | memoryview, mask: np.ndarray, memory: TokenMemory, units: int, changed: bool
+    data: bytes | memoryview, mask: np.ndarray, view: GroupView, memory: TokenMemory, units: int, changed: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """(tokens (N, C) int32, halvings (N,) uint8); `memory` moves on. changed: whether deltas are stored as changes.
 
@@ -60,7 +61,8 @@ def decode_planes(
     dtype = np.dtype("<i1" if size == kept_count * channels else "<i2")
     steps = join_bytes(content[kept_count:], kept_count, channels, dtype).astype(np.int32)
     tokens, halvings = np.empty((kept_count, channels), np.int32), np.empty(kept_count, np.uint8)
-    for frame in frames_of_tokens(mask):
+    for frame in frames_of_tokens(mask, view):
+        memory.look(frame.view)
         rows, places = frame.rows, frame.places
         mode, kept = modes[rows], memory.predicted()[places]
         values = steps[rows] << _shift(mode, units)

@@ -16,7 +16,7 @@ from latcomp.container.coding import GroupBytes, GroupContent, GroupShape, Prior
 from latcomp.container.format import LAYOUT_MODE_CHANGES, LAYOUT_MODES, LAYOUT_PRIOR, MASK_ALL, MASK_BITS, MASK_PRIOR
 from latcomp.container.zstd import compress
 from latcomp.errors import DamagedFileError, LatcompError, UnsupportedFileError
-from latcomp.latents import StepScale
+from latcomp.latents import GroupView, StepScale
 from tests.container.coding.prior.make import BY, FILES, LAYOUTS, MADE, OF, parts_of, rebuilt
 from tests.container.make import content, groups, in_units, reader_under, shape
 
@@ -26,14 +26,17 @@ SCALE = StepScale(1.0)
 def coder(units: int = 4, coding: str = "context", first: bool = True) -> PriorCoder:
     """The coder of a segment; first: whether it stands before the segment's first latent frame."""
     found = PriorCoder(BY, OF.grid, units, coding == "zstd")
-    found.memory.first = first
+    if not first:  # all zeros stand before it
+        found.memory.advance(np.arange(35), np.zeros((35, 6), np.int32))
+        found.masks.advance(np.ones((1, 5, 7), bool), GroupView.whole(1, OF.grid))
     return found
 
 
-def beside(mask: np.ndarray, layout: int, tokens: bytes) -> tuple[GroupBytes, GroupShape]:
-    """Bytes of tokens in any layout beside a mask as packed bits, of a group that goes on in its segment."""
-    data = GroupBytes(MASK_BITS, compress(np.packbits(mask).tobytes()), layout, tokens)
-    return data, GroupShape(mask.shape, int(mask.sum()), False, SCALE)
+def beside(mask: np.ndarray, layout: int, tokens: bytes, first: bool = False) -> tuple[GroupBytes, GroupShape]:
+    """Bytes of tokens in any layout beside a mask as packed bits. first: whether its first latent frame is that of the
+    segment, which is not stored."""
+    data = GroupBytes(MASK_BITS, compress(np.packbits(mask[int(first) :]).tobytes()), layout, tokens)
+    return data, GroupShape(GroupView.whole(len(mask), OF.grid), int(mask.sum()), first, SCALE)
 
 
 @st.composite
@@ -91,8 +94,8 @@ def test_tokens_made_up(data: st.DataObject) -> None:
     coding = "context" if layout == LAYOUT_PRIOR else "zstd"
     units = data.draw(st.sampled_from([1, 2, 4]))
     honest = parts_of(FILES[coding], 1)[1]
-    given = beside(mask, layout, data.draw(damaged(honest)))
     first = bool(mask[0].all()) and data.draw(st.booleans())
+    given = beside(mask, layout, data.draw(damaged(honest)), first)
     try:
         found = coder(units, first=first).decode(*given)
     except DamagedFileError:
@@ -107,9 +110,9 @@ def test_bytes_where_none_belong() -> None:
     """Groups that keep nothing have no bytes of tokens, and a key group of one latent frame none of a mask: others are
     damage.
     """
-    nothing = np.zeros((2, 5, 7), bool)
+    nothing, one = np.zeros((2, 5, 7), bool), GroupView.whole(1, OF.grid)
     whole = in_units(OF, groups(OF, 1))[0]
-    one_frame = GroupContent(np.ones((1, 5, 7), bool), whole.tokens[:35], whole.halvings[:35], True, SCALE)
+    one_frame = GroupContent(np.ones((1, 5, 7), bool), whole.tokens[:35], whole.halvings[:35], True, SCALE, one)
     packed = coder().encode(one_frame)
     assert (packed.mask_coding, packed.mask) == (MASK_ALL, b"")
     for junk in (bytes(4), bytes(8), b"\xff" * 8, bytes(400)):
@@ -117,7 +120,7 @@ def test_bytes_where_none_belong() -> None:
             with pytest.raises(DamagedFileError):
                 coder(first=False).decode(*beside(nothing, layout, junk))
         with pytest.raises(DamagedFileError, match="left over"):
-            coder().decode(replace(packed, mask_coding=MASK_PRIOR, mask=junk), GroupShape((1, 5, 7), 35, True, SCALE))
+            coder().decode(replace(packed, mask_coding=MASK_PRIOR, mask=junk), GroupShape(one, 35, True, SCALE))
     found = coder(first=False).decode(*beside(nothing, LAYOUT_PRIOR, b""))
     assert found.tokens.shape == (0, 6) and found.halvings.shape == (0,)
 

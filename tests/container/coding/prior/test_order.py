@@ -10,7 +10,7 @@ from latcomp.container.coding.prior.frame_code import past_of
 from latcomp.container.coding.prior.frame_coder import FrameCoder
 from latcomp.container.coding.prior.masks import MaskField
 from latcomp.container.coding.prior.neighbourhood import PASSES, Neighbourhood
-from latcomp.latents import TokenMemory
+from latcomp.latents import FrameView, TokenMemory
 from tests.container.make import prior
 
 
@@ -44,7 +44,7 @@ def test_what_a_value_may_depend_on() -> None:
                     seen.append(np.concatenate([one.nearest, one.fraction, one.scale]))
                 one.put(one.steps_of(mixed))
         assert (seen[0] == seen[1]).all()
-    assert Neighbourhood.of(1, 1).around.tolist() == [[1, 1, 1, 1, 0, 1, 1, 1, 1]]
+    assert Neighbourhood.of(FrameView.whole((1, 1))).around.tolist() == [[1, 1, 1, 1, 0, 1, 1, 1, 1]]
 
 
 def test_what_a_mask_bit_may_depend_on() -> None:
@@ -53,7 +53,8 @@ def test_what_a_mask_bit_may_depend_on() -> None:
     """
     by = prior()
     rng = np.random.default_rng(0)
-    memory, phase = some_memory(rng), Neighbourhood.of(5, 7).phase
+    memory = some_memory(rng)
+    phase = Neighbourhood.of(memory.view).phase
     past = past_of(by, memory)
     masks = rng.random((2, 35)) < 0.5
     for number in range(4):
