@@ -113,6 +113,11 @@ class VideoReader:
     info: VideoInfo
 
     @property
+    def woven(self) -> bool:
+        """Whether its frames hold the lines of two fields, of two times."""
+        return self._interlaced and not self._deinterlace
+
+    @property
     def damage(self) -> tuple[Damage, ...]:
         """What was met so far and passed over, in order."""
         return tuple(self._log.entries)
