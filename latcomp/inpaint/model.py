@@ -4,7 +4,10 @@ The method is that of arXiv 2606.06158, section 3.2. Attention is factorised (ar
 within windows of 8x8 positions of one latent frame, shifted in every other layer (Swin, arXiv 2103.14030), then along
 time at one position, over the group and the last filled latent frames before it (C_fill). Features are `(B, T, h, w,
 W)`, channels last, so that every projection is a plain matrix product. The correction starts at zero: an untrained LIT
-is hold."""
+is hold.
+
+Where the camera moves, a latent frame shows only some positions of the group's window on the world grid. What it does
+not show is to the LIT as what lies outside of a picture: attention passes it by, convolutions see zero."""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ CONTEXT = 2  # latent frames of C_fill
 GROUP = 8  # latent frames the temporal positions are made for
 PART_POSITIONS = 2**17  # that go through a branch of a layer at once: a group of 480p and a little more
 PART_SERIES = 2**14  # along time: the small products of bf16 take 10 kB each
+BLOCKED = -1e4  # added to what attention shall pass by; finite, since all that a row sees may be blocked
 EXTRA = 6  # inputs beside latents: mask, age, time to the next keep, is there one, step, is it context
 
 
@@ -74,32 +78,49 @@ class WindowAttention(nn.Module):
         )
         self.register_buffer("relative", relative, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, h, w, W) from the same; grids of any size, padded inside and masked."""
+    def forward(self, x: Tensor, visible: Tensor | None = None, origin: tuple[int, int] = (0, 0)) -> Tensor:
+        """(B, T, h, w, W) from the same; grids of any size, padded inside and masked.
+
+        visible: bool (B, T, h, w), None where all are: others are never attended to, and windows that show nothing are
+        left out, which gives zero. origin: world row and column of the grid's corner; windows stand at multiples of 8
+        of the world."""
         batch, frames, height, width = x.shape[:4]
-        top = left = self.shift
+        top, left = ((start + self.shift) % WINDOW for start in origin)
         bottom, right = -(height + top) % WINDOW, -(width + left) % WINDOW
-        padded = F.pad(x, (0, 0, left, right, top, bottom))
-        inside = F.pad(x.new_ones(height, width), (left, right, top, bottom))
-        rows, columns = padded.shape[2] // WINDOW, padded.shape[3] // WINDOW
-        windows = rearrange(padded, "b t (r i) (c j) w -> (b t r c) (i j) w", i=WINDOW, j=WINDOW)
-        q, k, v = rearrange(self.qkv(windows), "n p (three a d) -> three n a p d", three=3, a=self.heads)
+        windows = rearrange(
+            F.pad(x, (0, 0, left, right, top, bottom)), "b t (r i) (c j) w -> b t r c i j w", i=WINDOW, j=WINDOW
+        )
+        grid = x.new_ones((1, 1, height, width), dtype=torch.bool) if visible is None else visible
+        inside = rearrange(
+            F.pad(grid, (left, right, top, bottom)), "b t (r i) (c j) -> b t r c (i j)", i=WINDOW, j=WINDOW
+        )
+        if visible is None:
+            merged = self._attend(windows.flatten(0, 3), inside.flatten(0, 3)).view(windows.shape)
+        else:
+            some = inside.any(-1)
+            merged = _only(some, windows, lambda chosen: self._attend(chosen, inside[some]))
+        merged = rearrange(merged, "b t r c i j w -> b t (r i) (c j) w")
+        return merged[:, :, top : top + height, left : left + width]
+
+    def _attend(self, windows: Tensor, inside: Tensor) -> Tensor:
+        """(n, 8, 8, W) from the same. inside: bool (m, 64), which positions may be attended to, of each window; or m is
+        the windows of a latent frame, and all n / m latent frames are alike."""
+        alike = len(windows) // len(inside) if len(inside) else 1
+        q, k, v = rearrange(self.qkv(windows), "n i j (three a d) -> three n a (i j) d", three=3, a=self.heads)
         bias = self.place[:, self.relative]  # (heads, 64, 64)
-        outside = rearrange(inside, "(r i) (c j) -> (r c) (i j)", i=WINDOW, j=WINDOW) == 0
-        # windows over the border: padding is never attended to
-        blocked = torch.zeros(outside.shape, dtype=x.dtype, device=x.device).masked_fill(outside, -1e4)
-        full = (bias[None].to(x.dtype) + blocked[:, None, None]).to(q.dtype)  # (r*c, heads, 64, 64)
+        blocked = torch.zeros(inside.shape, dtype=windows.dtype, device=windows.device).masked_fill(
+            inside == 0, BLOCKED
+        )
+        full = (bias[None].to(windows.dtype) + blocked[:, None, None]).to(q.dtype)  # (m, heads, 64, 64)
         if torch.is_grad_enabled():
             # the fused kernel has no gradient for its mask, and its fallback is slower than these two products
-            scores = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).unflatten(0, (-1, rows * columns)) + full
+            scores = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).unflatten(0, (alike, -1)) + full
             found = torch.softmax(scores, dim=-1).flatten(0, 1).to(v.dtype) @ v
         else:
-            found = F.scaled_dot_product_attention(q, k, v, attn_mask=full.repeat(batch * frames, 1, 1, 1))
-        merged: Tensor = self.out(rearrange(found, "n a p d -> n p (a d)"))
-        merged = rearrange(
-            merged, "(b t r c) (i j) w -> b t (r i) (c j) w", b=batch, t=frames, r=rows, c=columns, i=WINDOW, j=WINDOW
-        )
-        return merged[:, :, top : top + height, left : left + width]
+            full = full if alike == 1 else full.repeat(alike, 1, 1, 1)
+            found = F.scaled_dot_product_attention(q, k, v, attn_mask=full)
+        merged: Tensor = self.out(rearrange(found, "n a (i j) d -> n i j (a d)", i=WINDOW))
+        return merged
 
 
 class TimeAttention(nn.Module):
@@ -112,15 +133,19 @@ class TimeAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.distance = nn.Parameter(torch.zeros(heads, 2 * (GROUP + CONTEXT) - 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, h, w, W) from the same, T at most group and context together."""
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """(B, T, h, w, W) from the same, T at most group and context together. visible: bool (B, T, h, w), None where
+        all are: latent frames that do not show a position are never attended to there."""
         batch, frames, height, width = x.shape[:4]
         series = rearrange(x, "b t h w c -> (b h w) t c")
         q, k, v = rearrange(self.qkv(series), "n t (three a d) -> three n a t d", three=3, a=self.heads)
         steps = torch.arange(frames, device=x.device)
         bias = self.distance[:, steps[:, None] - steps[None] + GROUP + CONTEXT - 1].to(q.dtype)
         # sequences are short: two batched products beat the fused kernel
-        weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + bias, dim=-1)
+        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + bias
+        if visible is not None:
+            scores = scores.masked_fill(~rearrange(visible, "b t h w -> (b h w) 1 1 t"), BLOCKED)
+        weights = torch.softmax(scores, dim=-1)
         merged = self.out(rearrange(weights @ v, "n a t d -> n t (a d)"))
         found: Tensor = rearrange(merged, "(b h w) t c -> b t h w c", b=batch, h=height, w=width)
         return found
@@ -155,26 +180,47 @@ class LitLayer(nn.Module):
             nn.init.normal_(last.weight, std=0.02)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, h, w, W) from the same."""
-        flat = rearrange(x, "b t h w c -> (b t) c h w")
+    def forward(self, x: Tensor, visible: Tensor | None = None, origin: tuple[int, int] = (0, 0)) -> Tensor:
+        """(B, T, h, w, W) from the same; visible, origin: as `WindowAttention` takes them."""
+        seen = x if visible is None else x * visible.unsqueeze(-1).to(x.dtype)
+        flat = rearrange(seen, "b t h w c -> (b t) c h w")
         x = x + rearrange(self.local(flat), "(b t) c h w -> b t h w c", b=x.shape[0])
         frames, height, width = x.shape[1:4]
-        x = _in_parts(x, 1, PART_POSITIONS // (height * width), lambda part: self.space(self.norm_space(part)))
-        x = _in_parts(x, 2, PART_SERIES // width, lambda part: self.time(self.norm_time(part)))
-        mlp = PART_POSITIONS // (frames * width)
-        return _in_parts(x, 2, mlp, lambda part: self.project(F.silu(self.expand(self.norm_mlp(part)))))
+        space = PART_POSITIONS // (height * width)
+        x = _in_parts(x, visible, 1, space, lambda part, shown: self.space(self.norm_space(part), shown, origin))
+        x = _in_parts(x, visible, 2, PART_SERIES // width, lambda part, shown: self.time(self.norm_time(part), shown))
+        return _in_parts(x, visible, 2, PART_POSITIONS // (frames * width), self._mlp)
+
+    def _mlp(self, x: Tensor, visible: Tensor | None) -> Tensor:
+        """(B, T, h, w, W) from the same; zero where nothing is visible."""
+        if visible is not None:
+            return _only(visible, x, lambda chosen: self._mlp(chosen, None))
+        found: Tensor = self.project(F.silu(self.expand(self.norm_mlp(x))))
+        return found
 
 
-def _in_parts(x: Tensor, dim: int, slices: int, branch: Callable[[Tensor], Tensor]) -> Tensor:
-    """x + branch(x) of features (B, T, h, w, W), where the branch takes a bounded number of slices along `dim` at a
-    time.
+def _only(chosen: Tensor, values: Tensor, branch: Callable[[Tensor], Tensor]) -> Tensor:
+    """What a branch makes of the chosen of values (n, ..., W), given as (m, ..., W) without the others; zero for those.
+    chosen: bool over the leading dimensions."""
+    made = branch(values[chosen])
+    found = torch.zeros_like(values, dtype=made.dtype)
+    found[chosen] = made
+    return found
+
+
+def _in_parts(
+    x: Tensor, visible: Tensor | None, dim: int, slices: int, branch: Callable[[Tensor, Tensor | None], Tensor]
+) -> Tensor:
+    """x + branch(x, visible) of features (B, T, h, w, W) and visible (B, T, h, w) or None, where the branch takes a
+    bounded number of slices along `dim` at a time.
 
     A branch holds many times what it is given, and all at once of a large picture that would be gigabytes; of each
     slice it gives the same whatever stands next to it."""
     if torch.is_grad_enabled() or slices >= x.shape[dim]:
-        return x + branch(x)
-    return torch.cat([part + branch(part) for part in x.split(max(1, slices), dim)], dim)
+        return x + branch(x, visible)
+    parts = x.split(max(1, slices), dim)
+    shown = [None] * len(parts) if visible is None else visible.split(max(1, slices), dim)
+    return torch.cat([part + branch(part, here) for part, here in zip(parts, shown, strict=True)], dim)
 
 
 class Lit(nn.Module):
@@ -194,19 +240,37 @@ class Lit(nn.Module):
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
-        """Filled latents (B, C, T, h, w); kept tokens come back unchanged.
+    def forward(
+        self,
+        held: Tensor,
+        mask: Tensor,
+        age: Tensor,
+        step_scale: Tensor,
+        context: Tensor | None,
+        visible: Tensor | None = None,
+        origin: tuple[int, int] = (0, 0),
+        context_visible: Tensor | None = None,
+    ) -> Tensor:
+        """Filled latents (B, C, T, h, w); kept tokens, and positions that are not visible, come back unchanged.
 
         held: (B, C, T, h, w) latents filled by hold; mask: (B, T, h, w) bool, true where kept; age: (B, T, h, w) latent
         frames since the held value was kept; step_scale: (B,) of the quantiser; context: C_fill, (B, C, K, h, w) the
-        last filled latent frames before the group, or None at the start of a segment."""
-        features = self.inputs(held, mask, age, step_scale, context)
-        x = self.enter(features)
+        last filled latent frames before the group, or None at the start of a segment; visible: bool (B, T, h, w), the
+        positions that each latent frame shows, None for all; origin: world row and column of the window's corner;
+        context_visible: bool (B, K, h, w), the positions of the same window that C_fill has, None for all.
+
+        What is not visible has no influence on what is, whatever stands there."""
+        shown = mask if visible is None else mask & visible
+        seen = _visible_or_zero(held, visible)
+        before = None if context is None else _visible_or_zero(context, context_visible)
+        x = self.enter(self.inputs(seen, shown, age, step_scale, before))
+        everywhere = _joined(visible, mask, context_visible, context)
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, everywhere, origin)
         correction = self.leave(self.norm(x[:, -held.shape[2] :])) * self.latent_scale
         correction = rearrange(correction.float(), "b t h w c -> b c t h w")
-        return torch.where(mask.unsqueeze(1), held, held + correction)
+        unchanged = mask if visible is None else mask | ~visible
+        return torch.where(unchanged.unsqueeze(1), held, held + correction)
 
     def inputs(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
         """What the network sees, (B, K + T, h, w, 2C + 6): held latents, the way to the next kept value, and facts
@@ -229,6 +293,26 @@ class Lit(nn.Module):
         facts = torch.zeros(batch, steps, height, width, EXTRA, dtype=held.dtype, device=held.device)
         facts[..., 4], facts[..., 5] = log_step[:, :1], 1.0
         return torch.cat([torch.cat([before, torch.zeros_like(before), facts], dim=-1), found], dim=1)
+
+
+def _visible_or_zero(latents: Tensor, visible: Tensor | None) -> Tensor:
+    """Latents (B, C, T, h, w), zero where visible (B, T, h, w) is not."""
+    return latents if visible is None else latents.masked_fill(~visible.unsqueeze(1), 0)
+
+
+def _joined(
+    visible: Tensor | None, mask: Tensor, context_visible: Tensor | None, context: Tensor | None
+) -> Tensor | None:
+    """bool (B, K + T, h, w): what is visible in C_fill and in the group; None where all is, which costs nothing."""
+    given = [visible] if context is None else [context_visible, visible]
+    if all(one is None or bool(one.all()) for one in given):
+        return None
+    group = torch.ones_like(mask) if visible is None else visible
+    if context is None:
+        return group
+    if context_visible is None:
+        context_visible = torch.ones_like(context[:, 0], dtype=torch.bool)
+    return torch.cat([context_visible, group], dim=1)
 
 
 def next_kept(held: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

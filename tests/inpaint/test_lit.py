@@ -105,7 +105,7 @@ def test_the_lit_is_not_tried_where_hold_lost_little(monkeypatch: pytest.MonkeyP
         choice, filled = filler.fill_best(found, truth, SCALE)
         assert (choice, len(ran)) == ("hold", runs)
         assert torch.equal(filled, torch.from_numpy(found.held)[None])
-        assert torch.equal(filler._context, filled[:, :, -CONTEXT:])
+        assert torch.equal(filler._context.latents, filled[:, :, -CONTEXT:])
 
 
 def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
@@ -121,4 +121,4 @@ def test_the_reader_continues_with_the_context_the_writer_chose() -> None:
         truth = found.held + np.random.default_rng(seed).normal(0, 1, found.held.shape).astype(np.float32)
         choice, filled = writer.fill_best(found, truth, SCALE)
         assert torch.equal(reader.fill(found, choice, SCALE), filled)
-        assert torch.equal(writer._context, reader._context)
+        assert torch.equal(writer._context.latents, reader._context.latents)
