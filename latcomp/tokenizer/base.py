@@ -50,6 +50,8 @@ class TokenizerSpec:
     group is a segment and goes through encoder and decoder in one call without a state."""
     transient: int = 0
     """Latent frames at a stream's start that change though the scene does not: they have to be kept whole."""
+    movable: bool = False
+    """Whether it is a `MovableTokenizer`, whose streams can follow a moving camera."""
     period: int = 1
     """Latent frames after which the latents of a still scene repeat; 1: each is as the one before."""
 
@@ -141,3 +143,13 @@ class VideoTokenizer(Protocol):
 
     def to(self, device: torch.device) -> Self:
         """The tokenizer on a device, in the memory layout that it likes best."""
+
+
+@runtime_checkable
+class MovableTokenizer(VideoTokenizer, Protocol):
+    """One whose streams can follow a moving camera; its specification says `movable`."""
+
+    def move(self, state: Any, down: int, right: int, grid: tuple[int, int]) -> Any:
+        """The state of an encoding or decoding stream that goes on over another box of positions: one of (rows,
+        columns) whose corner lies so many positions down and to the right of the last one's. A position that is new in
+        it begins as the nearest one of the last."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latcomp import models
 from latcomp.errors import UnsupportedFileError, UsageError
-from latcomp.tokenizer.base import DecoderCondition, TokenizerSpec, VideoTokenizer
+from latcomp.tokenizer.base import DecoderCondition, MovableTokenizer, TokenizerSpec, VideoTokenizer
 from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from tests.tokenizer import made_up
@@ -180,6 +180,52 @@ def test_a_decoded_latent_frame_reaches_as_far_back_as_it_says(case: Case) -> No
         assert torch.equal(case.decoded(other)[:, :, frames], whole[:, :, frames]) is not counts
     later = case.decoded(latents[:, :, -reach:])
     assert close(later[:, :, -case.spec.temporal :], whole[:, :, frames])
+
+
+def test_its_specification_says_whether_it_can_follow_a_camera(case: Case) -> None:
+    assert isinstance(case.tokenizer, MovableTokenizer) == case.spec.movable
+
+
+def test_a_stream_that_stays_is_not_changed_by_moving(case: Case) -> None:
+    """Moved there and back, or by nothing, onto a box that holds the last one: what was known is as it was."""
+    tokenizer = movable(case)
+    pixels, latents = case.clip(3), case.encoded(case.clip(3))
+    for code, whole, inputs in (
+        (tokenizer.encode, latents, pixels),
+        (tokenizer.decode, case.decoded(latents), latents),
+    ):
+        cut = case.spec.frames(2) if inputs is pixels else 2
+        first, rest = inputs[:, :, :cut], inputs[:, :, cut:]
+        _, state = code(first)
+        wider = tokenizer.move(state, -1, -2, (6, 8))
+        for moved in (tokenizer.move(state, 0, 0, (3, 4)), tokenizer.move(wider, 1, 2, (3, 4))):
+            found = code(rest, moved)[0]
+            assert torch.equal(found, whole[:, :, -found.shape[2] :])
+
+
+def test_a_camera_that_moves_by_whole_positions_changes_nothing_inside(case: Case) -> None:
+    """A still world seen through a box that moves: inside of what both boxes show, each latent frame is as if the box
+    had not moved. The clip is large enough that its middle sees no border."""
+    tokenizer, spec = movable(case), case.spec
+    rows, columns, reach = 24, 26, 10
+    low, high = spec.pixel_range
+    shape = (1, 3, spec.frames(2), (rows + 2) * spec.spatial, (columns + 3) * spec.spatial)
+    values = torch.rand(shape, generator=torch.Generator().manual_seed(8)) * (high - low) + low
+    world = values.to(getattr(torch, spec.dtype))
+    still = world[..., : rows * spec.spatial, : columns * spec.spatial]
+    moved = world[..., 2 * spec.spatial :, 3 * spec.spatial :]
+    cut = spec.frames(1)
+    expected = tokenizer.encode(still)[0][:, :, 1:]
+    _, state = tokenizer.encode(still[:, :, :cut])
+    found = tokenizer.encode(moved[:, :, cut:], tokenizer.move(state, 2, 3, (rows, columns)))[0]
+    inside = found[..., reach - 2 : rows - reach - 2, reach - 3 : columns - reach - 3]
+    assert close(inside, expected[..., reach : rows - reach, reach : columns - reach])
+
+
+def movable(case: Case) -> MovableTokenizer:
+    if not isinstance(case.tokenizer, MovableTokenizer):
+        pytest.skip("its specification says that it cannot follow a camera")
+    return case.tokenizer
 
 
 def test_the_same_again(case: Case) -> None:

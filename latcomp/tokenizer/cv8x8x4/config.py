@@ -61,6 +61,7 @@ class TokenizerConfig:
             # each block looks one latent frame back; one more, and what comes out at the end is right too
             decoder_reach=self.decoder_blocks + 1,
             conditioned=True,
+            movable=True,
         )
 
     def save(self, path: Path) -> None:

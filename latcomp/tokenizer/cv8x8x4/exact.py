@@ -33,9 +33,13 @@ def _pool() -> ThreadPoolExecutor:
         started.wait()
 
     pool = ThreadPoolExecutor(count, thread_name_prefix="latcomp-convolution")
-    for _ in range(count):
-        pool.submit(begin)
-    started.wait()
+    try:
+        for _ in range(count):
+            pool.submit(begin)
+        started.wait()
+    except BaseException:  # Ctrl-C: threads that went on waiting would keep the process from ending
+        started.abort()
+        raise
     torch.set_num_threads(count)  # what `begin` said was also for threads that start later
     return pool
 

@@ -203,7 +203,7 @@ class Decoder(nn.Module):
 
 
 class Tokenizer(nn.Module):
-    """The tokenizer, a `latcomp.tokenizer.base.VideoTokenizer`: `encode` and `decode` for whole clips and, with a
+    """The tokenizer, a `latcomp.tokenizer.base.MovableTokenizer`: `encode` and `decode` for whole clips and, with a
     state, for pieces of a stream."""
 
     def __init__(self, config: TokenizerConfig) -> None:
@@ -227,6 +227,15 @@ class Tokenizer(nn.Module):
             )
         found: tuple[Tensor, StreamState] = self.encoder(pixels, state)
         return found
+
+    def move(self, state: StreamState, down: int, right: int, grid: tuple[int, int]) -> StreamState:
+        """The state over another box of positions: see `MovableTokenizer.move`."""
+        moved = []
+        for features in state.features:
+            rows = (torch.arange(grid[0], device=features.device) + down).clamp(0, features.shape[2] - 1)
+            columns = (torch.arange(grid[1], device=features.device) + right).clamp(0, features.shape[3] - 1)
+            moved.append(features[:, :, rows][:, :, :, columns])
+        return StreamState(moved)
 
     def decode(
         self, latents: Tensor, state: StreamState | None = None, condition: DecoderCondition | None = None
