@@ -24,6 +24,7 @@ STATS_KEYS = {
     "bpp",
     "bits_per_token",
     "ratio_to_raw_latents",
+    "camera",
     "segments",
     "groups",
 }

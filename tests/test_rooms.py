@@ -22,7 +22,7 @@ LOOKS_INTO: dict[str, set[str]] = {
     "container": {"latents", "container/coding"},
     "container/coding": {"latents", "container"},
     "models": {"tokenizer", "inpaint", "container", "container/coding"},
-    "report": {"container", "metrics", "video"},
+    "report": {"latents", "container", "metrics", "video"},
     "codec": {"latents", "metrics", "video", "tokenizer", "selection", "inpaint", "container", "container/coding"}
     | {"models", "report"},
     "training": {"latents", "metrics", "tokenizer", "selection", "inpaint", "container/coding", "models"},

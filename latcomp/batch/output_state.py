@@ -15,7 +15,7 @@ from latcomp.report.stats import stats_dict
 if TYPE_CHECKING:
     from latcomp.container.reader import FindPrior
 
-_NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames", "metadata", "time_base"})
+_NOT_SETTINGS = frozenset({"created_by", "segment_groups", "group_latent_frames", "metadata", "time_base", "requires"})
 _OF_AUDIO = ("codec", "sample_rate", "channels", "language")
 """What tells one audio stream from another. The rest of its record is FFmpeg's account of it, which the next version
 may give otherwise: the name of the layout, the unit of its times, and the head of a Matroska file that its parameters
@@ -119,7 +119,14 @@ def differences(found: Header, expected: Header) -> list[str]:
             words.append(f"the video's {name.replace('_', ' ')} was {_plain(before[name])}, not {_plain(wanted)}")
         else:
             words.append(f"{name.replace('_', ' ')} {_plain(before[name])}, not {_plain(wanted)}")
+    if _camera(found) != _camera(expected):
+        words.append(f"camera {_camera(found)}, not {_camera(expected)}")
     return words
+
+
+def _camera(header: Header) -> str:
+    """Whether moving cameras were to be followed; what else a header requires is its tokenizer's."""
+    return "auto" if "camera" in header.requires else "off"
 
 
 def _identity(name: str, value: Any) -> Any:

@@ -26,6 +26,7 @@ QUALITIES = (3.0, 5.0, 7.0)
 FULL = "full"
 ENCODINGS: dict[str, dict[str, Any]] = {
     FULL: {},
+    "camera: off": {"camera": "off"},
     "quantiser: one step for all values": {"lookahead_lambda": 0.0},
     "quantiser: plain rounding": {"rdo_lambda": 0.0},
     "quantiser: neither": {"lookahead_lambda": 0.0, "rdo_lambda": 0.0},

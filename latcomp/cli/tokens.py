@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from latcomp.cli.choices import PLACES, completes, one_of
 from latcomp.cli.options.expand import takes_groups
+from latcomp.cli.options.panels import OUTPUT
 from latcomp.cli.options.reading import ReaderOptions
 from latcomp.cli.options.shared import Device, Fill, Force, LatInput, Quiet
 from latcomp.cli.places import check_paths, lat_input
@@ -21,6 +23,18 @@ def tokens(
     source: LatInput,
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The arrays: a .npz or .safetensors file.")],
     fill: Fill = "auto",
+    places: Annotated[
+        str,
+        typer.Option(
+            callback=one_of(PLACES),
+            autocompletion=completes(PLACES),
+            metavar="frame|world",
+            rich_help_panel=OUTPUT,
+            show_default=False,
+            help="Where positions are: on the frame's own grid (frame, the default), which files of a moving camera "
+            "have not, or in the world (world): arrays for each group, with its number behind their names.",
+        ),
+    ] = "frame",
     force: Force = False,
     quiet: Quiet = False,
     device: Device = "auto",
@@ -30,7 +44,10 @@ def tokens(
     """Write kept tokens, keep mask and dense latents as arrays.
 
     Arrays: tokens (N, C), the kept ones in order t, y, x; mask (T, h, w), which those are; latents (1, C, T, h, w),
-    every dropped position filled."""
+    every dropped position filled.
+
+    With --places world these are of each group over a window of the world, with window (top, left, rows, columns),
+    which positions are visible, and the offsets (dy, dx) of its frames in pixels."""
     if target.suffix.lower() not in (".npz", ".safetensors"):
         raise UsageError(f"{target} must end in .npz or .safetensors")
     check_paths(source, target, force)
@@ -45,6 +62,7 @@ def tokens(
             device=device,
             tokenizer=reader.tokenizer,
             limits=reader.limits,
+            places=places,
             force=force,
         )
     if not quiet:

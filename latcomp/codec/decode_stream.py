@@ -66,7 +66,7 @@ class DecodeStream:
                         break
                     continue
                 self.groups += 1
-                self.tokens_total += item.mask.size
+                self.tokens_total += item.view.count
                 self.tokens_kept += len(item.tokens)
                 if self.window.is_before(int(item.pts[-1]) * unit - self._origin):
                     self._last = None

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from latcomp import models
-from latcomp.codec.pieces import DecodingStream, cut
+from latcomp.codec.pieces import DecodingStream, Piece, cut
 from latcomp.codec.settings import check_fill
 from latcomp.container import Group, Header
 from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
 from latcomp.errors import UsageError
 from latcomp.inpaint.fill import Filler
-from latcomp.latents import LosslessQuantiser, Quantiser, StepScale, TokenMemory, hold
+from latcomp.latents import GroupView, LosslessQuantiser, Offset, Quantiser, StepScale, TokenMemory, hold
 from latcomp.stages import stage
 from latcomp.tokenizer.base import DecoderCondition
 from latcomp.tokenizer.pixels import to_frames
@@ -31,6 +31,10 @@ class _Unseen:
 
     latents: Tensor
     condition: DecoderCondition | None
+    view: GroupView
+    """What they show."""
+    offset: Offset
+    """Of the group's last frame."""
     behind: int
     """Frames that its last latent frame decodes to behind the group's last one."""
 
@@ -83,7 +87,7 @@ class Decoder:
             quantiser = Quantiser(self.step, scale.value, units=self.header.units)
         with stage("lit"):
             tokens = np.ascontiguousarray(quantiser.dequantise(group.tokens.T).T, np.float32)
-            held = hold(self._memory, tokens, group.mask, group.halvings)
+            held = hold(self._memory, tokens, group.mask, group.halvings, group.view)
             filled = self.filler.fill(held, group.fill if self.fill == "auto" else self.fill, scale)
         if self.header.coding == "lossless":
             return filled, None
@@ -95,14 +99,25 @@ class Decoder:
         with memory_errors(self.device):
             latents, condition = self._filled(group)
             self._catch_up()
-            left = len(group.pts)
-            for pixels in self._stream.decode(latents, condition):
+            given, frames = 0, len(group.pts)
+            for piece in self._stream.decode(latents, condition, group.view):
+                count = min(piece.pixels.shape[2], frames - given)
                 with stage("tokenizer"):
-                    made = to_frames(pixels, self.spec, self.header.height, self.header.width)
-                for frame in made:
-                    if left > 0:
-                        left -= 1
-                        yield frame
+                    made = self._frames(piece, None if group.offsets is None else group.offsets[given : given + count])
+                yield from made[:count]
+                given += count
+
+    def _frames(self, piece: Piece, offsets: np.ndarray | None) -> np.ndarray:
+        """(frames, H, W, 3) uint8 of a piece; offsets: (frames, 2) where they lie in the world, None for its corner."""
+        size = self.header.height, self.header.width
+        if offsets is None:
+            return to_frames(piece.pixels, self.spec, *size)
+        corner = np.array((piece.box.top, piece.box.left)) * self.spec.spatial
+        cuts = [
+            to_frames(piece.pixels[:, :, at : at + 1, top:, left:], self.spec, *size)
+            for at, (top, left) in enumerate((offsets - corner).tolist())
+        ]
+        return np.concatenate(cuts)
 
     @torch.inference_mode()
     def skip(self, group: Group) -> None:
@@ -114,29 +129,34 @@ class Decoder:
         steps, reach = latents.shape[2], self.spec.decoder_reach
         start = 0 if reach is None else max(steps - reach, 0)
         behind = self.header.rule_of(group.key).frames(steps) - len(group.pts)
-        self._unseen.append(_Unseen(latents[:, :, start:].clone(), cut(condition, start, steps), behind))
+        view = GroupView(group.view.frames[start:], group.view.window)
+        offset = (0, 0) if group.offsets is None else (int(group.offsets[-1, 0]), int(group.offsets[-1, 1]))
+        part = _Unseen(latents[:, :, start:].clone(), cut(condition, start, steps), view, offset, behind)
+        self._unseen.append(part)
         while reach is not None and sum(part.latents.shape[2] for part in self._unseen[1:]) >= reach:
             del self._unseen[0]
 
     @torch.inference_mode()
     def decode_last_skipped(self) -> np.ndarray | None:
         """Catch up with the groups that were skipped last: their last frame (H, W, 3); None when there are none."""
-        behind = self._unseen[-1].behind if self._unseen else 0
+        if not self._unseen:
+            return None
+        behind, offset = self._unseen[-1].behind, self._unseen[-1].offset
         with memory_errors(self.device):
-            pixels = self._catch_up()
-            if pixels is None:
+            piece = self._catch_up()
+            if piece is None:
                 return None
             with stage("tokenizer"):
-                at = pixels.shape[2] - 1 - behind
-                last = to_frames(pixels[:, :, at : at + 1], self.spec, self.header.height, self.header.width)
+                at = piece.pixels.shape[2] - 1 - behind
+                last = self._frames(Piece(piece.pixels[:, :, at : at + 1], piece.box), np.array([offset]))
         frame: np.ndarray = last[0]
         return frame
 
-    def _catch_up(self) -> Tensor | None:
-        """Decode what was skipped, so that the stream's state is right; gives the last pixels (1, 3, t, H, W)."""
+    def _catch_up(self) -> Piece | None:
+        """Decode what was skipped, so that the stream's state is right; gives the last piece of it."""
         last = None
         for part in self._unseen:
-            for pixels in self._stream.decode(part.latents, part.condition):
-                last = pixels
+            for piece in self._stream.decode(part.latents, part.condition, part.view):
+                last = piece
         self._unseen.clear()
         return last

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from latcomp import __version__, models
 from latcomp.codec.arguments import checks_arguments
+from latcomp.codec.camera import follow_camera
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.progress import Progress, ProgressCallback
@@ -28,6 +29,7 @@ from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.output import is_stream, output_stream, spool
 from latcomp.report.stats import stats_dict
 from latcomp.selection import SegmentSelector
+from latcomp.selection.budget import positions_shown
 from latcomp.video import AudioPacket, Damage, VideoReader, open_video
 
 Target = str | Path | BinaryIO
@@ -70,6 +72,12 @@ class Encoder:
         self.notes: list[str] = []
         """What could not be done as asked in the last run, one line each."""
 
+    @property
+    def follows(self) -> bool:
+        """Whether a moving camera is followed where that saves bits."""
+        spec = self.tokenizer.spec
+        return self.settings.camera == "auto" and not self.settings.lossless and spec.movable and spec.exact_streaming
+
     def segment_groups(self, reader: VideoReader) -> int:
         """Most groups of a segment."""
         if not self.tokenizer.spec.exact_streaming:
@@ -86,6 +94,8 @@ class Encoder:
         requires: tuple[str, ...] = ()
         if spec.first_frames != spec.temporal:
             factors, requires = {**factors, "first_frames": spec.first_frames}, ("first_frames",)
+        if self.follows:
+            requires = (*requires, "camera")
         by_threshold = settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),
@@ -127,7 +137,7 @@ class Encoder:
                     continue
                 writing = coder.submit(writer.write_group, item)
                 frames += len(item.pts)
-                tokens += item.mask.size
+                tokens += item.view.count
                 kept += int(item.mask.sum())
                 if progress is not None:
                     progress(Progress(frames, reader.info.frames_estimate, tokens, kept))
@@ -150,7 +160,7 @@ class Encoder:
         selector: SegmentSelector | None = None
         scale = self.coder.base
         packets: dict[int, list[AudioPacketBytes]] = {}
-        for item in stream.run(reader):
+        for item in stream.run(follow_camera(reader, self.tokenizer.spec, reader.woven) if self.follows else reader):
             if isinstance(item, AudioPacket):
                 packets.setdefault(item.stream, []).append(
                     AudioPacketBytes(
@@ -171,7 +181,9 @@ class Encoder:
                 if selector is None or item.key:
                     scale = self.coder.scale_for(item)
                     selector = self.coder.begin(scale)
-                yield from _with_audio([self.coder.group(item, selector.next(item.latents), scale)], packets, header)
+                yield from _with_audio(
+                    [self.coder.group(item, selector.next(item.latents, item.view), scale)], packets, header
+                )
         if whole is not None and segment:
             yield from _with_audio(whole(segment), packets, header)
         yield from _audio_chunks(packets)
@@ -190,10 +202,17 @@ class Encoder:
             decoder = Decoder(header, str(self.device), tokenizer=self.folder)
             matrix = header.color["matrix"]
             return PsnrTarget(coder, lambda group: list(decoder.frames(group)), matrix, settings.min_psnr).choose
-        if settings.keep is not None:
+        keep = settings.keep
+        if keep is not None:
 
             def kept(segment: list[EncodedGroup]) -> list[Group]:
-                scale = coder.scale_for(segment[0])
+                scale, views = coder.scale_for(segment[0]), [group.view for group in segment]
+                first = positions_shown(views)
+                if first > max(keep * sum(view.count for view in views), views[0].frames[0].count) and not self.notes:
+                    self.notes.append(
+                        f"the camera shows more for the first time than a share of {keep:g}, from frame "
+                        f"{segment[0].first_frame} on: all of that is kept"
+                    )
                 return coder.groups(segment, coder.selected(segment, scale), scale)
 
             return kept
@@ -250,12 +269,12 @@ def encode(
     """Encode a video into a .lat file.
 
     source, target: paths or binary file objects; the target is written forward only. settings: fields of
-    `EncodeSettings` (quality, threshold, keep, target_bpp, min_psnr, reference, coding, lossless). A target path
-    appears only when it is complete; an existing one is refused unless `force`. deinterlace: whether each interlaced
-    frame becomes a progressive one (True) or keeps the lines of its fields woven (False); None refuses interlaced
-    video. video_track: which of the source's video tracks, from 0; None takes the one that ffmpeg takes. keep_going:
-    encode what can be decoded of a damaged source; frames that cannot be are the one before, held, and `damage` of the
-    result tells which. Raises the named errors of `latcomp.errors`."""
+    `EncodeSettings` (quality, threshold, keep, target_bpp, min_psnr, reference, camera, coding, lossless). A target
+    path appears only when it is complete; an existing one is refused unless `force`. deinterlace: whether each
+    interlaced frame becomes a progressive one (True) or keeps the lines of its fields woven (False); None refuses
+    interlaced video. video_track: which of the source's video tracks, from 0; None takes the one that ffmpeg takes.
+    keep_going: encode what can be decoded of a damaged source; frames that cannot be are the one before, held, and
+    `damage` of the result tells which. Raises the named errors of `latcomp.errors`."""
     chosen = EncodeSettings(**settings)
     began = time.monotonic()
     with ExitStack() as stack:

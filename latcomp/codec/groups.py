@@ -1,4 +1,7 @@
-"""Frames to groups of latents, in bounded memory: pieces of frames go through the encoder as they arrive."""
+"""Frames to groups of latents, in bounded memory: pieces of frames go through the encoder as they arrive.
+
+Where the camera moves, each latent frame is encoded over its own box of the world, and the encoder's state moves along.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from latcomp.codec.canvas import Canvas
 from latcomp.codec.pieces import latent_frames_at_once
 from latcomp.codec.settings import SEGMENT_GROUPS
+from latcomp.codec.world import Placed, World
+from latcomp.container.offsets import world_most
 from latcomp.devices import exact_fp32
+from latcomp.errors import UsageError
+from latcomp.latents import Box, FrameView, GroupView, Offset
 from latcomp.latents.profile import CodingProfile
 from latcomp.selection.scenes import SceneCuts
 from latcomp.stages import stage
-from latcomp.tokenizer.base import VideoTokenizer
+from latcomp.tokenizer.base import MovableTokenizer, VideoTokenizer
 from latcomp.tokenizer.pixels import to_pixels
 from latcomp.video import AudioPacket, Frame
 
@@ -30,16 +38,22 @@ class EncodedGroup:
     first_frame: int
     pts: np.ndarray
     latents: np.ndarray
+    view: GroupView
+    """What it shows of the world; latents stand over its window."""
+    offsets: np.ndarray | None = None
+    """int64 (frames, 2): camera offset of each frame; None where all are at the world's corner."""
     pixels: tuple[np.ndarray, ...] = ()
     """Its frames (H, W, 3) uint8 where they were asked for."""
 
 
 @dataclass(frozen=True)
 class _LatentFrame:
-    """What some frames became: latents (C, h, w)."""
+    """What some frames became: latents (C, h, w) over its box."""
 
     latents: np.ndarray
-    frames: list[Frame]
+    placed: list[Placed]
+    offsets: list[Offset]
+    view: FrameView
     jump: bool
     """Whether it has too little in common with the one before."""
     first: bool
@@ -54,7 +68,7 @@ class Grouping:
         frames too.
         """
         self.length, self.segment_groups, self.keep_pixels = length, segment_groups, keep_pixels
-        self._current: list[tuple[np.ndarray, list[int], list[np.ndarray]]] = []
+        self._current: list[_LatentFrame] = []
         self._starts = True
         self._index = self._first = 0
         self._in_segment = 0
@@ -69,8 +83,7 @@ class Grouping:
         if starts:
             yield from self.end()
         self._starts |= starts
-        pixels = [picture.pixels for picture in frame.frames] if self.keep_pixels else []
-        self._current.append((frame.latents, [picture.pts for picture in frame.frames], pixels))
+        self._current.append(frame)
         if len(self._current) == self.length:
             yield from self.end()
 
@@ -81,12 +94,26 @@ class Grouping:
         key = self._starts or self._in_segment == self.segment_groups
         self._in_segment = 1 if key else self._in_segment + 1
         parts, self._current, self._starts = self._current, [], False
-        pts = np.array([time for _, times, _ in parts for time in times], np.int64)
-        latents = np.stack([here for here, _, _ in parts], axis=1)
-        pixels = tuple(picture for _, _, pictures in parts for picture in pictures)
-        group = EncodedGroup(self._index, key, self._first, pts, latents, pixels)
+        pictures = [each.frame for part in parts for each in part.placed]
+        pts = np.array([picture.pts for picture in pictures], np.int64)
+        pixels = tuple(picture.pixels for picture in pictures) if self.keep_pixels else ()
+        offsets = np.array([offset for part in parts for offset in part.offsets], np.int64)
+        latents, view = _over_window(parts)
+        still = None if not offsets.any() else offsets
+        group = EncodedGroup(self._index, key, self._first, pts, latents, view, still, pixels)
         self._index, self._first = self._index + 1, self._first + len(pts)
         yield group
+
+
+def _over_window(parts: list[_LatentFrame]) -> tuple[np.ndarray, GroupView]:
+    """(latents (C, T, h, w) over the window of a group, what it shows)."""
+    view = GroupView.over(tuple(part.view for part in parts))
+    if all(part.view.box == view.window for part in parts):
+        return np.stack([part.latents for part in parts], axis=1), view
+    latents = np.zeros((len(parts[0].latents), *view.shape), np.float32)
+    for t, part in enumerate(parts):
+        view.part(latents, t)[...] = part.latents
+    return latents, view
 
 
 class LatentStream:
@@ -112,6 +139,8 @@ class LatentStream:
         self._profile = CodingProfile() if profile is None else profile
         self._most = group_latent_frames
         self._grouping = Grouping(group_latent_frames, segment_groups, keep_pixels)
+        self._world = World()
+        self._canvas = Canvas(self.spec.spatial)
         # one latent frame is held back: of two jumps in a row, as frames of one with a cut among them make, the scene
         # begins with the second
         self._waiting: _LatentFrame | None = None
@@ -120,54 +149,130 @@ class LatentStream:
     def _restart(self) -> None:
         """Begin a stream of the encoder."""
         self._state: Any = None
+        self._box: Box | None = None  # of the last latent frame
+        self._still: np.ndarray | None = None  # the last frame, where none of the stream moved
         self._made = 0  # latent frames since then
         self._cuts = SceneCuts(np.array(self.spec.channel_step, np.float32), self._profile)
+        self._canvas.restart()
 
-    def run(self, items: Iterable[Frame | AudioPacket]) -> Iterator[EncodedGroup | AudioPacket]:
+    def run(self, items: Iterable[Frame | Placed | AudioPacket]) -> Iterator[EncodedGroup | AudioPacket]:
         """Groups in order; the last one, and one before a scene cut, may be short. The true number of frames is the
-        length of `pts`.
+        length of `pts`. Frames that were not placed are where the first one is.
         """
-        queue: list[Frame] = []
+        queue: list[Placed] = []
         for item in items:
             if isinstance(item, AudioPacket):
                 yield item
                 continue
-            queue.append(item)
-            while len(queue) >= self._frames_at_once(item):
+            queue.append(Placed(item) if isinstance(item, Frame) else item)
+            while queue and len(queue) >= self._frames_at_once(queue[-1]):
                 queue = yield from self._encode(queue)
         while queue or self._waiting is not None:
             queue = yield from self._encode(queue) if queue else self._settle(None)
         yield from self._grouping.end()
 
-    def _frames_at_once(self, frame: Frame) -> int:
+    def _frames_at_once(self, placed: Placed) -> int:
         """Frames like this one that the encoder takes next."""
         starts = self._made == 0 or not self.spec.exact_streaming
         rule = self.spec.rule if starts else self.spec.rule.inside
-        height, width = frame.pixels.shape[:2]
+        height, width = placed.frame.pixels.shape[:2]
         return rule.frames(latent_frames_at_once(self.spec, height, width, self._most))
 
-    def _encode(self, queue: list[Frame]) -> Generator[EncodedGroup, None, list[Frame]]:
+    def _encode(self, queue: list[Placed]) -> Generator[EncodedGroup, None, list[Placed]]:
         """The groups that are complete with the first frames of the queue; returns the frames to go on with."""
         if not self.spec.exact_streaming:
             self._restart()
-        count, start = self._frames_at_once(queue[0]), self._made == 0
-        frames, rest = queue[:count], queue[count:]
+        count = self._frames_at_once(queue[0])
+        rule = self.spec.rule if self._made == 0 else self.spec.rule.inside
+        piece = queue[:count]
+        still = 0
+        for t in range(rule.latent_frames(len(piece))):
+            if not self._world.rests(piece[rule.place(t)]):
+                break
+            still = min(rule.frames(t + 1), len(piece))
+        if not still:
+            count = min(rule.frames(1), len(piece))
+            yield from self._encode_moving(piece[:count])
+            return queue[count:]
+        return (yield from self._encode_still(piece[:still], queue[still:]))
+
+    def _encode_still(self, placed: list[Placed], rest: list[Placed]) -> Generator[EncodedGroup, None, list[Placed]]:
+        """The same of frames that all lie at the world's corner; rest: those behind them."""
+        start = self._made == 0
+        frames = [each.frame for each in placed]
+        self._still = frames[-1].pixels
         with stage("tokenizer"):
             latents = self._latents([frame.pixels for frame in frames])
+        view = FrameView.whole(latents.shape[2:])
+        self._box = view.box
         rule = self.spec.rule if start else self.spec.rule.inside
         for t in range(latents.shape[1]):
             here = latents[:, t]
             with stage("selection"):
                 # where nothing moves, a start-up transient changes latents all the same
-                jump = self._made >= self.spec.transient and self._cuts.jumps(here)
+                jump = self._made >= self.spec.transient and self._cuts.jumps(here, view.box)
             self._made += 1
             place = rule.place(t)
-            again = yield from self._settle(_LatentFrame(here, frames[place], jump, start and t == 0))
+            offsets = [(0, 0)] * len(placed[place])
+            again = yield from self._settle(_LatentFrame(here, placed[place], offsets, view, jump, start and t == 0))
             if again:
-                return [*again, *frames[place.stop :], *rest]
+                return [*again, *placed[place.stop :], *rest]
         return rest
 
-    def _settle(self, following: _LatentFrame | None) -> Generator[EncodedGroup, None, list[Frame]]:
+    def _encode_moving(self, placed: list[Placed]) -> Iterator[EncodedGroup]:
+        """The groups that are complete with one latent frame of a moving camera."""
+        yield from self._settle(None)
+        frames = [each.frame.pixels for each in placed]
+        height, width = frames[0].shape[:2]
+        spatial = self.spec.spatial
+        most = world_most(self.spec.grid(height, width))
+        offsets, starts = self._world.place(placed)
+        view = FrameView.of(Box.shown(offset, height, width, spatial) for offset in offsets)
+        if starts or self._grouping.segment_is_full or not self._world.holds(view.box, most):
+            starts = True
+            self._restart()
+            offsets = self._world.begin(placed)
+            view = FrameView.of(Box.shown(offset, height, width, spatial) for offset in offsets)
+        elif self._still is not None:
+            self._canvas.place([self._still], [(0, 0)], FrameView.whole(self.spec.grid(height, width)).box)
+            self._still = None
+        latents, jump = self._encoded(frames, offsets, view)
+        if not starts and jump and not self._world.ends_elsewhere:
+            # a cut that pixels did not tell
+            starts = True
+            self._restart()
+            offsets = self._world.begin(placed)
+            view = FrameView.of(Box.shown(offset, height, width, spatial) for offset in offsets)
+            latents, _ = self._encoded(frames, offsets, view)
+        self._world.take(offsets, view.box)
+        yield from self._grouping.add(_LatentFrame(latents, placed, offsets, view, False, starts), starts)
+
+    def _encoded(self, frames: list[np.ndarray], offsets: list[Offset], view: FrameView) -> tuple[np.ndarray, bool]:
+        """(latents (C, h, w) of a latent frame over its box, whether it has too little in common with the one
+        before).
+        """
+        with stage("camera"):
+            pixels = self._canvas.place(frames, offsets, view.box)
+        with stage("tokenizer"):
+            self._move(view.box)
+            latents = self._latents(list(pixels))[:, 0]
+        self._made += 1
+        with stage("selection"):
+            return latents, self._cuts.jumps(latents, view.box)
+
+    def _move(self, box: Box) -> None:
+        """Carry the encoder's stream to another box."""
+        before, self._box = self._box, box
+        if before is not None and before != box:
+            if not isinstance(self.tokenizer, MovableTokenizer):
+                raise UsageError(
+                    f"the tokenizer {self.spec.name!r} cannot follow a moving camera: use camera='off'",
+                    settings=("camera",),
+                )
+            down, right = box.top - before.top, box.left - before.left
+            self._state = self.tokenizer.move(self._state, down, right, box.shape)
+
+    def _settle(self, following: _LatentFrame | None) -> Generator[EncodedGroup, None, list[Placed]]:
         """The groups that are complete now that it is known what follows the latent frame that waits; returns frames to
         encode again, with which a segment begins.
         """
@@ -179,7 +284,7 @@ class LatentStream:
             yield from self._grouping.end()
             self._waiting = None
             self._restart()
-            return [*waiting.frames, *(following.frames if following is not None else [])]
+            return [*waiting.placed, *(following.placed if following is not None else [])]
         yield from self._grouping.add(waiting, starts or waiting.first)
         return []
 

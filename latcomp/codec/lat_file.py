@@ -15,9 +15,11 @@ import numpy as np
 
 from latcomp import models
 from latcomp.codec.arguments import checks_arguments
+from latcomp.codec.places import WorldLatents, WorldMask, check_places, moves, no_frame_places
 from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
 from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
+from latcomp.latents import Box
 from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
@@ -109,13 +111,15 @@ class LatFile:
         Raises `DamagedFileError` at the first damage unless that is held, and when nothing could be read.
         """
         found, before = 0, -1
+        offset: np.ndarray | None = None  # of the last frame, where the camera then stays
         for item in reader:
             self._note(reader)
             if isinstance(item, Group):
                 found, before = found + 1, item.index
+                offset = item.offsets[-1] if item.offsets is not None and moves(item) else None
                 yield item, False
             elif isinstance(item, LostGroups):
-                for group in _placeholders(item, before + 1, self.header):
+                for group in _placeholders(item, before + 1, self.header, offset):
                     before = group.index
                     yield group, True
         self._note(reader)
@@ -153,39 +157,74 @@ class LatFile:
             )
             yield group, lost, slice(chosen[0], chosen[-1] + 1) if chosen else slice(0, 0)
 
-    def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None) -> Any:
-        """Filled latents `(1, C, T, h, w)`, a float32 torch tensor, of the latent frames that overlap the chosen
-        time.
+    def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None, places: str = "frame") -> Any:
+        """Filled latents of the latent frames that overlap the chosen time, float32 torch tensors.
+
+        places: 'frame' gives one tensor `(1, C, T, h, w)` over the frame's own grid, 'world' a list with a
+        `WorldLatents` for each group, which is what there is of a moving camera.
 
         Raises `DamagedFileError` at damage on the way unless that is held, `UsageError` when no latent frame lies in
-        the chosen time."""
+        the chosen time, and with 'frame' where the camera was followed in it."""
+        check_places(places)
+        found = list(self._filled(start_seconds, duration_seconds, places))
+        if places == "world":
+            return found
+        import torch
+
+        return torch.cat([part.latents for part in found], dim=2)
+
+    def _filled(self, start_seconds: float, duration_seconds: float | None, places: str) -> Iterator[WorldLatents]:
+        """The groups of the chosen time, filled. Raises `UsageError` when there is none, and for one that has not the
+        places that are asked for.
+        """
         import torch
 
         from latcomp.codec.decoder import Decoder
 
         decoder = Decoder(self.header, self._device, self._fill, self._tokenizer)
         last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=decoder.device)
-        pieces = []
+        window = Box(0, 0, *self.header.grid)
+        none = True
         for group, lost, wanted in self._chosen(start_seconds, duration_seconds):
-            filled = last.expand(-1, -1, len(group.mask), -1, -1) if lost else decoder.latents(group)
-            last = filled[:, :, -1:]
+            if places == "frame" and moves(group) and wanted.stop > wanted.start:
+                raise no_frame_places("latents have", "give places='world'")
+            if lost:  # it shows what the last frame before it does
+                held = last[(..., *group.view.window.inside(window))]
+                filled = held.expand(-1, -1, len(group.mask), -1, -1)
+            else:
+                filled = decoder.latents(group)
+            last, window = filled[:, :, -1:], group.view.window
             if wanted.stop > wanted.start:
-                pieces.append(filled[:, :, wanted])
-        if not pieces:
+                none = False
+                yield WorldLatents.of(group, self.header, filled, wanted)
+        if none:
             raise UsageError("no latent frame lies in the chosen time")
-        return torch.cat(pieces, dim=2)
 
     @property
     def mask(self) -> np.ndarray:
         """Keep mask of the whole file, `(T, h, w)` booleans; nothing is kept where damage is held.
 
-        Raises `DamagedFileError` at damage unless that is held, and when the file holds no frames.
+        Raises `DamagedFileError` at damage unless that is held, and when the file holds no frames; `UsageError` where
+        the camera was followed in it.
         """
-        return np.concatenate([group.mask for group in self])
+        masks = []
+        for group in self:
+            if moves(group):
+                raise no_frame_places("the mask has", "read world_masks")
+            masks.append(group.mask)
+        return np.concatenate(masks)
+
+    @property
+    def world_masks(self) -> list[WorldMask]:
+        """Keep mask of each group over what it shows of the world, also where the camera moves. Raises
+        `DamagedFileError` as `mask` does.
+        """
+        return [WorldMask.of_group(group) for group in self]
 
 
-def _placeholders(lost: LostGroups, index: int, header: Header) -> Iterator[Group]:
-    """Groups that keep nothing, in the place of lost ones, the first of number `index`.
+def _placeholders(lost: LostGroups, index: int, header: Header, offset: np.ndarray | None) -> Iterator[Group]:
+    """Groups that keep nothing, in the place of lost ones, the first of number `index`; offset: (2,) of the camera,
+    None for the world's corner.
 
     Only the last latent frame of a group may be short, so a short one ends its group.
     """
@@ -195,16 +234,20 @@ def _placeholders(lost: LostGroups, index: int, header: Header) -> Iterator[Grou
         if end - start < header.group_latent_frames and count == header.temporal and end < len(counts):
             continue
         frames = sum(counts[start:end])
+        offsets = None if offset is None else np.tile(offset, (frames, 1))
+        view = header.view_of(False, frames, offsets)
         nothing = np.zeros((0, header.channels), np.float32 if header.coding == "lossless" else np.int32)
         yield Group(
             index,
             False,
             lost.first_frame + at,
             lost.pts[at : at + frames],
-            np.zeros((end - start, *header.grid), bool),
+            np.zeros(view.shape, bool),
             nothing,
             "hold",
             halvings=None if header.prior is None else np.zeros(0, np.uint8),
+            offsets=offsets,
+            view=view,
         )
         at, start, index = at + frames, end, index + 1
 

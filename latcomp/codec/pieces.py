@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from latcomp.errors import UnsupportedFileError
+from latcomp.latents import Box, GroupView
 from latcomp.stages import stage
-from latcomp.tokenizer.base import DecoderCondition, TokenizerSpec, VideoTokenizer
+from latcomp.tokenizer.base import DecoderCondition, MovableTokenizer, TokenizerSpec, VideoTokenizer
 
 PIECE_PIXELS = 4 * 1280 * 720  # pixels that go through the network at once: bounds memory, fills the cores
 
@@ -24,31 +26,66 @@ def latent_frames_at_once(spec: TokenizerSpec, height: int, width: int, most: in
     return int(min(max(PIECE_PIXELS // (height * width) // spec.temporal, 1), most))
 
 
+@dataclass(frozen=True)
+class Piece:
+    """What some latent frames of a group decode to."""
+
+    pixels: Tensor
+    """(1, 3, frames, H, W)."""
+    box: Box
+    """The part of the world that they cover."""
+
+
 class DecodingStream:
     """One stream of a tokenizer's decoder, latents in and pixels out."""
 
     def __init__(self, tokenizer: VideoTokenizer, half: bool, state: Any = None) -> None:
         """half: whether the network computes in bf16; state: of the stream so far, None at its start."""
         self.tokenizer, self.half, self.state = tokenizer, half, state
+        self._box: Box | None = None  # of the last latent frame
 
     def restart(self) -> None:
         """Begin a new stream."""
-        self.state = None
+        self.state = self._box = None
 
-    def decode(self, latents: Tensor, condition: DecoderCondition | None) -> Iterator[Tensor]:
-        """Pixels (1, 3, frames, H, W) of the stream's next latents (1, C, T, h, w), piece by piece."""
+    def decode(
+        self, latents: Tensor, condition: DecoderCondition | None, view: GroupView | None = None
+    ) -> Iterator[Piece]:
+        """Pixels of the stream's next latents (1, C, T, h, w), piece by piece; each covers the box of its latent
+        frames. view: what the latents show, None where they stand over a grid at the world's corner."""
         spec, steps = self.tokenizer.spec, latents.shape[2]
-        height, width = (side * spec.spatial for side in latents.shape[3:])
-        piece = latent_frames_at_once(spec, height, width, steps)
-        for start in range(0, steps, piece):
-            here = latents[:, :, start : start + piece]
+        if view is None:
+            view = GroupView.whole(steps, latents.shape[3:])
+        start = 0
+        while start < steps:
+            box = view.frames[start].box
+            most = latent_frames_at_once(spec, box.rows * spec.spatial, box.columns * spec.spatial, steps)
+            end = start + 1
+            while end < min(start + most, steps) and view.frames[end].box == box:
+                end += 1
+            rows, columns = box.inside(view.window)
+            here = latents[:, :, start:end, rows, columns]
+            self._move(box)
             with stage("tokenizer"), torch.autocast(latents.device.type, torch.bfloat16, enabled=self.half):
-                pixels, self.state = self.tokenizer.decode(here, self.state, cut(condition, start, start + piece))
-            yield pixels
+                pixels, self.state = self.tokenizer.decode(here, self.state, cut(condition, start, end, rows, columns))
+            yield Piece(pixels, box)
+            start = end
+
+    def _move(self, box: Box) -> None:
+        """Carry the stream to another box. Raises `UnsupportedFileError` for a tokenizer that cannot."""
+        before, self._box = self._box, box
+        if before is None or before == box or self.state is None:
+            return
+        if not isinstance(self.tokenizer, MovableTokenizer):
+            raise UnsupportedFileError(f"the tokenizer {self.tokenizer.spec.name!r} cannot follow a moving camera")
+        down, right = box.top - before.top, box.left - before.left
+        self.state = self.tokenizer.move(self.state, down, right, box.shape)
 
 
-def cut(condition: DecoderCondition | None, start: int, end: int) -> DecoderCondition | None:
-    """The condition of the latent frames from `start` to `end`."""
+def cut(
+    condition: DecoderCondition | None, start: int, end: int, rows: slice = slice(None), columns: slice = slice(None)
+) -> DecoderCondition | None:
+    """The condition of the latent frames from `start` to `end`, or of some positions of them."""
     if condition is None or condition.step_halvings is None:
         return condition
-    return replace(condition, step_halvings=condition.step_halvings[:, start:end])
+    return replace(condition, step_halvings=condition.step_halvings[:, start:end, rows, columns])

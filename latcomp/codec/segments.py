@@ -60,7 +60,9 @@ class SegmentCoder:
         if self.settings.lossless:
             return self.base
         with stage("selection"):
-            adjust = step_adjust(first.latents, self.recipe.step, self.settings.quality_in_force, self.profile)
+            adjust = step_adjust(
+                first.latents, self.recipe.step, self.settings.quality_in_force, self.profile, first.view
+            )
         return self.base.adjusted(adjust)
 
     def begin(self, scale: StepScale) -> SegmentSelector:
@@ -72,20 +74,20 @@ class SegmentCoder:
         """The selections of a whole segment: by the token budget where there is one, else by the threshold."""
         selector = self.begin(scale)
         if self.settings.keep is None:
-            return [selector.next(group.latents) for group in segment]
-        latents = [group.latents for group in segment]
-        hints = [self.recipe.hints(group, scale, refine=False) for group in latents]
+            return [selector.next(group.latents, group.view) for group in segment]
+        latents, views = [group.latents for group in segment], [group.view for group in segment]
+        hints = [self.recipe.hints(group.latents, scale, refine=False, view=group.view) for group in segment]
         given = [hint for hint in hints if hint is not None]
         with stage("selection"):
             chosen, threshold = select_budget(
-                latents, self.settings.keep, self.recipe.rule, self.recipe.quantiser(scale), given or None
+                latents, self.settings.keep, self.recipe.rule, self.recipe.quantiser(scale), given or None, views
             )
         if selector.rounding is None:
             return chosen
         # the masks stand; only values move
         return [
-            selector.under(values, plain.mask, hint, threshold)
-            for values, hint, plain in zip(latents, hints, chosen, strict=True)
+            selector.under(group.latents, plain.mask, hint, threshold, group.view)
+            for group, hint, plain in zip(segment, hints, chosen, strict=True)
         ]
 
     def groups(
@@ -119,4 +121,6 @@ class SegmentCoder:
             scale.adjust,
             halvings,
             selection.coded if self.settings.coding == "context" else None,
+            item.offsets,
+            item.view,
         )

@@ -19,6 +19,7 @@ PSNR_MOST = 60.0  # dB; more than this no tokenizer gives
 
 CODINGS = ("context", "zstd")
 REFERENCES = ("kept", "previous")
+CAMERAS = ("auto", "off")
 FILLS = ("auto", "lit", "hold")
 _BOUNDS = ("threshold", "keep", "target_bpp", "min_psnr")
 """What decides how many tokens are kept; one at most."""
@@ -42,6 +43,10 @@ class EncodeSettings:
     """What the temporal difference is taken against: 'kept', the last kept value, or 'previous', the last latent
     frame.
     """
+    camera: str = "auto"
+    """'auto': a moving camera is followed where that saves bits; 'off': frames stay where they are, as they must for
+    latents that others read in frame places.
+    """
     coding: str = "context"
     """'context': masks and tokens under the tokenizer's prior; 'zstd': by zstd alone."""
     lookahead_lambda: float | None = None
@@ -64,6 +69,7 @@ class EncodeSettings:
             self._number(name, 0, CONSTANT_MAX, f"choose 0 to {CONSTANT_MAX:g}")
         check_word("coding", self.coding, CODINGS)
         check_word("reference", self.reference, REFERENCES)
+        check_word("camera", self.camera, CAMERAS)
         check_flag("lossless", self.lossless)
         self._check_together()
 

@@ -8,57 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from latcomp.container import Group, Reader
-from latcomp.report.pictures import JpegMaker, Shelf, Shown, picture_size
+from latcomp.latents import Offset
+from latcomp.report.history import MaskHistory, WorldHistory, worlds_of
+from latcomp.report.pictures import JpegMaker, Shelf, Shown, ShownWorld, picture_size
 from latcomp.report.series import GroupRow
-
-AGE_MOST = 255
 
 PicturesOf = Callable[[Group], Iterator[np.ndarray]]
 """The frames of a group in order, (H, W, 3) uint8 RGB; called with every group in file order. It may give fewer than
 the group has.
 """
-
-
-class MaskHistory:
-    """What the keep masks so far say of each position, without holding the masks."""
-
-    def __init__(self, grid: tuple[int, int]) -> None:
-        """grid: (rows, columns) of positions."""
-        self.age = np.full(grid, AGE_MOST, np.uint8)
-        """uint8 (rows, columns): latent frames since the position was kept, 0 in the one it is kept in, at most 255."""
-        self._times_kept = np.zeros(grid, np.int64)
-        self.times: list[tuple[float, float]] = []
-        """Seconds at which each latent frame begins and ends."""
-        self.kept: list[int] = []
-        """Kept tokens of each latent frame."""
-
-    def add(self, mask: np.ndarray, start_seconds: float, end_seconds: float) -> None:
-        """Take the next latent frame. mask: bool (rows, columns)."""
-        self.age += self.age < AGE_MOST
-        self.age[mask] = 0
-        self._times_kept += mask
-        self.times.append((start_seconds, end_seconds))
-        self.kept.append(int(np.count_nonzero(mask)))
-
-    @property
-    def share(self) -> np.ndarray:
-        """uint8 (rows, columns): in what share of the latent frames the position was kept, 255 is all."""
-        return np.rint(255 * self._times_kept / max(len(self.kept), 1)).astype(np.uint8)
-
-    def ratios(self, most: int) -> list[tuple[float, float, float]]:
-        """(start_seconds, end_seconds, kept tokens over positions) of each latent frame, or of several in a row: at
-        most `most`.
-        """
-        each = max(-(-len(self.kept) // most), 1)
-        pieces = [slice(start, start + each) for start in range(0, len(self.kept), each)]
-        return [
-            (
-                self.times[piece][0][0],
-                self.times[piece][-1][1],
-                sum(self.kept[piece]) / (len(self.kept[piece]) * self.age.size),
-            )
-            for piece in pieces
-        ]
 
 
 @dataclass
@@ -85,7 +43,8 @@ def collect(
     ends = {row.group: row.end_seconds for row in rows}
     size = picture_size(header.width, header.height, header.sample_aspect_ratio)
     shelf = Shelf.for_frames(sum(row.frames for row in rows))
-    history, jpeg = MaskHistory(header.grid), JpegMaker(size)
+    history, jpeg, numbers = MaskHistory(), JpegMaker(size), worlds_of(rows)
+    world: _World | None = None
     for group in reader:
         if not isinstance(group, Group):
             continue
@@ -94,17 +53,44 @@ def collect(
         rule = header.rule_of(group.key)
         starts = [times[rule.place(step).start] for step in range(len(group.mask))]
         starts.append(ends.get(group.index, times[-1]))
+        number = numbers.get(group.index, -1)
+        if world is None or world.number != number:
+            if world is not None:
+                shelf.put_world(*world.shown())
+            world = _World(number, group)
         for place, seconds in enumerate(times):
             step = rule.latent_frame_of(place)
             if place == rule.place(step).start:
-                history.add(group.mask[step], starts[step], starts[step + 1])
+                view, mask = group.view.frames[step], group.view.part(group.mask, step)
+                world.history.add(view, mask)
+                history.add(int(np.count_nonzero(mask)), view.count, starts[step], starts[step + 1])
             pixels = next(pictures, None)
             frame = group.first_frame + place
+            offset = (0, 0) if group.offsets is None else (int(group.offsets[place, 0]), int(group.offsets[place, 1]))
+            world.path.append((frame, offset))
             if pixels is not None and shelf.wants(frame):
-                shown = Shown(frame, seconds, len(history.kept) - 1, group.index, history.kept[-1], jpeg(pixels))
-                shelf.put(shown, history.age)
+                latent_frame, kept = len(history.kept) - 1, history.kept[-1]
+                shown = Shown(
+                    frame, seconds, latent_frame, group.index, kept, jpeg(pixels), view.count, offset, world.number
+                )
+                shelf.put(shown, view.box, world.history.age(view.box))
         for _ in pictures:  # what gives them may have something left to do
             pass
         if progress is not None:
             progress(group.first_frame + len(group.pts))
+    if world is not None:
+        shelf.put_world(*world.shown())
     return Collected(shelf, history, size, [str(problem) for problem in reader.damage])
+
+
+class _World:
+    """A world while its groups are read."""
+
+    def __init__(self, number: int, first: Group) -> None:
+        self.number = number
+        self.history = WorldHistory(first.view.frames[0].box)
+        self.path: list[tuple[int, Offset]] = []  # (frame, its offset)
+
+    def shown(self) -> tuple[int, ShownWorld]:
+        """(its number, what a page shows of it)."""
+        return self.number, ShownWorld.of(self.history.box, self.history.share, self.path)

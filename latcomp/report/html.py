@@ -17,14 +17,15 @@ from typing import Any
 from latcomp import __version__
 from latcomp.container import Header
 from latcomp.printable import printable
-from latcomp.report.collect import AGE_MOST, Collected
-from latcomp.report.pictures import BYTES_MOST, FRAMES_MOST, SIDE_MOST
+from latcomp.report.collect import Collected
+from latcomp.report.history import AGE_MOST
+from latcomp.report.pictures import BYTES_MOST, FRAMES_MOST, SIDE_MOST, Plane
 from latcomp.report.series import GroupRow, columns_of
 from latcomp.report.terminal import bytes_text, stats_rows
 
 COLUMNS_MOST = 800  # steps of a curve
 TABLE_MOST = 500  # groups in the table
-SCRIPTS = ("text.js", "masks.js", "chart.js", "report.js")
+SCRIPTS = ("text.js", "masks.js", "world.js", "chart.js", "report.js")
 
 
 def page_html(
@@ -97,6 +98,12 @@ def _tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("size", bytes_text(figures["bytes_total"]), audio),
         ("raw latents", f"{figures['ratio_to_raw_latents']:.0f}x larger", "fp16, every position"),
     ]
+    camera = figures["camera"]
+    if camera is not None and camera["pixels_per_frame"] > 0:
+        followed = sum(segment["mode"] == "follow" for segment in camera["segments"])
+        every = len(camera["segments"])
+        more = "a frame" if followed == every else f"a frame, {followed} of {every} segments"
+        tiles.append(("camera", f"{camera['pixels_per_frame']:.1f} pixels", more))
     if figures["duration_seconds"] > 0:
         rate = 8 * (figures["bytes_total"] - figures["bytes_audio"]) / figures["duration_seconds"] / 1000
         more = f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s"
@@ -135,15 +142,12 @@ def _data(figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], col
     """What the page's script works on; its keys are read in report.js."""
     shelf, history = collected.shelf, collected.history
     width, height = collected.size
-    grid_rows, grid_columns = header.grid
     shown_groups = {shown.group for shown in shelf.frames}
-    spatial = int(header.tokenizer["spatial"])
     return {
         "picture": [width, height],
         "quarter_turns": round(header.rotation / 90) % 4,  # counter-clockwise
-        "grid": [grid_rows, grid_columns],
-        # of the picture's sides, how far the grid reaches: it covers whole positions
-        "reach": [grid_columns * spatial / header.width, grid_rows * spatial / header.height],
+        "size": [header.width, header.height],  # of a frame, in pixels as offsets are
+        "spatial": int(header.tokenizer["spatial"]),
         "age_most": AGE_MOST,
         "frames": [
             {
@@ -152,12 +156,18 @@ def _data(figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], col
                 "latent_frame": shown.latent_frame,
                 "group": shown.group,
                 "kept": shown.kept,
+                "positions": shown.positions,
+                "offset": list(shown.offset),
+                "world": shown.world,
                 "picture": "data:image/jpeg;base64," + _base64(shown.jpeg),
             }
             for shown in shelf.frames
         ],
-        "ages": {str(number): _base64(data) for number, data in shelf.ages.items()},
-        "share": _base64(history.share.tobytes()),
+        "ages": {str(number): _plane(plane) for number, plane in shelf.ages.items()},
+        "worlds": {
+            str(number): {"share": _plane(world.share), "path": world.path} for number, world in shelf.worlds.items()
+        },
+        "camera": any(row.moves for row in rows),
         "groups": {
             str(row.group): {"bytes": row.bytes, "tokens_kept": row.tokens_kept, "key": row.key, "fill": row.fill}
             for row in rows
@@ -175,6 +185,11 @@ def _data(figures: dict[str, Any], header: Header, rows: Sequence[GroupRow], col
             for column in columns_of(rows, COLUMNS_MOST)
         ],
     }
+
+
+def _plane(plane: Plane) -> dict[str, Any]:
+    box = plane.box
+    return {"box": [box.top, box.left, box.rows, box.columns], "data": _base64(plane.data)}
 
 
 def _base64(data: bytes) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
+
+from latcomp.latents import Box, Offset
 
 FRAMES_MOST = 240
 """Pictures a page shows at most."""
@@ -14,6 +17,8 @@ SIDE_MOST = 640
 """Pixels of a picture's longer side at most."""
 BYTES_MOST = 18_000_000
 """Characters that pictures and masks take in a page at most, so that the page stays below 20 MB."""
+PATH_MOST = 128
+"""Points of a camera's path at most."""
 JPEG_SCALE = 4  # FFmpeg's scale of quantisation, 2 (best) to 31
 
 
@@ -76,21 +81,60 @@ class Shown:
     kept: int
     """Kept tokens of its latent frame."""
     jpeg: bytes
+    positions: int = 0
+    """Positions that its latent frame shows."""
+    offset: Offset = (0, 0)
+    """Of the camera."""
+    world: int = 0
+    """Number of the world it lies in, from 0."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A byte for each position of a box."""
+
+    box: Box
+    data: bytes
+    """Deflated; in rows from the top."""
+
+    @classmethod
+    def of(cls, box: Box, values: np.ndarray) -> Plane:
+        """Of uint8 (rows, columns)."""
+        return cls(box, zlib.compress(values.tobytes(), 9))
+
+
+@dataclass(frozen=True)
+class ShownWorld:
+    """A world that a page shows."""
+
+    share: Plane
+    """How often each position was kept, see `WorldHistory.share`."""
+    path: tuple[tuple[int, int, int], ...]
+    """(frame, dy, dx) of frames in order: where the camera was."""
+
+    @classmethod
+    def of(cls, box: Box, share: np.ndarray, path: Sequence[tuple[int, Offset]]) -> ShownWorld:
+        """share: uint8 (rows, columns) of the box; path: of all frames, of which every n-th and the last are shown."""
+        each = -(-len(path) // PATH_MOST)
+        points = dict.fromkeys([*path[::each], path[-1]])
+        return cls(Plane.of(box, share), tuple((frame, *offset) for frame, offset in points))
 
 
 @dataclass
 class Shelf:
-    """Every n-th frame of a file with the ages of its positions; n doubles whenever the shelf would hold too much."""
+    """Every n-th frame of a file with the ages of its positions, and the worlds they lie in; n doubles whenever the
+    shelf would hold too much.
+    """
 
     every: int
     """A frame is shown when its number is a multiple of this."""
     frames_most: int = FRAMES_MOST
     bytes_most: int = BYTES_MOST
     frames: list[Shown] = field(default_factory=list)
-    ages: dict[int, bytes] = field(default_factory=dict)
-    """By latent frame, deflated: of each position, in rows from the top, a byte that says how many latent frames ago it
-    was kept.
-    """
+    ages: dict[int, Plane] = field(default_factory=dict)
+    """By latent frame: how many latent frames ago each position of its box was kept."""
+    worlds: dict[int, ShownWorld] = field(default_factory=dict)
+    """By number, those that are complete."""
 
     @classmethod
     def for_frames(cls, count: int) -> Shelf:
@@ -103,16 +147,32 @@ class Shelf:
 
     @property
     def characters(self) -> int:
-        """What pictures and ages take in a page, as Base64."""
-        return sum(4 * -(-len(data) // 3) for data in [*(shown.jpeg for shown in self.frames), *self.ages.values()])
+        """What pictures, ages and worlds take in a page, as Base64."""
+        planes = [*self.ages.values(), *(world.share for world in self.worlds.values())]
+        data = [*(shown.jpeg for shown in self.frames), *(plane.data for plane in planes)]
+        return sum(4 * -(-len(one) // 3) for one in data)
 
-    def put(self, shown: Shown, age: np.ndarray) -> None:
-        """Take a frame; age: uint8 (h, w), latent frames since each position was kept, of its latent frame."""
+    def put(self, shown: Shown, box: Box, age: np.ndarray) -> None:
+        """Take a frame; box: of its latent frame; age: uint8 (rows, columns) of it, latent frames since each position
+        was kept.
+        """
         self.frames.append(shown)
         if shown.latent_frame not in self.ages:
-            self.ages[shown.latent_frame] = zlib.compress(age.tobytes(), 9)
+            self.ages[shown.latent_frame] = Plane.of(box, age)
+        self._fit()
+
+    def put_world(self, number: int, world: ShownWorld) -> None:
+        """Take a world that is complete, where one of its frames is shown."""
+        if any(one.world == number for one in self.frames):
+            self.worlds[number] = world
+            self._fit()
+
+    def _fit(self) -> None:
+        """Leave frames out until the rest is not too much, and what belongs to none."""
         while len(self.frames) > 1 and (len(self.frames) > self.frames_most or self.characters > self.bytes_most):
             self.every *= 2
             self.frames = [one for one in self.frames if self.wants(one.frame)]
             left = {one.latent_frame for one in self.frames}
             self.ages = {number: data for number, data in self.ages.items() if number in left}
+            worlds = {one.world for one in self.frames}
+            self.worlds = {number: world for number, world in self.worlds.items() if number in worlds}

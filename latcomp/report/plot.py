@@ -1,4 +1,6 @@
-"""The picture of `stats --plot`: kept tokens, and bytes by kind, over the time of a file. Needs matplotlib."""
+"""The picture of `stats --plot`: kept tokens, bytes by kind, and the speed of a camera that was followed, over the time
+of a file. Needs matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ SUFFIXES = (".png", ".svg")
 COLUMNS_MOST = 1000  # more steps than this no picture shows
 # Okabe and Ito's colours, which people with any common colour blindness tell apart
 KEPT_COLOR = "#D55E00"
+CAMERA_COLOR = "#009E73"
 KIND_LOOKS = (("tokens", "#0072B2"), ("keep masks", "#E69F00"), ("the rest", "#999999"))
 HEADROOM = 1.25  # the height of an axis over its highest value: legends stand there
 KILO_FROM = 2000.0  # bits per second from which the axis counts thousands
@@ -43,10 +46,15 @@ def save_plot(figures: dict[str, Any], rows: Sequence[GroupRow], name: str, path
     from matplotlib.figure import Figure
 
     columns = columns_of(rows, COLUMNS_MOST)
-    figure = Figure(figsize=(9, 5.4), dpi=130, layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
+    moves = any(column.pixels_per_frame for column in columns)
+    figure = Figure(figsize=(9, 7.2 if moves else 5.4), dpi=130, layout="constrained")
+    heights = (3, 3, 2) if moves else (1, 1)
+    above, below, *lowest = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _draw_kept(above, columns, figures["keep_ratio"])
     _draw_bytes(below, columns)
+    for axes in lowest:
+        _draw_camera(axes, columns, figures["camera"]["pixels_per_frame"])
+    (lowest or [below])[-1].set_xlabel("seconds")
     shown = _shortened(printable(name))
     figure.suptitle(
         f"{shown}: {figures['tokens_kept']} of {figures['tokens_total']} tokens kept, {figures['bpp']:.4f} bits a "
@@ -96,8 +104,22 @@ def _draw_bytes(axes: Axes, columns: Sequence[Column]) -> None:
     if columns:
         axes.legend(loc="upper right", fontsize=9, frameon=False, ncols=len(KIND_LOOKS))
     axes.set_ylabel(f"{unit}, without audio")
-    axes.set_xlabel("seconds")
     axes.set_ylim(0, HEADROOM * peak / scale or 1.0)
+    axes.margins(x=0.01)
+    _grid(axes)
+
+
+def _draw_camera(axes: Axes, columns: Sequence[Column], mean: float) -> None:
+    """The camera's speed as steps, and its mean as a line."""
+    for run in _runs(columns):
+        edges = [column.start_seconds for column in run] + [run[-1].end_seconds]
+        values = [column.pixels_per_frame for column in run]
+        axes.stairs(values, edges, fill=True, color=CAMERA_COLOR, alpha=0.25)
+        axes.stairs(values, edges, color=CAMERA_COLOR, linewidth=1.8, baseline=None)
+    axes.axhline(mean, color="#000000", linestyle="--", linewidth=1, label=f"mean {mean:.1f}")
+    axes.legend(loc="upper right", fontsize=9, frameon=False)
+    axes.set_ylabel("camera,\npixels per frame")
+    axes.set_ylim(0, HEADROOM * max(column.pixels_per_frame for column in columns))
     axes.margins(x=0.01)
     _grid(axes)
 

@@ -39,11 +39,22 @@ class GroupRow:
     bytes_tokens: int
     bytes_mask: int
     bytes_other: int
+    offset_y: int = 0
+    """Camera offset of its first frame, in whole pixels: how far down of where its segment began the frame lies."""
+    offset_x: int = 0
+    """The same to the right."""
+    pixels_travelled: float = 0.0
+    """Lengths of the camera's steps from frame to frame, added up; from the frame before in the segment on."""
 
     @property
     def seconds(self) -> float:
         """How long it lasts, 0 or more."""
         return max(self.end_seconds - self.start_seconds, 0.0)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the camera was followed in it."""
+        return self.pixels_travelled > 0 or (self.offset_y, self.offset_x) != (0, 0)
 
 
 COLUMNS = tuple(field.name for field in fields(GroupRow))
@@ -76,6 +87,8 @@ def group_rows(summary: FileSummary) -> list[GroupRow]:
                 group.bytes_tokens,
                 group.bytes_mask,
                 group.bytes - group.bytes_tokens - group.bytes_mask,
+                *group.offset,
+                group.pixels_travelled,
             )
         )
     return rows
@@ -91,6 +104,8 @@ class Column:
     """Kept tokens over positions, 0 to 1."""
     bits_per_second: tuple[float, ...]
     """One for each of KINDS; 0 where no time passes."""
+    pixels_per_frame: float
+    """Speed of the camera, where it was followed."""
 
 
 def columns_of(rows: Sequence[GroupRow], most: int) -> list[Column]:
@@ -108,4 +123,5 @@ def _column(rows: Sequence[GroupRow]) -> Column:
         rows[-1].end_seconds,
         sum(row.tokens_kept for row in rows) / total if total else 0.0,
         tuple(count / seconds if seconds > 0 else 0.0 for count in bits),
+        sum(row.pixels_travelled for row in rows) / max(sum(row.frames - row.key for row in rows), 1),
     )

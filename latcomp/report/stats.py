@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from latcomp.container import FileSummary
+from latcomp.report.camera import camera_dict
 from latcomp.report.series import group_rows
 
 RAW_BYTES = 2  # an fp16 number
@@ -15,10 +16,11 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
     """JSON-able figures of one file, keys as the documentation of `stats --json` lists them.
 
     bpp: bits of everything but audio over frames x width x height. bits_per_token: the same bits over kept tokens.
-    ratio_to_raw_latents: bytes of fp16 latents at all positions over bytes without audio. Figures that nothing can be
-    divided by are 0 (an empty file)."""
+    ratio_to_raw_latents: bytes of fp16 latents at all positions of the frames' own grid over bytes without audio.
+    Figures that nothing can be divided by are 0 (an empty file)."""
     header = summary.header
     frames, kept, total = summary.frames, summary.tokens_kept, summary.tokens_total
+    positions = summary.latent_frames * header.grid[0] * header.grid[1]
     plain_bytes = summary.bytes_total - summary.bytes_audio
     duration = summary.duration_seconds
     return {
@@ -55,7 +57,8 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
         "keep_ratio": kept / total if total else 0.0,
         "bpp": plain_bytes * 8 / (frames * header.width * header.height) if frames else 0.0,
         "bits_per_token": plain_bytes * 8 / kept if kept else 0.0,
-        "ratio_to_raw_latents": total * header.channels * RAW_BYTES / plain_bytes if plain_bytes else 0.0,
+        "ratio_to_raw_latents": positions * header.channels * RAW_BYTES / plain_bytes if plain_bytes else 0.0,
+        "camera": camera_dict(summary),
         "segments": summary.segments,
         "damage": [str(problem) for problem in summary.problems],
         "groups": [asdict(row) for row in group_rows(summary)],

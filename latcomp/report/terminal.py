@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latcomp.printable import counted, printable
+from latcomp.report.camera import camera_words
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_COLUMNS = 60
@@ -78,6 +79,7 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
             f"pixels x {tokenizer['temporal']} frames{first}, {tokenizer['sha256'][:8]})",
         ),
         ("LIT", "none" if figures["lit"] is None else f"{figures['lit']['name']} ({figures['lit']['sha256'][:8]})"),
+        *([] if figures["camera"] is None else [("camera", camera_words(figures["camera"]))]),
         ("tokens kept", f"{figures['tokens_kept']} of {figures['tokens_total']} ({figures['keep_ratio']:.1%})"),
         ("size", f"{bytes_text(figures['bytes_total'])}, {figures['bpp']:.4f} bits per pixel without audio"),
         ("tokens", f"{share('bytes_tokens')}, {figures['bits_per_token']:.1f} bits per token with all but audio"),
@@ -150,7 +152,9 @@ def print_stats_of_several(named: Sequence[tuple[str, dict[str, Any]]], console:
 
 def _groups_table(groups: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("group", "start s", "kept", "of", "ratio", "bytes", "bits per token"):
+    moves = any(group["pixels_travelled"] for group in groups)
+    camera = ("offset", "travelled") if moves else ()
+    for name in ("group", "start s", "kept", "of", "ratio", "bytes", "bits per token", *camera):
         table.add_column(name, justify="right")
     table.add_column("fill")
     for number, group in enumerate(groups):
@@ -164,6 +168,7 @@ def _groups_table(groups: list[dict[str, Any]]) -> Table:
             f"{kept / total:.1%}",
             str(group["bytes"]),
             bits,
+            *([f"{group['offset_x']}, {group['offset_y']}", f"{group['pixels_travelled']:.0f}"] if moves else []),
             group["fill"],
         )
     return table

@@ -45,6 +45,14 @@ def test_what_ffmpeg_derives_is_no_difference() -> None:
     assert differences(old, replace(new, average_rate=None)) == []
 
 
+def test_a_camera_that_was_to_be_followed_is_a_setting() -> None:
+    """Either way: latents of one of them have frame places, those of the other may not."""
+    still, moving = header(), header(requires=("camera",))
+    assert differences(still, moving) == ["camera off, not auto"]
+    assert differences(moving, still) == ["camera auto, not off"]
+    assert differences(moving, moving) == []
+
+
 def test_another_source_is_a_difference() -> None:
     old = header(audio=[AUDIO])
     for change in ({"codec": "opus"}, {"sample_rate": 44100}, {"channels": 1}, {"language": "deu"}):

@@ -59,7 +59,7 @@ def segment(codec: BenchCodec, clip: BenchClip) -> Segment:
 def test_masks_have_exactly_the_tokens_of_the_budget(codec: BenchCodec, segment: Segment) -> None:
     """Methods are compared at one number of tokens: not one more or less, each with the first latent frame whole."""
     for keep in (0.01, 0.2, KEEP, 1.0):
-        wanted = tokens_for(keep, segment.latents)
+        wanted = tokens_for(keep, segment.views)
         for found in (
             by_budget(segment, codec, keep),
             by_infotok(segment, codec, keep),

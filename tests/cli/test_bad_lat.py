@@ -16,7 +16,7 @@ import pytest
 
 from latcomp import open as latcomp_open
 from latcomp.container import VERSION, AudioChunk, Reader, Writer
-from latcomp.container.format import CHUNK_HEAD, GROUP_CHUNK, GROUP_HEAD, PRELUDE
+from latcomp.container.format import CHUNK_HEAD, GROUP_CHUNK, GROUP_HEAD, PRELUDE, VERSION_REQUIRING
 from latcomp.container.index import pack_index, unpack_index
 from latcomp.errors import DamagedFileError
 from latcomp.models import prior_finder
@@ -36,7 +36,7 @@ def call(latcomp: Latcomp, command: str, source: Path, folder: Path) -> Ran:
 
 def version_99(data: bytes) -> bytes:
     values = PRELUDE.unpack(data)
-    assert values["version"] == VERSION
+    assert values["version"] in (VERSION, VERSION_REQUIRING)
     return PRELUDE.pack(**{**values, "version": 99}) + data[PRELUDE.size :]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.make import groups, sized, written
+from tests.container.make import groups, header, sized, written
 from tests.report.browser import CHROMIUM, Page
-from tests.report.make import page
+from tests.report.make import page, panned
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium in PATH")
 
@@ -116,6 +116,39 @@ def test_the_mask_can_be_taken_off_and_faded(tab: Page) -> None:
         tab.value(f"mode.value = '{mode}'; mode.dispatchEvent(new Event('change'))")
         modes.add(tab.value(PIXELS))
     assert len(modes | {plain}) == 4
+
+
+def test_a_file_whose_camera_stands_still_shows_no_world(tab: Page) -> None:
+    assert tab.value("document.getElementById('world-card').hidden")
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_the_world_of_a_camera_that_moves(browser: Page, tmp_path: Path, rotation: int) -> None:
+    """It shows the frame where it lies, and a click there moves the player to the frame nearest by; a still segment
+    behind it has a world of its own."""
+    of = header(requires=("camera",), rotation=rotation)
+    made = panned(of, [None, (0, 6), (0, 6), (0, 6)])
+    (tmp_path / "world.html").write_text(page(written(of, made)), encoding="utf-8")
+    browser.look(1280, 900, dark=False)
+    browser.errors.clear()
+    browser.open(tmp_path / "world.html")
+    browser.wait("'frame' in world.dataset")
+    wide, tall = browser.value("[world.width, world.height]")
+    assert (wide > 3 * tall) if rotation == 0 else (tall > 3 * wide)
+    pictures = set()
+    for frame in (0, 20, 31):
+        move(browser, frame)
+        assert at(browser) == frame
+        browser.wait(f"world.dataset.frame === '{frame}'")
+        pictures.add(browser.value("world.toDataURL()"))
+    assert len(pictures) == 3
+    # a rotation of 90 is counter-clockwise: the right end is at the top
+    ends = [(0.99, 0.5), (0.01, 0.5)] if rotation == 0 else [(0.5, 0.01), (0.5, 0.99)]
+    for (across, down), expected in zip(ends, (31, 7), strict=True):
+        browser.click("#world", across, down)
+        frame = at(browser)
+        assert frame == 31 if expected == 31 else frame <= 7
+    assert browser.errors == []
 
 
 def test_the_chart_moves_the_player(tab: Page) -> None:

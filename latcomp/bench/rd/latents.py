@@ -86,7 +86,7 @@ class LatentBench:
         for start in range(0, latents.shape[2], GROUP_LATENT_FRAMES):
             part = latents[:, :, start : start + GROUP_LATENT_FRAMES].to(self.device)
             # int8 steps too are finer than the finest that decoders know: a channel's largest value over 127
-            for pixels in stream.decode(part, None):
-                decoded = to_frames(pixels, self.tokenizer.spec, clip.height, clip.width)[:left]
+            for piece in stream.decode(part, None):
+                decoded = to_frames(piece.pixels, self.tokenizer.spec, clip.height, clip.width)[:left]
                 left -= len(decoded)
                 yield from decoded

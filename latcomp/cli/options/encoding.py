@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.choices import CODINGS, REFERENCES, completes, one_of, tokenizer_names
+from latcomp.cli.choices import CAMERAS, CODINGS, REFERENCES, completes, one_of, tokenizer_names
 from latcomp.cli.options.panels import PART, QUALITY
 from latcomp.cli.options.shared import NoAudio
 
@@ -83,6 +83,17 @@ class EncodeOptions:
             help="What that difference is taken against: the last kept value (default), or the previous latent frame.",
         ),
     ] = "kept"
+    camera: Annotated[
+        str,
+        _quality(
+            callback=one_of(CAMERAS),
+            autocompletion=completes(CAMERAS),
+            metavar="auto|off",
+            show_default=False,
+            help="A moving camera: followed where that saves bits (auto, the default), or not (off), for latents that "
+            "are read in frame places, as training does. --lossless does not follow it.",
+        ),
+    ] = "auto"
     coding: Annotated[
         str,
         _quality(

@@ -21,6 +21,8 @@ const MODES = {
     colors: colorsOf((part) => part / 255, (part) => (part ? 0.25 + (0.75 * part) / 255 : 0)),
     low: "0 %", high: "100 %", ramp: heat,
   },
+  // over a whole world what is seldom kept leaves the picture clear
+  world: { colors: colorsOf((part) => part / 255, (part) => (part / 255) ** 1.2) },
 };
 
 const inflate = async (bytes) => {
@@ -29,32 +31,36 @@ const inflate = async (bytes) => {
 };
 
 const makeMasks = (data) => {
-  const [rows, columns] = data.grid;
-  const share = bytesOf(data.share);
-  const ages = new Map(); // by latent frame: of each position, latent frames since it was kept
+  const ages = new Map(); // by latent frame: of each position of its box, latent frames since it was kept
+  const shares = new Map(); // by world: of each position of its box, how often it was kept
   const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [columns, rows];
   const context = canvas.getContext("2d");
+  const unpackInto = (planes, found) => Object.entries(planes).map(async ([number, plane]) => {
+    found.set(Number(number), { box: plane.box, bytes: await inflate(bytesOf(plane.data)) });
+  });
   return {
     canvas,
     // resolves to whether the masks could be unpacked
     unpack: async () => {
       try {
-        await Promise.all(Object.entries(data.ages).map(async ([number, text]) => ages.set(Number(number), await inflate(bytesOf(text)))));
+        const planes = Object.fromEntries(Object.entries(data.worlds).map(([number, world]) => [number, world.share]));
+        await Promise.all([...unpackInto(data.ages, ages), ...unpackInto(planes, shares)]);
         return true;
       } catch {
         return false;
       }
     },
-    // paints the canvas for a frame; false when there is nothing to paint
+    // paints the canvas for a frame; gives the box [top, left, rows, columns] it stands for, or null where there is nothing to paint
     paint: (frame, mode) => {
-      const bytes = mode === "share" ? share : ages.get(frame.latent_frame);
-      if (!bytes || bytes.length !== rows * columns) return false;
+      const plane = mode === "share" || mode === "world" ? shares.get(frame.world) : ages.get(frame.latent_frame);
+      if (!plane || plane.bytes.length !== plane.box[2] * plane.box[3]) return null;
+      const [, , rows, columns] = plane.box;
+      if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
       const image = context.createImageData(columns, rows);
       const colors = MODES[mode].colors;
-      for (let index = 0; index < bytes.length; index++) image.data.set(colors[bytes[index]], 4 * index);
+      for (let index = 0; index < plane.bytes.length; index++) image.data.set(colors[plane.bytes[index]], 4 * index);
       context.putImageData(image, 0, 0);
-      return true;
+      return plane.box;
     },
   };
 };

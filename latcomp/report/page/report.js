@@ -1,9 +1,8 @@
-// The page: player, theme, keys. text.js, masks.js and chart.js stand before it.
+// The page: player, theme, keys. text.js, masks.js, world.js and chart.js stand before it.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const el = (id) => document.getElementById(id);
   const frames = data.frames;
-  const positions = data.grid[0] * data.grid[1];
   const masks = makeMasks(data);
   let unpacked = true; // whether the keep masks could be
 
@@ -12,7 +11,7 @@
   const stage = el("stage");
   const context = stage.getContext("2d");
   const pictures = new Map();
-  let chart = null;
+  let chart = null, world = null;
   const state = { at: 0, playing: false, began: 0, from: 0 };
   const turned = data.quarter_turns % 2 === 1;
   // small pictures are enlarged, so that the edges of the mask stay sharp
@@ -24,7 +23,7 @@
     let image = pictures.get(index);
     if (!image) {
       image = new Image();
-      image.addEventListener("load", () => { if (state.at === index) draw(); });
+      image.addEventListener("load", () => { if (state.at === index) show(index); });
       image.src = frames[index].picture;
       pictures.set(index, image);
     }
@@ -46,24 +45,36 @@
     context.clip();
     context.imageSmoothingEnabled = true;
     context.drawImage(image, 0, 0, width, height);
-    if (el("overlay").checked && masks.paint(frames[state.at], el("mode").value)) {
+    const box = el("overlay").checked ? masks.paint(frames[state.at], el("mode").value) : null;
+    if (box) {
+      // the frame lies at its offset in the world, in which positions have their places: they stand out at its edges
+      const [down, right] = [height / data.size[1], width / data.size[0]];
+      const [dy, dx] = frames[state.at].offset;
+      const [top, left, rows, columns] = box.map((side) => side * data.spatial);
       context.globalAlpha = Number(el("opacity").value) / 100;
       context.imageSmoothingEnabled = false;
-      context.drawImage(masks.canvas, 0, 0, width * data.reach[0], height * data.reach[1]);
+      context.drawImage(masks.canvas, (left - dx) * right, (top - dy) * down, columns * right, rows * down);
     }
     context.restore();
     stage.dataset.frame = String(frames[state.at].frame);
   };
 
+  const redraw = () => {
+    draw();
+    if (world && frames.length) world.draw(state.at);
+  };
+
   const facts = () => {
     const frame = frames[state.at];
     const group = data.groups[frame.group];
+    const [dy, dx] = frame.offset;
     const rows = [
       ["time", clock(frame.seconds)],
       ["frame", String(frame.frame)],
       ["latent frame", String(frame.latent_frame)],
-      ["tokens kept in it", percent(frame.kept / positions)],
+      ["tokens kept in it", percent(frame.kept / frame.positions)],
     ];
+    if (data.camera) rows.push(["camera, pixels", `${Math.abs(dx)} ${dx < 0 ? "left" : "right"}, ${Math.abs(dy)} ${dy < 0 ? "up" : "down"}`]);
     if (group) {
       rows.push(["group", `${frame.group}${group.key ? " (key)" : ""}`], ["filled by", group.fill === "lit" ? "the LIT" : "hold"]);
       rows.push(["bytes of the group", group.bytes.toLocaleString("en")]);
@@ -86,7 +97,7 @@
     if (!frames.length) return;
     state.at = Math.min(Math.max(index, 0), frames.length - 1);
     el("scrub").value = String(state.at);
-    draw();
+    redraw();
     facts();
     if (chart) chart.moveHead(state.at);
   };
@@ -148,7 +159,7 @@
     ArrowRight: (event) => jump(state.at + (event.shiftKey ? 10 : 1)),
     Home: () => jump(0),
     End: () => jump(frames.length - 1),
-    m: () => { el("overlay").checked = !el("overlay").checked; draw(); },
+    m: () => { el("overlay").checked = !el("overlay").checked; redraw(); },
     t: flipTheme,
   };
   document.addEventListener("keydown", (event) => {
@@ -171,8 +182,8 @@
   stage.addEventListener("click", () => setPlaying(!state.playing));
   el("scrub").addEventListener("input", () => jump(Number(el("scrub").value)));
   el("speed").addEventListener("change", () => { if (state.playing) setPlaying(true); });
-  el("overlay").addEventListener("change", draw);
-  el("opacity").addEventListener("input", draw);
+  el("overlay").addEventListener("change", redraw);
+  el("opacity").addEventListener("input", redraw);
   el("mode").addEventListener("change", () => { legend(); draw(); });
   el("theme").addEventListener("click", flipTheme);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themeName);
@@ -180,6 +191,13 @@
   const begin = async () => {
     themeName();
     legend();
+    if (data.camera && frames.length) {
+      el("world-card").hidden = false;
+      el("mode").options[2].textContent = "how often kept while in view";
+      const stops = Array.from({ length: 9 }, (_, step) => `rgb(${heat(step / 8).join(" ")})`);
+      el("world-legend").style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+      world = makeWorld(el("world"), data, masks, pictureOf, jump);
+    }
     chart = makeChart(el("chart"), data, jump);
     if (!frames.length) {
       stage.hidden = true;
