@@ -50,11 +50,9 @@ class Canvas:
             return
         shape = (box.rows * self._spatial, box.columns * self._spatial)
         pixels, known = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
-        top, left = max(box.top, self._box.top), max(box.left, self._box.left)
-        bottom, right = min(box.bottom, self._box.bottom), min(box.right, self._box.right)
-        if top < bottom and left < right:
-            shared = Box(top, left, bottom - top, right - left)
-            here, there = self._area(shared, box), self._area(shared, self._box)
+        both = box.both(self._box)
+        if both.area:
+            here, there = self._area(both, box), self._area(both, self._box)
             pixels[here], known[here] = self._pixels[there], self._known[there]
         self._box, self._pixels, self._known = box, pixels, known
 

@@ -224,15 +224,15 @@ class LatentStream:
         yield from self._settle(None)
         frames = [each.frame.pixels for each in placed]
         height, width = frames[0].shape[:2]
-        spatial = self.spec.spatial
+        size = (height, width, self.spec.spatial)
         most = world_most(self.spec.grid(height, width))
         offsets, starts = self._world.place(placed)
-        view = FrameView.of(Box.shown(offset, height, width, spatial) for offset in offsets)
+        view = FrameView.shown(offsets, *size)
         if starts or self._grouping.segment_is_full or not self._world.holds(view.box, most):
             starts = True
             self._restart()
             offsets = self._world.begin(placed)
-            view = FrameView.of(Box.shown(offset, height, width, spatial) for offset in offsets)
+            view = FrameView.shown(offsets, *size)
         elif self._still is not None:
             self._canvas.place([self._still], [(0, 0)], FrameView.whole(self.spec.grid(height, width)).box)
             self._still = None
@@ -242,7 +242,7 @@ class LatentStream:
             starts = True
             self._restart()
             offsets = self._world.begin(placed)
-            view = FrameView.of(Box.shown(offset, height, width, spatial) for offset in offsets)
+            view = FrameView.shown(offsets, *size)
             latents, _ = self._encoded(frames, offsets, view)
         self._world.take(offsets, view.box)
         yield from self._grouping.add(_LatentFrame(latents, placed, offsets, view, False, starts), starts)

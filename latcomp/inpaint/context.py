@@ -49,8 +49,8 @@ class FillContext:
             return self
         latents = self.latents.new_zeros((*self.latents.shape[:3], *window.shape))
         visible = np.zeros((len(self.visible), *window.shape), bool)
-        both = self.window.shared(window)
-        if both is not None:
+        both = self.window.both(window)
+        if both.area:
             here, there = both.inside(self.window), both.inside(window)
             latents[(..., *there)] = self.latents[(..., *here)]
             visible[(..., *there)] = self.visible[(..., *here)]

@@ -59,12 +59,6 @@ class Box:
         top, left = self.top - outer.top, self.left - outer.left
         return slice(top, top + self.rows), slice(left, left + self.columns)
 
-    def shared(self, other: Box) -> Box | None:
-        """The positions of both; None where there are none."""
-        top, left = max(self.top, other.top), max(self.left, other.left)
-        rows, columns = min(self.bottom, other.bottom) - top, min(self.right, other.right) - left
-        return Box(top, left, rows, columns) if rows > 0 and columns > 0 else None
-
     @classmethod
     def around(cls, boxes: Iterable[Box]) -> Box:
         """The smallest that holds all of at least one."""
@@ -95,6 +89,11 @@ class FrameView:
     def of(cls, boxes: Iterable[Box]) -> FrameView:
         """The view of a latent frame whose frames show these boxes."""
         return _view(frozenset((box.top, box.left, box.rows, box.columns) for box in boxes))
+
+    @classmethod
+    def shown(cls, offsets: Iterable[Offset], height: int, width: int, spatial: int) -> FrameView:
+        """The view of a latent frame of frames at these offsets, pictures of height x width pixels."""
+        return cls.of(Box.shown(offset, height, width, spatial) for offset in set(offsets))
 
     @classmethod
     def whole(cls, grid: tuple[int, ...]) -> FrameView:

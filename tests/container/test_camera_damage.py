@@ -20,7 +20,7 @@ from latcomp.container.times import encode_times
 from latcomp.errors import LatcompError, LimitError, UnsupportedFileError
 from tests.container.make import in_units, prior, same_group, sized, under, written
 from tests.container.make_camera import PATHS, camera_groups, joined, moving
-from tests.container.test_damage import chunks
+from tests.container.test_damage import chunks, every_changed_byte_is_found
 from tests.container.test_hostile import cheaply, chunk
 
 OF = moving(2, 3, 2, group_latent_frames=2)
@@ -44,11 +44,7 @@ FRONT, CHUNKS = chunks(written(SEGMENTS, FAR, sound=False))
 @pytest.mark.parametrize("by", [0x01, 0x80, 0xFF])
 def test_every_changed_byte_is_found(by: int) -> None:
     """From the first to the last, offsets and all."""
-    for place in range(len(TINY)):
-        changed = bytearray(TINY)
-        changed[place] ^= by
-        with suppress(LatcompError):
-            assert check(io.BytesIO(bytes(changed))), f"byte {place}"
+    every_changed_byte_is_found(TINY, by)
 
 
 def test_every_changed_byte_of_a_group_is_survived() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -19,6 +20,15 @@ OF = header()
 MADE = groups(OF, 6, last_frames=30)
 DATA = written(OF, MADE)
 FRAMES = 5 * 32 + 30
+
+
+def every_changed_byte_is_found(data: bytes, by: int) -> None:
+    """`check` notices each byte of a file that is changed by `by`, from the first to the last."""
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= by
+        with suppress(LatcompError):
+            assert check(io.BytesIO(bytes(changed))), f"byte {place}"
 
 
 def chunks(data: bytes) -> tuple[bytes, list[bytes]]:

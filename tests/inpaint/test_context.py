@@ -11,18 +11,11 @@ from torch import Tensor
 
 from latcomp.inpaint.context import FillContext
 from latcomp.inpaint.fill import Filler, holds_well
-from latcomp.inpaint.model import CONTEXT, Lit, LitConfig
+from latcomp.inpaint.model import CONTEXT, Lit
 from latcomp.latents import Box, FrameView, GroupView, HeldGroup, StepScale, TokenMemory, hold
+from tests.inpaint.make import C, lit
 
-C, SCALE, CPU = 4, StepScale(1.0), torch.device("cpu")
-
-
-def lit() -> Lit:
-    torch.manual_seed(0)
-    made = Lit(LitConfig(channels=C, width=16, layers=2, heads=2))
-    for parameter in made.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return made.eval().requires_grad_(False)
+SCALE, CPU = StepScale(1.0), torch.device("cpu")
 
 
 def panned(start: int, frames: int) -> GroupView:

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from latcomp.inpaint import model
-from latcomp.inpaint.model import CONTEXT, Lit, LitConfig
+from latcomp.inpaint.model import CONTEXT
+from tests.inpaint.make import C, lit
 
-C, FRAMES, HEIGHT, WIDTH = 4, 4, 13, 30
+FRAMES, HEIGHT, WIDTH = 4, 13, 30
 
 
 class Case(NamedTuple):
@@ -27,14 +28,6 @@ class Case(NamedTuple):
     visible: Tensor
     origin: tuple[int, int] = (0, 0)
     context_visible: Tensor | None = None
-
-
-def lit() -> Lit:
-    torch.manual_seed(0)
-    made = Lit(LitConfig(channels=C, width=16, layers=2, heads=2))
-    for parameter in made.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return made.eval().requires_grad_(False)
 
 
 def panned(seed: int = 1) -> Case:
