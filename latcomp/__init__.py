@@ -12,16 +12,31 @@ if TYPE_CHECKING:
     from latcomp.codec.check import check, repair
     from latcomp.codec.compare import compare
     from latcomp.codec.decode import decode
+    from latcomp.codec.decode_latents import decode_latents
     from latcomp.codec.encode import encode
+    from latcomp.codec.encode_latents import encode_latents
     from latcomp.codec.export import export
     from latcomp.codec.lat_file import open_lat as open
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "check", "compare", "decode", "encode", "export", "open", "repair"]
+__all__ = [
+    "__version__",
+    "check",
+    "compare",
+    "decode",
+    "decode_latents",
+    "encode",
+    "encode_latents",
+    "export",
+    "open",
+    "repair",
+]
 
 _LAZY = {
     "encode": ("codec.encode", "encode"),
     "decode": ("codec.decode", "decode"),
+    "encode_latents": ("codec.encode_latents", "encode_latents"),
+    "decode_latents": ("codec.decode_latents", "decode_latents"),
     "compare": ("codec.compare", "compare"),
     "export": ("codec.export", "export"),
     "check": ("codec.check", "check"),

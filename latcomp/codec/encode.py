@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from latcomp.codec.camera import follow_camera
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.progress import Progress, ProgressCallback
+from latcomp.codec.result import EncodeResult
 from latcomp.codec.segments import SegmentCoder
 from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
@@ -30,24 +30,9 @@ from latcomp.output import is_stream, output_stream, spool
 from latcomp.report.stats import stats_dict
 from latcomp.selection import SegmentSelector
 from latcomp.selection.budget import positions_shown
-from latcomp.video import AudioPacket, Damage, VideoReader, open_video
+from latcomp.video import AudioPacket, VideoReader, open_video
 
 Target = str | Path | BinaryIO
-
-
-@dataclass(frozen=True)
-class EncodeResult:
-    """What an encoding made."""
-
-    stats: dict[str, Any]
-    """The object of `latcomp stats --json`."""
-    encode_seconds: float
-    frames_per_second: float
-    device: str
-    notes: tuple[str, ...]
-    """What was converted or left out, one line each."""
-    damage: tuple[Damage, ...] = ()
-    """What was damaged in the source and passed over; empty for an intact one."""
 
 
 class Encoder:

@@ -18,6 +18,8 @@ VERSION_REQUIRING = 2
 REQUIREMENTS = {
     "first_frames": "a segment's first latent frame stands for the tokenizer's `first_frames` frames: section 4.1",
     "camera": "groups may have camera offsets: section 4.2",
+    "steps": "the steps of the channels are those of `steps`, not the tokenizer's own: section 3.3",
+    "latents": "the file was made of latents, and only names their tokenizer: section 3.4",
 }
 """What a header's `requires` may name: what must be understood to read the file."""
 
@@ -66,12 +68,14 @@ CHUNK_HEAD = Layout(
 
 GROUP_CHUNK = b"GRUP"
 AUDIO_CHUNK = b"AUDI"
+ATTACHMENT_CHUNK = b"atch"
 INDEX_CHUNK = b"INDX"
 END_CHUNK = b"ENDF"
 
 CHUNK_TYPES = {
     GROUP_CHUNK: "a group: times, keep mask and tokens of up to `group_latent_frames` latent frames",
     AUDIO_CHUNK: "audio packets of one stream, copied",
+    ATTACHMENT_CHUNK: "an attachment: an array by name, carried along unchanged",
     INDEX_CHUNK: "where each segment starts",
     END_CHUNK: "the end marker: counts of what was written and the place of the index",
 }
@@ -125,6 +129,36 @@ AUDIO_HEAD = Layout(
     Field("stream", "B", "number of the audio stream: its place in the header's `audio`"),
     Field("packets", "I", "number of packets, at most 65536"),
 )
+
+ATTACHMENT_HEAD = Layout(
+    Field("name_bytes", "H", "length of its name, 1 to 1000"),
+    Field("dtype", "B", "type id of its numbers"),
+    Field("dimensions", "B", "how many numbers its shape has, at most 16"),
+)
+
+ATTACHMENT_DTYPES = dict(
+    enumerate(
+        (
+            ("uint8", 1),
+            ("int8", 1),
+            ("bool", 1),
+            ("uint16", 2),
+            ("int16", 2),
+            ("uint32", 4),
+            ("int32", 4),
+            ("uint64", 8),
+            ("int64", 8),
+            ("float16", 2),
+            ("bfloat16", 2),
+            ("float32", 4),
+            ("float64", 8),
+            ("float8_e4m3fn", 1),
+            ("float8_e5m2", 1),
+            ("complex64", 8),
+        )
+    )
+)
+"""Of the numbers of an attachment: (name, bytes) by id."""
 
 MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT, MASK_PRIOR = range(5)
 MASK_CODINGS = {

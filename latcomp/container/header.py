@@ -58,6 +58,8 @@ class Header:
     min_psnr: float | None = None
     metadata: dict[str, Any] | None = None
     requires: tuple[str, ...] = ()
+    steps: dict[str, Any] | None = None
+    latents: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the member when a value does not fit."""
@@ -253,7 +255,9 @@ def _words(value: Any) -> str:
     if isinstance(value, tuple):
         return "/".join(str(part) for part in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {part}" for name, part in value.items())
+        return ", ".join(
+            f"{name} {f'of {len(part)}' if isinstance(part, list) else part}" for name, part in value.items()
+        )
     if isinstance(value, list):
         return f"{len(value)}" if value else "none"
     return str(value)

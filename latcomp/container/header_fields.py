@@ -11,6 +11,7 @@ from typing import Any
 
 from latcomp.container.format import REQUIREMENTS
 from latcomp.latents.step_scale import SCALE_MAX, SCALE_MIN
+from latcomp.latents.steps import STEP_MAX, STEP_MIN
 
 Rational = tuple[int, int]
 CODINGS = ("int", "lossless")
@@ -21,6 +22,11 @@ NUMBER_MAX = 2**31 - 1  # of rationals, as FFmpeg has them
 GROUP_FRAMES_MAX = 2**16 - 1  # a group's frame count is stored in two bytes
 GROUP_LATENT_FRAMES_MAX = 255
 FACTOR_MAX = 256  # pixels of a position, frames of a latent frame
+CHANNELS_MAX = 2**16
+SPACES = ("raw", "normalised", "scaled")
+ESTIMATORS = ("mode", "sample", "moments")
+LAYOUTS = ("CFHW", "BCFHW")
+DTYPES = ("float32", "float16", "bfloat16")
 AUDIO_STREAMS_MAX = 256  # an audio chunk says its stream in one byte
 
 
@@ -80,6 +86,24 @@ def _sha256(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
         raise MisfitError(f"{value!r:.80} is not a SHA-256 in hexadecimal")
     return value
+
+
+def _steps(value: Any) -> dict[str, Any]:
+    """Steps and scales: both are numbers above zero, as many of one as of the other."""
+    found = _record(channel_step=_numbers(STEP_MIN, STEP_MAX), channel_scale=_numbers(STEP_MIN, STEP_MAX))(value)
+    steps, scales = ([float(number) for number in found[name]] for name in ("channel_step", "channel_scale"))
+    if len(steps) != len(scales):
+        raise MisfitError(f"{len(steps)} steps and {len(scales)} scales")
+    return {**found, "channel_step": steps, "channel_scale": scales}
+
+
+def _numbers(low: float, high: float) -> Callable[[Any], list[float]]:
+    def check(value: Any) -> list[float]:
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= CHANNELS_MAX:
+            raise MisfitError(f"{value!r:.60} is not a list of numbers")
+        return [_number(low, high)(number) for number in value]
+
+    return check
 
 
 def _record(**members: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
@@ -209,13 +233,41 @@ HEADER_FIELDS = (
         "object",
         _model(
             "first_frames",
-            channels=_whole(1, 2**16),
+            "sha256",
+            channels=_whole(1, CHANNELS_MAX),
             spatial=_whole(1, FACTOR_MAX),
             temporal=_whole(1, FACTOR_MAX),
             first_frames=_whole(1, FACTOR_MAX),
         ),
         "the tokenizer: name, sha256 of its weights, fingerprint, channels, pixels a position (spatial), frames a "
         "latent frame (temporal), frames of a segment's first latent frame (first_frames; missing: temporal)",
+    ),
+    HeaderField(
+        "steps",
+        "object or null",
+        _or_null(_steps),
+        "steps and scales of the tokenizer's channels: section 3.3; missing: null",
+        None,
+        unsaid=True,
+    ),
+    HeaderField(
+        "latents",
+        "object or null",
+        _or_null(
+            _members(
+                {
+                    "space": _choice(*SPACES),
+                    "estimator": _choice(*ESTIMATORS),
+                    "layout": _choice(*LAYOUTS),
+                    "dtype": _choice(*DTYPES),
+                    "architecture": _text,
+                },
+                ("architecture",),
+            )
+        ),
+        "what the latents were that the file was made of: section 3.4; missing: null",
+        None,
+        unsaid=True,
     ),
     HeaderField("lit", "object or null", _or_null(_model()), "the LIT: name, sha256 of its weights, fingerprint"),
     HeaderField(
@@ -231,7 +283,7 @@ HEADER_FIELDS = (
         "step_scale",
         "number",
         _number(SCALE_MIN, SCALE_MAX),
-        "latent = symbol / units x step of the channel (tokenizer's config) x step_scale",
+        "latent = symbol / units x step of the channel (tokenizer's config, or `steps`) x step_scale",
     ),
     HeaderField(
         "coding", "string", _choice(*CODINGS), "`int`: tokens are integers; `lossless`: tokens are float32 latents"
@@ -302,8 +354,24 @@ def checked(values: dict[str, Any]) -> dict[str, Any]:
         raise MisfitError(f"first_frames of tokenizer: {first_frames} is more than its temporal")
     if (first_frames != tokenizer["temporal"]) != ("first_frames" in found["requires"]):
         raise MisfitError("a first_frames that is not temporal and a `requires` that names it need each other")
+    _check_requiring(found)
     if found["group_latent_frames"] * tokenizer["temporal"] > GROUP_FRAMES_MAX:
         raise MisfitError(
             f"a group of {found['group_latent_frames']} latent frames has more than {GROUP_FRAMES_MAX} frames"
         )
     return found
+
+
+def _check_requiring(found: dict[str, Any]) -> None:
+    """Raise `MisfitError` when `steps` and `latents` are not as what is required has them."""
+    tokenizer, steps = found["tokenizer"], found["steps"]
+    for name in ("steps", "latents"):
+        if (found[name] is not None) != (name in found["requires"]):
+            raise MisfitError(f"{name} and a `requires` that names them need each other")
+    if steps is not None and len(steps["channel_step"]) != tokenizer["channels"]:
+        raise MisfitError(f"steps: {len(steps['channel_step'])} are said of {tokenizer['channels']} channels")
+    if found["latents"] is None:
+        if "sha256" not in tokenizer:
+            raise MisfitError("tokenizer: sha256 is missing")
+    elif steps is None and found["coding"] == "int":
+        raise MisfitError("latents in whole numbers need steps")
