@@ -11,7 +11,7 @@ import numpy as np
 from latcomp.container.format import ATTACHMENT_DTYPES, ATTACHMENT_HEAD
 from latcomp.container.limits import Limits
 from latcomp.container.varint import VarintReader, put_unsigned
-from latcomp.container.zstd import compress, decompress
+from latcomp.container.zstd import compress, decompress, verify
 from latcomp.errors import DamagedFileError, LimitError, UsageError
 
 WHAT = "attachment"
@@ -90,14 +90,24 @@ class PackedAttachment:
 
     def unpack(self) -> Attachment:
         """The attachment. Raises `DamagedFileError` when its bytes are not what it says that they are."""
-        size, what = self.bytes_data, f"{WHAT} {self.name!r:.60}"
+        size = self.bytes_data
         if not size:
-            if len(self.frame):
-                raise DamagedFileError(f"{what}: bytes where none belong")
+            self.verify()
             return Attachment(self.name, self.dtype, self.shape, b"")
-        planes = np.frombuffer(decompress(self.frame, size, what, exactly=size), np.uint8)
+        planes = np.frombuffer(decompress(self.frame, size, self._what, exactly=size), np.uint8)
         data = planes.reshape(_BYTES[self.dtype], -1).T.tobytes()
         return Attachment(self.name, self.dtype, self.shape, data)
+
+    def verify(self) -> None:
+        """Raise what `unpack` raises, without the memory that its numbers take."""
+        if self.bytes_data:
+            verify(self.frame, self.bytes_data, self._what)
+        elif len(self.frame):
+            raise DamagedFileError(f"{self._what}: bytes where none belong")
+
+    @property
+    def _what(self) -> str:
+        return f"{WHAT} {self.name!r:.60}"
 
 
 def pack_attachment(attachment: Attachment) -> bytes:

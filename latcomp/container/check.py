@@ -31,7 +31,7 @@ def check(
     for item, chunk in reader.with_chunks():
         if isinstance(item, PackedAttachment):
             try:
-                item.unpack()
+                item.verify()
             except DamagedFileError as error:
                 reader.note(chunk, str(error))
     return list(reader.damage)

@@ -11,15 +11,8 @@ from typing import Any
 import numpy as np
 
 from latcomp.container.format import CRC, MAGIC, PRELUDE, REQUIREMENTS, VERSION, VERSION_REQUIRING
-from latcomp.container.header_fields import (
-    CODINGS,
-    HEADER_FIELDS,
-    REFERENCES,
-    VIDEO_FIELDS,
-    MisfitError,
-    Rational,
-    checked,
-)
+from latcomp.container.header_fields import CODINGS, HEADER_FIELDS, REFERENCES, VIDEO_FIELDS, checked
+from latcomp.container.header_values import MisfitError, Rational
 from latcomp.container.limits import Limits
 from latcomp.container.zstd import compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError

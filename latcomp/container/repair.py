@@ -84,7 +84,7 @@ def repair(
             writer.put_audio(chunk.payload, len(item.packets))
         elif isinstance(item, PackedAttachment) and chunk is not None:
             try:
-                item.unpack()
+                item.verify()
             except DamagedFileError as error:
                 reader.note(chunk, str(error))
             else:

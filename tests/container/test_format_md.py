@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save
 
 import latcomp.container
-from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION, offsets
+from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION, attachments, header_fields, offsets
 from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
 from latcomp.container.coding.context.predictor import CLASS_BOUNDS
@@ -24,7 +24,8 @@ from latcomp.container.coding.masks import MASK_CLASSES
 from latcomp.container.coding.prior import frame_coder, masks, modes, neighbourhood, network, tables
 from latcomp.container.coding.prior.tables import TableEncoder, Tables
 from latcomp.container.header_fields import HEADER_FIELDS
-from latcomp.latents import TokenMemory, log_step_of, step_scale
+from latcomp.latents import TokenMemory, log_step_of, step_scale, steps
+from latcomp.latents.steps import Steps
 from tests.container import make, reference_decoder, reference_file
 from tests.container.make import groups, in_units, sized, under, written
 
@@ -69,7 +70,16 @@ def test_bounds_of_the_camera() -> None:
 
 def test_structs() -> None:
     """Every struct: order, offsets, types and meanings of its fields."""
-    structs = ("PRELUDE", "CHUNK_HEAD", "GROUP_HEAD", "AUDIO_HEAD", "INDEX_HEAD", "INDEX_ENTRY", "END")
+    structs = (
+        "PRELUDE",
+        "CHUNK_HEAD",
+        "GROUP_HEAD",
+        "AUDIO_HEAD",
+        "INDEX_HEAD",
+        "INDEX_ENTRY",
+        "END",
+        "ATTACHMENT_HEAD",
+    )
     wanted = []
     for name in structs:
         rows, offset = [], 0
@@ -104,6 +114,28 @@ def test_header_members() -> None:
 def test_numbered_lists(heading: str, entries: dict[Any, Any]) -> None:
     """Chunk types, flags, coding and layout ids, shares, class bounds, and the prior's leads, classes and parts."""
     assert table(heading) == [[str(key), str(meaning)] for key, meaning in entries.items()]
+
+
+def test_types_of_attachments() -> None:
+    """Ids, names and sizes, and the bounds on an attachment."""
+    wanted = [[str(number), name, str(size)] for number, (name, size) in declared.ATTACHMENT_DTYPES.items()]
+    assert table("id type bytes") == wanted
+    assert f"multiply to 2^{attachments.COUNT_MAX.bit_length() - 1} at most" in TEXT
+    assert f"at most {attachments.PAYLOAD_BYTES_MAX >> 20} MiB" in TEXT
+    head = {field.name: field.meaning for field in declared.ATTACHMENT_HEAD.fields}
+    assert head["name_bytes"].endswith(f"1 to {attachments.NAME_BYTES_MAX}")
+    assert head["dimensions"].endswith(f"at most {attachments.DIMENSIONS_MAX}")
+
+
+def test_steps_and_latents() -> None:
+    """The members of `steps` and `latents`, the bounds and words that they may have."""
+    assert f"all from {steps.STEP_MIN:g} to {steps.STEP_MAX:g}".replace("e-0", "e-").replace("e+0", "e") in TEXT
+    assert [row[0] for row in table("member of steps JSON type meaning")] == list(Steps.__dataclass_fields__)
+    rows = {row[0]: row[2] for row in table("member of latents JSON type meaning")}
+    words = (header_fields.SPACES, header_fields.ESTIMATORS, header_fields.LAYOUTS, header_fields.DTYPES)
+    assert list(rows) == ["space", "estimator", "layout", "dtype", "architecture"]
+    for (name, meaning), known in zip(rows.items(), words, strict=False):
+        assert tuple(re.findall(r"`(\w+)`", meaning)) == known, name
 
 
 def test_packings() -> None:

@@ -38,10 +38,20 @@ def test_fields_and_dataclass_agree() -> None:
     names = [field.name for field in HEADER_FIELDS]
     assert sorted(names) == sorted(Header.__dataclass_fields__)
     tokenizer = {**header().tokenizer, "first_frames": 1}
-    full = header(metadata={"tags": {"title": "all members said"}}, tokenizer=tokenizer, requires=("first_frames",))
+    full = header(
+        metadata={"tags": {"title": "all members said"}},
+        tokenizer=tokenizer,
+        requires=("first_frames", "steps", "latents"),
+        steps={"channel_step": [0.5] * 6, "channel_scale": [1] * 6},
+        latents={"space": "raw", "estimator": "mode", "layout": "CFHW", "dtype": "float16"},
+    )
     assert list(full.to_dict()) == [name for name, _ in describe(full)] == names
     unsaid = [field.name for field in HEADER_FIELDS if field.unsaid]
-    assert [name for name in names if name not in header().to_dict()] == unsaid == ["requires", "metadata"]
+    assert (
+        [name for name in names if name not in header().to_dict()]
+        == unsaid
+        == ["requires", "steps", "latents", "metadata"]
+    )
     optional = {
         name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING
     }
