@@ -20,6 +20,7 @@ from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
 from latcomp.errors import UsageError
 from latcomp.inpaint.fill import Filler
 from latcomp.latents import GroupView, LosslessQuantiser, Offset, Quantiser, StepScale, TokenMemory, hold
+from latcomp.latents.steps import Steps
 from latcomp.stages import stage
 from latcomp.tokenizer.base import DecoderCondition
 from latcomp.tokenizer.pixels import to_frames
@@ -63,7 +64,8 @@ class Decoder:
         self.filler = Filler(lit, self.device, self.half)
         self._memory: TokenMemory | None = None  # of latents
         self.spec = self.tokenizer.spec
-        self.step = np.array(self.spec.channel_step, np.float32)
+        steps = None if header.steps is None else Steps.from_json(header.steps)
+        self.step = np.array(self.spec.channel_step, np.float32) if steps is None else steps.step
         self._stream = DecodingStream(self.tokenizer, self.half)
         self._unseen: list[_Unseen] = []
 

@@ -179,9 +179,7 @@ class LatFile:
         """
         import torch
 
-        from latcomp.codec.decoder import Decoder
-
-        decoder = Decoder(self.header, self._device, self._fill, self._tokenizer)
+        decoder = self._decoder()
         last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=decoder.device)
         window = Box(0, 0, *self.header.grid)
         none = True
@@ -199,6 +197,17 @@ class LatFile:
                 yield WorldLatents.of(group, self.header, filled, wanted)
         if none:
             raise UsageError("no latent frame lies in the chosen time")
+
+    def _decoder(self) -> Any:
+        """What fills groups: by hold alone where the file's latents need no model."""
+        from latcomp.codec.decoder import Decoder
+
+        header = self.header
+        if header.latents is None or header.lit is not None or self._fill == "lit":
+            return Decoder(header, self._device, self._fill, self._tokenizer)
+        from latcomp.codec.held_tensors import HeldTensors
+
+        return HeldTensors(header, self._device)
 
     @property
     def mask(self) -> np.ndarray:

@@ -103,26 +103,22 @@ class NamedTokenizer:
         `transient`, `channels`, `sha256`, `fingerprint` and `channel_step`. channels: those of the latents. What else
         stands in it is passed over."""
         if not isinstance(said, Mapping):
-            raise UsageError(f"tokenizer {said!r:.60} is no mapping", settings=("tokenizer",))
+            raise UsageError(f"tokenizer {said!r:.60} is no mapping")
         values: dict[str, Any] = {"channels": channels, "first_frames": said.get("temporal"), "transient": 0}
         values |= {name: said[name] for name in (*_WHOLE, *_TEXT) if said.get(name) is not None}
         for name in ("name", "spatial", "temporal"):
             if name not in values:
-                raise UsageError(f"tokenizer: {name} is missing", settings=("tokenizer",))
+                raise UsageError(f"tokenizer: {name} is missing")
         for name in _WHOLE:
             if not isinstance(values[name], int) or values[name] < (0 if name == "transient" else 1):
-                raise UsageError(f"tokenizer: {name} {values[name]!r:.40} is no count", settings=("tokenizer",))
+                raise UsageError(f"tokenizer: {name} {values[name]!r:.40} is no count")
         if values["channels"] != channels:
-            raise UsageError(
-                f"tokenizer: channels {values['channels']}, the latents have {channels}", settings=("tokenizer",)
-            )
+            raise UsageError(f"tokenizer: channels {values['channels']}, the latents have {channels}")
         steps = said.get("channel_step")
         try:
             relative = None if steps is None else tuple(float(step) for step in steps)
         except (TypeError, ValueError):
-            raise UsageError(
-                f"tokenizer: channel_step {steps!r:.60} is no list of numbers", settings=("tokenizer",)
-            ) from None
+            raise UsageError(f"tokenizer: channel_step {steps!r:.60} is no list of numbers") from None
         return cls(**values, channel_step=relative)
 
     @property

@@ -14,6 +14,9 @@ GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8
 SEGMENT_BYTES = 2**29
 """Of latents and frames that a search for a target may hold: larger pictures have shorter segments."""
+STEPS_MOST_OFF = 4.0
+"""How many times larger or smaller than a tokenizer's own guess steps that are fitted may be: a film may begin with
+nothing but black."""
 NUMBER_MOST = 1e30  # what a header may say of a threshold and of bits per pixel
 PSNR_MOST = 60.0  # dB; more than this no tokenizer gives
 

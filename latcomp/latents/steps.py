@@ -7,6 +7,7 @@ means about the same relative error whatever the tokenizer.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,15 +61,16 @@ class Steps:
         return cls(tuple(found["channel_step"]), tuple(found["channel_scale"]))
 
 
-def fit_steps(latents: np.ndarray, weights: tuple[float, ...] | None = None) -> Steps:
+def fit_steps(latents: np.ndarray, weights: tuple[float, ...] | None = None, most_off: float = math.inf) -> Steps:
     """Steps for latents (C, T, h, w) and what is like them.
 
     weights: (C,) relative steps of the channels, None where nothing is known: then all are alike, which is the least
     squared error in the latents for the bits. At `SCALE_AT_DEFAULT` the root mean square of the steps is
-    `SHARE_AT_DEFAULT` of the latents' standard deviation. Scales are each channel's own deviation, by a common factor
-    such that a channel that varies as usual has its step as its scale: a temporal difference then counts whole steps,
-    as `CodingProfile.dropped_changes` does. Latents that do not vary at all have steps of 1. Raises `UsageError` for
-    weights that are not C numbers above zero."""
+    `SHARE_AT_DEFAULT` of the latents' standard deviation, but no more than `most_off` times larger or smaller than that
+    of the weights. Scales are each channel's own deviation, by a common factor such that a channel that varies as usual
+    has its step as its scale: a temporal difference then counts whole steps, as `CodingProfile.dropped_changes` does.
+    Latents that do not vary at all have steps of 1. Raises `UsageError` for weights that are not C numbers above
+    zero."""
     channels = len(latents)
     given = np.ones(channels) if weights is None else np.array(weights, np.float64)
     if given.shape != (channels,) or not (np.isfinite(given).all() and (given > 0).all()):
@@ -76,9 +78,11 @@ def fit_steps(latents: np.ndarray, weights: tuple[float, ...] | None = None) -> 
     deviations = deviation_of_channels(latents)
     usual = float(np.sqrt(np.mean(np.square(deviations))))
     if not usual > 0 or not np.isfinite(usual):
-        usual, deviations = SCALE_AT_DEFAULT / SHARE_AT_DEFAULT, np.full(channels, SCALE_AT_DEFAULT / SHARE_AT_DEFAULT)
-    size = usual * SHARE_AT_DEFAULT / SCALE_AT_DEFAULT
-    steps = given * (size / np.sqrt(np.mean(np.square(given))))
+        usual = SCALE_AT_DEFAULT / SHARE_AT_DEFAULT
+        deviations = np.full(channels, usual)
+    guess = float(np.sqrt(np.mean(np.square(given))))
+    size = min(max(usual * SHARE_AT_DEFAULT / SCALE_AT_DEFAULT, guess / most_off), guess * most_off)
+    steps = given * (size / guess)
     scales = np.maximum(deviations, QUIETEST * usual) * (size / usual)
     return Steps(rounded(steps), rounded(scales))
 

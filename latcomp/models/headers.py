@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.models.folders import CONFIG, KINDS, beside, config_of
+from latcomp.models.folders import CONFIG, KINDS, beside, config_of, holds
 from latcomp.models.integrity import refuse_other
 from latcomp.models.registry import find_model, folders_with_weights
 
@@ -48,7 +48,7 @@ def header_faults(
         config = configs.get(member)
         if config is None or header[member] is None:
             continue
-        if config.get("tokenizer_sha256") != said["sha256"]:
+        if config.get("tokenizer_sha256") != said.get("sha256"):
             yield f"the header names the {kind} {header[member]['name']!r}, which was made for another tokenizer"
         elif config.get("channels") != said["channels"]:
             model = f"the {kind} {header[member]['name']!r}"
@@ -64,7 +64,10 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
     spec, configs = None, {}
     for kind, record in members.items():
         first = beside(tokenizer, kind)
-        if record is not None and any(folders_with_weights(record["sha256"], kind, first)):
+        if record is None:
+            continue
+        known = "sha256" in record
+        if any(folders_with_weights(record["sha256"], kind, first)) if known else first and holds(first, kind):
             folder = find_model(record, kind, first)
             refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
             if kind == "tokenizer":
