@@ -37,6 +37,8 @@ SPACES = ("raw", "normalised", "scaled")
 ESTIMATORS = ("mode", "sample", "moments")
 LAYOUTS = ("CFHW", "BCFHW")
 DTYPES = ("float32", "float16", "bfloat16")
+LATENTS_WORDS = {"space": SPACES, "estimator": ESTIMATORS, "layout": LAYOUTS, "dtype": DTYPES}
+"""What members of `latents` may say."""
 
 REQUIRED = object()
 
@@ -118,13 +120,7 @@ HEADER_FIELDS = (
         "object or null",
         or_null(
             members(
-                {
-                    "space": choice(*SPACES),
-                    "estimator": choice(*ESTIMATORS),
-                    "layout": choice(*LAYOUTS),
-                    "dtype": choice(*DTYPES),
-                    "architecture": text,
-                },
+                {**{name: choice(*words) for name, words in LATENTS_WORDS.items()}, "architecture": text},
                 ("architecture",),
             )
         ),

@@ -5,6 +5,7 @@ without a prior.
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from tests.container.reference_decoder import (
     groups,
     signed,
 )
+
+TYPE_BYTES = (1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 2, 4, 8, 1, 1, 8)  # of an attachment's numbers, by type id
 
 
 class Plain(NamedTuple):
@@ -53,7 +56,10 @@ def pieces(data: bytes) -> Pieces:
     assert struct.unpack_from("<I", data, place)[0] == zlib.crc32(data[:place])
     header, place = json.loads(zstandard.decompress(data[14:place])), place + 4
     required = header.get("requires", [])
-    assert version == (2 if required else 1) and set(required) <= {"first_frames", "camera"}
+    assert version == (2 if required else 1) and set(required) <= {"first_frames", "camera", "steps", "latents"}
+    for name in ("steps", "latents"):
+        assert (name in required) == (header.get(name) is not None)
+    assert "sha256" in header["tokenizer"] or "latents" in required
     chunks = []
     while place < len(data):
         kind, size = struct.unpack_from("<4sI", data, place)
@@ -121,6 +127,54 @@ def audio(payload: bytes) -> Iterator[tuple[int | None, int | None, int, int, by
         yield pts, dts, duration, flags, payload[at : at + size]
         at += size
     assert at == len(payload)
+
+
+def attachment(payload: bytes) -> tuple[str, int, list[int], bytes]:
+    """Section 4.6: (name, type id, shape, its numbers one behind the other)."""
+    length, kind, dimensions = struct.unpack_from("<HBB", payload)
+    cursor = Cursor(payload[4 + length :])
+    shape = [cursor.varint() for _ in range(dimensions)]
+    name, rest = payload[4 : 4 + length].decode(), payload[4 + length + cursor.at :]
+    size = TYPE_BYTES[kind]
+    count = math.prod(shape)
+    planes = zstandard.decompress(rest) if count else rest
+    assert len(planes) == size * count
+    return name, kind, shape, bytes(planes[j * count + i] for i in range(count) for j in range(size))
+
+
+def latents(data: bytes) -> list[list[list[float]]]:
+    """Sections 3.3 and 3.4: of each latent frame the held latents of each position, before they are rounded to the
+    type that they had."""
+    header = pieces(data).header
+    found: list[list[list[float]]] = []
+    for (head, *_), plain in zip(groups(data), read_plain(data), strict=True):
+        factor = header["step_scale"] * 2 ** (head["step_adjust"] / 32)
+        tokens = iter(plain.tokens)
+        for t, mask in enumerate(plain.mask):
+            last = [] if head["flags"] & 1 and not t else found[-1]
+            here = []
+            for place, kept in enumerate(mask):
+                if not kept:
+                    here.append(last[place])
+                elif header["coding"] == "lossless":
+                    here.append([struct.unpack("<f", struct.pack("<I", bits))[0] for bits in next(tokens)])
+                else:
+                    steps = (nearest(step, "float32") for step in header["steps"]["channel_step"])
+                    here.append([n * step * factor for n, step in zip(next(tokens), steps, strict=True)])
+            found.append(here)
+    return found
+
+
+def nearest(value: float, dtype: str) -> float:
+    """The nearest number of a type; of two the one whose last bit is 0."""
+    code = {"float32": "f", "bfloat16": "f", "float16": "e"}[dtype]
+    single: float = struct.unpack(code, struct.pack(code, value))[0]
+    if dtype != "bfloat16":
+        return single
+    (bits,) = struct.unpack("<I", struct.pack("<f", single))
+    rest, bits = bits & 0xFFFF, bits >> 16
+    bits += rest > 0x8000 or (rest == 0x8000 and bits & 1)
+    return float(struct.unpack("<f", struct.pack("<I", bits << 16))[0])
 
 
 def read_plain(data: bytes) -> list[Plain]:

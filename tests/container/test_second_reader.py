@@ -10,6 +10,7 @@ import ast
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import pytest
@@ -17,9 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
+from latcomp.codec.decode_latents import decode_latents
 from latcomp.codec.encode import encode
-from latcomp.container import AudioChunk, Group, Reader, Writer
+from latcomp.codec.encode_latents import encode_latents
+from latcomp.container import Attachment, AudioChunk, Group, PackedAttachment, Reader, Writer
 from latcomp.container.coding import PriorCoder, masks
+from latcomp.container.format import ATTACHMENT_DTYPES
 from latcomp.models import WEIGHTS, find_prior, find_tokenizer, prior_finder
 from tests.container import reference_decoder, reference_file
 from tests.container.make import groups, in_units, prior, sized, under, written
@@ -53,6 +57,16 @@ def read_by_program(
     items = list(reader)
     assert not reader.damage
     return reader, [i for i in items if isinstance(i, Group)], [i for i in items if isinstance(i, AudioChunk)]
+
+
+def _carried(item: object) -> TypeGuard[PackedAttachment]:
+    return isinstance(item, PackedAttachment)
+
+
+def _said(one: Attachment) -> tuple[str, int, list[int], bytes]:
+    """What the second reader says of an attachment."""
+    ids = {name: number for number, (name, _) in ATTACHMENT_DTYPES.items()}
+    return one.name, ids[one.dtype], list(one.shape), one.data
 
 
 def numbers(group: Group) -> list[list[int]]:
@@ -90,6 +104,8 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
     found_offsets = [offsets for _, offsets, _, _ in reference_decoder.groups(data)]
     zeros = [np.zeros((len(group.pts), 2), int) if group.offsets is None else group.offsets for group in wanted]
     assert found_offsets == [[tuple(offset) for offset in offsets.tolist()] for offsets in zeros]
+    carried = [reference_file.attachment(payload) for _, kind, payload in file.chunks if kind == "atch"]
+    assert carried == [_said(item.unpack()) for item in Reader(io.BytesIO(data), find_prior=find) if _carried(item)]  # type: ignore[arg-type]
     packets = [tuple(reference_file.audio(payload)) for _, kind, payload in file.chunks if kind == "AUDI"]
     assert packets == [tuple((p.pts, p.dts, p.duration, p.flags, p.data) for p in chunk.packets) for chunk in sound]
     end, index = reference_file.end_and_index(data)
@@ -214,3 +230,31 @@ def test_a_file_of_the_models_that_are_shipped(coding: str, make_video: MakeVide
     encode(video, tmp_path / "out.lat", quality=4, coding=coding, device="cpu")
     pairs = assert_same((tmp_path / "out.lat").read_bytes(), prior_finder(), (folder / WEIGHTS).read_bytes())
     assert {layout for _, layout in pairs} == {3} if coding == "context" else {4, 5} >= {layout for _, layout in pairs}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("how", [{"quality": 6.0}, {"keep": 0.5}, {"lossless": True}], ids=str)
+def test_latents(dtype: str, how: dict[str, float | bool]) -> None:
+    """Latents that are read by the page alone are those that the program gives back, but for the last bit of
+    float32."""
+    rng = np.random.default_rng(5)
+    field = rng.normal(0, 1, (3, 1, 4, 5)) + np.cumsum(rng.normal(0, 0.1, (3, 11, 4, 5)), 1)
+    if dtype == "bfloat16":
+        values = ((np.float32(field).view(np.uint32) >> 16) << 16).view(np.float32)
+    else:
+        values = field.astype(dtype)
+    out = io.BytesIO()
+    tokenizer = {"name": "t", "spatial": 8, "temporal": 4, "first_frames": 1, "transient": 1}
+    encode_latents(values, out, tokenizer=tokenizer, dtype=dtype, **how)
+    data = out.getvalue()
+    assert_same(data, None, None)
+    program, _ = decode_latents(io.BytesIO(data))
+    by_page = np.array(reference_file.latents(data)).reshape(11, 4, 5, 3).transpose(3, 0, 1, 2)
+    if how.get("lossless"):
+        assert np.array_equal(program, values) and np.array_equal(by_page, values)
+    else:
+        assert np.allclose(
+            program, by_page, rtol={"float32": 1e-6, "float16": 1e-3, "bfloat16": 8e-3}[dtype], atol=1e-7
+        )
+        exact = np.array([reference_file.nearest(value, dtype) for value in by_page.ravel()])
+        assert np.mean(exact == program.ravel()) > (0.5 if dtype == "float32" else 0.999)
