@@ -13,6 +13,7 @@ _FLAGS = {
     "max_group_tokens": "--max-tokens",
     "max_group_bytes": "--max-bytes",
     "max_chunk_bytes": "--max-bytes",
+    "max_attachment_bytes": "--max-bytes",
     "max_header_bytes": "--max-bytes",
 }  # of the settings whose flags have other names
 SETTINGS_OF_NOTES = ("deinterlace", "keep_going", "video_track")

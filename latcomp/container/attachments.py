@@ -18,6 +18,7 @@ WHAT = "attachment"
 LEVEL = 6  # most are floats, whose mantissas are noise: higher levels take minutes and save nothing
 NAME_BYTES_MAX = 1000
 DIMENSIONS_MAX = 16
+COUNT_OF_A_FILE = 4096
 COUNT_MAX = 2**40
 """Of the numbers that a shape has room for, sides of zero aside."""
 PAYLOAD_BYTES_MAX = 64 << 20
@@ -167,15 +168,16 @@ class AttachmentCount:
         another one has."""
         if one.name in self._names:
             raise DamagedFileError(f"{WHAT} {one.name!r:.60} comes twice")
+        if len(self._names) == COUNT_OF_A_FILE:
+            raise DamagedFileError(f"{WHAT} {one.name!r:.60} is one more than the {COUNT_OF_A_FILE} of a file")
         self._names.add(one.name)
         self._bytes += one.bytes_data if isinstance(one, PackedAttachment) else len(one.data)
-        for name, found, what in (
-            ("max_attachments", len(self._names), "attachments"),
-            ("max_attachment_bytes", self._bytes, "bytes of attachments"),
-        ):
-            most = getattr(self._limits, name)
-            if found > most:
-                raise LimitError(f"{found} {what}, {most} are allowed (raise with {name})", settings=(name,))
+        if self._bytes > self._limits.max_attachment_bytes:
+            raise LimitError(
+                f"{self._bytes} bytes of attachments, {self._limits.max_attachment_bytes} are allowed (raise with "
+                "max_attachment_bytes)",
+                settings=("max_attachment_bytes",),
+            )
 
 
 def _room(shape: tuple[int, ...]) -> int:

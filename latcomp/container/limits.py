@@ -30,8 +30,6 @@ class Limits:
     """Payload of one chunk; a longer one is damage."""
     max_header_bytes: int = 1 << 20
     """Length of the header, compressed and as JSON."""
-    max_attachments: int = 4096
-    """Attachments of one file."""
     max_attachment_bytes: int = 1 << 30
     """Numbers of all attachments of one file, in bytes."""
     max_problems: int = 1000

@@ -179,9 +179,25 @@ def test_more_than_a_reader_takes(reading: Callable[[bytes], object]) -> None:
     """Numbers and counts are bounded before anything is decompressed."""
     with pytest.raises(LimitError, match="raise with max_attachment_bytes"):
         reading(with_payload(claim_of((1 << 30) + 1)))
-    many = [payload().replace(b"a\x04", bytes([c]) + b"\x04") for c in b"bcdef"]
-    with pytest.raises(LimitError, match="5 attachments, 4 are allowed"):
-        list(Reader(io.BytesIO(with_payload(*many)), Limits(max_attachments=4)))
+    limits = Limits(max_attachment_bytes=7)
+    with pytest.raises(LimitError, match="8 bytes of attachments, 7 are allowed"):
+        list(
+            Reader(
+                io.BytesIO(with_payload(*(payload().replace(b"a\x04", name + b"\x04") for name in (b"b", b"c")))),
+                limits,
+            )
+        )
+
+
+def test_more_than_a_file_has() -> None:
+    """What is beyond is damage, and not written."""
+    names = [b"%04x" % number for number in range(4097)]
+    found = check(
+        io.BytesIO(with_payload(*(payload(name_bytes=4).replace(b"a\x04", name + b"\x04") for name in names)))
+    )
+    assert [str(problem) for problem in found] == ["attachment '1000' is one more than the 4096 of a file"]
+    with pytest.raises(UsageError, match="one more than the 4096"):
+        file_with([Attachment(name.decode(), "uint8", (0,), b"") for name in names])
 
 
 def test_a_claim_without_its_bytes() -> None:

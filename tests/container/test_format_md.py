@@ -122,6 +122,7 @@ def test_types_of_attachments() -> None:
     assert table("id type bytes") == wanted
     assert f"multiply to 2^{attachments.COUNT_MAX.bit_length() - 1} at most" in TEXT
     assert f"at most {attachments.PAYLOAD_BYTES_MAX >> 20} MiB" in TEXT
+    assert f"at most {attachments.COUNT_OF_A_FILE}\nattachments" in TEXT
     head = {field.name: field.meaning for field in declared.ATTACHMENT_HEAD.fields}
     assert head["name_bytes"].endswith(f"1 to {attachments.NAME_BYTES_MAX}")
     assert head["dimensions"].endswith(f"at most {attachments.DIMENSIONS_MAX}")

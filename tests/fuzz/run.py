@@ -22,6 +22,7 @@ SECONDS = 600.0
 LENGTHS = {
     "times": 64,
     "audio": 96,
+    "attachment": 128,
     "prelude": 512,
     "index": 200,
     "mask": 96,

@@ -15,7 +15,20 @@ from functools import lru_cache
 
 import numpy as np
 
-from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Prior, Reader, check, repair, scan
+from latcomp.container import (
+    AudioChunk,
+    Group,
+    Header,
+    Limits,
+    LostGroups,
+    PackedAttachment,
+    Prior,
+    Reader,
+    check,
+    repair,
+    scan,
+)
+from latcomp.container.attachments import AttachmentCount, pack_attachment, unpack_attachment
 from latcomp.container.audio import pack_audio, unpack_audio
 from latcomp.container.coding import GroupBytes, GroupCoder, GroupShape, coder_for
 from latcomp.container.coding.masks import MaskState, decode_mask, encode_mask
@@ -44,7 +57,7 @@ from latcomp.container.offsets import OFFSET_MOST, decode_offsets, encode_offset
 from latcomp.container.times import decode_times, encode_times
 from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import decompress
-from latcomp.errors import LatcompError
+from latcomp.errors import DamagedFileError, LatcompError
 from latcomp.latents import GroupView, StepScale
 from tests.container.make import content, in_units, prior_arrays, sized, under
 from tests.container.make_camera import camera_groups, jumps, moving, there_and_back
@@ -57,6 +70,7 @@ LIMITS = Limits(
     max_group_tokens=1 << 13,
     max_group_bytes=1 << 18,
     max_chunk_bytes=1 << 20,
+    max_attachment_bytes=1 << 16,
     max_search_bytes=1 << 16,
 )
 
@@ -88,6 +102,29 @@ def audio(data: bytes) -> None:
     with suppress(LatcompError):
         found = unpack_audio(data, 3)
         demand(unpack_audio(pack_audio(found), 3) == found, "audio: written again it differs")
+
+
+def attachment(data: bytes) -> None:
+    """Attachments: what is read is written to something that reads the same, and is counted as it is unpacked. The
+    first byte says where the numbers of a stored zstd frame begin."""
+    if not data:
+        return
+    front = 1 + data[0]
+    numbers = raw_frame(data[front:]) if len(data) > front else b""
+    with suppress(LatcompError):
+        packed = unpack_attachment(data[1:front] + numbers)
+        AttachmentCount(LIMITS).add(packed)
+        try:
+            packed.verify()
+        except LatcompError:
+            with suppress(LatcompError):
+                packed.unpack()
+                demand(False, "attachment: unpacked, though not as it says")
+            return
+        found = packed.unpack()
+        demand(len(found.data) == packed.bytes_data, "attachment: other bytes than counted")
+        again = unpack_attachment(pack_attachment(found)).unpack()
+        demand(again == found and again.array.shape == found.shape, "attachment: written again it differs")
 
 
 def header(data: bytes) -> None:
@@ -393,8 +430,14 @@ def file(data: bytes) -> None:
     try:
         reader = Reader(io.BytesIO(data), LIMITS, lambda name, sha256: tiny_prior())
         place = 0
-        for item in reader:
+        for item, chunk in reader.with_chunks():
             if isinstance(item, AudioChunk):
+                continue
+            if isinstance(item, PackedAttachment):
+                try:
+                    item.unpack()
+                except DamagedFileError as error:
+                    reader.note(chunk, str(error))
                 continue
             demand(item.first_frame == place, "file: frames overlap, or some are neither given nor lost")
             place += len(item.pts)
@@ -408,6 +451,14 @@ def file(data: bytes) -> None:
     demand(problems == reader.damage, "file: check and reader disagree")
 
 
+def _is_good(attachment: PackedAttachment) -> bool:
+    try:
+        attachment.verify()
+    except DamagedFileError:
+        return False
+    return True
+
+
 def repaired(data: bytes) -> None:
     """Repair: the new file is intact, and holds the very groups and audio that the reader gets from the damaged one."""
 
@@ -415,7 +466,7 @@ def repaired(data: bytes) -> None:
         items = [
             item
             for item in Reader(io.BytesIO(of), LIMITS, lambda name, sha256: tiny_prior())
-            if not isinstance(item, LostGroups)
+            if not isinstance(item, LostGroups) and not (isinstance(item, PackedAttachment) and not _is_good(item))
         ]
         return [
             (item.key, item.pts.tolist(), item.mask.tobytes(), item.tokens.tobytes())
@@ -438,6 +489,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         times,
         audio,
+        attachment,
         header,
         prelude,
         index,
