@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latcomp.errors import DamagedFileError, UsageError
-from latcomp.models.folders import CONFIG, KINDS, beside, config_of, holds
+from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
+from latcomp.models.folders import CONFIG, KINDS, beside, config_of
 from latcomp.models.integrity import refuse_other
 from latcomp.models.registry import find_model, folders_with_weights
 
@@ -48,7 +48,7 @@ def header_faults(
         config = configs.get(member)
         if config is None or header[member] is None:
             continue
-        if config.get("tokenizer_sha256") != said.get("sha256"):
+        if "sha256" in said and config.get("tokenizer_sha256") != said["sha256"]:
             yield f"the header names the {kind} {header[member]['name']!r}, which was made for another tokenizer"
         elif config.get("channels") != said["channels"]:
             model = f"the {kind} {header[member]['name']!r}"
@@ -64,10 +64,9 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
     spec, configs = None, {}
     for kind, record in members.items():
         first = beside(tokenizer, kind)
-        if record is None:
-            continue
-        known = "sha256" in record
-        if any(folders_with_weights(record["sha256"], kind, first)) if known else first and holds(first, kind):
+        if record is None or "sha256" not in record:
+            continue  # a tokenizer that latents only name is the one that is given
+        if any(folders_with_weights(record["sha256"], kind, first)):
             folder = find_model(record, kind, first)
             refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
             if kind == "tokenizer":
@@ -78,6 +77,11 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
 
 
 def check_header(header: Header, tokenizer: str | Path | None = None) -> None:
-    """Raise `DamagedFileError` when a header contradicts the models it names, and what `faults_of` raises."""
+    """Raise `DamagedFileError` when a header contradicts the models it names, `UnsupportedFileError` when the folder of
+    a tokenizer is not what latents need that only name theirs, and what `faults_of` raises."""
+    if "sha256" not in header.tokenizer and tokenizer is not None:
+        members = {kind: getattr(header, kind) for kind in KINDS}
+        for fault in header_faults(members, spec_of(Path(tokenizer)), {}):
+            raise UnsupportedFileError(f"{tokenizer} is not the tokenizer of these latents: {fault}")
     for fault in faults_of(header, tokenizer):
         raise DamagedFileError(f"the header does not fit its models: {fault}")

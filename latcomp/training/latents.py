@@ -15,6 +15,7 @@ from torch import Tensor
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.latents.profile import CodingProfile
+from latcomp.latents.steps import Steps, fit_steps
 from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_tokenizer, sha256_of
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
@@ -22,6 +23,7 @@ from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, re
 from latcomp.training.crops import full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
 
+FITTED_FRAMES = 4  # latent frames of each clip that steps are fitted to, where a tokenizer brings none
 GPU_PIECE, CPU_PIECE = 16, 2  # latent frames that are encoded at once: a CPU's caches like less
 
 
@@ -115,11 +117,24 @@ class FrozenLatents:
             for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))
         )
         found = PRIOR_UNITS if find_prior(folder) else 1
-        spec = frozen.spec
-        recipe = SelectionRecipe.of(
-            spec.channel_step, spec.channel_scale, CodingProfile.load(folder), found if units is None else units
-        )
+        spec, profile = frozen.spec, CodingProfile.load(folder)
+        steps = _steps_of(spec, profile, training)
+        recipe = SelectionRecipe.of(steps.channel_step, steps.channel_scale, profile, found if units is None else units)
         return cls(spec, sha256, training, validation, recipe)
+
+
+def _steps_of(spec: TokenizerSpec, profile: CodingProfile, clips: LatentClips) -> Steps:
+    """The tokenizer's own steps, else those of its profile, else steps fitted to what the clips are like: to as many
+    latent frames of each, so that none counts for more."""
+    if spec.steps_known:
+        return Steps(spec.channel_step, spec.channel_scale)
+    if profile.steps is not None:
+        return profile.steps
+    parts: list[np.ndarray] = []
+    for clip in clips:
+        chosen = np.linspace(min(spec.transient, clip.shape[1] - 1), clip.shape[1] - 1, FITTED_FRAMES).astype(int)
+        parts.append(np.array(clip[:, np.unique(chosen)], np.float32).reshape(spec.channels, -1))
+    return fit_steps(np.concatenate(parts, axis=1), spec.channel_step)
 
 
 @dataclass(frozen=True)

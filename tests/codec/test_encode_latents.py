@@ -300,7 +300,8 @@ def test_frames_need_a_tokenizer_that_fits(folder: Path) -> None:
     apart = [abs(frame.pixels.astype(int) - true.astype(int)).max() for frame, true in zip(found, frames, strict=True)]
     assert max(apart) <= 8
     data, _ = put(made, tokenizer={**said, "spatial": 2 * spec.spatial}, quality=9)
-    with pytest.raises(DamagedFileError, match="says spatial"):
+    assert models.faults_of(Reader(io.BytesIO(data)).header, folder) == []
+    with pytest.raises(UnsupportedFileError, match="is not the tokenizer of these latents: the header says spatial"):
         list(decode_frames(io.BytesIO(data), device="cpu", tokenizer=folder))
 
 
