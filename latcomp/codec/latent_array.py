@@ -84,5 +84,5 @@ def restored(values: np.ndarray, dtype: str, layout: str) -> np.ndarray:
 
 def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether float32 numbers agree bit for bit."""
-    bits = [np.ascontiguousarray(values, "<f4").view("<u4") for values in (one, other)]
-    return bool(np.array_equal(*bits))
+    left, right = (np.ascontiguousarray(values, "<f4").view("<u4") for values in (one, other))
+    return bool(np.array_equal(left, right))
