@@ -85,7 +85,7 @@ class Walk:
         self.source, self._chunks = source, ChunkReader(source, self.limits)
         self.next_group, self.next_frame = entry.group, entry.first_frame
         self.end, self.from_start = None, False
-        self._world = SegmentWorld(self.header, self.limits)
+        self._world, self._attachments = SegmentWorld(self.header, self.limits), AttachmentCount(self.limits)
         self.clock.reset()
 
     def note(self, offset: int, message: str) -> None:

@@ -72,6 +72,8 @@ def test_they_come_back(before: int | None) -> None:
     reader = Reader(io.BytesIO(data))
     assert reader.index and reader.seek_segment(16) is not None
     assert [item.index for item in reader if isinstance(item, Group)] == [2]
+    assert reader.seek_segment(16) is not None and [item.index for item in reader if isinstance(item, Group)] == [2]
+    assert not reader.damage
 
 
 def test_arrays() -> None:

@@ -20,6 +20,7 @@ from latcomp.container.header import pack_header
 from latcomp.latents import Box, GroupView
 from tests.container.make import groups, in_units, prior, sized, under, written
 from tests.container.make_camera import camera_groups, moving
+from tests.container.test_attachments import OF, bomb, with_payload
 from tests.fuzz.seal import sealed
 
 STATUS = Path("/proc/self/status")
@@ -165,6 +166,14 @@ def test_a_long_chunk(packets: int, tmp_path: Path) -> None:
     data = pack_header(of) + sealed(b"AUDI", pack_audio(AudioChunk(0, (packet,) * packets)))
     data += b"GRUP" + (60 << 20).to_bytes(4, "little") + bytes(8 << 20)
     assert peak_bytes(tmp_path / "chunk.lat", data) < bound(of, len(data))
+
+
+@pytest.mark.parametrize("what", ["check", "scan"])
+def test_an_attachment_of_few_bytes(what: str, tmp_path: Path) -> None:
+    """Its numbers are counted, not held."""
+    data = with_payload(bomb(1 << 26))
+    assert len(data) < 4000
+    assert peak_bytes(tmp_path / "a.lat", data, what=what) <= bound(OF, len(data))
 
 
 def camera_bound(of: Header, size: int, views: list[GroupView]) -> int:
