@@ -79,9 +79,18 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
 def check_header(header: Header, tokenizer: str | Path | None = None) -> None:
     """Raise `DamagedFileError` when a header contradicts the models it names, `UnsupportedFileError` when the folder of
     a tokenizer is not what latents need that only name theirs, and what `faults_of` raises."""
-    if "sha256" not in header.tokenizer and tokenizer is not None:
-        members = {kind: getattr(header, kind) for kind in KINDS}
-        for fault in header_faults(members, spec_of(Path(tokenizer)), {}):
-            raise UnsupportedFileError(f"{tokenizer} is not the tokenizer of these latents: {fault}")
+    if header.latents is not None and tokenizer is not None:
+        _check_latents(header, header.latents, Path(tokenizer))
     for fault in faults_of(header, tokenizer):
         raise DamagedFileError(f"the header does not fit its models: {fault}")
+
+
+def _check_latents(header: Header, latents: Mapping[str, Any], folder: Path) -> None:
+    """Raise `UnsupportedFileError` when the tokenizer of a folder cannot decode the latents that a file was made of."""
+    spec = spec_of(folder)
+    if "sha256" not in header.tokenizer:
+        members = {kind: getattr(header, kind) for kind in KINDS}
+        for fault in header_faults(members, spec, {}):
+            raise UnsupportedFileError(f"{folder} is not the tokenizer of these latents: {fault}")
+    if spec.space not in (None, latents["space"]):
+        raise UnsupportedFileError(f"the latents of this file are {latents['space']}, those of {folder} {spec.space}")

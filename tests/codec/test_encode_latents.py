@@ -305,6 +305,20 @@ def test_frames_need_a_tokenizer_that_fits(folder: Path) -> None:
         list(decode_frames(io.BytesIO(data), device="cpu", tokenizer=folder))
 
 
+def test_frames_need_latents_of_the_tokenizers_space(tmp_path: Path) -> None:
+    """Normalised latents would be decoded to a picture too, but not to that of the raw ones."""
+    with made_up.known():
+        folder = made_up.write_made_up(tmp_path / "t", Habits(space="normalised"))
+        said = {"name": "t", "spatial": 8, "temporal": 4, "first_frames": 1}
+        for space in ("raw", "normalised"):
+            data, _ = put(latents(channels=6), tokenizer=said, space=space)
+            if space == "normalised":
+                assert len(list(decode_frames(io.BytesIO(data), device="cpu", tokenizer=folder))) == 41
+                continue
+            with pytest.raises(UnsupportedFileError, match=f"are raw, those of {folder} normalised"):
+                list(decode_frames(io.BytesIO(data), device="cpu", tokenizer=folder))
+
+
 def test_no_torch_is_imported(tmp_path: Path) -> None:
     """Neither to encode nor to decode."""
     script = f"""
