@@ -27,6 +27,7 @@ LOOKS_INTO: dict[str, set[str]] = {
     | {"models", "report"},
     "training": {"latents", "metrics", "tokenizer", "selection", "inpaint", "container/coding", "models"},
     "batch": {"codec", "container", "models", "report", "video"},
+    "datasets": {"codec", "container", "latents", "models"},
 }
 """What else a room looks into. `bench` and `cli` stand above all others."""
 ABOVE = {"bench", "cli"}

@@ -1,0 +1,1 @@
+"""Latents for training: caches of latents to .lat files and back."""

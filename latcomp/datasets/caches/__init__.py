@@ -1,0 +1,1 @@
+"""Caches of latents that trainers keep, to .lat files and back."""

@@ -1,0 +1,95 @@
+"""Many files at a time, in processes, with the outcomes in the order of the files and never more of them in memory than
+are at work. Nothing heavy is imported here: a worker sets its threads first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from latcomp.errors import DeviceError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+_AHEAD = 4  # tasks a process that are handed out before the first of them is back
+_BREAKS_MOST = 3  # in a row, with nothing done between: then the fault is not a file's
+
+
+def in_order(
+    work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, lost: Callable[[Task, DeviceError], Result]
+) -> Iterator[Result]:
+    """The result of `work` for each task, in the order of the tasks, which are taken as they are needed.
+
+    jobs: processes; with one all is done in this one. lost: the result of a task whose process was killed. `work` must
+    be a function of a module. Raises `DeviceError` when processes die before they do anything. When the iterator is
+    closed or an exception passes, the files at work are finished first."""
+    if jobs <= 1:
+        yield from map(work, tasks)
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    pending: deque[tuple[Task, Future[Result]]] = deque()
+    waiting, breaks = iter(tasks), 0
+    pool = _pool(jobs, threads)
+    try:
+        more = True
+        while more or pending:
+            while more and len(pending) < jobs * _AHEAD:
+                try:
+                    task = next(waiting)
+                except StopIteration:
+                    more = False
+                    break
+                with _interrupts_held():
+                    pending.append((task, pool.submit(work, task)))
+            if not pending:
+                break
+            task, future = pending[0]
+            try:
+                result = future.result()
+            except BrokenProcessPool:
+                breaks += 1
+                advice = "a process was killed, most likely for lack of memory: lower jobs, and run this again"
+                if breaks > _BREAKS_MOST:
+                    raise DeviceError(advice, settings=("jobs",)) from None
+                pool.shutdown(wait=True, cancel_futures=True)
+                pool = _pool(jobs, threads)
+                for one, old in pending:
+                    survived = old.done() and not old.cancelled() and old.exception() is None
+                    yield old.result() if survived else lost(one, DeviceError(advice, settings=("jobs",)))
+                pending.clear()
+                continue
+            breaks = 0
+            pending.popleft()
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(jobs: int, threads: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(threads,))
+
+
+def _begin(threads: int) -> None:
+    """In a worker: leave interrupts to the first process, and use so many threads."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+
+
+class _interrupts_held:
+    """Processes started inside never get a Ctrl-C, which a terminal sends to all of them."""
+
+    def __enter__(self) -> None:
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def __exit__(self, *_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
