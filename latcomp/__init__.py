@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from latcomp.codec.encode_latents import encode_latents
     from latcomp.codec.export import export
     from latcomp.codec.lat_file import open_lat as open
+    from latcomp.datasets.caches.exporting import export_cache
+    from latcomp.datasets.caches.importing import import_cache
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "encode",
     "encode_latents",
     "export",
+    "export_cache",
+    "import_cache",
     "open",
     "repair",
 ]
@@ -39,6 +43,8 @@ _LAZY = {
     "decode_latents": ("codec.decode_latents", "decode_latents"),
     "compare": ("codec.compare", "compare"),
     "export": ("codec.export", "export"),
+    "export_cache": ("datasets.caches.exporting", "export_cache"),
+    "import_cache": ("datasets.caches.importing", "import_cache"),
     "check": ("codec.check", "check"),
     "repair": ("codec.check", "repair"),
     "open": ("codec.lat_file", "open_lat"),

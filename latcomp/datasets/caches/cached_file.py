@@ -58,13 +58,16 @@ class CachedFile:
     metadata: Mapping[str, str] | None = None
     """Of a safetensors file."""
     item: PipeItem | None = None
+    part: int = 0
+    parts: int = 1
+    """Which video of how many that the file's latents are a batch of; only the first one's .lat file carries what is
+    beside them."""
+    mean_only: bool = False
+    """Whether the moments' log variance was dropped."""
+    max_rmse: float | None = None
+    """The bound on the error that its .lat file was made to; None where something else was asked for."""
 
-    @property
-    def others(self) -> int:
-        """Bytes of the tensors that are beside the latents."""
-        return sum(tensor.data.size for tensor in flatten(self.document)[1].values())
-
-    def whole(self, latents: RawTensor) -> list[bytes | np.ndarray]:
+    def whole(self, latents: RawTensor) -> list[bytes]:
         """The bytes of the file with these latents in their place, in parts to be written one after the other."""
         if self.container == SAFETENSORS:
             table = {key: latents if isinstance(value, LatentPlace) else value for key, value in self.document.items()}
@@ -74,7 +77,7 @@ class CachedFile:
 
     def attachments(self) -> dict[str, RawTensor]:
         """What a .lat file carries so that `from_attachments` can give this back, by name."""
-        data, tensors = flatten(self.document, reserved=(DESCRIPTION,))
+        data, tensors = flatten(None if self.part else self.document, reserved=(DESCRIPTION,))
         facts = self.facts
         description = {
             "version": _VERSION,
@@ -95,6 +98,10 @@ class CachedFile:
             "frames_per_second": facts.frames_per_second,
             "metadata": None if self.metadata is None else dict(self.metadata),
             "item": None if self.item is None else vars(self.item),
+            "part": self.part,
+            "parts": self.parts,
+            "mean_only": self.mean_only,
+            "max_rmse": self.max_rmse,
             "document": data,
         }
         text = np.frombuffer(json.dumps(description, separators=(",", ":")).encode("ascii"), np.uint8)
@@ -114,7 +121,11 @@ class CachedFile:
             item = None if found["item"] is None else PipeItem(**found["item"])
             metadata = found["metadata"]
             shape = tuple(map(int, found["shape"]))
-            made = cls(found["name"], found["container"], facts, found["dtype"], shape, document, metadata, item)
+            said = {name: found[name] for name in ("part", "parts", "mean_only", "max_rmse")}
+            texts = (found["name"], found["container"], facts, found["dtype"])
+            made = cls(*texts, shape, document, metadata, item, **said)
+            if not 0 <= made.part < made.parts:
+                raise ValueError(f"part {made.part} of {made.parts}")
         except (KeyError, TypeError, ValueError, NotACacheError) as error:
             raise DamagedFileError(f"its description of a cache is damaged: {error!s:.100}") from None
         if made.dtype not in LATENT_DTYPES or layout.name not in LAYOUTS or made.container not in (SAFETENSORS, TORCH):

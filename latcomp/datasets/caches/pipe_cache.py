@@ -96,6 +96,8 @@ class PipeWriter:
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._folder = folder
         self._part = folder / f".{DATABASE}.part"
+        self.resumed = self._part.exists()
+        """Whether a run before began this cache."""
         self._connection = sqlite3.connect(self._part)
         for table in ("fingerprint(value)", "items(shard, shard_index)"):
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
@@ -113,6 +115,12 @@ class PipeWriter:
         """How many items stand in finished shards."""
         (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
         return int(count)
+
+    @property
+    def next_shard(self) -> int:
+        """Number of the next shard."""
+        (last,) = self._connection.execute("SELECT max(shard) FROM items").fetchone()
+        return 0 if last is None else int(last) + 1
 
     def add_shard(self, shard: int, sizes: list[int]) -> None:
         """Enter a shard whose file is complete, with the bytes of each of its items."""

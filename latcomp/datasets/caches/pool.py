@@ -7,9 +7,10 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from latcomp.errors import DeviceError
@@ -20,14 +21,22 @@ _AHEAD = 4  # tasks a process that are handed out before the first of them is ba
 _BREAKS_MOST = 3  # in a row, with nothing done between: then the fault is not a file's
 
 
+@contextmanager
 def in_order(
     work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, lost: Callable[[Task, DeviceError], Result]
-) -> Iterator[Result]:
+) -> Iterator[Iterator[Result]]:
     """The result of `work` for each task, in the order of the tasks, which are taken as they are needed.
 
     jobs: processes; with one all is done in this one. lost: the result of a task whose process was killed. `work` must
-    be a function of a module. Raises `DeviceError` when processes die before they do anything. When the iterator is
-    closed or an exception passes, the files at work are finished first."""
+    be a function of a module. Raises `DeviceError` when processes die before they do anything. When the block ends or
+    an exception passes, the files at work are finished first."""
+    with closing(_results(work, tasks, jobs, lost)) as results:
+        yield results
+
+
+def _results(
+    work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, lost: Callable[[Task, DeviceError], Result]
+) -> Generator[Result, None, None]:
     if jobs <= 1:
         yield from map(work, tasks)
         return

@@ -90,7 +90,7 @@ def read(path: Path) -> tuple[dict[str, RawTensor], dict[str, str]]:
         raise NotACacheError(f"cannot be read: {(error.strerror or str(error)).lower()}") from None
 
 
-def serialize(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str] | None = None) -> list[bytes | np.ndarray]:
+def serialize(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str] | None = None) -> list[bytes]:
     """The parts of a file, to be written one after the other.
 
     Tensors stand as huggingface/safetensors puts them: the widest types first, those of one type by name."""
@@ -107,7 +107,7 @@ def serialize(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str] | No
         end += tensor.data.size
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % _ALIGNMENT)
-    return [len(text).to_bytes(8, "little"), text, *(tensors[name].data for name in order)]
+    return [len(text).to_bytes(8, "little"), text, *(tensors[name].data.tobytes() for name in order)]
 
 
 _RANKS = ("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "F16", "BF16", "I32", "U32", "F32", "C64", "F64")

@@ -92,8 +92,10 @@ class RawTensor:
         if dtype == "BF16":
             bits = values.view(np.uint32)
             rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
-            # a NaN whose bits are all in the lower half would round to infinity
-            narrow = np.where(np.isnan(values), (bits >> 16) | 0x40, rounded).astype("<u2")
+            upper = bits >> 16
+            # what is no number keeps its bits; where they are all in the lower half it would become infinite
+            kept = np.where(upper & 0x7F, upper, upper | 0x40)
+            narrow = np.where(np.isnan(values), kept, rounded).astype("<u2")
         else:
             with np.errstate(over="ignore"):
                 narrow = values.astype(np.dtype(_FLOATS[dtype]).newbyteorder("<"))
@@ -141,7 +143,17 @@ def torch_dtype(dtype: str) -> Any:
     """The torch.dtype of a name that safetensors files have for it."""
     import torch
 
-    return getattr(torch, next(name for name, ours in _TORCH_NAMES.items() if ours == dtype))
+    return getattr(torch, torch_name(dtype))
+
+
+def torch_name(dtype: str) -> str:
+    """The name that torch, numpy and attachments of .lat files have for a type."""
+    return next(name for name, ours in _TORCH_NAMES.items() if ours == dtype)
+
+
+def of_torch_name(name: str) -> str:
+    """The way back of `torch_name`."""
+    return _TORCH_NAMES[name]
 
 
 def dtype_of_torch(dtype: Any) -> str:
