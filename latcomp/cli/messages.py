@@ -9,6 +9,7 @@ from latcomp.errors import LatcompError
 
 _FLAGS = {
     "start_seconds": "--start",
+    "form": "--as",
     "duration_seconds": "--duration",
     "max_group_tokens": "--max-tokens",
     "max_group_bytes": "--max-bytes",

@@ -175,11 +175,10 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, form: str) -> None:
 def test_damaged_files_of_torch_are_one_line(tmp_path: Path) -> None:
     path = trainers.write_ltx(tmp_path / "c.pt", trainers.video_latents(4, 2, 4, 4))
     whole = path.read_bytes()
-    for size in (0, 3, 50, len(whole) // 2, len(whole) - 30):
-        path.write_bytes(whole[:size])
-        with pytest.raises(NotACacheError) as raised:
+    for data in (b"xx", *(whole[:size] for size in (0, 3, 50, len(whole) // 2, len(whole) - 30))):
+        path.write_bytes(data)
+        with pytest.raises(NotACacheError, match="is cut off, damaged, or no file of"):
             read_file(path)
-        assert "\n" not in str(raised.value)
 
 
 LIES: list[tuple[dict[str, Any], str]] = [

@@ -126,12 +126,12 @@ class CachedFile:
             made = cls(*texts, shape, document, metadata, item, **said)
             if not 0 <= made.part < made.parts:
                 raise ValueError(f"part {made.part} of {made.parts}")
-        except (KeyError, TypeError, ValueError, NotACacheError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, NotACacheError) as error:
             raise DamagedFileError(f"its description of a cache is damaged: {error!s:.100}") from None
         if made.dtype not in LATENT_DTYPES or layout.name not in LAYOUTS or made.container not in (SAFETENSORS, TORCH):
             raise DamagedFileError("its description of a cache is damaged")
         name = made.name
-        if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name or "\\" in name:
+        if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
             raise DamagedFileError(f"its description of a cache names a file {name!r:.60}, which is no name")
         return made
 

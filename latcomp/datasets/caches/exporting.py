@@ -15,7 +15,7 @@ from latcomp.checks import check_flag, check_path, check_whole, check_word
 from latcomp.codec.decode_latents import LatentsInfo, decode_latents
 from latcomp.container import Header, scan
 from latcomp.datasets.caches import safetensors_file
-from latcomp.datasets.caches.cached_file import CachedFile
+from latcomp.datasets.caches.cached_file import DESCRIPTION, CachedFile
 from latcomp.datasets.caches.conversion import converted, stem_of
 from latcomp.datasets.caches.lat_sources import LatSource, lat_files, named_error
 from latcomp.datasets.caches.outcome import DONE, FAILED, SKIPPED, CacheOutcome, CacheSummary, Watch
@@ -139,6 +139,15 @@ def _exported(task: _Task, began: float) -> CacheOutcome | None:
         status = DONE
     seconds = time.monotonic() - began
     return CacheOutcome(str(path), str(target), status, None, size, total, facts, notes, seconds)
+
+
+def _made_anew(form: str, cached: CachedFile | None) -> str:
+    """A note on a file that did not come from this trainer."""
+    if cached is None:
+        return f"made anew as {form} has it"
+    rest = sorted(set(cached.attachments()) - {DESCRIPTION})
+    left = f"; what was beside the latents is left out: {', '.join(rest[:3])}{', ...' if rest[3:] else ''}"
+    return f"made anew as {form} has it, of what came from {cached.facts.format}{left if rest else ''}"
 
 
 def write(target: Path, cached: CachedFile, latents: RawTensor, force: bool) -> int:

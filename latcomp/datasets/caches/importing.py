@@ -19,7 +19,7 @@ from latcomp.datasets.caches.layout import LAYOUTS
 from latcomp.datasets.caches.outcome import DONE, FAILED, LEFT_OUT, SKIPPED, CacheOutcome, CacheSummary, Watch
 from latcomp.datasets.caches.pool import in_order
 from latcomp.datasets.caches.sources import Cache, Source
-from latcomp.datasets.caches.store import MOMENTS, StoreSettings, describe_lat, part_path, save
+from latcomp.datasets.caches.store import MOMENTS, StoreSettings, describe_lat, part_path, save, siblings
 from latcomp.datasets.caches.tensors import RawTensor
 from latcomp.errors import (
     DamagedFileError,
@@ -240,15 +240,19 @@ def _present(task: _Task) -> Iterator[tuple[CachedFile, Path, int, float | None]
         if not path.is_file() or path.stat().st_mtime_ns < newest:
             continue
         with contextlib.suppress(DamagedFileError, UnsupportedFileError):
-            header, cached, size = describe_lat(path)
-            with path.open("rb") as file:
-                if check(file):
-                    continue
+            header, cached, _ = describe_lat(path)
+            if not all(_intact(one) for one in ([path] if cached is None else siblings(path, cached))):
+                continue
             other = "of something else" if cached is None else _other(header, cached, task.settings)
             if cached is not None and other is None:
-                yield cached, path, size, None
+                yield cached, path, sum(one.stat().st_size for one in siblings(path, cached)), None
             elif not task.force:
                 raise OutputError(f"{path} exists and was made {other}; force=True replaces it", settings=("force",))
+
+
+def _intact(path: Path) -> bool:
+    with path.open("rb") as file:
+        return not check(file)
 
 
 def _other(header: Any, cached: CachedFile, settings: StoreSettings) -> str | None:

@@ -14,6 +14,7 @@ from latcomp.suffixes import LAT
 
 _SUFFIXES = frozenset({".safetensors", ".latent", ".pt", ".pth"})
 _TEXT_ENCODERS = "_te.safetensors"  # musubi-tuner's, of which a folder of latents is full
+_TEXT_FOLDERS = "text_embeddings"  # what diffusion-pipe calls those of its databases
 _PRECOMPUTED = ".precomputed"  # the LTX trainer's folder
 
 
@@ -85,7 +86,9 @@ class Cache:
                     yield Source(str(below / name), folder / name, below / (name + LAT))
                 elif not (table and (name == DATABASE or name.startswith("shard_"))):
                     self.left_out[_TEXT_ENCODERS if name.endswith(_TEXT_ENCODERS) else Path(name).suffix.lower()] += 1
-        if table:
+        if table and folder.name.startswith(_TEXT_FOLDERS):
+            self.left_out[DATABASE] += 1
+        elif table:
             yield from self._items(folder, below)
         waiting += sorted(folders, reverse=True)
 

@@ -167,14 +167,19 @@ def _cached(attachments: list[Attachment]) -> CachedFile | None:
     return CachedFile.from_attachments(tensors) if DESCRIPTION in tensors else None
 
 
+def siblings(path: Path, cached: CachedFile) -> list[Path]:
+    """The .lat files of all videos of a batch whose first one is at `path`. Raises `DamagedFileError` where one is
+    missing."""
+    return [path, *(_sibling(path, part, cached.parts) for part in range(1, cached.parts))]
+
+
 def load(path: Path, cached: CachedFile) -> RawTensor:
     """The latents of a file of a cache, in its type and layout, from the .lat file of its first video and those beside
     it.
 
     Raises `DamagedFileError` for damaged files and missing parts."""
     videos = []
-    for part in range(cached.parts):
-        place = path if part == 0 else _sibling(path, part, cached.parts)
+    for part, place in enumerate(siblings(path, cached)):
         values, info = decode_latents(place)
         if part:
             other = _cached(list(info.attachments))

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 from latcomp.datasets.caches.tensors import RawTensor, from_torch, to_torch
 from latcomp.errors import NotACacheError, UnsupportedFileError
 
-_REFUSED = re.compile(r"GLOBAL ([\w.]+)|Unsupported (?:operand|class) (\S+)|whitelist|weights_only", re.IGNORECASE)
-_ZIP = b"PK\x03\x04"
+_REFUSED = re.compile(r"GLOBAL ([\w.]+)|weights_only", re.IGNORECASE)  # in the words of torch
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # what such files begin with
 _DEEPEST = 64
 
 
@@ -26,21 +26,21 @@ def read(file: BinaryIO) -> Any:
     `UnsupportedFileError` for tensors that have no plain bytes."""
     import torch
 
+    head = file.read(4)
+    file.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old formats
             return _mapped(torch.load(file, map_location="cpu", weights_only=True), torch.Tensor, from_torch)
     except UnsupportedFileError:
         raise
-    except pickle.UnpicklingError as error:
-        raise NotACacheError(_why(str(error))) from None
     except MemoryError:
         raise
     except Exception as error:  # what damaged bytes raise in torch has many names
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        if _REFUSED.search(str(error)):
+        asks = isinstance(error, pickle.UnpicklingError) or _REFUSED.search(str(error))
+        if asks and head.startswith((_ZIP, _PICKLE)):
             raise NotACacheError(_why(str(error))) from None
-        raise NotACacheError(f"is cut off, damaged, or no file of torch.save: {lines[0]:.120}") from None
+        raise NotACacheError("is cut off, damaged, or no file of torch.save") from None
 
 
 def write(value: Any) -> bytes:
