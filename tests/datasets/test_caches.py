@@ -304,11 +304,14 @@ def test_an_export_never_replaces_the_cache_itself(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_processes_give_the_same_files(cache: Path, tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
+def test_processes_give_the_same_files(tmp_path: Path) -> None:
+    """Of safetensors files, for which the processes need no torch."""
+    cache, one, other = tmp_path / "cache", tmp_path / "one", tmp_path / "other"
+    for seed in range(4):
+        trainers.write_musubi_wan_i2v(cache, f"clip{seed}", seed)
     latcomp.import_cache(cache, one, max_rmse=BOUND)
     found, _ = statuses(latcomp.import_cache, cache, other, max_rmse=BOUND, jobs=2)
-    assert found == ["done"] * 5
+    assert found == ["done"] * 4
     files = sorted(path.relative_to(one) for path in one.rglob("*.lat"))
     assert files == sorted(path.relative_to(other) for path in other.rglob("*.lat"))
     assert all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
