@@ -3,6 +3,7 @@ latents within the bound on their error and all else bit for bit."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -317,6 +318,41 @@ def test_processes_give_the_same_files(tmp_path: Path) -> None:
     assert all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
 
 
+def test_the_work_of_a_file_does_not_grow_with_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders are listed once, and not for each file in them."""
+    for number in range(30):
+        trainers.write_musubi(tmp_path / "cache", f"c{number}", torch.randn(2, 1, 2, 2), "wan", "wan")
+    listed: list[Path] = []
+    scan = os.scandir
+
+    def counted(place: Any) -> Any:
+        listed.append(Path(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    assert latcomp.import_cache(tmp_path / "cache", tmp_path / "lats").done == 30
+    assert latcomp.export_cache(tmp_path / "lats", tmp_path / "back", form="musubi").done == 30
+    assert len(listed) <= 6
+
+
+def test_the_outputs_may_lie_beside_the_cache_or_in_it(tmp_path: Path) -> None:
+    trainers.write_ltx(tmp_path / "a.pt", trainers.video_latents())
+    assert latcomp.import_cache(tmp_path, tmp_path, max_rmse=BOUND).done == 1
+    assert (tmp_path / "a.pt.lat").exists()
+    latcomp.import_cache(tmp_path, tmp_path / "lats", max_rmse=BOUND)
+    latcomp.export_cache(tmp_path / "lats", tmp_path / "lats" / "back", form="ltx")
+    summary = latcomp.import_cache(tmp_path, tmp_path / "lats", max_rmse=BOUND)
+    assert (summary.done, summary.skipped) == (0, 1)
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    trainers.write_ltx(tmp_path / "in" / "a.pt", trainers.video_latents())
+    (tmp_path / "lats").mkdir()
+    (tmp_path / "lats" / ".b.pt.0123abcd.part.lat").write_bytes(b"half")
+    latcomp.import_cache(tmp_path / "in", tmp_path / "lats", max_rmse=BOUND)
+    assert [path.name for path in (tmp_path / "lats").iterdir()] == ["a.pt.lat"]
+
+
 # -- what is wrong is one line for each file, and the others go on
 
 
@@ -458,7 +494,7 @@ def test_two_files_that_would_become_one_are_said(tmp_path: Path) -> None:
     latcomp.import_cache(tmp_path, tmp_path / "lats", max_rmse=BOUND)
     files = [tmp_path / "lats" / folder / "x.pt.lat" for folder in ("a", "b")]
     found, summary = statuses(latcomp.export_cache, files, tmp_path / "back", form="ltx")
-    assert found[0] == "done" and found[1] == "failed" and "both become" in str(summary.first_error)
+    assert found[0] == "done" and found[1] == "failed" and "as another file does" in str(summary.first_error)
 
 
 def test_files_that_are_no_lat_files(tmp_path: Path) -> None:

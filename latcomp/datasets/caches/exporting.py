@@ -24,8 +24,8 @@ from latcomp.datasets.caches.pool import in_order
 from latcomp.datasets.caches.store import describe_lat, load
 from latcomp.datasets.caches.tensors import RawTensor
 from latcomp.datasets.caches.trainers import FORMATS, SAFETENSORS
+from latcomp.datasets.caches.writing import begin, output_of_many
 from latcomp.errors import DamagedFileError, DeviceError, NotACacheError, OutputError
-from latcomp.output import output_file
 from latcomp.suffixes import LAT
 
 
@@ -70,6 +70,7 @@ def export_cache(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {(error.strerror or str(error)).lower()}") from None
+    begin()
     found = lat_files(map(Path, places), folder)
     pipe = form == "diffusion-pipe"
     outcomes = export_pipe(found, folder, jobs) if pipe else _files(found, folder, form, jobs, force)
@@ -84,16 +85,18 @@ def export_cache(
 
 def _files(found: Iterator[LatSource], folder: Path, form: str, jobs: int, force: bool) -> Iterator[CacheOutcome]:
     """One file for each .lat file, those of further videos of a batch aside."""
-    made: dict[int, str] = {}
+    made: dict[int, int] = {}  # hashes: of very many names, little memory
     tasks = (_Task(source, folder, form, force) for source in found)
     with in_order(export_one, tasks, jobs, _lost) as outcomes:
         for outcome in outcomes:
             if outcome is None:
                 continue
             if outcome.target is not None and outcome.status != FAILED:
-                other = made.setdefault(hash(outcome.target), outcome.source)
-                if other != outcome.source:
-                    error = OutputError(f"{other} and {outcome.source} both become {outcome.target}: export them apart")
+                source = hash(outcome.source)
+                if made.setdefault(hash(outcome.target), source) != source:
+                    error = OutputError(
+                        f"{outcome.source} becomes {outcome.target}, as another file does: export it apart"
+                    )
                     outcome = replace(outcome, status=FAILED, error=error)
             yield outcome
 
@@ -134,7 +137,6 @@ def _exported(task: _Task, began: float) -> CacheOutcome | None:
         status, total = SKIPPED, target.stat().st_size
     else:
         latents = load(path, found) if own else _latents(path, found)
-        target.parent.mkdir(parents=True, exist_ok=True)
         total = write(target, found, latents, task.force)
         status = DONE
     seconds = time.monotonic() - began
@@ -152,7 +154,7 @@ def _made_anew(form: str, cached: CachedFile | None) -> str:
 
 def write(target: Path, cached: CachedFile, latents: RawTensor, force: bool) -> int:
     """Write a trainer's file; gives its bytes. It appears only when it is complete."""
-    with output_file(target, force) as temporary, temporary.open("wb") as file:
+    with output_of_many(target, force) as file:
         for part in cached.whole(latents):
             file.write(part)
         return file.tell()

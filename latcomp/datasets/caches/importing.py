@@ -21,6 +21,7 @@ from latcomp.datasets.caches.pool import in_order
 from latcomp.datasets.caches.sources import Cache, Source
 from latcomp.datasets.caches.store import MOMENTS, StoreSettings, describe_lat, part_path, save, siblings
 from latcomp.datasets.caches.tensors import RawTensor
+from latcomp.datasets.caches.writing import begin
 from latcomp.errors import (
     DamagedFileError,
     DeviceError,
@@ -97,6 +98,7 @@ def import_cache(
     check_path("target", target)
     place, folder = Path(source), Path(target)
     _make_folder(folder)
+    begin()
     cache, summary = Cache(place, folder), CacheSummary()
     tasks = (_Task(one, folder, settings, force, tokenizer, layout) for one in cache.sources())
     with in_order(import_one, tasks, jobs, _lost) as outcomes:
@@ -201,7 +203,6 @@ def _imported(task: _Task, began: float) -> CacheOutcome:
     if taken is None:
         return CacheOutcome(task.name, None, LEFT_OUT, None, size, seconds=time.monotonic() - began)
     cached, latents = taken
-    task.target.parent.mkdir(parents=True, exist_ok=True)
     saved = save(cached, latents, task.target, task.settings, task.tokenizer)
     facts = _facts(cached, task.settings, saved.relative_rmse)
     notes = _notes(cached, task.settings)

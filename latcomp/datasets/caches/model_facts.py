@@ -46,10 +46,10 @@ def tokenizer_of(facts: Facts, channels: int) -> dict[str, Any]:
     return {"name": architecture or "unknown", "spatial": spatial, "temporal": temporal, "first_frames": 1}
 
 
-def size_of(facts: Facts, tokenizer: dict[str, Any], shape: tuple[int, ...]) -> dict[str, int]:
+def size_of(facts: Facts, tokenizer: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
     """frames, height and width of the video as far as they are known and fit latents (C, F, H, W): trainers also note
     the size of a video before it was scaled."""
-    found = {}
+    found: dict[str, Any] = {}
     rule = FrameRule(tokenizer["temporal"], tokenizer.get("first_frames", tokenizer["temporal"]))
     if facts.frames is not None and rule.fits(facts.frames, shape[1]):
         found["frames"] = facts.frames

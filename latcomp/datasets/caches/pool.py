@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
+from itertools import chain
 from typing import TypeVar
 
 from latcomp.errors import DeviceError
@@ -19,6 +20,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 _AHEAD = 4  # tasks a process that are handed out before the first of them is back
 _BREAKS_MOST = 3  # in a row, with nothing done between: then the fault is not a file's
+_KILLED = "a process was killed, most likely for lack of memory: lower jobs, and run this again"
 
 
 @contextmanager
@@ -40,46 +42,51 @@ def _results(
     if jobs <= 1:
         yield from map(work, tasks)
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     pending: deque[tuple[Task, Future[Result]]] = deque()
     waiting, breaks = iter(tasks), 0
-    pool = _pool(jobs, threads)
+    pool = _pool(jobs)
     try:
-        more = True
-        while more or pending:
-            while more and len(pending) < jobs * _AHEAD:
+        while True:
+            broken = False
+            while len(pending) < jobs * _AHEAD:
                 try:
                     task = next(waiting)
                 except StopIteration:
-                    more = False
                     break
-                with _interrupts_held():
-                    pending.append((task, pool.submit(work, task)))
-            if not pending:
-                break
-            task, future = pending[0]
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                breaks += 1
-                advice = "a process was killed, most likely for lack of memory: lower jobs, and run this again"
-                if breaks > _BREAKS_MOST:
-                    raise DeviceError(advice, settings=("jobs",)) from None
-                pool.shutdown(wait=True, cancel_futures=True)
-                pool = _pool(jobs, threads)
-                for one, old in pending:
-                    survived = old.done() and not old.cancelled() and old.exception() is None
-                    yield old.result() if survived else lost(one, DeviceError(advice, settings=("jobs",)))
-                pending.clear()
-                continue
-            breaks = 0
-            pending.popleft()
-            yield result
+                try:
+                    with _interrupts_held():
+                        pending.append((task, pool.submit(work, task)))
+                except BrokenProcessPool:
+                    waiting, broken = chain((task,), waiting), True
+                    break
+            if pending:
+                try:
+                    result = pending[0][1].result()
+                except BrokenProcessPool:
+                    broken = True
+                else:
+                    breaks = 0
+                    pending.popleft()
+                    yield result
+                    continue
+            if not broken:
+                return
+            breaks += 1
+            error = DeviceError(_KILLED, settings=("jobs",))
+            if breaks > _BREAKS_MOST:
+                raise error
+            pool.shutdown(wait=True, cancel_futures=True)
+            pool = _pool(jobs)
+            for one, future in pending:
+                survived = future.done() and not future.cancelled() and future.exception() is None
+                yield future.result() if survived else lost(one, error)
+            pending.clear()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _pool(jobs: int, threads: int) -> ProcessPoolExecutor:
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(threads,))
 

@@ -63,7 +63,7 @@ class Cache:
             try:
                 folder = self._place / below
                 identity = _identity(folder)
-                if identity in seen or identity == outputs:
+                if identity in seen or (identity == outputs and below != Path()):
                     continue
                 seen.add(identity)
                 yield from self._folder(folder, below, waiting)

@@ -17,6 +17,7 @@ from latcomp.container.walk import Walk, read_header
 from latcomp.datasets.caches.cached_file import DESCRIPTION, CachedFile
 from latcomp.datasets.caches.model_facts import size_of, tokenizer_of
 from latcomp.datasets.caches.tensors import RawTensor, bytes_of, of_torch_name, torch_name
+from latcomp.datasets.caches.writing import output_of_many
 from latcomp.errors import DamagedFileError, NotACacheError, UsageError
 from latcomp.suffixes import LAT
 
@@ -105,24 +106,24 @@ def _save_one(
     if moments and not cached.mean_only and not settings.lossless:
         known["channel_step"] = _steps_of_moments(values)
     try:
-        result = encode_latents(
-            values,
-            path,
-            tokenizer=known,
-            **size_of(facts, known, values.shape),
-            fps=facts.frames_per_second,
-            dtype=_DTYPES[video.dtype],
-            layout="BCFHW" if "B" in facts.layout.name else "CFHW",
-            architecture=facts.architecture,
-            attachments=[
-                Attachment(name, torch_name(one.dtype), one.shape, one.data.tobytes())
-                for name, one in cached.attachments().items()
-            ],
-            force=True,
-            space=facts.space or settings.space or "raw",
-            estimator="mode" if cached.mean_only else facts.estimator or settings.estimator or "mode",
-            **settings.coding,
-        )
+        with output_of_many(path, force=True) as file:
+            result = encode_latents(
+                values,
+                file,
+                tokenizer=known,
+                **size_of(facts, known, values.shape),
+                fps=facts.frames_per_second,
+                dtype=_DTYPES[video.dtype],
+                layout="BCFHW" if "B" in facts.layout.name else "CFHW",
+                architecture=facts.architecture,
+                attachments=[
+                    Attachment(name, torch_name(one.dtype), one.shape, one.data.tobytes())
+                    for name, one in cached.attachments().items()
+                ],
+                space=facts.space or settings.space or "raw",
+                estimator="mode" if cached.mean_only else facts.estimator or settings.estimator or "mode",
+                **settings.coding,
+            )
     except UsageError as error:
         if error.settings and set(error.settings) & set(settings.coding):
             raise

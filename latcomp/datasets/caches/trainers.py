@@ -112,8 +112,7 @@ def describe_torch(value: Any, name: str) -> Facts | None:
         sizes = tuple(value.get(name) for name in ("num_frames", "height", "width"))
         if "fps" in value and all(type(size) is int for size in sizes) and len(latents.shape) in (2, 4):
             layout = Layout("SC", sizes) if len(latents.shape) == 2 else Layout("CFHW")  # type: ignore[arg-type]
-            rate = value["fps"]
-            known = float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) else None
+            known = _rate(value["fps"])
             return Facts("ltx", "latents", layout, "normalised", "mode", "ltx", frames_per_second=known)
         named = _FINETRAINERS_NAME.fullmatch(PurePath(name).name) is not None
         if len(latents.shape) == 5 and latents.shape[1] % 2 == 0 and (named or "latents_mean" in value):
@@ -144,6 +143,12 @@ def _plain_layout(tensor: RawTensor) -> Layout | None:
     if tensor.dtype not in LATENT_DTYPES or len(tensor.shape) not in (4, 5) or not tensor.data.size:
         return None
     return Layout("CFHW" if len(tensor.shape) == 4 else "BCFHW")
+
+
+def _rate(value: Any) -> float | None:
+    """Frames per second; None for what are none that a .lat file can say."""
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and 1e-3 < value < 1e6
+    return float(value) if fits else None
 
 
 def _whole(text: str | None) -> int | None:
