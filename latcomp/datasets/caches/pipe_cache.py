@@ -41,9 +41,10 @@ def blobs(folder: Path) -> Iterator[Blob]:
     try:
         address = f"file:{quote(str(database.absolute()))}?mode=ro&immutable=1"
         with closing(sqlite3.connect(address, uri=True)) as connection:
+            connection.text_factory = lambda text: text.decode("utf-8", "replace")
             connection.execute("PRAGMA trusted_schema = OFF")
             yield from _rows(connection, folder)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError, OverflowError, MemoryError) as error:  # names of damaged tables are no UTF-8
         raise NotACacheError(f"{database} is damaged, or no table of a diffusion-pipe cache: {error}") from None
 
 
