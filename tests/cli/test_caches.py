@@ -4,6 +4,7 @@ torch nor a tokenizer is needed for safetensors files."""
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,22 @@ def test_safetensors_files_need_no_torch(cache: Path, tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules and 'av' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupted_run_leaves_whole_files_and_goes_on(jobs: str, latcomp: Latcomp, tmp_path: Path) -> None:
+    cache, lats = tmp_path / "cache", tmp_path / "lats"
+    for number in range(60):
+        trainers.write_musubi(cache, f"c{number}", trainers.video_latents(seed=number % 3).bfloat16(), "wan", "wan")
+    words = ["import", str(cache), str(lats), "--max-rmse", "0.05", "--json", "--jobs", jobs]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "latcomp", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and err.splitlines() == ["latcomp: interrupted"]
+    found = sorted(path.name for path in lats.iterdir())
+    assert 0 < len(found) < 60 and not any(name.startswith(".") for name in found)
+    lines = objects(latcomp(*words[:-2]).out)
+    assert sum(line["status"] == "skipped" for line in lines) == len(found) and len(lines) == 60

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from latcomp.datasets.caches import safetensors_file, torch_file
 from latcomp.datasets.caches.cached_file import CachedFile, read_file
 from latcomp.datasets.caches.layout import Layout
+from latcomp.datasets.caches.sources import Cache
 from latcomp.datasets.caches.tensors import RawTensor, from_torch, to_torch
 from latcomp.errors import DamagedFileError, LatcompError, NotACacheError
 from tests.datasets import trainers
@@ -264,3 +265,31 @@ def test_safetensors_reads_what_is_written(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"".join(bytes(part) for part in safetensors_file.serialize(tensors)))
     found = load_file(tmp_path / "a.safetensors")
     assert all(from_torch(found[key]).equals(tensors[key]) for key in tensors)
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pt", "db"])
+def test_changed_bytes_are_read_or_refused_in_one_line(tmp_path: Path, form: str) -> None:
+    """Of any file: no error of another library, and no endless work."""
+    if form == "safetensors":
+        path = trainers.write_musubi_wan_i2v(tmp_path, "clip")
+    elif form == "pt":
+        path = trainers.write_ltx(tmp_path / "a.pt", trainers.video_latents(4, 2, 3, 3))
+    else:
+        path = trainers.write_pipe(tmp_path, [trainers.pipe_item(seed) for seed in range(3)]) / "metadata.db"
+    whole, random = path.read_bytes(), np.random.default_rng(7)
+    for _ in range(120):
+        changed = bytearray(whole)
+        for place in random.integers(0, min(len(whole), 4000), random.integers(1, 5)):
+            changed[place] = random.integers(256)
+        path.write_bytes(changed)
+        if form == "db":
+            cache = Cache(tmp_path, tmp_path / "lats")
+            assert len(list(cache.sources())) <= 3
+            assert all("\n" not in str(error) for _, error in cache.unreadable)
+            continue
+        try:
+            taken = read_file(path)
+            if taken is not None:
+                CachedFile.from_attachments(taken[0].attachments())
+        except LatcompError as error:
+            assert "\n" not in str(error)
