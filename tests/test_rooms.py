@@ -26,8 +26,8 @@ LOOKS_INTO: dict[str, set[str]] = {
     "codec": {"latents", "metrics", "video", "tokenizer", "selection", "inpaint", "container", "container/coding"}
     | {"models", "report"},
     "training": {"latents", "metrics", "tokenizer", "selection", "inpaint", "container/coding", "models"},
-    "batch": {"codec", "container", "models", "report", "video"},
     "datasets": {"codec", "container", "latents", "models"},
+    "batch": {"codec", "container", "models", "report", "video"},
 }
 """What else a room looks into. `bench` and `cli` stand above all others."""
 ABOVE = {"bench", "cli"}

@@ -65,7 +65,7 @@ class CacheSummary:
     """What was noted, with how many files it holds for."""
     first_error: LatcompError | None = None
     """Of the first file, in the order of names, that failed."""
-    _first: str = ""
+    _first: str = field(default="", repr=False)
 
     def add(self, outcome: CacheOutcome) -> None:
         """Count one file."""
