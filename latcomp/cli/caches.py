@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from latcomp.datasets.caches.outcome import CacheOutcome, CacheSummary, Watch
 
 UNSAID = "Latents of files that do not say what they are"
-_SETTINGS_OF_NOTES = ("moments", "space", "estimator", "layout", "lossless")
+_SETTINGS_OF_NOTES = ("max_rmse", "moments", "space", "estimator", "layout", "lossless")
 
 Jobs = Annotated[
     int,

@@ -461,9 +461,10 @@ def test_a_batch_with_a_video_missing_is_said(tmp_path: Path) -> None:
 
 def test_latents_of_one_trainer_for_another(tmp_path: Path) -> None:
     clip = trainers.video_latents().bfloat16()
-    trainers.write_musubi(tmp_path / "in", "my_clip", clip, "wan", "wan")
+    trainers.write_musubi(tmp_path / "in", "my_clip", clip, "wan", "wan", {"clip_bfloat16": torch.zeros(2).bfloat16()})
     latcomp.import_cache(tmp_path / "in", tmp_path / "lats", max_rmse=BOUND)
     plain = latcomp.export_cache(tmp_path / "lats", tmp_path / "plain", form="plain")
+    assert any("left out: clip_bfloat16" in note for note in plain.notes)
     assert plain.done == 1 and close(load_file(tmp_path / "plain" / "my_clip.safetensors")["latents"], clip, False)
     for form, said in {
         "comfyui": "normalised",
@@ -534,5 +535,18 @@ def test_latents_of_any_size_are_taken(tmp_path: Path) -> None:
         torch.save(clip.float(), cache / f"{name}.pt")
     back, _ = there_and_back(cache, tmp_path, "plain", lossless=True)
     assert all(torch.equal(torch.load(back / f"{name}.pt"), clip.float()) for name, clip in clips.items())
-    summary = latcomp.import_cache(cache, tmp_path / "lossy", quality=5)
-    assert summary.done == 3
+    assert latcomp.import_cache(cache, tmp_path / "lossy", quality=5).done == 3
+
+
+def test_a_bound_that_only_all_bits_meet(tmp_path: Path) -> None:
+    """Latents that do not vary, and a bound below the rounding of float32: stored losslessly, and skipped then."""
+    for name, clip, bound in [
+        ("still", torch.full((4, 3, 2, 2), 0.5), BOUND),
+        ("fine", trainers.video_latents() + 1000, 1e-7),
+    ]:
+        trainers.write_ltx(tmp_path / name / "in" / "latents" / "a.pt", clip)
+        back, outcomes = there_and_back(tmp_path / name / "in", tmp_path / name, "ltx", max_rmse=bound)
+        assert equal(list(trainers.read_ltx(back)), list(trainers.read_ltx(tmp_path / name / "in")))
+        assert any("stored losslessly" in note for note in outcomes[0].notes)
+        again = statuses(latcomp.import_cache, tmp_path / name / "in", tmp_path / name / "lats", max_rmse=bound)
+        assert again[0] == ["skipped"]

@@ -130,9 +130,7 @@ def _exported(task: _Task, began: float) -> CacheOutcome | None:
         found = converted(task.form, info, shape, stem_of(path, cached))
     target = task.folder / task.source.below / found.name
     facts = _facts(found, info)
-    notes = (
-        () if own else (f"made anew as {task.form} has it, from {cached.facts.format if cached else 'a .lat file'}",)
-    )
+    notes = () if own else (_made_anew(task.form, cached),)
     if _is_there(target, found, path) and not task.force:
         status, total = SKIPPED, target.stat().st_size
     else:

@@ -38,6 +38,7 @@ SAMPLED = (
     "caches of modes are smaller"
 )
 MEAN_ONLY = "the log variance of the moments was dropped: what is read back has none, so that samples are the mean"
+EXACT = "stored losslessly, as nothing less meets max_rmse: the latents hardly vary, or their type is no finer"
 _UNSAID = "the cache does not say what its latents are: {} taken as {}"
 
 
@@ -182,7 +183,7 @@ def import_one(task: _Task) -> CacheOutcome:
     except Exception as error:
         if os.environ.get("LATCOMP_DEBUG") == "1":
             raise
-        said = LatcompError(f"{task.name}: unexpected {type(error).__name__}: {str(error).splitlines()[:1]}")
+        said = LatcompError(f"{task.name}: unexpected {type(error).__name__}: {error!s:.100}")
     return CacheOutcome(task.name, target, FAILED, said, seconds=time.monotonic() - began)
 
 
@@ -192,11 +193,11 @@ def _named(error: LatcompError, name: str) -> LatcompError:
 
 
 def _imported(task: _Task, began: float) -> CacheOutcome:
-    source, size = _source_of(task)
+    size = _bytes_of(task)
     found = next(_present(task), None)
     if found is not None:
-        cached, path, total, rmse = found
-        facts = _facts(cached, task.settings, rmse)
+        cached, path, total = found
+        facts = _facts(cached, task.settings, None)
         seconds = time.monotonic() - began
         return CacheOutcome(task.name, str(path), SKIPPED, None, size, total, facts, (), seconds)
     taken = _read(task)
@@ -205,19 +206,18 @@ def _imported(task: _Task, began: float) -> CacheOutcome:
     cached, latents = taken
     saved = save(cached, latents, task.target, task.settings, task.tokenizer)
     facts = _facts(cached, task.settings, saved.relative_rmse)
-    notes = _notes(cached, task.settings)
+    notes = (*_notes(cached, task.settings), *((EXACT,) if saved.exact else ()))
     seconds = time.monotonic() - began
     return CacheOutcome(task.name, str(saved.paths[0]), DONE, None, size, saved.bytes_total, facts, notes, seconds)
 
 
-def _source_of(task: _Task) -> tuple[os.stat_result, int]:
-    """(state of the file, bytes of the file or item)."""
+def _bytes_of(task: _Task) -> int:
+    """Bytes of the file or item."""
     try:
-        status = task.source.path.stat()
+        blob = task.source.blob
+        return task.source.path.stat().st_size if blob is None else blob.size
     except OSError as error:
         raise NotACacheError(f"cannot be read: {(error.strerror or str(error)).lower()}") from None
-    blob = task.source.blob
-    return status, status.st_size if blob is None else blob.size
 
 
 def _read(task: _Task) -> tuple[CachedFile, RawTensor] | None:
@@ -232,8 +232,9 @@ def _read(task: _Task) -> tuple[CachedFile, RawTensor] | None:
     return read_item(data, blob.item, task.source.architecture)
 
 
-def _present(task: _Task) -> Iterator[tuple[CachedFile, Path, int, float | None]]:
-    """What was made of this file before, where it is intact, of these settings and no older than the file.
+def _present(task: _Task) -> Iterator[tuple[CachedFile, Path, int]]:
+    """What was made of this file before, its path and bytes, where it is intact, of these settings and no older than
+    the file.
 
     Raises `OutputError` for an intact one of other settings, unless they are to be replaced."""
     newest = task.source.path.stat().st_mtime_ns
@@ -246,7 +247,7 @@ def _present(task: _Task) -> Iterator[tuple[CachedFile, Path, int, float | None]
                 continue
             other = "of something else" if cached is None else _other(header, cached, task.settings)
             if cached is not None and other is None:
-                yield cached, path, sum(one.stat().st_size for one in siblings(path, cached)), None
+                yield cached, path, sum(one.stat().st_size for one in siblings(path, cached))
             elif not task.force:
                 raise OutputError(f"{path} exists and was made {other}; force=True replaces it", settings=("force",))
 
@@ -258,7 +259,7 @@ def _intact(path: Path) -> bool:
 
 def _other(header: Any, cached: CachedFile, settings: StoreSettings) -> str | None:
     """In words, with which other settings a file was made; None for these."""
-    lossless = header.coding == "lossless"
+    lossless = header.coding == "lossless" and cached.max_rmse is None  # else nothing less met the bound
     if lossless != settings.lossless:
         return "losslessly" if lossless else "not losslessly"
     if cached.mean_only != (cached.facts.estimator == "moments" and settings.moments == "mean"):

@@ -59,6 +59,9 @@ class Saved:
     bytes_total: int
     relative_rmse: float
     """The largest of them."""
+    exact: bool = False
+    """Whether one was stored losslessly, as nothing else meets the bound: where latents hardly vary, or it is below the
+    rounding of their type."""
 
 
 def part_path(target: Path, part: int, parts: int) -> Path:
@@ -71,19 +74,24 @@ def save(
 ) -> Saved:
     """Write the .lat files of a file of a cache, over what is there; the first one, which says that all is there, last.
 
-    Raises `NotACacheError` for latents that cannot be coded; `UsageError` for an error that cannot be met, `LimitError`
-    and `OutputError` as `encode_latents` does."""
+    Raises `NotACacheError` for latents that cannot be coded, `LimitError` and `OutputError` as `encode_latents`
+    does."""
     videos = cached.facts.layout.videos(latents)
     parts = len(videos)
-    sizes, errors = [], []
+    sizes, errors, exact = [], [], False
     for part in reversed(range(parts)):
         mean_only = cached.facts.estimator == "moments" and settings.moments == "mean"
         one = replace(cached, part=part, parts=parts, mean_only=mean_only, max_rmse=settings.max_rmse)
         path = part_path(target, part, parts)
-        made = _save_one(one, videos[part], path, settings, tokenizer)
+        try:
+            made = _save_one(one, videos[part], path, settings, tokenizer)
+        except UsageError as error:
+            if "max_rmse" not in error.settings:
+                raise
+            made, exact = _save_one(one, videos[part], path, replace(settings, lossless=True), tokenizer), True
         sizes.append(path.stat().st_size)
         errors.append(made)
-    return Saved(tuple(part_path(target, part, parts) for part in range(parts)), sum(sizes), max(errors))
+    return Saved(tuple(part_path(target, part, parts) for part in range(parts)), sum(sizes), max(errors), exact)
 
 
 def _save_one(
