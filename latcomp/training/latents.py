@@ -19,9 +19,9 @@ from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_tokenizer, 
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
 from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
-from latcomp.training.crops import full_chroma, size_weights, to_rgb
+from latcomp.training.crops import FOLLOWED, full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
-from latcomp.training.world import FOLLOWED, WorldClip, cached_worlds
+from latcomp.training.world import WorldClip, cached_worlds
 
 GPU_PIECE, CPU_PIECE = 16, 2  # latent frames that are encoded at once: a CPU's caches like less
 

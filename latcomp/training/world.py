@@ -27,8 +27,6 @@ from latcomp.training.crops import full_chroma, to_rgb
 from latcomp.training.run import TrainingRun
 from latcomp.video import Frame
 
-FOLLOWED = 0.8
-"""Chance that a clip whose camera moves is drawn as it is followed; else as under `--camera off`."""
 AT_ONCE = 16  # frames converted to RGB at once
 
 
