@@ -18,8 +18,7 @@ from latcomp.container.coding.prior.masks import MaskField
 from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, on_grid
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES
 from latcomp.errors import UsageError
-from latcomp.latents import FrameView, GroupView
-from latcomp.latents.frame_rule import FrameRule
+from latcomp.latents import FrameView
 from latcomp.latents.profile import CodingProfile
 from latcomp.models import find_prior, load_prior
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
@@ -29,8 +28,8 @@ from latcomp.training.latents import LatentClips
 from latcomp.training.mask_net import MaskNet, mask_state
 from latcomp.training.prior_net import Frames, PriorConfig, PriorNet, prior_state
 from latcomp.training.prior_tables import count
-from latcomp.training.world import WorldClip, WorldGroup
 from tests.container.coding.prior.make import heads
+from tests.training.moving import moving_clip
 
 CHANNELS = 10
 RECIPE = SelectionRecipe.of(CHANNELS * (1.0,), CHANNELS * (1.0,), CodingProfile(), PRIOR_UNITS)
@@ -45,29 +44,9 @@ def latents(seed: int) -> np.ndarray:
 CONFIG = PriorConfig(channels=CHANNELS, embed=8, width=16, known=8, mask_width=16, mask_hidden=8)
 
 
-def moving_clip(seed: int) -> WorldClip:
-    """A clip of two groups whose camera goes down and to the right, so that positions leave and enter."""
-    rng = np.random.default_rng(seed)
-    spatial, size = 8, (56, 64)  # pixels
-    path = [(5 * number // 2, 7 * number // 2) for number in range(64)]
-    world = rng.normal(0, 3, (CHANNELS, 40, 48)) * np.linspace(4, 0.3, CHANNELS)[:, None, None]
-    groups, parts, at = [], [], 0
-    for number in range(2):
-        view = GroupView.of(path[32 * number : 32 * number + 32], FrameRule(4, 4), *size, spatial)
-        starts = []
-        for frame in view.frames:
-            starts.append(at)
-            at += frame.box.area
-            box = frame.box
-            here = world[:, box.top : box.bottom, box.left : box.right] + rng.normal(0, 0.6, (CHANNELS, 1, 1))
-            parts.append(here.reshape(CHANNELS, -1))
-        groups.append(WorldGroup(number == 0, tuple(starts), view))
-    return WorldClip(np.concatenate(parts, axis=1).astype(np.float16), tuple(groups))
-
-
 def clips_of(kind: str) -> LatentClips:
     """One clip, of a camera that stands still or moves."""
-    return LatentClips([latents(3)], {0: moving_clip(4)} if kind == "moving" else None)
+    return LatentClips([latents(3)], {0: moving_clip(CHANNELS, 4)} if kind == "moving" else None)
 
 
 def places_in(view: FrameView, width: int) -> np.ndarray:
