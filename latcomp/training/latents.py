@@ -116,9 +116,10 @@ class FrozenLatents:
         run: TrainingRun,
         units: int | None = None,
         followed: bool = False,
+        workers: int = 0,
     ) -> FrozenLatents:
         """units: of a step; as the encoder has them with the tokenizer's prior, or without one, unless given; followed:
-        whether clips whose camera moves are wanted over the world too.
+        whether clips whose camera moves are wanted over the world too; workers: processes that look for them.
 
         Raises `UsageError` for a folder without clips or a tokenizer that is not found.
         """
@@ -130,7 +131,7 @@ class FrozenLatents:
         training, validation = (
             LatentClips(
                 cached_latents(frozen, sha256, clips, run),
-                cached_worlds(frozen, sha256, clips, run) if followed else None,
+                cached_worlds(frozen, sha256, clips, run, workers) if followed else None,
             )
             for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))
         )

@@ -261,7 +261,9 @@ class LitTask(Task[LitRecipe]):
     def __init__(self, setting: Setting[LitRecipe]) -> None:
         recipe, options, run = setting.recipe, setting.options, setting.run
         super().__init__(setting)
-        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run, followed=True)
+        self.frozen = frozen = FrozenLatents.of(
+            options.tokenizer, options.data, run, followed=True, workers=setting.workers
+        )
         torch.manual_seed(options.seed)
         self.config = replace(
             recipe.config,

@@ -268,7 +268,9 @@ class PriorTask(Task[PriorRecipe]):
             raise UsageError(f"unknown part {options.part!r}: choose from {', '.join(PARTS)}")
         if options.part != "all" and options.resume is None:
             raise UsageError(f"the part {options.part!r} is trained on top of a checkpoint: give one to resume from")
-        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run, PRIOR_UNITS, followed=True)
+        self.frozen = frozen = FrozenLatents.of(
+            options.tokenizer, options.data, run, PRIOR_UNITS, followed=True, workers=setting.workers
+        )
         torch.manual_seed(options.seed)
         name = f"prior-{frozen.spec.name}"
         self.config = replace(recipe.config, name=name, channels=frozen.spec.channels, tokenizer_sha256=frozen.sha256)

@@ -258,7 +258,8 @@ class TokenizerTask(Task[TokenizerRecipe]):
         ]
         run.track({"tokenizer": self.tokenizer, "prior": self.prior}, optimisers, recipe.ema)
         self.settled = 0
-        self.footage = Footage(self.training, run.device, offsets=cached_offsets(self.training, self.tokenizer.spec))
+        offsets = cached_offsets(self.training, self.tokenizer.spec, setting.workers)
+        self.footage = Footage(self.training, run.device, offsets=offsets)
         self.inline = self.footage.resident
 
     def restore(self, source: Path) -> None:

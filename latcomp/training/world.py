@@ -24,6 +24,7 @@ from latcomp.latents import Box, FrameView, GroupView
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
 from latcomp.training.clips import Clip, Reference, cache_folder, reference, referred
 from latcomp.training.crops import full_chroma, to_rgb
+from latcomp.training.feed import in_processes
 from latcomp.training.run import TrainingRun
 from latcomp.video import Frame
 
@@ -110,35 +111,42 @@ def frames_of(clip: Clip) -> Iterator[Frame]:
             yield Frame(picture, start + number)
 
 
-def cached_offsets(clips: Sequence[Clip], spec: TokenizerSpec) -> list[np.ndarray]:
+def cached_offsets(clips: Sequence[Clip], spec: TokenizerSpec, workers: int = 0) -> list[np.ndarray]:
     """Of each clip int32 (frames, 3): camera offset (dy, dx) of each frame and whether a world begins with it, as the
-    encoder decides; estimated once for each clip and grid into the cache."""
+    encoder decides; estimated once for each clip and grid into the cache, by so many processes or here."""
     folder = cache_folder() / "offsets"
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for clip in clips:
-        path = folder / f"{_key(clip, f'{spec.spatial} {spec.temporal}')}.npy"
-        if not path.exists():
-            placed = [
-                (*item.offset, item.cut) for item in follow_camera(frames_of(clip), spec) if isinstance(item, Placed)
-            ]
-            _save(path, np.array(placed, np.int32).reshape(-1, 3))
-        found.append(np.load(path))
-    return found
+    paths = [folder / f"{_key(clip, f'{spec.spatial} {spec.temporal}')}.npy" for clip in clips]
+    missing = [(clip, path) for clip, path in zip(clips, paths, strict=True) if not path.exists()]
+    in_processes(_Estimate(spec), missing, workers)
+    return [np.load(path) for path in paths]
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """Writes the offsets of a clip's frames to a file."""
+
+    spec: TokenizerSpec
+
+    def __call__(self, item: tuple[Clip, Path]) -> None:
+        clip, path = item
+        items = follow_camera(frames_of(clip), self.spec)
+        placed = [(*item.offset, item.cut) for item in items if isinstance(item, Placed)]
+        _save(path, np.array(placed, np.int32).reshape(-1, 3))
 
 
 def cached_worlds(
-    tokenizer: VideoTokenizer, sha256: str, clips: Sequence[Clip], run: TrainingRun
+    tokenizer: VideoTokenizer, sha256: str, clips: Sequence[Clip], run: TrainingRun, workers: int = 0
 ) -> dict[int, WorldClip]:
     """The clips whose camera is followed, by number, encoded once for each tokenizer into the cache; none for a
-    tokenizer that cannot move."""
+    tokenizer that cannot move. workers: processes that find out which are."""
     spec = tokenizer.spec
     if not spec.movable:
         return {}
     folder = cache_folder() / "latents" / sha256[:16]
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for number, (clip, offsets) in enumerate(zip(clips, cached_offsets(clips, spec), strict=True)):
+    for number, (clip, offsets) in enumerate(zip(clips, cached_offsets(clips, spec, workers), strict=True)):
         if not offsets[:, :2].any():
             continue
         values, facts = (folder / f"{_key(clip, 'world')}{suffix}" for suffix in (".npy", ".json"))
