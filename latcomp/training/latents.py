@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_tokenizer, 
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
 from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
-from latcomp.training.crops import full_chroma, size_weights, to_rgb
+from latcomp.training.crops import FOLLOWED, full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
+from latcomp.training.world import WorldClip, cached_worlds
 
 FITTED_FRAMES = 4  # latent frames of each clip that steps are fitted to, where a tokenizer brings none
 GPU_PIECE, CPU_PIECE = 16, 2  # latent frames that are encoded at once: a CPU's caches like less
@@ -73,20 +74,28 @@ class LatentClips(list[np.ndarray]):
     by themselves.
     """
 
-    def __init__(self, latents: Iterable[np.ndarray]) -> None:
+    def __init__(self, latents: Iterable[np.ndarray], worlds: Mapping[int, WorldClip] | None = None) -> None:
+        """worlds: of the clips whose camera is followed, their latents over the world, by number."""
         super().__init__(latents)
+        self.worlds = dict(worlds or {})
         self.chances = size_weights([clip.size for clip in self])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _latent_clips, ([reference(clip) for clip in self],)
+        return _latent_clips, ([reference(clip) for clip in self], self.worlds)
 
     def draw(self, rng: np.random.Generator) -> int:
         """The number of a clip."""
         return int(rng.choice(len(self), p=self.chances))
 
+    def draw_followed(self, rng: np.random.Generator) -> np.ndarray | WorldClip:
+        """A clip: where its camera is followed mostly as files have it then, else its whole pictures."""
+        number = self.draw(rng)
+        world = self.worlds.get(number)
+        return self[number] if world is None or rng.random() >= FOLLOWED else world
 
-def _latent_clips(found: list[np.ndarray | Reference]) -> LatentClips:
-    return LatentClips(map(referred, found))
+
+def _latent_clips(found: list[np.ndarray | Reference], worlds: Mapping[int, WorldClip]) -> LatentClips:
+    return LatentClips(map(referred, found), worlds)
 
 
 @dataclass(frozen=True)
@@ -102,8 +111,17 @@ class FrozenLatents:
     recipe: SelectionRecipe
 
     @classmethod
-    def of(cls, tokenizer: str | Path | None, data: Path, run: TrainingRun, units: int | None = None) -> FrozenLatents:
-        """units: of a step; as the encoder has them with the tokenizer's prior, or without one, unless given.
+    def of(
+        cls,
+        tokenizer: str | Path | None,
+        data: Path,
+        run: TrainingRun,
+        units: int | None = None,
+        followed: bool = False,
+        workers: int = 0,
+    ) -> FrozenLatents:
+        """units: of a step; as the encoder has them with the tokenizer's prior, or without one, unless given; followed:
+        whether clips whose camera moves are wanted over the world too; workers: processes that look for them.
 
         Raises `UsageError` for a folder without clips or a tokenizer that is not found.
         """
@@ -113,7 +131,10 @@ class FrozenLatents:
         if not frozen.spec.exact_streaming:
             raise UsageError(f"{folder}: latents of a tokenizer that does not stream exactly cannot be trained on")
         training, validation = (
-            LatentClips(cached_latents(frozen, sha256, clips, run))
+            LatentClips(
+                cached_latents(frozen, sha256, clips, run),
+                cached_worlds(frozen, sha256, clips, run, workers) if followed else None,
+            )
             for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))
         )
         found = PRIOR_UNITS if find_prior(folder) else 1
