@@ -38,7 +38,11 @@ LAYOUTS = {
     "BCHW": "pictures in a batch",
 }
 PLACES = {"frame": "of the frame's own grid", "world": "of the world, for a camera that moves"}
-CODINGS = {"context": "under the prior: smallest", "zstd": "by zstd alone"}
+CODINGS = {
+    "context": "under the prior: smallest",
+    "zstd": "by zstd alone",
+    "adaptive": "by what came before, without the prior",
+}
 ENGINES = {"local": "processes on this machine", "ray": "a Ray cluster"}
 MODES = {"side": "both side by side", "difference": "test less reference"}
 CODECS = {
