@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latcomp import datasets
     from latcomp.codec.check import check, repair
     from latcomp.codec.compare import compare
     from latcomp.codec.decode import decode
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from latcomp.codec.lat_file import open_lat as open
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "check", "compare", "decode", "encode", "export", "open", "repair"]
+__all__ = ["__version__", "check", "compare", "datasets", "decode", "encode", "export", "open", "repair"]
 
 _LAZY = {
     "encode": ("codec.encode", "encode"),
@@ -31,6 +32,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return import_module("latcomp.datasets")
     if name not in _LAZY:
         raise AttributeError(f"module 'latcomp' has no attribute {name!r}")
     module, there = _LAZY[name]
@@ -40,4 +43,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "datasets"})

@@ -26,6 +26,7 @@ LOOKS_INTO: dict[str, set[str]] = {
     "codec": {"latents", "metrics", "video", "tokenizer", "selection", "inpaint", "container", "container/coding"}
     | {"models", "report"},
     "training": {"latents", "metrics", "tokenizer", "selection", "inpaint", "container/coding", "models"},
+    "datasets": {"codec", "container", "latents", "models"},
     "batch": {"codec", "container", "models", "report", "video"},
 }
 """What else a room looks into. `bench` and `cli` stand above all others."""

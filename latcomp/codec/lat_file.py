@@ -66,7 +66,7 @@ class LatFile:
         self._fill, self._device, self._tokenizer, self._holds = fill, device, tokenizer, damaged == "hold"
         self._damage: dict[str, None] = {}
         self._timeline: Timeline | None = None
-        self._models: FillModels | None = None
+        self.models: FillModels | None = None
         self._held = ExitStack()  # what was opened here
         try:
             # each pass over the groups has its own place, as several may be under way
@@ -232,10 +232,10 @@ class LatFile:
 
         from latcomp.codec.filled import FillModels, GroupFiller
 
-        if self._models is None:
-            self._models = FillModels(self.header, self._device, self._fill, self._tokenizer)
-        device = self._models.device
-        filler = GroupFiller(self.header, self._models)
+        if self.models is None:
+            self.models = FillModels(self.header, self._device, self._fill, self._tokenizer)
+        device = self.models.device
+        filler = GroupFiller(self.header, self.models)
         last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=device)
         window = Box(0, 0, *self.header.grid)
         for group, lost, chosen in wanted:

@@ -94,5 +94,5 @@ def test_what_is_no_latent_frame_is_said(lat: Path) -> None:
 def test_a_lit_is_loaded_only_for_groups_that_it_fills(lat: Path) -> None:
     with latcomp.open(lat, device="cpu", fill="hold") as file:
         file.stretch(0, 4)
-        assert file._models is not None
-        assert file._models.lit is None
+        assert file.models is not None
+        assert file.models.lit is None
