@@ -69,10 +69,33 @@ class GroupFiller:
         """Whether nothing before the group matters to it and to what follows."""
         return group.key or self._memory is None
 
+    def skip(self, group: Group) -> bool:
+        """Take in the next group, whose latents are not wanted, where that is less than filling it: by hold, what
+        follows depends on the kept values alone. Gives whether it did."""
+        if self.models.fill != "hold" and self.header.lit is not None:
+            return False
+        memory, tokens, _ = self._begin(group)
+        memory.advance_group(group.mask, tokens, group.halvings, group.view)
+        return True
+
     def fill(self, group: Group) -> tuple[Tensor, DecoderCondition | None]:
         """(filled latents (1, C, T, h, w), the quantiser behind them, None for exact ones) of the next group, on the
         device.
         """
+        memory, tokens, scale = self._begin(group)
+        by = group.fill if self.models.fill == "auto" else self.models.fill
+        if by == "lit":
+            self._filler.lit = self.models.lit
+        with stage("lit"):
+            held = hold(memory, tokens, group.mask, group.halvings, group.view)
+            filled = self._filler.fill(held, by, scale)
+        if self.header.coding == "lossless":
+            return filled, None
+        halvings = torch.from_numpy(held.halvings).to(self.models.device).unsqueeze(0)
+        return filled, DecoderCondition(scale.value, halvings)
+
+    def _begin(self, group: Group) -> tuple[TokenMemory, np.ndarray, StepScale]:
+        """(the segment's memory, the group's tokens (N, C) as latents, the scale of their steps)."""
         header = self.header
         if self._memory is None or group.key:
             self._memory = TokenMemory.start(header.grid, header.channels, np.float32)
@@ -81,14 +104,6 @@ class GroupFiller:
         quantiser: Quantiser | LosslessQuantiser = LosslessQuantiser()
         if header.coding != "lossless":
             quantiser = Quantiser(self.models.step, scale.value, units=header.units)
-        by = group.fill if self.models.fill == "auto" else self.models.fill
-        if by == "lit":
-            self._filler.lit = self.models.lit
         with stage("lit"):
             tokens = np.ascontiguousarray(quantiser.dequantise(group.tokens.T).T, np.float32)
-            held = hold(self._memory, tokens, group.mask, group.halvings, group.view)
-            filled = self._filler.fill(held, by, scale)
-        if header.coding == "lossless":
-            return filled, None
-        halvings = torch.from_numpy(held.halvings).to(self.models.device).unsqueeze(0)
-        return filled, DecoderCondition(scale.value, halvings)
+        return self._memory, tokens, scale

@@ -224,7 +224,7 @@ class LatFile:
             check_whole("count", count, 1, "choose 1 latent frame or more")
         return list(self._filled(self._counted(first, count), places))
 
-    def _filled(self, wanted: Iterable[Chosen], places: str) -> Iterator[WorldLatents]:
+    def _filled(self, groups: Iterable[Chosen], places: str) -> Iterator[WorldLatents]:
         """The latent frames that are wanted, filled. Raises `UsageError` for one that has not the places that are asked
         for.
         """
@@ -238,9 +238,12 @@ class LatFile:
         filler = GroupFiller(self.header, self.models)
         last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=device)
         window = Box(0, 0, *self.header.grid)
-        for group, lost, chosen in wanted:
-            if places == "frame" and moves(group) and chosen.stop > chosen.start:
+        for group, lost, chosen in groups:
+            wanted = chosen.stop > chosen.start
+            if places == "frame" and moves(group) and wanted:
                 raise no_frame_places("latents have", "give places='world'")
+            if not (lost or wanted or self._holds) and filler.skip(group):
+                continue
             if lost:  # it shows what the last frame before it does
                 held = last[(..., *group.view.window.inside(window))]
                 filled = held.expand(-1, -1, len(group.mask), -1, -1)
@@ -248,7 +251,7 @@ class LatFile:
                 with memory_errors(device):
                     filled, _ = filler.fill(group)
             last, window = filled[:, :, -1:], group.view.window
-            if chosen.stop > chosen.start:
+            if wanted:
                 yield WorldLatents.of(group, self.header, filled, chosen)
 
     @property
