@@ -67,6 +67,8 @@ class LatFile:
         self._damage: dict[str, None] = {}
         self._timeline: Timeline | None = None
         self.models: FillModels | None = None
+        """What filling needs of the file's models: found at the first latents, or given before that by who reads many
+        files of the same models."""
         self._held = ExitStack()  # what was opened here
         try:
             # each pass over the groups has its own place, as several may be under way
@@ -183,7 +185,7 @@ class LatFile:
     def _counted(self, first: int, count: int | None) -> Iterator[Chosen]:
         """`count` latent frames from number `first` on, all with None; nothing behind the last one's group is read."""
         reader, at = self._reader(), 0
-        if first:
+        if first and self.timeline.segments:
             entry = reader.seek_segment(self.timeline.segment_of(first).first_frame)
             at = 0 if entry is None else self.timeline.latent_frame_of(entry.first_frame)
         end = math.inf if count is None else first + count

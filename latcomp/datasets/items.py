@@ -71,7 +71,7 @@ class ItemReader:
         elif file.timeline.latent_frames < count:
             raise TooShortError(
                 f"{file.timeline.latent_frames} latent frames, {count} are wanted: choose fewer latent_frames, or "
-                "short='skip'",
+                "short='skip', which LatDataset knows",
                 settings=("latent_frames",),
             )
         return Shape(file.header.channels, count, *file.header.grid, identity(file.header))
