@@ -49,10 +49,10 @@ def find_files(paths: str | Path | Iterable[str | Path]) -> list[tuple[Path, str
     """(path, key) of the .lat files that paths stand for, in the order given, those of a folder or glob in order of
     names, none twice.
 
-    A path is a .lat file; a folder, searched with its subfolders, hidden ones left out; a glob, in which ** stands for
-    any folders; or a list, a .txt or .list file with a path a line, relative to itself (empty lines and those that
-    begin with # are left out). The key is the file's path without .lat, below the folder, or below the part of a glob
-    that has no wildcards; for a file that was named it is the path as it was given.
+    A path is a .lat file; a folder, searched with its subfolders, linked ones too, hidden ones left out; a glob, in
+    which ** stands for any folders; or a list, a .txt or .list file with a path a line, relative to itself (empty lines
+    and those that begin with # are left out). The key is the file's path without .lat, below the folder, or below the
+    part of a glob that has no wildcards; for a file that was named it is the path as it was given.
 
     Raises `UsageError` for a path that is none of these, that stands for no file, or of which two keys are the same."""
     given = [paths] if isinstance(paths, str | Path) else list(paths)
@@ -76,7 +76,7 @@ def find_files(paths: str | Path | Iterable[str | Path]) -> list[tuple[Path, str
 def _files_of(path: Path) -> Iterator[tuple[Path, str]]:
     """(path, key) of the files that one path stands for."""
     if path.is_dir():
-        below = sorted(each for each in path.rglob(f"*{LAT}") if each.is_file() and not _hidden(each, path))
+        below = sorted(_below(path))
         if not below:
             raise UsageError(f"{path} holds no {LAT} files")
         yield from ((each, _key(each, path)) for each in below)
@@ -118,9 +118,21 @@ def _fixed(parts: Sequence[str]) -> Iterator[str]:
         yield part
 
 
-def _hidden(file: Path, folder: Path) -> bool:
-    """Whether a file or a folder on the way to it is hidden, as the temporary files of a run are."""
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+def _below(folder: Path) -> Iterator[Path]:
+    """The .lat files in a folder and its subfolders, links to folders followed, each folder once; hidden ones, as the
+    temporary files of a run are, left out."""
+    seen: set[tuple[int, int]] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        found = os.stat(root)  # noqa: PTH116
+        if (found.st_dev, found.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            file = Path(root, name)
+            if not name.startswith(".") and file.suffix.lower() == LAT and file.is_file():
+                yield file
 
 
 def _key(file: Path, base: Path | None = None) -> str:

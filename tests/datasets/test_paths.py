@@ -28,6 +28,15 @@ def test_a_folder_gives_what_is_below_it(tree: Path) -> None:
     assert keys(tree / "b") == ["c.d", "c"]
 
 
+def test_links_to_folders_are_followed_once(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "z.LAT").write_text("")
+    (elsewhere / "round").symlink_to(elsewhere)
+    (tree / "linked").symlink_to(elsewhere)
+    (tree / "b/broken.lat").symlink_to(tree / "gone.lat")
+    assert keys(tree) == ["a", "b/c.d", "b/c", "linked/z"]
+
+
 def test_a_glob_is_keyed_from_its_first_wildcard_on(tree: Path) -> None:
     assert keys(f"{tree}/b/*.lat") == ["c.d", "c"]
     assert keys(f"{tree}/**/*.lat") == ["a", "b/c.d", "b/c"]
