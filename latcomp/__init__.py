@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latcomp import datasets
     from latcomp.codec.check import check, repair
     from latcomp.codec.compare import compare
     from latcomp.codec.decode import decode
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "check",
     "compare",
+    "datasets",
     "decode",
     "decode_latents",
     "encode",
@@ -52,6 +54,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return import_module("latcomp.datasets")
     if name not in _LAZY:
         raise AttributeError(f"module 'latcomp' has no attribute {name!r}")
     module, there = _LAZY[name]
@@ -61,4 +65,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "datasets"})
