@@ -213,8 +213,10 @@ def _padded(example: Example, size: tuple[int, int]) -> Example:
     if not rows and not columns:
         return example
     names = ("target", "held", "mask", "age", "context", "visible", "context_visible")
-    arrays = {name: getattr(example, name) for name in names}
-    wider = {n: np.pad(a, [(0, 0)] * (a.ndim - 2) + [(0, rows), (0, columns)]) for n, a in arrays.items()}
+    wider: dict[str, Any] = {}
+    for name in names:
+        array = getattr(example, name)
+        wider[name] = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, rows), (0, columns)])
     return replace(example, **wider)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from latcomp.codec.camera import follow_camera
-from latcomp.codec.groups import LatentStream
+from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.world import Placed
 from latcomp.inpaint.model import GROUP
 from latcomp.latents import Box, FrameView, GroupView
@@ -169,7 +169,7 @@ def _encode(
     )
     groups, parts = [], []
     for group in stream.run(placed):
-        if not hasattr(group, "latents") or group.latents.shape[1] != GROUP:
+        if not isinstance(group, EncodedGroup) or group.latents.shape[1] != GROUP:
             continue
         where = np.zeros((len(group.pts), 2), np.int64) if group.offsets is None else group.offsets
         groups.append({"key": group.key, "index": group.index, "offsets": where.tolist()})
