@@ -20,6 +20,7 @@ REQUIREMENTS = {
     "camera": "groups may have camera offsets: section 4.2",
     "steps": "the steps of the channels are those of `steps`, not the tokenizer's own: section 3.3",
     "latents": "the file was made of latents, and only names their tokenizer: section 3.4",
+    "adaptive": "tokens are in layout 6, which learns as it goes: section 8.1",
 }
 """What a header's `requires` may name: what must be understood to read the file."""
 
@@ -169,7 +170,7 @@ MASK_CODINGS = {
     MASK_PRIOR: "bits under the prior, in step with the tokens",
 }
 
-LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_PRIOR, LAYOUT_MODES, LAYOUT_MODE_CHANGES = range(6)
+LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_PRIOR, LAYOUT_MODES, LAYOUT_MODE_CHANGES, LAYOUT_ADAPTIVE = range(7)
 LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 16, 17
 TOKEN_LAYOUTS = {
     LAYOUT_PLANES: "`int`: symbols by channel",
@@ -178,6 +179,7 @@ TOKEN_LAYOUTS = {
     LAYOUT_PRIOR: "`int` with a prior: values under the prior",
     LAYOUT_MODES: "`int` with a prior: modes, and whole steps by channel",
     LAYOUT_MODE_CHANGES: "`int` with a prior: modes, and whole steps or their change by channel",
+    LAYOUT_ADAPTIVE: "`int`: errors of a prediction that learns as it goes, under a range coder",
     LAYOUT_FLOATS: "`lossless`: bits of the latents by channel and byte",
     LAYOUT_FLOAT_CHANGES: "`lossless`: bits XOR those of the last kept value, by channel and byte",
 }

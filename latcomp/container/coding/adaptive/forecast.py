@@ -1,0 +1,180 @@
+"""What a segment's past and a latent frame's earlier passes say of the next values: where each probably lies, and how
+far off that will be.
+
+Whole numbers only. Units: terms 1/8 of a symbol, means and doubts 1/1024, expected sizes 1/64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from latcomp.container.coding.adaptive.counts import CLASS_BOUNDS, FRACTIONS, SHIFT
+from latcomp.container.coding.adaptive.squares import CAP, WEIGHT_BITS, Squares, capped
+from latcomp.container.coding.lattice import PassPositions
+from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, FrameView, TokenMemory
+
+VALUE_TERMS, VALUE_TERMS_FIRST = 6, 3
+"""Last kept value, its last change, the change before; neighbours' last kept values, last changes, and what is new of
+them. In pass 0 there are no neighbours."""
+SIZE_TERMS, SIZE_TERMS_FIRST = 5, 3
+"""One, last error, the error before; neighbours' errors, those of all channels."""
+TERM_SHIFT = 3
+MEAN_BITS = 10
+VALUE_RIDGE, SIZE_RIDGE = 256, 64
+ONE_SYMBOL = 1 << TERM_SHIFT
+START_SIZE = 8  # symbols: the size that is expected while nothing was seen
+
+
+class History:
+    """What a segment remembers besides last kept values, for the positions in view; zero for what the latent frame
+    before did not show or did not keep. One row more than positions, always zero."""
+
+    def __init__(self, view: FrameView, channels: int) -> None:
+        self.view = view
+        self.change = np.zeros((view.count + 1, channels), np.int64)
+        """By how much the latent frame before changed each held value."""
+        self.change_before = np.zeros_like(self.change)
+        """The same of the latent frame before that."""
+        self.error = np.zeros_like(self.change)
+        """Sizes of the errors of the latent frame before."""
+        self.error_before = np.zeros_like(self.change)
+
+    def look(self, view: FrameView) -> None:
+        """Turn to what the next latent frame shows."""
+        if view is self.view:
+            return
+        at = np.append(self.view.number_at(*view.world), self.view.count)
+        self.change, self.change_before = self.change[at], self.change_before[at]
+        self.error, self.error_before = self.error[at], self.error_before[at]
+        self.view = view
+
+    def advance(self, change: np.ndarray, error: np.ndarray) -> None:
+        """Take over a latent frame: change (P + 1, C) of its held values and sizes of errors (P + 1, C)."""
+        self.change_before, self.change = self.change, change
+        self.error_before, self.error = self.error, error
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of n kept tokens of one pass, all (n, C) int64."""
+
+    value: np.ndarray
+    """The symbol nearest to the expected value."""
+    doubt: np.ndarray
+    """What rounding to it took away, -512 to 511."""
+    mean: np.ndarray
+    """The expected value, in 1/1024."""
+    size_class: np.ndarray
+    """Class of the expected size of the error."""
+    last: np.ndarray
+    """Last kept values."""
+    value_terms: np.ndarray
+    """(C, 6, n)."""
+    size_terms: np.ndarray
+    """(C, 5, n)."""
+
+    @property
+    def contexts(self) -> np.ndarray:
+        """uint8 (n, C): numbers of the coding tables."""
+        fraction = np.minimum(np.abs(self.doubt) >> 7, FRACTIONS - 1)
+        fraction[SHIFT[self.size_class] > 0] = 0
+        found: np.ndarray = (self.size_class * FRACTIONS + fraction).astype(np.uint8)
+        return found
+
+
+class Field:
+    """One latent frame while its passes are gone through."""
+
+    def __init__(self, memory: TokenMemory, history: History) -> None:
+        """Both as they stand before it, turned to its view."""
+        self.history = history
+        self.last = memory.predicted().astype(np.int64)
+        self.new = np.zeros_like(self.last)
+        """(P + 1, C): value now less the last kept one, zero where none is known yet."""
+        self.error = np.zeros_like(self.last)
+
+    def terms(self, positions: PassPositions, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(last kept values (n, C), value terms (6, n, C), size terms (5, n, C)) of a pass's kept positions (indices
+        into its places).
+        """
+        places, past = positions.places[kept], self.history
+        last, none = self.last[places], np.zeros((len(kept), self.last.shape[1]), np.int64)
+        value = [last << TERM_SHIFT, past.change[places] << TERM_SHIFT, past.change_before[places] << TERM_SHIFT]
+        size = [none + ONE_SYMBOL, past.error[places], past.error_before[places]]
+        if len(positions.neighbours):
+            around, share = positions.neighbours[:, kept], positions.share[kept].astype(np.int64)
+
+            def mean(values: np.ndarray) -> np.ndarray:
+                total = values[around[0]]
+                for neighbour in around[1:]:
+                    total += values[neighbour]
+                total *= share
+                total >>= TERM_SHIFT
+                return total
+
+            beside = mean(self.last) - value[0]
+            beside[share[:, 0] == 0] = 0
+            value += [beside, mean(past.change), mean(self.new)]
+            errors = mean(self.error) >> TERM_SHIFT
+            size += [errors, np.broadcast_to(errors.sum(axis=1, keepdims=True) // errors.shape[1], errors.shape)]
+        else:
+            value += [none] * (VALUE_TERMS - VALUE_TERMS_FIRST)
+            size += [none] * (SIZE_TERMS - SIZE_TERMS_FIRST)
+        return last, capped(np.stack(value)), capped(np.stack(size))
+
+    def put(self, places: np.ndarray, new: np.ndarray, error: np.ndarray) -> None:
+        """Values that became known: their change (n, C) and the sizes of their errors."""
+        self.new[places], self.error[places] = new, error
+
+
+class Learner:
+    """The weights of a segment."""
+
+    def __init__(self, channels: int) -> None:
+        self._values = Squares(channels, VALUE_TERMS, VALUE_RIDGE)
+        self._sizes = Squares(channels, SIZE_TERMS, SIZE_RIDGE)
+        start = np.zeros((channels, SIZE_TERMS, 1), np.int64)
+        start[:, 0] = ONE_SYMBOL
+        self._sizes.add(start, np.full((channels, 1), START_SIZE * ONE_SYMBOL))
+
+    def forecast(self, field: Field, positions: PassPositions, kept: np.ndarray) -> Forecast:
+        """What to expect of a pass's kept positions (indices into its places)."""
+        last, value_terms, size_terms = field.terms(positions, kept)
+        first = not len(positions.neighbours)
+        mean = (last << MEAN_BITS) + (
+            _weighed(value_terms, self._values, VALUE_TERMS_FIRST if first else VALUE_TERMS)
+            >> WEIGHT_BITS + TERM_SHIFT - MEAN_BITS
+        )
+        value = np.clip((mean + (1 << MEAN_BITS - 1)) >> MEAN_BITS, SYMBOL_MIN, SYMBOL_MAX)
+        doubt = np.clip(mean - (value << MEAN_BITS), -512, 511)
+        size = _weighed(size_terms, self._sizes, SIZE_TERMS_FIRST if first else SIZE_TERMS) >> WEIGHT_BITS - TERM_SHIFT
+        size_class = np.searchsorted(CLASS_BOUNDS, size, side="right")
+        return Forecast(value, doubt, mean, size_class, last, _planes(value_terms), _planes(size_terms))
+
+    def learn(self, one: Forecast, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(change of the last kept values, sizes of errors), both (n, C), of what the values (n, C) turned out to be."""
+        new = values - one.last
+        error = np.minimum(np.abs((values << MEAN_BITS) - one.mean) >> MEAN_BITS - TERM_SHIFT, CAP)
+        self._values.add(one.value_terms, capped(new << TERM_SHIFT).T)
+        self._sizes.add(one.size_terms, error.T)
+        return new, error
+
+    def fade(self) -> None:
+        """A latent frame ends."""
+        self._values.fade()
+        self._sizes.fade()
+
+
+def _weighed(terms: np.ndarray, squares: Squares, used: int) -> np.ndarray:
+    """int64 (n, C): the first `used` of terms (K, n, C) times their weights."""
+    weights = squares.weights(used).T
+    total = terms[0] * weights[0]
+    for term, weight in zip(terms[1:used], weights[1:], strict=True):
+        total += term * weight
+    return total
+
+
+def _planes(terms: np.ndarray) -> np.ndarray:
+    """(C, K, n) of terms (K, n, C)."""
+    return terms.transpose(2, 0, 1)
