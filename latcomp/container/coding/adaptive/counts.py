@@ -9,12 +9,10 @@ import numpy as np
 
 from latcomp.container.coding.prior.tables import TOTAL
 
-CLASS_BOUNDS = tuple(
-    base << octave for octave in range(8) for base in ((16, 20, 25) if octave else (4, 5, 6, 8, 10, 13, 16, 20, 25))
-) + (4096, 5120, 6400)
-"""Expected sizes in 1/64 of a symbol, three an octave."""
+CLASS_BOUNDS = (1, 2, 3, 4, 5, 6, 8, 10, 13, *(base << octave for octave in range(11) for base in (16, 20, 25)))
+"""Expected sizes in 1/256 of a symbol, from 16 on three an octave."""
 CLASSES = len(CLASS_BOUNDS) + 1
-FIRST_SHIFTED = 21
+FIRST_SHIFTED = 30
 """The first class whose values lose low bits before they are looked up."""
 FRACTIONS = 4
 REACH_MAX = 40
@@ -32,9 +30,9 @@ def _class_rules() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         bound = CLASS_BOUNDS[min(number, CLASSES - 2)]
         shift = max(0, (number - FIRST_SHIFTED) // 3 + 1)
         bound >>= shift
-        reach = min(REACH_MAX, 4 + (bound >> 3))
-        # of a two-sided geometric distribution with the mean size bound / 64
-        ratio = ((math.isqrt(bound * bound + 4096) - 64) << 12) // bound
+        reach = min(REACH_MAX, 4 + (bound >> 5))
+        # of a two-sided geometric distribution with the mean size bound / 256
+        ratio = ((math.isqrt(bound * bound + 65536) - 256) << 12) // bound
         sizes = [4096]
         for _ in range(reach):
             sizes.append(sizes[-1] * ratio >> 12)

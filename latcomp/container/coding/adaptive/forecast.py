@@ -1,7 +1,7 @@
 """What a segment's past and a latent frame's earlier passes say of the next values: where each probably lies, and how
 far off that will be.
 
-Whole numbers only. Units: terms 1/8 of a symbol, means and doubts 1/1024, expected sizes 1/64."""
+Whole numbers only. Units: terms of values 1/8 of a symbol, of sizes 1/16, means and doubts 1/1024, expected sizes 1/256."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ SIZE_TERMS, SIZE_TERMS_FIRST = 5, 3
 TERM_SHIFT = 3
 MEAN_BITS = 10
 VALUE_RIDGE, SIZE_RIDGE = 256, 64
-ONE_SYMBOL = 1 << TERM_SHIFT
+SIZE_SHIFT = 4
+ONE_SYMBOL = 1 << SIZE_SHIFT
 START_SIZE = 8  # symbols: the size that is expected while nothing was seen
 
 
@@ -148,14 +149,14 @@ class Learner:
         )
         value = np.clip((mean + (1 << MEAN_BITS - 1)) >> MEAN_BITS, SYMBOL_MIN, SYMBOL_MAX)
         doubt = np.clip(mean - (value << MEAN_BITS), -512, 511)
-        size = _weighed(size_terms, self._sizes, SIZE_TERMS_FIRST if first else SIZE_TERMS) >> WEIGHT_BITS - TERM_SHIFT
+        size = _weighed(size_terms, self._sizes, SIZE_TERMS_FIRST if first else SIZE_TERMS) >> WEIGHT_BITS + SIZE_SHIFT - 8
         size_class = np.searchsorted(CLASS_BOUNDS, size, side="right")
         return Forecast(value, doubt, mean, size_class, last, _planes(value_terms), _planes(size_terms))
 
     def learn(self, one: Forecast, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(change of the last kept values, sizes of errors), both (n, C), of what the values (n, C) turned out to be."""
         new = values - one.last
-        error = np.minimum(np.abs((values << MEAN_BITS) - one.mean) >> MEAN_BITS - TERM_SHIFT, CAP)
+        error = np.minimum(np.abs((values << MEAN_BITS) - one.mean) >> MEAN_BITS - SIZE_SHIFT, CAP)
         self._values.add(one.value_terms, capped(new << TERM_SHIFT).T)
         self._sizes.add(one.size_terms, error.T)
         return new, error

@@ -13,7 +13,7 @@ WEIGHT_MAX = 1 << 19  # a weight of 8
 FACTOR_MAX = 1 << 31
 NORMAL_BITS = 30  # of the largest sum of squares when it is solved
 RIDGE_SHIFT = 10
-ROWS_KEPT = 512  # that the past counts for at most, behind each latent frame
+ROWS_KEPT = 256  # that the past counts for at most, behind each latent frame
 
 
 def capped(values: np.ndarray) -> np.ndarray:
