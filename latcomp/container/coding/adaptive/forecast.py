@@ -33,7 +33,7 @@ class History:
 
     def __init__(self, view: FrameView, channels: int) -> None:
         self.view = view
-        self.change = np.zeros((view.count + 1, channels), np.int64)
+        self.change = np.zeros((view.count + 1, channels), np.int32)
         """By how much the latent frame before changed each held value."""
         self.change_before = np.zeros_like(self.change)
         """The same of the latent frame before that."""
@@ -58,7 +58,7 @@ class History:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of n kept tokens of one pass, all (n, C) int64."""
+    """Of n kept tokens of one pass, all (n, C) whole numbers."""
 
     value: np.ndarray
     """The symbol nearest to the expected value."""
@@ -71,9 +71,9 @@ class Forecast:
     last: np.ndarray
     """Last kept values."""
     value_terms: np.ndarray
-    """(C, 6, n)."""
+    """(C, 6, n): terms of the value."""
     size_terms: np.ndarray
-    """(C, 5, n)."""
+    """(C, 5, n): terms of the size."""
 
     @property
     def contexts(self) -> np.ndarray:
@@ -90,7 +90,7 @@ class Field:
     def __init__(self, memory: TokenMemory, history: History) -> None:
         """Both as they stand before it, turned to its view."""
         self.history = history
-        self.last = memory.predicted().astype(np.int64)
+        self.last = memory.predicted()
         self.new = np.zeros_like(self.last)
         """(P + 1, C): value now less the last kept one, zero where none is known yet."""
         self.error = np.zeros_like(self.last)
@@ -100,11 +100,11 @@ class Field:
         into its places).
         """
         places, past = positions.places[kept], self.history
-        last, none = self.last[places], np.zeros((len(kept), self.last.shape[1]), np.int64)
+        last, none = self.last[places], np.zeros((len(kept), self.last.shape[1]), np.int32)
         value = [last << TERM_SHIFT, past.change[places] << TERM_SHIFT, past.change_before[places] << TERM_SHIFT]
         size = [none + ONE_SYMBOL, past.error[places], past.error_before[places]]
         if len(positions.neighbours):
-            around, share = positions.neighbours[:, kept], positions.share[kept].astype(np.int64)
+            around, share = positions.neighbours[:, kept], positions.share[kept]
 
             def mean(values: np.ndarray) -> np.ndarray:
                 total = values[around[0]]
@@ -118,7 +118,7 @@ class Field:
             beside[share[:, 0] == 0] = 0
             value += [beside, mean(past.change), mean(self.new)]
             errors = mean(self.error) >> TERM_SHIFT
-            size += [errors, np.broadcast_to(errors.sum(axis=1, keepdims=True) // errors.shape[1], errors.shape)]
+            size += [errors, none + errors.sum(axis=1, keepdims=True, dtype=np.int32) // np.int32(errors.shape[1])]
         else:
             value += [none] * (VALUE_TERMS - VALUE_TERMS_FIRST)
             size += [none] * (SIZE_TERMS - SIZE_TERMS_FIRST)
@@ -143,7 +143,7 @@ class Learner:
         """What to expect of a pass's kept positions (indices into its places)."""
         last, value_terms, size_terms = field.terms(positions, kept)
         first = not len(positions.neighbours)
-        mean = (last << MEAN_BITS) + (
+        mean = (last.astype(np.int64) << MEAN_BITS) + (
             _weighed(value_terms, self._values, VALUE_TERMS_FIRST if first else VALUE_TERMS)
             >> WEIGHT_BITS + TERM_SHIFT - MEAN_BITS
         )
@@ -155,8 +155,8 @@ class Learner:
 
     def learn(self, one: Forecast, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(change of the last kept values, sizes of errors), both (n, C), of what the values (n, C) turned out to be."""
-        new = values - one.last
-        error = np.minimum(np.abs((values << MEAN_BITS) - one.mean) >> MEAN_BITS - SIZE_SHIFT, CAP)
+        new = (values - one.last).astype(np.int32)
+        error = np.minimum(np.abs((values << MEAN_BITS) - one.mean) >> MEAN_BITS - SIZE_SHIFT, CAP).astype(np.int32)
         self._values.add(one.value_terms, capped(new << TERM_SHIFT).T)
         self._sizes.add(one.size_terms, error.T)
         return new, error
@@ -170,7 +170,7 @@ class Learner:
 def _weighed(terms: np.ndarray, squares: Squares, used: int) -> np.ndarray:
     """int64 (n, C): the first `used` of terms (K, n, C) times their weights."""
     weights = squares.weights(used).T
-    total = terms[0] * weights[0]
+    total = terms[0] * weights[0]  # int64, as the weights are
     for term, weight in zip(terms[1:used], weights[1:], strict=True):
         total += term * weight
     return total

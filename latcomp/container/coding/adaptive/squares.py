@@ -18,7 +18,7 @@ ROWS_KEPT = 256  # that the past counts for at most, behind each latent frame
 
 def capped(values: np.ndarray) -> np.ndarray:
     """Terms cut to what sums of their products have room for."""
-    found: np.ndarray = np.clip(values, -CAP, CAP)
+    found: np.ndarray = np.minimum(np.maximum(values, -CAP), CAP)
     return found
 
 
@@ -34,7 +34,8 @@ class Squares:
     def add(self, terms: np.ndarray, wanted: np.ndarray) -> None:
         """Gather n rows: terms (C, K, n) and what they should have given (C, n), whole numbers of at most `CAP`."""
         # float64 holds these sums exactly: products of 26 bits, fewer than 2**27 of them
-        rows = np.concatenate([terms, wanted[:, None]], axis=1).astype(np.float64)
+        rows = np.empty((len(terms), terms.shape[1] + 1, terms.shape[2]))
+        rows[:, :-1], rows[:, -1] = terms, wanted
         self.sums += np.matmul(rows, rows.transpose(0, 2, 1)).astype(np.int64)
         self.rows += rows.shape[2]
 
