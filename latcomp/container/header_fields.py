@@ -222,7 +222,9 @@ def checked(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_requiring(found: dict[str, Any]) -> None:
-    """Raise `MisfitError` when `steps` and `latents` are not as what is required has them."""
+    """Raise `MisfitError` when `steps`, `latents`, prior and coding are not as what is required has them."""
+    if "adaptive" in found["requires"] and (found["coding"] != "int" or found["prior"] is not None):
+        raise MisfitError("`adaptive` is required of a coding of int without a prior alone")
     tokenizer, steps = found["tokenizer"], found["steps"]
     for name in ("steps", "latents"):
         if (found[name] is not None) != (name in found["requires"]):

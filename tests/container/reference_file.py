@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
+from tests.container.reference_adaptive import Adaptive
 from tests.container.reference_decoder import (
     Cursor,
     Frames,
@@ -184,14 +185,18 @@ def read_plain(data: bytes) -> list[Plain]:
     world, history = Frames(header), History()
     last: Last = {}
     model: dict[str, Any] = {}
+    learned = Adaptive(channels)
     found = []
     for head, offsets, mask_bytes, token_bytes in groups(data):
         key, coding, layout = bool(head["flags"] & 1), head["mask_coding"], head["token_layout"]
         if key:
-            history, last = History(), {}
+            history, last, learned = History(), {}, Adaptive(channels)
         shown, known = world.of_group(head, offsets)
         mask = decode_mask(coding, mask_bytes, shown, known, history)
-        if layout == 1 and token_bytes:
+        if "adaptive" in header.get("requires", ()):
+            assert layout == 6
+            tokens = learned.decode(token_bytes, mask, last)
+        elif layout == 1 and token_bytes:
             tokens = decode_tokens(token_bytes, mask, channels, key, last, model)
         elif layout == 2 and token_bytes:
             tokens = decode_repeats(token_bytes, mask, channels, key, last, model)

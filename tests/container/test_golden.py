@@ -36,6 +36,7 @@ NAMES = (
     "version-2-steps-prior",
     "version-2-latents",
     "version-2-latents-lossless",
+    "version-2-adaptive",
 )
 PRIOR = FOLDER / "version-1-prior.safetensors"
 
@@ -117,6 +118,11 @@ def golden(name: str) -> bytes:
     if name == "version-2-first-frames":
         of = sized(5, 7, 4, first_frames=1)
         return written(of, groups(of, 3, last_frames=2))
+    if name == "version-2-adaptive":
+        of = sized(9, 12, 6, requires=("adaptive",))
+        made = groups(of, 4, last_frames=6)
+        made[2].tokens[::7, ::2] += 4000  # values that no table reaches
+        return written(of, made)
     if "prior" not in name:
         if name == "version-2-steps":
             steps = of_latents(1, 1, 5).steps

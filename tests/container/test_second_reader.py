@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeGuard
 
@@ -25,7 +26,7 @@ from latcomp.container import Attachment, AudioChunk, Group, PackedAttachment, R
 from latcomp.container.coding import PriorCoder, masks
 from latcomp.container.format import ATTACHMENT_DTYPES
 from latcomp.models import WEIGHTS, find_prior, find_tokenizer, prior_finder
-from tests.container import reference_decoder, reference_file
+from tests.container import reference_adaptive, reference_decoder, reference_file
 from tests.container.make import groups, in_units, prior, sized, under, written
 from tests.container.make_camera import PATHS, camera_groups, moving
 from tests.container.test_golden import FOLDER, NAMES, PRIOR
@@ -118,12 +119,13 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
 
 def test_it_shares_no_code_with_the_program() -> None:
     """What it imports is Python's own, zstd, and itself."""
-    for module in (reference_decoder, reference_file):
+    for module in (reference_decoder, reference_adaptive, reference_file):
         tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
         names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert not [name for name in names if name.split(".")[0] in ("latcomp", "numpy", "torch", "constriction")]
-        assert [name for name in names if name.startswith("tests")] in ([], ["tests.container.reference_decoder"])
+        own = {f"tests.container.{name}" for name in ("reference_decoder", "reference_adaptive")}
+        assert {name for name in names if name.startswith("tests")} <= own
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -159,6 +161,34 @@ def test_every_coding_without_a_prior_under_camera_motion() -> None:
             pairs |= assert_same(written(of, made), None, None)
     assert {coding for coding, _ in pairs} >= {0, 1, 3}
     assert {layout for _, layout in pairs} == {0, 1, 2, 16, 17}
+
+
+def larger(made: list[Group], rng: np.random.Generator) -> list[Group]:
+    """The same groups with values of every size: small, beyond what tables reach, and at the ends of 16 bits."""
+    found = []
+    for number, group in enumerate(made):
+        factor = (1, 40, 4000)[number % 3]
+        tokens = np.clip(group.tokens * factor + rng.integers(-1, 2, group.tokens.shape), -(2**15), 2**15 - 1)
+        found.append(replace(group, tokens=tokens.astype(np.int32)))
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if "lossless" not in name])
+def test_a_coding_that_learns(name: str) -> None:
+    """Layout 6: the same weights, classes and tables, for values of any size, kept few or all, over two segments."""
+    rows, columns, channels, _, dense = SIZES[name]
+    of = sized(rows, columns, channels, requires=("adaptive",))
+    made = larger(groups(of, 4, last_frames=30, dense=dense), np.random.default_rng(0))
+    assert {layout for _, layout in assert_same(written(of, made), None, None)} == {6}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_coding_that_learns_under_camera_motion(path: str) -> None:
+    """What it remembers of a position moves with the world and is forgotten out of sight."""
+    of = moving(5, 6, 2, group_latent_frames=3, segment_groups=3)
+    of = replace(of, requires=(*of.requires, "adaptive"))
+    made = larger(camera_groups(of, 4, PATHS[path], 3, 7, origin=(1, 1)), np.random.default_rng(1))
+    assert {layout for _, layout in assert_same(written(of, made), None, None)} == {6}
 
 
 @pytest.mark.parametrize("coding", [1, 2, 3])

@@ -20,6 +20,8 @@ SYMBOLS = 2 * REACH_MAX + 2
 STEP = 64  # that a symbol's count rises by
 START = 512  # sum of the counts before anything was seen, as far as they are not one each
 MOST = 96_000  # sum of counts above which they are halved
+LEAST_BITS = 13e-5
+"""A value takes no less: its table has nine other symbols, each of a count of one or more."""
 
 
 def _class_rules() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
