@@ -151,7 +151,7 @@ class Adaptive:
         for at, escape in zip(escapes, coder.call([0] * len(escapes), [ESCAPES]), strict=True):
             far[at] = escape - 131072
         shifts = [shift_of(one // 4) for one in tables]
-        for z in range(1, 5):
+        for z in range(1, shift_of(42) + 1):
             here = [at for at, shift in enumerate(shifts) if shift == z]
             equal = [2 ** (24 - z) * symbol for symbol in range(2**z + 1)]
             for at, low in zip(here, coder.call([0] * len(here), [equal]), strict=True):

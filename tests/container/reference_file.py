@@ -57,10 +57,8 @@ def pieces(data: bytes) -> Pieces:
     assert struct.unpack_from("<I", data, place)[0] == zlib.crc32(data[:place])
     header, place = json.loads(zstandard.decompress(data[14:place])), place + 4
     required = header.get("requires", [])
-    assert version == (2 if required else 1) and set(required) <= {"first_frames", "camera", "steps", "latents"}
-    for name in ("steps", "latents"):
-        assert (name in required) == (header.get(name) is not None)
-    assert "sha256" in header["tokenizer"] or "latents" in required
+    known = {"first_frames", "camera", "steps", "latents", "adaptive"}
+    assert version == (2 if required else 1) and set(required) <= known
     chunks = []
     while place < len(data):
         kind, size = struct.unpack_from("<4sI", data, place)
