@@ -76,10 +76,10 @@ class Adaptive:
     def __init__(self, channels: int) -> None:
         self.channels = range(channels)
         self.values: list[Sums] = [[[0] * 7 for _ in range(7)] for _ in self.channels]
-        self.sizes: list[Sums] = [[[0] * 6 for _ in range(6)] for _ in self.channels]
+        self.sizes: list[Sums] = [[[0] * 7 for _ in range(7)] for _ in self.channels]
         for sums in self.sizes:
-            sums[0][0], sums[0][5], sums[5][0], sums[5][5] = 256, 2048, 2048, 16384
-        self.rows = [0, 1]
+            sums[0][0], sums[0][6], sums[6][0], sums[6][6] = 256, 2048, 2048, 16384
+        self.rows = [0 for _ in self.channels], [1 for _ in self.channels]
         self.counts = [first_counts(number // 4) for number in range(172)]
         self.past: dict[Position, list[list[int]]] = {}
         """C1, C2, E1, E2 of each position that the latent frame before showed."""
@@ -108,11 +108,11 @@ class Adaptive:
         for place, (change, _, error, _) in self.past.items():
             new = self.new[place] if place in last else zeros
             self.past[place] = [new, change, self.error[place], error]
-        for which, sums_of in enumerate((self.values, self.sizes)):
-            if self.rows[which] > 256:
-                for sums in sums_of:
-                    sums[:] = [[256 * number // self.rows[which] for number in row] for row in sums]
-                self.rows[which] = 256
+        for counts, sums_of in zip(self.rows, (self.values, self.sizes), strict=True):
+            for c in self.channels:
+                if counts[c] > 256:
+                    sums_of[c] = [[256 * number // counts[c] for number in row] for row in sums_of[c]]
+                    counts[c] = 256
         return tokens
 
     def _terms(self, place: Position, near: list[Position], c: int) -> tuple[list[int], list[int]]:
@@ -124,18 +124,36 @@ class Adaptive:
         value = [own, 8 * change, 8 * before]
         value += [mean(self.last, c) - own if near else 0, mean(changes, c), mean(self.new, c)]
         beside = [mean(self.error, of) >> 3 for of in self.channels]
-        size = [16, error, error_before, beside[c], sum(beside) // len(beside)]
+        half = self.error[place][::2]
+        size = [16, error, error_before, sum(half) // len(half) if c % 2 else 0, beside[c], sum(beside) // len(beside)]
         return [cap(term) for term in value], [cap(term) for term in size]
 
     def _pass(
         self, coder: RangeDecoder, near: dict[Position, list[Position]], number: int
     ) -> dict[Position, list[int]]:
-        used = (6, 5) if number else (3, 3)
+        used = (6, 6) if number else (3, 4)
         w = [weights_of(sums, used[0], 256) for sums in self.values]
         u = [weights_of(sums, used[1], 64) for sums in self.sizes]
+        tokens = {place: [0 for _ in self.channels] for place in near}
+        for place in near:
+            self.new[place], self.error[place] = [0 for _ in self.channels], [0 for _ in self.channels]
+        for half in (self.channels[::2], self.channels[1::2]):
+            if half:
+                self._half(coder, near, half, w, u, tokens)
+        return tokens
+
+    def _half(
+        self,
+        coder: RangeDecoder,
+        near: dict[Position, list[Position]],
+        half: range,
+        w: list[list[int]],
+        u: list[list[int]],
+        tokens: dict[Position, list[int]],
+    ) -> None:
         listed, tables = [], []
         for place in near:
-            for c in self.channels:
+            for c in half:
                 value, size = self._terms(place, near[place], c)
                 m = 1024 * self.last[place][c] + (sum(a * b for a, b in zip(w[c], value, strict=False)) >> 9)
                 v = cut(m + 512 >> 10, -32768, 32767)
@@ -156,33 +174,27 @@ class Adaptive:
             equal = [2 ** (24 - z) * symbol for symbol in range(2**z + 1)]
             for at, low in zip(here, coder.call([0] * len(here), [equal]), strict=True):
                 far[at] = far[at] * 2**z + low
-        tokens: dict[Position, list[int]] = {place: [] for place in near}
-        for (place, _, _, v, d, _, _), r in zip(listed, far, strict=True):
-            tokens[place].append(v + r if d >= 0 else v - r)
-            assert -32768 <= tokens[place][-1] <= 32767
+        for (place, c, _, v, d, _, _), r in zip(listed, far, strict=True):
+            tokens[place][c] = v + r if d >= 0 else v - r
+            assert -32768 <= tokens[place][c] <= 32767
         self._learn(listed, tokens)
         for one, symbol in zip(tables, symbols, strict=True):
             self.counts[one][symbol] += 64
         for one in set(tables):
             while sum(self.counts[one]) > 96000:
                 self.counts[one] = [count - (count >> 1) for count in self.counts[one]]
-        return tokens
 
     def _learn(
-        self,
-        listed: list[tuple[Position, int, int, int, int, list[int], list[int]]],
-        tokens: dict[Position, list[int]],
+        self, listed: list[tuple[Position, int, int, int, int, list[int], list[int]]], tokens: dict[Position, list[int]]
     ) -> None:
-        for place in tokens:
-            self.new[place], self.error[place] = [], []
         for place, c, m, _, _, value, size in listed:
             found = tokens[place][c]
-            self.new[place].append(found - self.last[place][c])
-            self.error[place].append(min(abs(1024 * found - m) >> 6, 8191))
+            self.new[place][c] = found - self.last[place][c]
+            self.error[place][c] = min(abs(1024 * found - m) >> 6, 8191)
             pairs = (self.values, value, cap(8 * self.new[place][c])), (self.sizes, size, self.error[place][c])
-            for sums, terms, target in pairs:
+            for which, (sums, terms, target) in enumerate(pairs):
                 row = [*terms, target]
                 for i, a in enumerate(row):
                     for j, b in enumerate(row):
                         sums[c][i][j] += a * b
-        self.rows = [count + len(tokens) for count in self.rows]
+                self.rows[which][c] += 1

@@ -119,7 +119,7 @@ def golden(name: str) -> bytes:
         of = sized(5, 7, 4, first_frames=1)
         return written(of, groups(of, 3, last_frames=2))
     if name == "version-2-adaptive":
-        of = sized(9, 12, 6, requires=("adaptive",))
+        of = sized(7, 9, 5, requires=("adaptive",), group_latent_frames=4)
         made = groups(of, 4, last_frames=6)
         made[2].tokens[::7, ::2] += 4000  # values that no table reaches
         return written(of, made)

@@ -177,8 +177,8 @@ def larger(made: list[Group], rng: np.random.Generator) -> list[Group]:
 def test_a_coding_that_learns(name: str) -> None:
     """Layout 6: the same weights, classes and tables, for values of any size, kept few or all, over two segments."""
     rows, columns, channels, _, dense = SIZES[name]
-    of = sized(rows, columns, channels, requires=("adaptive",))
-    made = larger(groups(of, 4, last_frames=30, dense=dense), np.random.default_rng(0))
+    of = sized(rows, columns, channels, requires=("adaptive",), group_latent_frames=3)
+    made = larger(groups(of, 3, last_frames=10, dense=dense), np.random.default_rng(0))
     assert {layout for _, layout in assert_same(written(of, made), None, None)} == {6}
 
 
@@ -187,7 +187,7 @@ def test_a_coding_that_learns_under_camera_motion(path: str) -> None:
     """What it remembers of a position moves with the world and is forgotten out of sight."""
     of = moving(5, 6, 2, group_latent_frames=3, segment_groups=3)
     of = replace(of, requires=(*of.requires, "adaptive"))
-    made = larger(camera_groups(of, 4, PATHS[path], 3, 7, origin=(1, 1)), np.random.default_rng(1))
+    made = larger(camera_groups(of, 3, PATHS[path], 3, 7, origin=(1, 1)), np.random.default_rng(1))
     assert {layout for _, layout in assert_same(written(of, made), None, None)} == {6}
 
 

@@ -59,7 +59,7 @@ class AdaptiveCoder:
                 for one in going.passes():
                     values, found = one.read(coder)
                     one.learn(values, found)
-                    symbols[one.rows] = values.reshape(len(one.rows), -1)
+                    one.put_into(symbols, values)
                 going.end()
                 self.memory.advance(frame.places, symbols)
             coder.check_end()
@@ -96,7 +96,7 @@ class AdaptiveCosts:
         for one in frame.passes():
             values = decide(one)
             one.learn(values, one.table_symbols(values)[0])
-            found[one.rows] = values.reshape(len(one.rows), -1)
+            one.put_into(found, values)
         frame.end()
         kept = memory.kept.copy()
         kept[np.flatnonzero(mask)] = found

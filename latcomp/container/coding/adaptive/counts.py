@@ -55,7 +55,7 @@ class CountTables:
 
     def __init__(self) -> None:
         self.counts = np.repeat(_START_COUNTS, FRACTIONS, axis=0)
-        self._models: dict[int, Any] = {}
+        self._frequencies: np.ndarray | None = None
         self._least: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -68,21 +68,23 @@ class CountTables:
             self._least = np.maximum(np.log2(self.counts.sum(axis=1) / self.counts.max(axis=1)) - 1e-5, 0)
         return self._least
 
-    def frequencies(self, context: int) -> np.ndarray:
-        """int64 (2 * reach + 2,): whole frequencies that add up to 2**24."""
-        counts = self.counts[context, : 2 * int(REACH[context // FRACTIONS]) + 2]
-        found = 1 + counts * (TOTAL - len(counts)) // counts.sum()
-        found[counts.argmax()] += TOTAL - found.sum()
-        return found
+    @property
+    def frequencies(self) -> np.ndarray:
+        """int64 (contexts, SYMBOLS): whole frequencies that add up to 2**24; of a context, the first 2 * reach + 2."""
+        if self._frequencies is None:
+            sizes = (2 * np.repeat(REACH, FRACTIONS) + 2)[:, None]
+            found = 1 + self.counts * (TOTAL - sizes) // self.counts.sum(axis=1, keepdims=True)
+            found[np.arange(SYMBOLS) >= sizes] = 0
+            found[np.arange(len(found)), self.counts.argmax(axis=1)] += TOTAL - found.sum(axis=1)
+            self._frequencies = found
+        return self._frequencies
 
     def model(self, context: int) -> Any:
         """The range coder's model of one context, as the counts are now."""
-        if context not in self._models:
-            import constriction
+        import constriction
 
-            wanted = self.frequencies(context).astype(np.float64) - 1
-            self._models[context] = constriction.stream.model.Categorical(wanted, perfect=False)
-        return self._models[context]
+        wanted = self.frequencies[context, : 2 * int(REACH[context // FRACTIONS]) + 2]
+        return constriction.stream.model.Categorical(wanted.astype(np.float64) - 1, perfect=False)
 
     def bits(self) -> np.ndarray:
         """float32 (contexts, SYMBOLS): what each symbol would take."""
@@ -96,4 +98,4 @@ class CountTables:
         self.counts += STEP * np.bincount(places, minlength=self.counts.size).reshape(self.counts.shape)
         while (over := self.counts.sum(axis=1) > MOST).any():
             self.counts[over] -= self.counts[over] >> 1
-        self._models, self._least = {}, None
+        self._frequencies, self._least = None, None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.container.coding.adaptive.counts import FRACTIONS, REACH, SHIFT, SYMBOLS, CountTables
-from latcomp.container.coding.adaptive.forecast import Field, Forecast, History, Learner
-from latcomp.container.coding.lattice import PassPositions, passes_of
+from latcomp.container.coding.adaptive.counts import FRACTIONS, REACH, SHIFT, CountTables
+from latcomp.container.coding.adaptive.forecast import HALVES, Field, Forecast, History, Learner, Terms, forecast
+from latcomp.container.coding.lattice import passes_of
 from latcomp.container.coding.prior.tables import TableDecoder, TableEncoder
 from latcomp.errors import DamagedFileError
 from latcomp.latents import SYMBOL_MAX, SYMBOL_MIN, TokenMemory
@@ -38,13 +38,14 @@ class State:
 
 @dataclass(frozen=True)
 class AdaptivePass:
-    """One pass: m = n * C values of n kept tokens, in each the channels in order."""
+    """One half of the channels, c of them, of one pass: m = n * c values of n kept tokens, in each the channels in
+    order.
+    """
 
     frame: AdaptiveFrame
-    places: np.ndarray
-    """(n,) positions."""
     rows: np.ndarray
     """(n,) of the latent frame's kept tokens."""
+    terms: Terms
     forecast: Forecast
     contexts: np.ndarray
     """uint8 (m,): numbers of the coding tables."""
@@ -56,11 +57,15 @@ class AdaptivePass:
 
     def steps_of(self, symbols: np.ndarray) -> np.ndarray:
         """int64 (m,): the pass's values, out of symbols (n, C) of the latent frame's kept tokens."""
-        return symbols[self.rows].reshape(-1).astype(np.int64)
+        return symbols[self.rows, self.forecast.half].reshape(-1).astype(np.int64)
+
+    def put_into(self, symbols: np.ndarray, values: np.ndarray) -> None:
+        """Write values (m,) to where they belong in symbols (n, C)."""
+        symbols[self.rows, self.forecast.half] = values.reshape(self.forecast.value.shape)
 
     def exact_steps_of(self, wanted: np.ndarray) -> np.ndarray:
         """(m,): the same, not whole, of latents (n, C) in steps."""
-        found: np.ndarray = wanted[self.rows].reshape(-1)
+        found: np.ndarray = wanted[self.rows, self.forecast.half].reshape(-1)
         return found
 
     def squared_steps(self, weights: np.ndarray) -> np.ndarray:
@@ -73,10 +78,11 @@ class AdaptivePass:
 
     def bits(self, steps: np.ndarray, at: np.ndarray) -> np.ndarray:
         """float32 (k,): bits of some of the values, `at` (k,), if they are these (m,)."""
-        symbols, _, far = self.table_symbols(steps, at)
-        contexts = self.contexts[at]
-        found = self.frame.bits[contexts, symbols] + SHIFT[contexts // FRACTIONS]
-        return found + np.float32(ESCAPE_BITS) * (symbols == SYMBOLS - 1) if far.any() else found
+        symbols, contexts = self.table_symbols(steps, at)[0], self.contexts[at]
+        number = contexts // FRACTIONS
+        outside = SHIFT[number] + ESCAPE_BITS * (symbols > 2 * REACH[number])
+        found: np.ndarray = self.frame.bits[contexts, symbols] + outside.astype(np.float32)
+        return found
 
     def table_symbols(self, values: np.ndarray, at: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, ...]:
         """(symbol in the table of each value's context, low bits that stand outside of it, distance), each (k,) int64,
@@ -124,7 +130,7 @@ class AdaptivePass:
         """Take the pass's values (m,) and their symbols (m,), before the next pass is asked for."""
         state = self.frame.state
         shaped = values.reshape(self.forecast.value.shape)
-        self.frame.field.put(self.places, *state.learner.learn(self.forecast, shaped))
+        self.frame.field.put(self.terms, self.forecast.half, *state.learner.learn(self.forecast, shaped))
         state.tables.learn(symbols, self.contexts)
         self.frame.forget_bits()
 
@@ -158,12 +164,11 @@ class AdaptiveFrame:
         for positions in self._passes:
             kept = np.flatnonzero(self.mask[positions.places])
             if len(kept):
-                yield self._pass(positions, kept, row_of)
-
-    def _pass(self, positions: PassPositions, kept: np.ndarray, row_of: np.ndarray) -> AdaptivePass:
-        forecast = self.state.learner.forecast(self.field, positions, kept)
-        places = positions.places[kept]
-        return AdaptivePass(self, places, row_of[places], forecast, forecast.contexts.reshape(-1))
+                terms = self.field.terms(positions, kept)
+                weights = self.state.learner.weights(terms.first)
+                for half in HALVES[: self.field.last.shape[1]]:
+                    found = forecast(terms, half, weights)
+                    yield AdaptivePass(self, row_of[terms.places], terms, found, found.contexts.reshape(-1))
 
     def end(self) -> None:
         """The segment takes the latent frame over. What is new in it changed by nothing."""

@@ -28,23 +28,25 @@ class Squares:
     def __init__(self, channels: int, terms: int, ridge: int) -> None:
         """ridge: added to each sum of squares, so that little data gives small weights."""
         self.sums = np.zeros((channels, terms + 1, terms + 1), np.int64)
-        self.rows = 0
+        self.rows = np.zeros(channels, np.int64)
+        """Rows that were gathered for each channel, as far as they still count."""
         self._ridge = ridge
 
-    def add(self, terms: np.ndarray, wanted: np.ndarray) -> None:
-        """Gather n rows: terms (C, K, n) and what they should have given (C, n), whole numbers of at most `CAP`."""
+    def add(self, terms: np.ndarray, wanted: np.ndarray, some: slice = slice(None)) -> None:
+        """Gather n rows of some channels, c of them: terms (c, K, n) and what they should have given (c, n), whole
+        numbers of at most `CAP`.
+        """
         # float64 holds these sums exactly: products of 26 bits, fewer than 2**27 of them
         rows = np.empty((len(terms), terms.shape[1] + 1, terms.shape[2]))
         rows[:, :-1], rows[:, -1] = terms, wanted
-        self.sums += np.matmul(rows, rows.transpose(0, 2, 1)).astype(np.int64)
-        self.rows += rows.shape[2]
+        self.sums[some] += np.matmul(rows, rows.transpose(0, 2, 1)).astype(np.int64)
+        self.rows[some] += rows.shape[2]
 
     def fade(self) -> None:
-        """A latent frame ends: all that was seen counts as `ROWS_KEPT` rows from now on, if it was more."""
-        if self.rows > ROWS_KEPT:
-            self.sums *= ROWS_KEPT
-            self.sums //= self.rows
-            self.rows = ROWS_KEPT
+        """A latent frame ends: all that was seen counts as `ROWS_KEPT` rows from now on, where it was more."""
+        many = np.flatnonzero(self.rows > ROWS_KEPT)
+        self.sums[many] = self.sums[many] * ROWS_KEPT // self.rows[many, None, None]
+        self.rows[many] = ROWS_KEPT
 
     def weights(self, terms: int) -> np.ndarray:
         """int64 (C, terms) of 1 / 2**16: of the first so many terms alone, the others taken for zero."""
