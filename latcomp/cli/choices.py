@@ -19,7 +19,11 @@ FILLS = {
 REFERENCES = {"kept": "the last kept value", "previous": "the previous latent frame"}
 CAMERAS = {"auto": "follow a moving camera where that saves bits", "off": "latents stay in frame places"}
 PLACES = {"frame": "of the frame's own grid", "world": "of the world, for a camera that moves"}
-CODINGS = {"context": "under the prior: smallest", "zstd": "by zstd alone"}
+CODINGS = {
+    "context": "under the prior: smallest",
+    "zstd": "by zstd alone",
+    "adaptive": "by what came before, without the prior",
+}
 ENGINES = {"local": "processes on this machine", "ray": "a Ray cluster"}
 MODES = {"side": "both side by side", "difference": "test less reference"}
 CODECS = {

@@ -50,7 +50,7 @@ class Encoder:
         with memory_errors(self.device):
             self.tokenizer = models.load_tokenizer(folder).to(self.device)
             self.lit = models.load_lit(lit_folder).to(self.device) if lit_folder else None
-            self.prior = models.load_prior(prior_folder) if prior_folder and not settings.lossless else None
+            self.prior = models.load_prior(prior_folder) if prior_folder and settings.takes_a_prior else None
             self.profile = CodingProfile.load(folder)
             self.steps: Steps | None = None
             """What a file says of the channels' steps; None where they are the tokenizer's own, or not fitted yet."""
@@ -106,6 +106,8 @@ class Encoder:
             requires = (*requires, "camera")
         if self.steps is not None:
             requires = (*requires, "steps")
+        if settings.learns:
+            requires = (*requires, "adaptive")
         by_threshold = settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),

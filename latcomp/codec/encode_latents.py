@@ -124,6 +124,7 @@ def _header(
     )
     requires = (*(("first_frames",) if tokenizer.first_frames != tokenizer.temporal else ()),)
     requires += ("latents",) if coder.steps is None else ("steps", "latents")
+    requires += ("adaptive",) if settings.learns else ()
     return Header(
         **info.to_header_fields(),
         tokenizer=tokenizer.record(),

@@ -34,8 +34,9 @@ class LatentSettings:
     repeats and nothing else; None takes the quality's own."""
     keep: float | None = None
     """Share of the tokens to keep, instead of a threshold."""
-    coding: str = "context"
-    """'context' or, by zstd alone, 'zstd'."""
+    coding: str = "adaptive"
+    """'adaptive': by what was coded before, values rounded by what they cost; 'context': by contexts that are fitted to
+    each group; 'zstd': by zstd alone."""
     space: str = "raw"
     """What the numbers are: 'raw' as the tokenizer's encoder gives them, 'normalised' by each channel's mean and
     deviation, 'scaled' by one factor."""
@@ -67,6 +68,11 @@ class LatentSettings:
         value = getattr(self, name)
         if value is not None:
             object.__setattr__(self, name, checked_number(name, value, low, high, advice, above=above))
+
+    @property
+    def learns(self) -> bool:
+        """Whether tokens are coded by what was coded before, and the header has to require that."""
+        return self.coding == "adaptive" and not self.lossless
 
     @property
     def quality_in_force(self) -> float | None:
