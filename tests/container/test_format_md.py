@@ -17,6 +17,7 @@ import latcomp.container
 from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION, attachments, header_fields, offsets
 from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
+from latcomp.container.coding.adaptive import counts, forecast, frame, squares
 from latcomp.container.coding.context.predictor import CLASS_BOUNDS
 from latcomp.container.coding.digits import BIT_PACKINGS, SIGNED_PACKINGS, UNSIGNED_PACKINGS, Gaps, Packing
 from latcomp.container.coding.lattice import NEIGHBOUR_SHARE, PASSES
@@ -152,6 +153,27 @@ def test_packings() -> None:
     ]
     assert all_tables()["id base digits signed"] == wanted
     assert f"cut to 0 ... {MASK_CLASSES - 1}" in TEXT
+
+
+def test_layout_that_learns() -> None:
+    """The numbers of section 8.1."""
+    text = TEXT[TEXT.index("### 8.1") : TEXT.index("## 9.")]
+    listed = re.search(r"\n\n((?:    [0-9 ]+\n)+)", text)
+    assert listed is not None and tuple(map(int, listed[1].split())) == counts.CLASS_BOUNDS
+    assert [len(table(f"{kind} term value")) for kind in ("value", "size")] == [
+        forecast.VALUE_TERMS,
+        forecast.SIZE_TERMS,
+    ]
+    assert (
+        f"value terms 0 to {forecast.VALUE_TERMS_FIRST - 1} and size terms 0 to {forecast.SIZE_TERMS_FIRST - 1}" in text
+    )
+    assert f"Each class `k`, 0 to {counts.CLASSES - 1}, has" in text
+    for number in (squares.CAP, squares.ROWS_KEPT, counts.START, counts.STEP, counts.MOST, forecast.VALUE_RIDGE):
+        assert re.search(rf"\b{number}\b", text)
+    assert f"the ridge being {forecast.VALUE_RIDGE} for values and {forecast.SIZE_RIDGE} for sizes" in text
+    assert f"k - {counts.FIRST_SHIFTED}" in text and f", {counts.REACH_MAX})`" in text
+    assert frame.ESCAPES == 262144
+    assert f"takes at least {round(counts.LEAST_BITS * 100000)} / 100000 of a bit" in TEXT
 
 
 def test_passes() -> None:

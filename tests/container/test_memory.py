@@ -35,6 +35,8 @@ FORMAT = Path(container.__file__).with_name("FORMAT.md").read_text(encoding="utf
     A_CHANNEL,
     A_TOKEN,
     A_NUMBER,
+    A_LEARNED_VALUE,
+    A_LEARNED_CHANNEL,
     A_BOX,
     A_BOX_OF_A_GROUP,
     A_WORLD,
@@ -84,8 +86,10 @@ def bound(of: Header, size: int) -> int:
     """Bytes that FORMAT.md allows for a file of `size` bytes."""
     positions, channels = of.grid[0] * of.grid[1], of.channels
     tokens = positions * of.group_latent_frames
+    learned = positions * channels * A_LEARNED_VALUE + channels * A_LEARNED_CHANNEL
     return (
         IN_ANY_CASE
+        + ("adaptive" in of.requires) * learned
         + A_BYTE * size
         + positions * (A_POSITION + A_CHANNEL * channels)
         + tokens * (A_TOKEN + A_NUMBER * channels)
@@ -93,12 +97,14 @@ def bound(of: Header, size: int) -> int:
 
 
 @pytest.mark.parametrize("latent_frames", [1, 8])
-@pytest.mark.parametrize("coding", ["planes", "context", "lossless", "kinds", "prior"])
+@pytest.mark.parametrize("coding", ["planes", "context", "lossless", "kinds", "prior", "adaptive"])
 def test_a_group_of_few_bytes(coding: str, latent_frames: int, tmp_path: Path) -> None:
     """A few hundred bytes that claim a large group; in coding `context` the tokens are noise, so that this layout is
     chosen.
     """
-    of = sized(96, 96, 12, coding="lossless" if coding == "lossless" else "int", group_latent_frames=latent_frames)
+    requires = ("adaptive",) if coding == "adaptive" else ()
+    plain = "lossless" if coding == "lossless" else "int"
+    of = sized(96, 96, 12, coding=plain, group_latent_frames=latent_frames, requires=requires)
     known = prior(of.channels) if coding in ("kinds", "prior") else None
     of = under(of, known) if known else of
     mask = np.ones((latent_frames, *of.grid), bool)

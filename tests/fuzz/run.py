@@ -27,6 +27,7 @@ LENGTHS = {
     "index": 200,
     "mask": 96,
     "tokens": 400,
+    "adaptive": 96,
     "coder": 64,
     "modes": 128,
     "prior": 64,

@@ -35,6 +35,7 @@ from tests.fuzz.seal import split_front
 from tests.fuzz.targets import (
     PLAIN,
     SHAPES,
+    adaptive_header,
     camera_header,
     moved_groups,
     prior_header,
@@ -106,6 +107,20 @@ def tokens() -> Iterator[bytes]:
         for layout in (3, 4):
             yield bytes([layout]) + bits + bytes(1) + split_bytes(symbols.astype("<f4").view("<u4"))
     assert len(PLAIN) == 5
+
+
+def adaptive() -> Iterator[bytes]:
+    """Two groups under what came before: small values, large ones, and as large as can be."""
+    of, rng, view = adaptive_header(), np.random.default_rng(6), GroupView.whole(2, (3, 2))
+    for whole, size in enumerate((2, 40, 20_000)):
+        bits = rng.random((2, 3, 2)) < 0.6
+        front = np.packbits(bits).tobytes() + bytes([min(whole, 1)])
+        bits[0] |= whole > 0
+        writing, words = coder_for(of), []
+        for key, keep in ((True, np.stack([np.ones((3, 2), bool), bits[0]])), (False, bits)):
+            tokens = rng.integers(-size, size, (int(keep.sum()), 2)).astype(np.int32)
+            words.append(writing.encode(GroupContent(keep, tokens, None, key, StepScale(1.0), view)).tokens)
+        yield bytes([len(words[0]) // 4]) + front + b"".join(words)
 
 
 def coder() -> Iterator[bytes]:
@@ -247,6 +262,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         yield "chunks", split_front(written(small, groups(small, count, last_frames=3)))[1]
     yield from (("mask", found) for found in masks())
     yield from (("tokens", found) for found in tokens())
+    yield from (("adaptive", found) for found in adaptive())
     yield from (("coder", found) for found in coder())
     yield from under_prior()
     yield from (("offsets", found) for found in offsets())

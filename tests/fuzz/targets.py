@@ -34,6 +34,7 @@ from latcomp.container.coding import GroupBytes, GroupCoder, GroupShape, coder_f
 from latcomp.container.coding.masks import MaskState, decode_mask, encode_mask
 from latcomp.container.coding.prior.tables import TableDecoder
 from latcomp.container.format import (
+    LAYOUT_ADAPTIVE,
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
     LAYOUT_FLOATS,
@@ -268,6 +269,35 @@ def prior_header() -> Header:
     return under(sized(3, 2, 2, group_latent_frames=3, step_scale=0.7), tiny_prior())
 
 
+@lru_cache
+def adaptive_header() -> Header:
+    """A header of three by two positions of two channels whose tokens are coded by what came before."""
+    return sized(3, 2, 2, group_latent_frames=2, requires=("adaptive",))
+
+
+def adaptive(data: bytes) -> None:
+    """Layout 6, of a key group and the group behind it: exactly the tokens that are claimed, and written again they
+    read the same.
+    """
+    if len(data) < 4:
+        return
+    of, cut = adaptive_header(), 4 + 4 * (data[0] & 15)
+    bits = np.unpackbits(np.frombuffer(data[1:3], np.uint8))[:12].astype(bool).reshape(2, 3, 2)
+    bits[0] |= bool(data[3] & 1)
+    reading, writing, again = (coder_for(of) for _ in range(3))
+    keeps = [np.stack([np.ones((3, 2), bool), bits[0]]), bits]
+    packed = [raw_frame(np.packbits(keep[key:]).tobytes()) for key, keep in ((1, keeps[0]), (0, keeps[1]))]
+    with suppress(LatcompError):
+        for key, keep, mask, words in zip((True, False), keeps, packed, (data[4:cut], data[cut:]), strict=True):
+            shape = GroupShape(GroupView.whole(2, (3, 2)), int(keep.sum()), key, StepScale(1.0))
+            found = reading.decode(GroupBytes(MASK_BITS, mask, LAYOUT_ADAPTIVE, words), shape)
+            demand(found.tokens.shape == (shape.kept, 2), "adaptive: wrong count")
+            low, high = (int(end) for end in (found.tokens.min(initial=0), found.tokens.max(initial=0)))
+            demand(low >= SYMBOL_MIN and high <= SYMBOL_MAX, "adaptive: beyond 16 bits")
+            read = again.decode(writing.encode(found), shape)
+            demand(read.tokens.tobytes() == found.tokens.tobytes(), "adaptive: written again it differs")
+
+
 def coder(data: bytes) -> None:
     """The range coder alone: symbols are among those of their table, or the data are refused."""
     if len(data) < 2:
@@ -497,6 +527,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         chunks,
         mask,
         tokens,
+        adaptive,
         coder,
         modes,
         prior,
