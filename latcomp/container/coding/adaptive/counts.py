@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.container.coding.prior.tables import TOTAL
+from latcomp.container.coding.prior.tables import PRECISION, TOTAL
 
 CLASS_BOUNDS = (1, 2, 3, 4, 5, 6, 8, 10, 13, *(base << octave for octave in range(11) for base in (16, 20, 25)))
 """Expected sizes in 1/256 of a symbol, from 16 on three an octave."""
@@ -63,9 +63,9 @@ class CountTables:
 
     @property
     def least_bits(self) -> np.ndarray:
-        """float64 (contexts,): bits that the likeliest symbol of each table takes at least."""
+        """float64 (contexts,): bits that the likeliest symbol of each table takes."""
         if self._least is None:
-            self._least = np.maximum(np.log2(self.counts.sum(axis=1) / self.counts.max(axis=1)) - 1e-5, 0)
+            self._least = PRECISION - np.log2(self.frequencies.max(axis=1).astype(np.float64))
         return self._least
 
     @property
