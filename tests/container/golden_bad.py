@@ -100,6 +100,7 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
     yield from camera()
     yield from steps_and_latents()
     yield from attachments()
+    yield from adaptive()
     yield "header-cut", codes.DAMAGED, GOOD[: len(FRONT) // 2]
     yield "header-bit", codes.DAMAGED, GOOD[:40] + bytes([GOOD[40] ^ 4]) + GOOD[41:]
     yield "header-4-gigabytes", codes.LIMIT, PRELUDE.pack(magic=MAGIC, version=1, header_bytes=2**32 - 1) + bytes(20)
@@ -227,6 +228,31 @@ def steps_and_latents() -> Iterator[tuple[str, int, bytes]]:
     yield "steps-not-required", codes.DAMAGED, changed(plain, 1, steps=steps)
     yield "steps", codes.DONE, changed(plain, requires=["steps"], steps=steps)
     yield "steps-nan", codes.DAMAGED, changed(of, steps={**steps, "channel_step": [0.5, float("nan")]})
+
+
+def adaptive() -> Iterator[tuple[str, int, bytes]]:
+    """(name, exit code, bytes) of files whose tokens are coded by what came before."""
+    of = sized(2, 3, 2, group_latent_frames=2, audio=[], requires=("adaptive",))
+    front, rest = split_front(written(of, groups(of, 2, last_frames=3), sound=False))
+    chunks = split_chunks(rest)
+
+    def changed(payload: bytes) -> bytes:
+        """The file with another payload of its first group."""
+        parts = placed([(b"GRUP", payload), *chunks[1:]], len(front))
+        return front + b"".join(sealed(*chunk) for chunk in parts)
+
+    payload = chunks[0][1]
+    yield "adaptive", codes.DONE, changed(payload)
+    yield "adaptive-word-missing", codes.DAMAGED, changed(payload[:-4])
+    yield "adaptive-words-left", codes.DAMAGED, changed(payload + bytes(8))
+    yield "adaptive-half-a-word", codes.DAMAGED, changed(payload + bytes(2))
+    yield (
+        "adaptive-layout-1",
+        codes.UNSUPPORTED,
+        changed(GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(payload), "token_layout": 1}) + payload[GROUP_HEAD.size :]),
+    )
+    yield "adaptive-lossless", codes.DAMAGED, with_header(2, requires=["adaptive"], coding="lossless")
+    yield "adaptive-not-required", codes.UNSUPPORTED, with_head(0, token_layout=6)
 
 
 def attachments() -> Iterator[tuple[str, int, bytes]]:
