@@ -48,12 +48,13 @@ class Decoder:
         check_fill(fill)
         self.header, self.fill, self.device = header, fill, pick_device(device)
         folder = models.find_model(header.tokenizer, "tokenizer", models.beside(tokenizer, "tokenizer"))
-        models.check_header(header, folder)
         lit = None
         with memory_errors(self.device):
-            self.tokenizer = models.load_tokenizer(folder).to(self.device)
+            tokenizer_there = models.load_tokenizer(folder)
+            models.check_header(header, folder)
+            self.tokenizer = tokenizer_there.to(self.device)
             if header.lit is not None and fill != "hold":
-                found = models.find_model(header.lit, "lit", folder / "lit")
+                found = models.find_model(header.lit, "lit", models.companions(folder) / "lit")
                 lit = models.load_lit(found).to(self.device)
             self.half = decodes_in_bf16(self.device)
         if fill == "lit" and lit is None:

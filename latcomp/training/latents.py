@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latcomp.caches import cache_folder
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
-from latcomp.latents.profile import CodingProfile
-from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_tokenizer, sha256_of
+from latcomp.models import find_prior, find_tokenizer, load_tokenizer, profile_of, weights_sha256
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
-from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
+from latcomp.training.clips import Clip, Reference, load_clips, reference, referred, split_clips
 from latcomp.training.crops import full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
 
@@ -106,7 +106,7 @@ class FrozenLatents:
         Raises `UsageError` for a folder without clips or a tokenizer that is not found.
         """
         folder = find_tokenizer(tokenizer)
-        sha256 = sha256_of(folder / WEIGHTS)
+        sha256 = weights_sha256(folder)
         frozen = load_tokenizer(folder).to(run.device)
         if not frozen.spec.exact_streaming:
             raise UsageError(f"{folder}: latents of a tokenizer that does not stream exactly cannot be trained on")
@@ -117,7 +117,7 @@ class FrozenLatents:
         found = PRIOR_UNITS if find_prior(folder) else 1
         spec = frozen.spec
         recipe = SelectionRecipe.of(
-            spec.channel_step, spec.channel_scale, CodingProfile.load(folder), found if units is None else units
+            spec.channel_step, spec.channel_scale, profile_of(folder), found if units is None else units
         )
         return cls(spec, sha256, training, validation, recipe)
 

@@ -13,7 +13,7 @@ from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.errors import UsageError
 from latcomp.training import lit, prior
-from latcomp.training.clips import cache_folder
+from latcomp.caches import cache_folder
 from tests.tokenizer import made_up
 
 

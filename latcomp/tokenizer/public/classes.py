@@ -39,7 +39,7 @@ CLASSES = {
     "AutoencoderKLMochi": PublicClass("window", "1+k"),
     "AutoencoderKLMagvit": PublicClass("magvit", "1+k"),
     "AutoencoderKLKVAEVideo": PublicClass("kvae", "1+4k", chunk=4),
-    "Kandinsky6SRVAE": PublicClass("kandinsky6sr", "1+4k", chunk=4),
+    "Kandinsky6SRVAE": PublicClass("kandinsky6sr", "1+k"),
     "AutoencoderKLMiniMaxH3": PublicClass("minimaxh3", "1+4", chunk=4),
     "AutoencoderVidTok": PublicClass("vidtok", "3 before, 1+k"),
     COSMOS_JIT: PublicClass("jit", "1+k"),

@@ -36,7 +36,7 @@ class JitVae(Vae):
 
     def encode(self, pixels: Tensor) -> Tensor:  # noqa: D102
         found: Any = self.encoder(pixels)
-        first = found[0] if isinstance(found, tuple | list) else found
+        first: Tensor = found[0] if isinstance(found, tuple | list) else found
         if not torch.is_floating_point(first):
             raise UnsupportedFileError(
                 f"{ENCODER} gives discrete tokens (a DV tokenizer): latents must be continuous, take a CV one"
@@ -53,7 +53,7 @@ def _script(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            return torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            return torch.jit.load(str(path), map_location="cpu").eval()
         except (RuntimeError, ValueError) as error:
             raise UsageError(f"{path} is no TorchScript: {str(error).splitlines()[0]:.120}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,7 @@ def diffusers_class(name: str) -> Any:
     """A class of diffusers. Raises `UsageError` where diffusers is missing, too old, or cannot be imported."""
     try:
         with _quiet():
-            import diffusers
-
+            diffusers: Any = import_module("diffusers")
             found = getattr(diffusers, name, None)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "diffusers":
@@ -171,9 +171,8 @@ def _ltx_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     if not any(name.startswith(PREFIX) for name in weights):
         weights = {PREFIX + name: values for name, values in weights.items()}
     diffusers_class("AutoencoderKLLTXVideo")
-    from diffusers.loaders.single_file_utils import convert_ltx_vae_checkpoint_to_diffusers
-
-    found: dict[str, Tensor] = convert_ltx_vae_checkpoint_to_diffusers(
+    names: Any = import_module("diffusers.loaders.single_file_utils")
+    found: dict[str, Tensor] = names.convert_ltx_vae_checkpoint_to_diffusers(
         {name: values for name, values in weights.items() if name.startswith(PREFIX)}
     )
     return {name: values for name, values in found.items() if name != "decoder.timestep_scale_multiplier"}

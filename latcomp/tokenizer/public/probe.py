@@ -55,7 +55,7 @@ class Probe:
         if members.pop("probe", None) != PROBE:
             raise ValueError("made by another version")
         try:
-            fields = {
+            fields: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in dict(members.pop("spec")).items()
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickletools
 import re
 import struct
 import zipfile
@@ -80,7 +81,8 @@ def _weights(path: Path, name: str) -> tuple[Path, ...]:
     index = path / f"{STEM}.safetensors.index.json"
     if index.is_file():
         try:
-            shards = sorted({str(shard) for shard in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
+            listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+            shards = sorted({str(shard) for shard in listed.values()})
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise UsageError(f"{index} cannot be read: {error}") from None
         files = tuple(path / Path(shard).name for shard in shards)
@@ -97,7 +99,7 @@ def _weights(path: Path, name: str) -> tuple[Path, ...]:
 
 def _of_file(path: Path) -> Source | None:
     if path.suffix.lower() == ".safetensors":
-        keys = safetensors_header(path).keys()
+        keys = list(safetensors_header(path))
     elif path.suffix.lower() in PICKLES:
         keys = _pickled_names(path)
     else:
@@ -155,7 +157,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
 
 
 def _pickled_names(path: Path) -> list[str]:
-    """What looks like a name in the pickle of a PyTorch file, which is not unpickled. Raises `UsageError` for a file
+    """The texts in the pickle of a PyTorch file, which is read and not run. Raises `UsageError` for a file
     that is none."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -163,4 +165,7 @@ def _pickled_names(path: Path) -> list[str]:
             data = b"" if pickle is None else archive.read(pickle)
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise UsageError(f"{path} is no PyTorch file of today: {error}; save it again, or as safetensors") from None
-    return [name.decode("ascii") for name in re.findall(rb"[A-Za-z_][\w.]{5,120}", data)]
+    try:
+        return [arg for _, arg, _ in pickletools.genops(data) if isinstance(arg, str)]
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged: {error}") from None

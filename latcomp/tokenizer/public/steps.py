@@ -36,7 +36,9 @@ class Steps:
 
 def steps_of(vae: Vae, geometry: Geometry, normalisation: tuple[Tensor, Tensor] | None) -> Steps:
     """normalisation: (mean, deviation) of raw latents, each (C,) or (1,)."""
-    side = geometry.spatial * geometry.habits.completed(POSITIONS if vae.chunk > 1 else max(POSITIONS, 64 // geometry.spatial))
+    side = geometry.spatial * geometry.habits.completed(
+        POSITIONS if vae.chunk > 1 else max(POSITIONS, 64 // geometry.spatial)
+    )
     raw = vae.encode(probe_clip(vae, geometry.rule.frames(1 + vae.chunk), side, side))
     scale = torch.ones(geometry.channels)
     if normalisation is not None:

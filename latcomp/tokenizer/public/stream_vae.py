@@ -119,7 +119,9 @@ class KvaeVae(SegmentVae):
 
 
 class Kandinsky6SrVae(SegmentVae):
-    """Kandinsky 6 SR."""
+    """Kandinsky 6 SR: nothing in it spans a segment, so that those of one latent frame are the same."""
+
+    chunk = 1
 
     def _cache(self, part: str) -> Any:
         return getattr(self.module, part).make_cache()

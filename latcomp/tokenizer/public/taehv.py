@@ -1,4 +1,4 @@
-"""TAEHV: the small distilled autoencoders of other models' latent spaces (taehv, taew2_1, taew2_2, taecvx, taeltx_2, ...).
+"""TAEHV: small autoencoders distilled from others, for their latents (taehv, taew2_1, taew2_2, taecvx, taeltx_2).
 
 The architecture is that of madebyollin/taehv (MIT), written anew: 2-D convolutions on each frame, blocks that also see
 the frame before, and layers that join or split neighbouring frames. All of its shape follows from the weights."""
@@ -106,7 +106,8 @@ class Split(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """(T * count, C, h, w) of (T, C, h, w)."""
-        return self.conv(frames).reshape(-1, *frames.shape[1:])
+        split: Tensor = self.conv(frames).reshape(-1, *frames.shape[1:])
+        return split
 
 
 class Bound(nn.Module):
