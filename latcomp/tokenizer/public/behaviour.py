@@ -14,7 +14,8 @@ from latcomp.tokenizer.public.vae import Vae
 LEAK_MOST = 1e-3  # share by which earlier latents may change with later frames: rounding is 1e-6
 EXACT = 1e-5  # of the largest value: a stream in pieces is the whole
 STILL = 0.02  # share by which the latents of a still scene may differ and count as the same
-STREAM_STEPS = 17  # latent frames of the still scene of a stream; of one in chunks, two chunks and the first
+STREAM_STEPS = 17  # most latent frames of the still scene of a stream
+SETTLED = 3  # latent frames in a row that are as the one before: nothing more will come
 POSITIONS = 4  # of a side
 PERIOD_MOST = 8
 
@@ -45,7 +46,8 @@ def behaviour_of(vae: Vae, geometry: Geometry, window: int, name: str) -> Behavi
     leak = _leak(vae, geometry, side, name)
     streaming = _streaming(vae, geometry, side) if vae.streams else None
     exact = streaming is not None and streaming <= EXACT
-    steps, still = _still(vae, geometry, side, _still_length(vae, exact, window))
+    still = _still_stream(vae, geometry, side) if exact else _still_window(vae, geometry, side, window)
+    steps = tuple(round(_apart(still[:, :, t], still[:, :, t - 1]), 6) for t in range(1, still.shape[2]))
     period = _period(still) if exact else 1
     settled = [t for t in range(period, still.shape[2]) if _apart(still[:, :, t], still[:, :, t - period]) > STILL]
     transient = max((t - period + 1 for t in settled), default=0)
@@ -59,12 +61,6 @@ def refuse(name: str, reason: str) -> UnsupportedFileError:
     return UnsupportedFileError(f"{name} cannot be used as a tokenizer: {reason}")
 
 
-def _still_length(vae: Vae, exact: bool, window: int) -> int:
-    if not exact:
-        return window
-    return STREAM_STEPS if vae.chunk == 1 else 1 + 2 * vae.chunk
-
-
 def _leak(vae: Vae, geometry: Geometry, side: int, name: str) -> float:
     """Checks that it repeats itself too."""
     rule, steps = geometry.rule, 1 + 2 * vae.chunk
@@ -72,12 +68,13 @@ def _leak(vae: Vae, geometry: Geometry, side: int, name: str) -> float:
     latents = vae.encode(pixels)
     if not torch.isfinite(latents).all():
         raise refuse(name, "its latents are not finite: the weights may be damaged")
-    decoded = vae.decode(latents)
+    short = latents[:, :, : 1 + vae.chunk]
+    decoded = vae.decode(short)
     if not torch.isfinite(decoded).all():
         raise refuse(name, "its pixels are not finite: the weights may be damaged")
     if not torch.equal(vae.encode(pixels), latents):
         raise refuse(name, "its encoder is not deterministic: encoding twice gives two results")
-    if not torch.equal(vae.decode(latents), decoded):
+    if not torch.equal(vae.decode(short), decoded):
         raise refuse(name, "its decoder is not deterministic: decoding twice gives two results")
     early = steps - vae.chunk
     start = rule.frames(early) + vae.lookahead
@@ -92,7 +89,7 @@ def _leak(vae: Vae, geometry: Geometry, side: int, name: str) -> float:
 def _streaming(vae: Vae, geometry: Geometry, side: int) -> float:
     """Largest difference of pieces from the whole, of the largest value, of encoder and decoder."""
     rule, chunk = geometry.rule, vae.chunk
-    steps = [1 + chunk, chunk, 2 * chunk] if chunk > 1 else [1, 1, 2, 1]
+    steps = [1 + chunk, chunk] if chunk > 1 else [1, 1, 2]
     pixels = probe_clip(vae, rule.frames(sum(steps)), side, side)
     latents = vae.encode(pixels)
     whole = vae.decode(latents)
@@ -116,12 +113,29 @@ def _streaming(vae: Vae, geometry: Geometry, side: int) -> float:
     return worst
 
 
-def _still(vae: Vae, geometry: Geometry, side: int, steps: int) -> tuple[tuple[float, ...], Tensor]:
-    """(change of each latent frame of a still scene, its latents)."""
-    steps = 1 + -(-(steps - 1) // vae.chunk) * vae.chunk
+def _still_window(vae: Vae, geometry: Geometry, side: int, steps: int) -> Tensor:
+    """Latents of a window of a still scene."""
     frame = probe_clip(vae, 1, side, side)
-    still = vae.encode(frame.expand(-1, -1, geometry.rule.frames(steps), -1, -1))
-    return tuple(round(_apart(still[:, :, t], still[:, :, t - 1]), 6) for t in range(1, steps)), still
+    return vae.encode(frame.expand(-1, -1, geometry.rule.frames(steps), -1, -1))
+
+
+def _still_stream(vae: Vae, geometry: Geometry, side: int) -> Tensor:
+    """Latents of a still scene along a stream, until they settle or `STREAM_STEPS` are made."""
+    frame, state = probe_clip(vae, 1, side, side), None
+    made: list[Tensor] = []
+    count = 1 + vae.chunk if vae.chunk > 1 else 1
+    while sum(part.shape[2] for part in made) < STREAM_STEPS:
+        rule = geometry.rule.inside if made else geometry.rule
+        latents, state = vae.encode_on(frame.expand(-1, -1, rule.frames(count), -1, -1), state, geometry.temporal)
+        made.append(latents)
+        count = vae.chunk
+        found = torch.cat(made, dim=2)
+        last = found.shape[2] - 1
+        if last >= SETTLED and all(
+            _apart(found[:, :, t], found[:, :, t - 1]) < STILL / 100 for t in range(last, last - SETTLED, -1)
+        ):
+            break
+    return torch.cat(made, dim=2)
 
 
 def _period(still: Tensor) -> int:

@@ -37,7 +37,7 @@ class Steps:
 def steps_of(vae: Vae, geometry: Geometry, normalisation: tuple[Tensor, Tensor] | None) -> Steps:
     """normalisation: (mean, deviation) of raw latents, each (C,) or (1,)."""
     side = geometry.spatial * geometry.habits.completed(
-        POSITIONS if vae.chunk > 1 else max(POSITIONS, 64 // geometry.spatial)
+        POSITIONS if vae.chunk > 1 else max(POSITIONS, 48 // geometry.spatial)
     )
     raw = vae.encode(probe_clip(vae, geometry.rule.frames(1 + vae.chunk), side, side))
     scale = torch.ones(geometry.channels)
@@ -61,12 +61,13 @@ def _gains(vae: Vae, raw: Tensor, nudge: Tensor) -> Tensor:
     channels = raw.shape[1]
     sign = torch.randint(0, 2, raw.shape[2:], generator=torch.Generator().manual_seed(0)) * 2 - 1
     change = (sign * nudge.view(-1, 1, 1, 1)).to(raw.device, raw.dtype)  # (C, T, h, w)
-    many = raw.expand(BATCH, -1, -1, -1, -1)
+    batch = min(BATCH, channels)
+    many = raw.expand(batch, -1, -1, -1, -1)
     plain = _decoded(vae, many)
     found = torch.zeros(channels)
-    for start in range(0, channels, BATCH):
+    for start in range(0, channels, batch):
         moved = many.clone()
-        here = range(start, min(start + BATCH, channels))
+        here = range(start, min(start + batch, channels))
         for row, channel in enumerate(here):
             moved[row, channel] += change[channel]
         apart = (_decoded(vae, moved) - plain).float() / (vae.high - vae.low)

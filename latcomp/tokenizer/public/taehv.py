@@ -170,6 +170,10 @@ class TaehvVae(Vae):
         clips = [shuffle(self.decoder(clip.transpose(0, 1))).transpose(0, 1) for clip in latents]
         return torch.stack(clips)[:, :, self.shape.temporal - 1 :]
 
+    def normalisation(self) -> tuple[Tensor, Tensor]:
+        """Latents are normalised ones already."""
+        return torch.zeros(1), torch.ones(1)
+
     def _shuffled(self, clip: Tensor) -> Tensor:
         """(T, C, h, w) of pixels (3, T, H, W)."""
         return functional.pixel_unshuffle(clip.transpose(0, 1), self.shape.patch)
