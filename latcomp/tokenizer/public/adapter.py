@@ -115,7 +115,10 @@ class PublicTokenizer(nn.Module):
         """Latent frames of a call with the last chunk completed."""
         chunk = self.spec.chunk
         first = int(start and chunk > 1)
-        return first + max(-(-(steps - first) // chunk), 1) * chunk
+        whole = first + max(-(-(steps - first) // chunk), 1) * chunk
+        if chunk > 1 and not self.spec.exact_streaming and whole > 1 + chunk:
+            raise UsageError(f"{self.spec.name} takes {self.spec.frames(1 + chunk)} frames at once, no more")
+        return whole
 
     def _filled(self, values: Tensor, side: int) -> Tensor:
         """Values (B, C, T, H, W) with the rows and columns that the networks need, by repetition at the bottom and the
