@@ -21,7 +21,7 @@ LOOKS_INTO: dict[str, set[str]] = {
     "inpaint": {"latents"},
     "container": {"latents", "container/coding"},
     "container/coding": {"latents", "container"},
-    "models": {"tokenizer", "inpaint", "container", "container/coding"},
+    "models": {"latents", "tokenizer", "inpaint", "container", "container/coding"},
     "report": {"latents", "container", "metrics", "video"},
     "codec": {"latents", "metrics", "video", "tokenizer", "selection", "inpaint", "container", "container/coding"}
     | {"models", "report"},

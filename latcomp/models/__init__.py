@@ -10,7 +10,7 @@ from latcomp.models.integrity import sha256_of
 from latcomp.models.loading import load_lit, load_prior, load_tokenizer, prior_finder
 from latcomp.models.places import beside
 from latcomp.models.profiles import notes_of, profile_of
-from latcomp.models.published import companions, published
+from latcomp.models.public import companions, published
 from latcomp.models.registry import DEFAULT_TOKENIZER, find_lit, find_model, find_prior, find_tokenizer, tokenizer_names
 
 __all__ = [

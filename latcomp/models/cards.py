@@ -13,7 +13,7 @@ from latcomp.models.headers import probe_of, spec_of
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import sha256_of
 from latcomp.models.profiles import notes_of
-from latcomp.models.published import published, published_identity, published_sha256
+from latcomp.models.public import published, published_identity, published_sha256
 from latcomp.models.registry import find_tokenizer, folders_with_weights
 from latcomp.tokenizer.public.sources import Source, safetensors_header
 

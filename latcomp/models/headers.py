@@ -12,7 +12,7 @@ from latcomp.models.folders import CONFIG, KINDS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import refuse_other
 from latcomp.models.places import beside
-from latcomp.models.published import kept_probe, load_published, published
+from latcomp.models.public import kept_probe, load_published, published
 from latcomp.models.registry import find_model, folders_with_weights
 
 if TYPE_CHECKING:

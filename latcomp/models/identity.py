@@ -11,7 +11,7 @@ from typing import Any
 
 from latcomp.models.folders import CONFIG, WEIGHTS, config_of
 from latcomp.models.integrity import sha256_of
-from latcomp.models.published import published, published_identity, published_sha256
+from latcomp.models.public import published, published_identity, published_sha256
 
 NOT_HASHED = frozenset({"name"})
 """Members of a configuration that change nothing that a model does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from latcomp.models.folders import is_complete, kind_of
-from latcomp.models.published import companions, published
+from latcomp.models.public import companions, published
 
 
 def beside(tokenizer: str | Path | None, kind: str) -> Path | None:

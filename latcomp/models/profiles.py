@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from latcomp.models.folders import is_complete
 from latcomp.models.headers import probe_of, spec_of
-from latcomp.models.published import companions, published
+from latcomp.models.public import companions, published
 from latcomp.models.registry import find_lit, find_prior
 
 if TYPE_CHECKING:

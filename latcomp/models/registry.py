@@ -11,7 +11,7 @@ from latcomp.models import folders
 from latcomp.models.folders import CONFIG, KINDS, WEIGHTS, config_of, is_complete, kind_of, shipped_folders
 from latcomp.models.identity import fingerprint_of, weights_sha256
 from latcomp.models.places import holds
-from latcomp.models.published import companions, published
+from latcomp.models.public import companions, published
 
 DEFAULT_TOKENIZER = "cv8x8x4"
 

@@ -110,8 +110,8 @@ LTX_2 = {
 }
 KANDINSKY = {
     "latent_channels": 8,
-    "encoder_block_out_channels": (16, 32, 32, 32, 32),
-    "decoder_block_out_channels": (16, 32, 32, 32, 32),
+    "encoder_block_out_channels": (4, 8, 8, 8, 8),
+    "decoder_block_out_channels": (4, 8, 8, 8, 8),
     "layers_per_block": 1,
 }
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from latcomp import models
+from latcomp.caches import cache_folder
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.errors import UsageError
 from latcomp.training import lit, prior
-from latcomp.caches import cache_folder
 from tests.tokenizer import made_up
 
 

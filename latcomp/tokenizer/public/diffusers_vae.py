@@ -44,8 +44,8 @@ class WindowVae(Vae):
         return torch.tensor([shift]), torch.tensor([1.0 / scale])
 
     def _statistic(self, name: str) -> Tensor | None:
-        buffer = getattr(self.module, name, None)
-        found = buffer if isinstance(buffer, Tensor) else self.config.get(name)
+        buffer = dict(self.module.named_buffers()).get(name)
+        found = self.config.get(name) if buffer is None else buffer
         if found is None:
             return None
         values = torch.as_tensor(found, dtype=torch.float32, device="cpu").flatten()

@@ -73,6 +73,7 @@ def _of_folder(path: Path) -> Source | None:
         return None
     if not isinstance(config, dict) or not isinstance(config.get("_class_name"), str):
         return None
+    class_of(config)  # says why where its class cannot be used
     return Source(path, config["_class_name"], config, _weights(path, config["_class_name"]))
 
 
@@ -165,6 +166,8 @@ def _pickled_names(path: Path) -> list[str]:
             data = b"" if pickle is None else archive.read(pickle)
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise UsageError(f"{path} is no PyTorch file of today: {error}; save it again, or as safetensors") from None
+    if not data:
+        return []
     try:
         return [arg for _, arg, _ in pickletools.genops(data) if isinstance(arg, str)]
     except ValueError as error:
