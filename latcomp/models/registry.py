@@ -60,10 +60,12 @@ def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None)
     needed = f"this file needs the {word} {record['name']!r} (sha256 {record['sha256'][:12]}…)"
     if kind == "tokenizer" and beside is not None and holds(beside, kind):
         raise UnsupportedFileError(f"{needed}; {beside} is another one (sha256 {weights_sha256(beside)[:12]}…)")
-    given = ", or give its folder or file as the tokenizer" if kind == "tokenizer" else ""
+    setting = "tokenizer='PATH'"
+    given = f", or give its folder or file as {setting}" if kind == "tokenizer" else ""
     raise UnsupportedFileError(
         f"{needed}, which was not found: install the latcomp version that wrote the file, or put the model's folder "
-        f"into {folders.weights_folder()}{given}"
+        f"into {folders.weights_folder()}{given}",
+        settings=(setting,),
     )
 
 

@@ -291,7 +291,7 @@ def test_what_diffusers_lacks_is_said(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_a_file_says_which_tokenizer_it_needs(folder: Path, tmp_path: Path) -> None:
     record = models.model_record(folder, "AutoencoderKLLTXVideo")
     assert models.find_model(record, "tokenizer", folder) == folder
-    with pytest.raises(UnsupportedFileError, match=r"'AutoencoderKLLTXVideo'.*give its folder or file"):
+    with pytest.raises(UnsupportedFileError, match=r"'AutoencoderKLLTXVideo'.*give its.*tokenizer='PATH'"):
         models.find_model(record, "tokenizer")
     other = save_published("LTX 0.9", tmp_path / "other", seed=2)
     with pytest.raises(UnsupportedFileError, match="is another one"):
