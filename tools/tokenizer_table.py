@@ -88,7 +88,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--frames", type=int, default=40, help="frame counts from 1 to this one")
-    parser.add_argument("--json", type=Path, help="write the measurements to this file")
+    parser.add_argument(
+        "--json", type=Path, help="write the measurements to this file, beside those of other classes in it"
+    )
     parser.add_argument("--one", action="store_true", help="print one class as JSON, from this process")
     given = parser.parse_args()
     if given.one:
@@ -102,7 +104,9 @@ def main() -> int:
         rows.append(json.loads(done.stdout.splitlines()[-1]))
         print(" | ".join(row(rows[-1])), flush=True)
     if given.json is not None:
-        given.json.write_text(json.dumps({"tokenizers": rows}, indent=1) + "\n", encoding="utf-8")
+        known = json.loads(given.json.read_text(encoding="utf-8"))["tokenizers"] if given.json.exists() else []
+        merged = {each["name"]: each for each in [*known, *rows]}
+        given.json.write_text(json.dumps({"tokenizers": list(merged.values())}, indent=1) + "\n", encoding="utf-8")
     return int(any(each["ok"] < given.frames or not each["as_expected"] for each in rows))
 
 

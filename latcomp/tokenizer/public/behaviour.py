@@ -18,6 +18,8 @@ STREAM_STEPS = 17  # most latent frames of the still scene of a stream
 SETTLED = 3  # latent frames in a row that are as the one before: nothing more will come
 POSITIONS = 4  # of a side
 PERIOD_MOST = 8
+UNSETTLED = 0.1  # share by which a latent frame of a still scene differs that belongs to the start-up transient
+TRANSIENT_MOST = 4  # latent frames: what still changes then is less than a scene cut, which must not be overlooked
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,9 @@ def behaviour_of(vae: Vae, geometry: Geometry, window: int, name: str) -> Behavi
     still = _still_stream(vae, geometry, side) if exact else _still_window(vae, geometry, side, window)
     steps = tuple(round(_apart(still[:, :, t], still[:, :, t - 1]), 6) for t in range(1, still.shape[2]))
     period = _period(still) if exact else 1
-    settled = [t for t in range(period, still.shape[2]) if _apart(still[:, :, t], still[:, :, t - period]) > STILL]
-    transient = max((t - period + 1 for t in settled), default=0)
-    if transient and period == 1:
-        transient += 1  # the first one that is as the one before is the last of it
-    return Behaviour(leak, streaming, steps, min(transient, still.shape[2]), period)
+    moving = [t for t in range(period, still.shape[2]) if _apart(still[:, :, t], still[:, :, t - period]) > UNSETTLED]
+    transient = max((t - period + 1 for t in moving), default=0)
+    return Behaviour(leak, streaming, steps, min(transient, TRANSIENT_MOST), period)
 
 
 def refuse(name: str, reason: str) -> UnsupportedFileError:
