@@ -10,7 +10,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +26,20 @@ COMPANIONS = ".latcomp"
 """Suffix of the folder beside a single file that holds what was trained for it: profile.json, lit, prior."""
 
 
-@lru_cache(maxsize=32)
+_SOURCES: dict[Path, Source] = {}
+"""By path, what was found there first: a configuration that changes later is not that of the hashes."""
+
+
 def published(path: Path) -> Source | None:
     """The published tokenizer in a folder or file, None where there is none. Raises `UsageError` for one that is not
     complete, `UnsupportedFileError` for a kind of file or class that cannot be used."""
-    source = source_of(path)
-    if source is not None:
+    if path not in _SOURCES:
+        source = source_of(path)
+        if source is None:
+            return None
         _ = source.public_class  # says why where it cannot be used
-    return source
+        _SOURCES[path] = source
+    return _SOURCES[path]
 
 
 def companions(place: Path) -> Path:

@@ -40,7 +40,8 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (models.sha256_of, models.fingerprint_of, models.published):
+    room._SOURCES.clear()
+    for cached in (models.sha256_of, models.fingerprint_of):
         cached.cache_clear()
 
 
@@ -122,7 +123,7 @@ def test_shards_and_half_weights_are_found(tmp_path: Path) -> None:
     assert load.load_vae(shards).dtype == torch.float32
     assert half is not None and room.published_identity(half)["dtype"] == "F16"
     (shards.weights[-1]).unlink()
-    models.published.cache_clear()
+    forget()
     with pytest.raises(UsageError, match="is missing"):
         models.published(tmp_path / "shards")
 
@@ -191,7 +192,7 @@ def test_classes_that_cannot_be_used_say_why(name: str, tmp_path: Path) -> None:
 
 def test_vidtok_must_be_causal_and_continuous(tmp_path: Path) -> None:
     for changed, words in (({"is_causal": False}, "not causal"), ({"regularizer": "fsq"}, "discrete")):
-        models.published.cache_clear()
+        forget()
         (tmp_path / "config.json").write_text(json.dumps({"_class_name": "AutoencoderVidTok", **changed}))
         (tmp_path / WEIGHTS).write_bytes(b"")
         refused(tmp_path, UnsupportedFileError, words)
@@ -201,10 +202,10 @@ def test_a_configuration_that_lies_is_refused(folder: Path) -> None:
     _edit(folder, latent_channels=12)
     refused(folder, UsageError, "does not fit the weights.*have another shape")
     _edit(folder, latent_channels=8, layers_per_block=[2, 1, 1, 1, 1])
-    models.published.cache_clear()
+    forget()
     refused(folder, UsageError, "weights are missing")
     _edit(folder, layers_per_block=3)
-    models.published.cache_clear()
+    forget()
     refused(folder, UsageError, "diffusers makes nothing of the configuration")
 
 
@@ -233,7 +234,7 @@ def test_what_is_no_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
     refused(lone / "vae.safetensors", UsageError, "no config.json beside it|known")
     refused(tmp_path / "other", UsageError, "no weights")
     (empty / "model_index.json").write_text("{}", encoding="utf-8")
-    models.published.cache_clear()
+    forget()
     refused(empty, UsageError, "pipeline without a video autoencoder")
 
 
