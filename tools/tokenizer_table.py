@@ -2,8 +2,9 @@
 
     python -m tools.tokenizer_table [--counts 1,5,17,22] [--json OUT.json] [NAME...]
 
-The peak of memory is of the whole process, with torch and diffusers in it (about 450 MB), while a class runs. Structure (frame rules, causality,
-streaming) is that of the class; sizes, times and steps are those of the small weights."""
+The peak of memory is that of the whole process, with torch and diffusers in it (about 450 MB), while a class runs.
+Structure (frame rules, causality, streaming) is that of the class; sizes, times and steps are those of the small
+weights."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def row(found: dict[str, Any]) -> tuple[str, ...]:
         f"{channels} x {spatial}x{spatial}x{temporal}" + (f" by {chunk}" if chunk > 1 else ""),
         f"exact, {found['streaming_error']:.0e}" if streams else "no",
         str(found["transient"]),
-        f"{100 * found['leak']:.1g} %" if found["leak"] > 1e-5 else "no",
+        f"{100 * found['leak']:.2g} %" if found["leak"] > 1e-5 else "no",
         f"{found['cpu_seconds']:g}",
         str(found["peak_megabytes"]),
     )
