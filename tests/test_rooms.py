@@ -10,7 +10,7 @@ from pathlib import Path
 import latcomp
 
 PACKAGE = Path(latcomp.__file__).parent
-GROUND = {"checks", "errors", "output", "devices", "limits", "stages", "sources", "suffixes", "printable"}
+GROUND = {"caches", "checks", "errors", "output", "devices", "limits", "stages", "sources", "suffixes", "printable"}
 """Files beside the rooms, which every room may use; they use each other alone."""
 LOOKS_INTO: dict[str, set[str]] = {
     "latents": set(),
@@ -21,7 +21,7 @@ LOOKS_INTO: dict[str, set[str]] = {
     "inpaint": {"latents"},
     "container": {"latents", "container/coding"},
     "container/coding": {"latents", "container"},
-    "models": {"tokenizer", "inpaint", "container", "container/coding"},
+    "models": {"latents", "tokenizer", "inpaint", "container", "container/coding"},
     "report": {"latents", "container", "metrics", "video"},
     "codec": {"latents", "metrics", "video", "tokenizer", "selection", "inpaint", "container", "container/coding"}
     | {"models", "report"},

@@ -91,7 +91,7 @@ class Worker:
                 )
             figures = self._encode(task, reader, output, on_frames, on_temporary)
             again = () if output.kind is OutputKind.ABSENT else (f"{task.target} {output.reason}; re-encoded",)
-            return DONE, figures, (*again, *reader.notes, *self.encoder.notes), reader.damage
+            return DONE, figures, (*again, *reader.notes, *self.encoder.about, *self.encoder.notes), reader.damage
 
     def _encode(
         self,

@@ -26,7 +26,6 @@ from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSe
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
-from latcomp.latents.profile import CodingProfile
 from latcomp.latents.steps import Steps
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.output import is_stream, output_stream, spool
@@ -51,7 +50,7 @@ class Encoder:
             self.tokenizer = models.load_tokenizer(folder).to(self.device)
             self.lit = models.load_lit(lit_folder).to(self.device) if lit_folder else None
             self.prior = models.load_prior(prior_folder) if prior_folder and settings.takes_a_prior else None
-            self.profile = CodingProfile.load(folder)
+            self.profile = models.profile_of(folder)
             self.steps: Steps | None = None
             """What a file says of the channels' steps; None where they are the tokenizer's own, or not fitted yet."""
             if not self.tokenizer.spec.steps_known and not settings.lossless:
@@ -61,6 +60,8 @@ class Encoder:
         self._tokenizer_record = records(folder, self.tokenizer.spec.name)
         self._lit_record = records(lit_folder, self.lit.config.name) if lit_folder and self.lit else None
         self._prior_record = records(prior_folder, self.prior.name) if prior_folder and self.prior else None
+        self.about = models.notes_of(folder)
+        """What a person should know of the tokenizer, one line each."""
         self.notes: list[str] = []
         """What could not be done as asked in the last run, one line each."""
 
@@ -335,7 +336,7 @@ def encode(
         if file is not place:
             file.seek(0)
             shutil.copyfileobj(file, place)
-        notes = (*reader.notes, *encoder.notes)
+        notes = (*reader.notes, *encoder.about, *encoder.notes)
     seconds = time.monotonic() - began
     stats = stats_dict(summary)
     return EncodeResult(stats, seconds, stats["frames"] / max(seconds, 1e-9), str(encoder.device), notes, reader.damage)

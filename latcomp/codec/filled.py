@@ -45,7 +45,7 @@ class FillModels:
         self.half = decodes_in_bf16(self.device)
         self._lit_folder = None
         if header.lit is not None and fill != "hold":
-            self._lit_folder = models.find_model(header.lit, "lit", self.folder / "lit")
+            self._lit_folder = models.find_model(header.lit, "lit", models.companions(self.folder) / "lit")
         elif fill == "lit":
             raise UsageError(
                 "fill='lit': the file was written without a LIT; use fill='auto' or fill='hold'", settings=("fill",)

@@ -64,11 +64,12 @@ class _LatentFrame:
 class Grouping:
     """Latent frames to groups: of a fixed length, but a scene begins a group, and with it a segment."""
 
-    def __init__(self, length: int, segment_groups: int, keep_pixels: bool = False) -> None:
+    def __init__(self, length: int, segment_groups: int, keep_pixels: bool = False, first: int | None = None) -> None:
         """length: latent frames of a group; segment_groups: most groups of a segment; keep_pixels: groups have their
-        frames too.
+        frames too; first: latent frames of a segment's first group where that is shorter.
         """
         self.length, self.segment_groups, self.keep_pixels = length, segment_groups, keep_pixels
+        self.first_length = length if first is None else first
         self._current: list[_LatentFrame] = []
         self._starts = True
         self._index = self._first = 0
@@ -85,7 +86,8 @@ class Grouping:
             yield from self.end()
         self._starts |= starts
         self._current.append(frame)
-        if len(self._current) == self.length:
+        key = self._starts or self._in_segment == self.segment_groups
+        if len(self._current) == (self.first_length if key else self.length):
             yield from self.end()
 
     def end(self) -> Iterator[EncodedGroup]:
@@ -141,7 +143,9 @@ class LatentStream:
         known = Steps(self.spec.channel_step, self.spec.channel_scale) if self.spec.steps_known else self._profile.steps
         self._steps = known  # None: fitted to the first latents, which is good enough to tell a cut by
         self._most = group_latent_frames
-        self._grouping = Grouping(group_latent_frames, segment_groups, keep_pixels)
+        # no chunk may lie in two groups, as each goes through the decoder by itself
+        lengths = [self.spec.whole_chunks(group_latent_frames, start) for start in (False, True)]
+        self._grouping = Grouping(lengths[0], segment_groups, keep_pixels, lengths[1])
         self._world = World()
         self._canvas = Canvas(self.spec.spatial)
         # one latent frame is held back: of two jumps in a row, as frames of one with a cut among them make, the scene
@@ -179,7 +183,8 @@ class LatentStream:
         starts = self._made == 0 or not self.spec.exact_streaming
         rule = self.spec.rule if starts else self.spec.rule.inside
         height, width = placed.frame.pixels.shape[:2]
-        return rule.frames(latent_frames_at_once(self.spec, height, width, self._most))
+        most = self.spec.whole_chunks(self._most, starts)
+        return rule.frames(latent_frames_at_once(self.spec, height, width, most, starts))
 
     def _encode(self, queue: list[Placed]) -> Generator[EncodedGroup, None, list[Placed]]:
         """The groups that are complete with the first frames of the queue; returns the frames to go on with."""

@@ -17,13 +17,13 @@ from latcomp.tokenizer.base import DecoderCondition, MovableTokenizer, Tokenizer
 PIECE_PIXELS = 4 * 1280 * 720  # pixels that go through the network at once: bounds memory, fills the cores
 
 
-def latent_frames_at_once(spec: TokenizerSpec, height: int, width: int, most: int) -> int:
-    """Latent frames of pictures of this size to run through a network at once: at least 1, at most `most`, which it is
-    for a tokenizer that must see a whole group at once.
+def latent_frames_at_once(spec: TokenizerSpec, height: int, width: int, most: int, start: bool) -> int:
+    """Latent frames of pictures of this size to run through a network at once: whole chunks, at least one, at most
+    `most`, which it is for a tokenizer that must see a whole group at once. start: whether they begin a stream.
     """
     if not spec.exact_streaming:
         return most
-    return int(min(max(PIECE_PIXELS // (height * width) // spec.temporal, 1), most))
+    return spec.whole_chunks(int(min(max(PIECE_PIXELS // (height * width) // spec.temporal, 1), most)), start)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class DecodingStream:
         start = 0
         while start < steps:
             box = view.frames[start].box
-            most = latent_frames_at_once(spec, box.rows * spec.spatial, box.columns * spec.spatial, steps)
+            height, width = box.rows * spec.spatial, box.columns * spec.spatial
+            most = latent_frames_at_once(spec, height, width, steps, self.state is None)
             end = start + 1
             while end < min(start + most, steps) and view.frames[end].box == box:
                 end += 1

@@ -1,17 +1,21 @@
-"""What `latcomp models` says of each shipped model: identity, size, cost and training."""
+"""What `latcomp models` says of a model: identity, size, cost and training."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from latcomp.models.folders import CONFIG, WEIGHTS, config_of, kind_of, shipped_folders
-from latcomp.models.headers import spec_of
+from latcomp.models.folders import CONFIG, WEIGHTS, config_of, is_complete, kind_of, shipped_folders, weights_folder
+from latcomp.models.headers import probe_of, spec_of
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import sha256_of
-from latcomp.models.registry import folders_with_weights
+from latcomp.models.profiles import notes_of
+from latcomp.models.public import published, published_identity, published_sha256
+from latcomp.models.registry import find_tokenizer, folders_with_weights
+from latcomp.tokenizer.public.sources import Source, safetensors_header
 
 
 @dataclass(frozen=True)
@@ -27,18 +31,67 @@ class ModelCard:
     fingerprint: str
     """SHA-256 over weights and configuration; a .lat names its models by it."""
     bytes: int
-    parameters: int
+    parameters: int | None
+    """None where the weights are no safetensors."""
     encoder_kmac_per_pixel: float | None
     """Thousand multiply-adds per pixel of the tokenizer's encoder."""
     decoder_kmac_per_pixel: float | None
     """Thousand multiply-adds per pixel of the tokenizer's decoder, or of the LIT."""
     trained_on: str
     """Clips, steps, minutes and machine."""
+    spec: dict[str, Any] | None = None
+    """The members of a tokenizer's specification."""
+    published: dict[str, Any] | None = None
+    """What else running a published tokenizer showed."""
+    notes: tuple[str, ...] = ()
+    """What a person should know who encodes with a published tokenizer."""
 
 
 def list_models() -> list[ModelCard]:
     """A card for each shipped model, in name order."""
     return [_card(folder) for folder in shipped_folders()]
+
+
+def card_of(name_or_path: str | Path) -> ModelCard:
+    """The card of one model: a shipped one by name, any in a folder, a published tokenizer in its folder or file, which
+    is run where nothing is kept of it. Raises what `find_tokenizer` does."""
+    for folder in (weights_folder() / str(name_or_path), Path(name_or_path)):
+        if is_complete(folder):
+            return _card(folder)
+    place = find_tokenizer(name_or_path)
+    source = published(place)
+    return _card(place) if source is None else _published_card(source)
+
+
+def _published_card(source: Source) -> ModelCard:
+    found = probe_of(source.place)
+    shown = found.to_json()
+    spec = shown.pop("spec")
+    identity = published_identity(source)
+    return ModelCard(
+        found.spec.name,
+        "tokenizer",
+        str(source.place),
+        published_sha256(source),
+        fingerprint_of(source.place),
+        sum(file.stat().st_size for file in source.weights),
+        _parameters(source.weights),
+        None,
+        None,
+        "unknown",
+        spec,
+        {**{name: identity[name] for name in ("class", "dtype", "tiling", "frames")}, **shown},
+        tuple(notes_of(source.place)),
+    )
+
+
+def _parameters(files: tuple[Path, ...]) -> int | None:
+    """How many numbers safetensors files hold; None for others."""
+    if any(file.suffix != ".safetensors" for file in files):
+        return None
+    headers = [safetensors_header(file) for file in files]
+    shapes = [entry["shape"] for header in headers for name, entry in header.items() if name != "__metadata__"]
+    return sum(math.prod(map(int, shape)) for shape in shapes)
 
 
 def _card(folder: Path) -> ModelCard:
@@ -60,6 +113,7 @@ def _card(folder: Path) -> ModelCard:
         None if encoder is None else encoder / 1000,
         None if decoder is None else decoder / 1000,
         trained_in_words(folder),
+        asdict(spec_of(folder)) if kind == "tokenizer" else None,
     )
 
 

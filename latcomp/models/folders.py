@@ -54,18 +54,3 @@ def kind_of(folder: Path) -> str:
     if "tokenizer_sha256" not in config:
         return "tokenizer"
     return "prior" if "embed" in config else "lit"
-
-
-def beside(tokenizer: str | Path | None, kind: str) -> Path | None:
-    """Where a model of a kind is looked for first: the folder of the tokenizer that was given, or its subfolder."""
-    if tokenizer is None:
-        return None
-    return Path(tokenizer) if kind == "tokenizer" else Path(tokenizer) / kind
-
-
-def holds(folder: Path, kind: str) -> bool:
-    """Whether a folder holds a model of this kind."""
-    try:
-        return is_complete(folder) and kind_of(folder) == kind
-    except (OSError, ValueError):
-        return False

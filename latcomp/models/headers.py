@@ -3,30 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
-from latcomp.models.folders import CONFIG, KINDS, beside, config_of
+from latcomp.models.folders import CONFIG, KINDS, config_of, is_complete
+from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import refuse_other
+from latcomp.models.places import beside
+from latcomp.models.public import kept_probe, load_published, published
 from latcomp.models.registry import find_model, folders_with_weights
 
 if TYPE_CHECKING:
     from latcomp.container.header import Header
     from latcomp.tokenizer.base import TokenizerSpec
+    from latcomp.tokenizer.public.probe import Probe
 
 
 def spec_of(folder: Path) -> TokenizerSpec:
-    """The specification of the tokenizer in a folder, by its configuration alone. Raises `UsageError` when that is none
-    of this version, `UnsupportedFileError` for an architecture that is not known.
+    """The specification of the tokenizer in a folder, by its configuration alone; of a published one, what was measured
+    before or, with torch, is now. Raises `UsageError` when that is none of this version, `UnsupportedFileError` for an
+    architecture that is not known.
     """
     from latcomp.tokenizer.architectures import architecture_of  # what it needs imports numpy
 
+    source = None if is_complete(folder) else published(folder)
+    if source is not None:
+        return probe_of(folder).spec
     try:
         config = config_of(folder)
         return architecture_of(config).spec(config)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{folder / CONFIG} is no tokenizer's of this version: {error}") from None
+
+
+def known_spec(folder: Path) -> TokenizerSpec | None:
+    """The same without torch: None for a published tokenizer that nothing was measured of."""
+    if is_complete(folder) or published(folder) is None:
+        return spec_of(folder)
+    kept = kept_probe(fingerprint_of(folder))
+    return None if kept is None else kept.spec
+
+
+def probe_of(folder: Path) -> Probe:
+    """What running a published tokenizer shows, kept from before or measured now. Raises `UsageError` for a folder that
+    holds none."""
+    source, fingerprint = published(folder), fingerprint_of(folder)
+    if source is None:
+        raise UsageError(f"{folder} is no published tokenizer")
+    kept = kept_probe(fingerprint)
+    if kept is None:
+        found: list[Probe] = []
+        load_published(source, fingerprint, found.append)
+        kept = found[0]
+    return replace(kept, spec=replace(kept.spec, name=source.name))
 
 
 def header_faults(
@@ -68,9 +99,10 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
             continue  # a tokenizer that latents only name is the one that is given
         if any(folders_with_weights(record["sha256"], kind, first)):
             folder = find_model(record, kind, first)
-            refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
+            if is_complete(folder):
+                refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
             if kind == "tokenizer":
-                spec = spec_of(folder)
+                spec = known_spec(folder)
             else:
                 configs[kind] = config_of(folder)
     return list(header_faults(members, spec, configs))

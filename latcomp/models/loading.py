@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from latcomp.devices import device_failure
 from latcomp.errors import UsageError
-from latcomp.models.folders import CONFIG, WEIGHTS, beside, config_of
+from latcomp.models.folders import CONFIG, WEIGHTS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import checked_weights, sha256_of
+from latcomp.models.places import beside
+from latcomp.models.public import load_published, published
 from latcomp.models.registry import find_model
 
 if TYPE_CHECKING:
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(folder: Path) -> VideoTokenizer:
-    """The frozen tokenizer of a folder, in evaluation mode on the CPU. Raises `UsageError` when the files do not fit
-    together, `UnsupportedFileError` for an architecture that is not known.
+    """The frozen tokenizer of a folder or file, in evaluation mode on the CPU. Raises `UsageError` when the files do
+    not fit together, `UnsupportedFileError` for an architecture that is not known, or cannot be used.
     """
     from latcomp.tokenizer.architectures import architecture_of  # what it needs imports numpy
+
+    source = None if is_complete(folder) else published(folder)
+    if source is not None:
+        return load_published(source, fingerprint_of(folder))
 
     def build() -> Any:
         config = config_of(folder)

@@ -8,9 +8,10 @@ from typing import Any
 
 from latcomp.errors import UnsupportedFileError, UsageError
 from latcomp.models import folders
-from latcomp.models.folders import CONFIG, KINDS, WEIGHTS, config_of, holds, is_complete, kind_of, shipped_folders
-from latcomp.models.identity import fingerprint_of
-from latcomp.models.integrity import sha256_of
+from latcomp.models.folders import CONFIG, KINDS, WEIGHTS, config_of, is_complete, kind_of, shipped_folders
+from latcomp.models.identity import fingerprint_of, weights_sha256
+from latcomp.models.places import holds
+from latcomp.models.public import companions, published
 
 DEFAULT_TOKENIZER = "cv8x8x4"
 
@@ -21,11 +22,20 @@ def tokenizer_names() -> list[str]:
 
 
 def find_tokenizer(name_or_path: str | Path | None) -> Path:
-    """The folder of a tokenizer by name or path; None is the default one. Raises `UsageError` when there is none."""
+    """The folder or file of a tokenizer by name or path; None is the default one. Raises `UsageError` when there is
+    none, `UnsupportedFileError` for a published one that cannot be used."""
     wanted = str(name_or_path or DEFAULT_TOKENIZER)
     for folder in (folders.weights_folder() / wanted, Path(wanted)):
         if is_complete(folder):
             return folder
+    source = published(Path(wanted))
+    if source is not None:
+        return source.place
+    if Path(wanted).exists():
+        raise UsageError(
+            f"{wanted} is no tokenizer: give a folder with {CONFIG} and {WEIGHTS}, a vae folder of diffusers, or a "
+            "file of Wan, LTX or TAEHV"
+        )
     names = ", ".join(tokenizer_names())
     raise UsageError(f"no tokenizer {wanted!r} was found: choose {names or f'a folder with {CONFIG} and {WEIGHTS}'}")
 
@@ -50,9 +60,15 @@ def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None)
             f"weights and another configuration (fingerprint {fingerprint_of(changed)[:12]}…): give the {CONFIG} that "
             "the file was written with"
         )
+    needed = f"this file needs the {word} {record['name']!r} (sha256 {record['sha256'][:12]}…)"
+    if kind == "tokenizer" and beside is not None and holds(beside, kind):
+        raise UnsupportedFileError(f"{needed}; {beside} is another one (sha256 {weights_sha256(beside)[:12]}…)")
+    setting = "tokenizer='PATH'"
+    given = f", or give its folder or file as {setting}" if kind == "tokenizer" else ""
     raise UnsupportedFileError(
-        f"this file needs the {word} {record['name']!r} (sha256 {record['sha256'][:12]}…), which was not found: "
-        f"install the latcomp version that wrote the file, or put the model's folder into {folders.weights_folder()}"
+        f"{needed}, which was not found: install the latcomp version that wrote the file, or put the model's folder "
+        f"into {folders.weights_folder()}{given}",
+        settings=(setting,),
     )
 
 
@@ -71,27 +87,27 @@ def _given(record: Mapping[str, Any], kind: str, beside: Path | None) -> Path:
 def folders_with_weights(sha256: str, kind: str, beside: Path | None = None) -> Iterator[Path]:
     """The folders of a kind of model, `beside` before the shipped ones, whose weights have this SHA-256."""
     for folder in [*([beside] if beside else []), *shipped_folders()]:
-        if holds(folder, kind) and sha256_of(folder / WEIGHTS) == sha256:
+        if holds(folder, kind) and weights_sha256(folder) == sha256:
             yield folder
 
 
 def find_lit(tokenizer: Path) -> Path | None:
-    """The folder of the LIT trained for this tokenizer: in its own subfolder `lit`, or among the shipped models; None
+    """The folder of the LIT trained for this tokenizer: in its subfolder `lit`, or among the shipped models; None
     without one. Raises `UsageError` for a configuration that cannot be read.
     """
     return _made_for(tokenizer, "lit")
 
 
 def find_prior(tokenizer: Path) -> Path | None:
-    """The folder of the prior trained for this tokenizer: in its own subfolder `prior`, or among the shipped models;
+    """The folder of the prior trained for this tokenizer: in its subfolder `prior`, or among the shipped models;
     None without one. Raises `UsageError` for a configuration that cannot be read.
     """
     return _made_for(tokenizer, "prior")
 
 
 def _made_for(tokenizer: Path, kind: str) -> Path | None:
-    sha256 = sha256_of(tokenizer / WEIGHTS)
-    for folder in [tokenizer / kind, *shipped_folders()]:
+    sha256 = weights_sha256(tokenizer)
+    for folder in [companions(tokenizer) / kind, *shipped_folders()]:
         if not (folder / CONFIG).is_file():
             continue
         try:

@@ -61,6 +61,10 @@ class TokenizerSpec:
     said. Latents of another space are not decoded."""
     period: int = 1
     """Latent frames after which the latents of a still scene repeat; 1: each is as the one before."""
+    chunk: int = 1
+    """Latent frames that go through the networks together, as where a norm spans them: a stream's first call takes
+    1 + k * chunk of them and later ones k * chunk. A tokenizer takes other counts too and completes them by repetition,
+    but only as the last call of a stream."""
 
     def __post_init__(self) -> None:
         if min(self.channels, self.spatial, self.temporal, self.period) < 1 or self.transient < 0:
@@ -69,6 +73,8 @@ class TokenizerSpec:
             raise UsageError(
                 f"tokenizer {self.name!r}: its first latent frame cannot stand for {self.first_frames} frames"
             )
+        if self.chunk < 1 or (self.chunk > 1 and self.first_frames == self.temporal > 1):
+            raise UsageError(f"tokenizer {self.name!r}: a chunk of {self.chunk} needs a first latent frame of its own")
         if self.restarts and self.decoder_reach is not None:
             raise UsageError(f"tokenizer {self.name!r}: what a first latent frame decodes to has no reach")
         if {len(self.channel_step), len(self.channel_scale)} != {self.channels}:
@@ -97,6 +103,12 @@ class TokenizerSpec:
     def frames(self, latent_frames: int) -> int:
         """Frames that a stream of so many latent frames decodes to."""
         return self.rule.frames(latent_frames)
+
+    def whole_chunks(self, most: int, start: bool) -> int:
+        """Latent frames of the longest call of up to `most` that leaves no chunk unfinished; that of one chunk where
+        none fits. start: whether the call begins a stream."""
+        first = int(start and self.chunk > 1)
+        return first + max((most - first) // self.chunk, 1) * self.chunk
 
     def place(self, latent_frame: int) -> slice:
         """The frames of a stream that a latent frame stands for."""

@@ -15,18 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from latcomp.caches import cache_folder
 from latcomp.errors import UsageError
 from latcomp.tokenizer.cv8x8x4.config import SPATIAL
 
 SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi"}
 VALIDATION_EVERY = 16  # every 16th clip, in name order, is for validation only
-
-
-def cache_folder() -> Path:
-    """The user's cache folder for latcomp, made when missing."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "latcomp"
-    base.mkdir(parents=True, exist_ok=True)
-    return base
 
 
 Reference = tuple[str, str, tuple[int, ...], int]

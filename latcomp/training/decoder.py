@@ -19,7 +19,16 @@ from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.latents import StepScale
 from latcomp.latents.profile import CodingProfile
-from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_prior, load_tokenizer, sha256_of, trained_in_words
+from latcomp.models import (
+    WEIGHTS,
+    find_prior,
+    find_tokenizer,
+    fingerprint_of,
+    load_prior,
+    load_tokenizer,
+    sha256_of,
+    trained_in_words,
+)
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.cv8x8x4.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.cv8x8x4.model import CONDITIONED_SCALES, Tokenizer
@@ -182,7 +191,7 @@ class DecoderTask(Task[DecoderRecipe]):
             model.spec.channel_step, model.spec.channel_scale, CodingProfile.load(folder), PRIOR_UNITS
         )
         self.training, self.validation = (
-            Source(some, LatentClips(cached_latents(model, sha256, some, run)), recipe_of, prior)
+            Source(some, LatentClips(cached_latents(model, fingerprint_of(folder), some, run)), recipe_of, prior)
             for some in split_clips(clips)
         )
         model.decoder.requires_grad_(True)

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latcomp.caches import cache_folder
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.latents.profile import CodingProfile
 from latcomp.latents.steps import Steps, fit_steps
-from latcomp.models import WEIGHTS, find_prior, find_tokenizer, load_tokenizer, sha256_of
+from latcomp.models import find_prior, find_tokenizer, fingerprint_of, load_tokenizer, profile_of, weights_sha256
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
-from latcomp.training.clips import Clip, Reference, cache_folder, load_clips, reference, referred, split_clips
+from latcomp.training.clips import Clip, Reference, load_clips, reference, referred, split_clips
 from latcomp.training.crops import FOLLOWED, full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
 from latcomp.training.world import WorldClip, cached_worlds
@@ -29,33 +30,54 @@ GPU_PIECE, CPU_PIECE = 16, 2  # latent frames that are encoded at once: a CPU's 
 
 
 @torch.no_grad()
-def cached_latents(tokenizer: VideoTokenizer, sha256: str, clips: list[Clip], run: TrainingRun) -> list[np.ndarray]:
+def cached_latents(
+    tokenizer: VideoTokenizer, fingerprint: str, clips: list[Clip], run: TrainingRun
+) -> list[np.ndarray]:
     """Latents of whole clips, each (C, T, h, w) float16 by memory map; encoded once for each tokenizer into the
-    cache.
+    cache. Of a tokenizer that cannot go on with a stream, each window of a group stands alone, as in a file.
     """
-    folder = cache_folder() / "latents" / sha256[:16]
+    folder = cache_folder() / "latents" / fingerprint[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    found: list[tuple[int, np.ndarray]] = []
     for clip in clips:
         key = hashlib.sha256(f"{clip.name} {clip.frames} {clip.height} {clip.width}".encode()).hexdigest()[:16]
-        path = folder / f"{key}.npy"
-        if not path.exists():
-            pieces, state = [], None
-            rule = tokenizer.spec.rule
-            steps = rule.latent_frames(clip.frames + 1) - 1  # whole ones
-            length = GPU_PIECE if run.device.type == "cuda" else CPU_PIECE
-            for step in range(0, steps, length):
-                start, end = rule.frames(step), rule.frames(min(step + length, steps))
-                rows = torch.from_numpy(np.array(clip.planes[start:end])).to(run.device)
-                with run.autocast():
-                    pixels = whole_positions(to_rgb(full_chroma(rows, clip.height, clip.width)[None]), tokenizer.spec)
-                    latents, state = tokenizer.encode(pixels, state)
-                pieces.append(latents[0].half())
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, torch.cat(pieces, dim=1).cpu().numpy())
-            partial.replace(path)
-        found.append(np.load(path, mmap_mode="r"))
-    return found
+        for index, window in enumerate(_windows(tokenizer.spec, clip.frames)):
+            path = folder / (f"{key}.npy" if tokenizer.spec.exact_streaming else f"{key}-{index}.npy")
+            if not path.exists():
+                partial = path.with_suffix(".partial.npy")
+                np.save(partial, _encoded(tokenizer, clip, window, run).cpu().numpy())
+                partial.replace(path)
+            found.append((index, np.load(path, mmap_mode="r")))
+    # windows of one clip do not follow each other: what follows is taken for another scene
+    return [latents for _, latents in sorted(found, key=lambda each: each[0])]
+
+
+def _windows(spec: TokenizerSpec, frames: int) -> list[slice]:
+    """The frames of each stream that a clip is encoded in: whole chunks, whole windows."""
+    rule = spec.rule
+    if spec.exact_streaming:
+        steps = rule.latent_frames(frames + 1) - 1  # whole ones
+        return [slice(0, rule.frames(spec.whole_chunks(steps, start=True)))]
+    length = rule.frames(GROUP)
+    return [slice(start, start + length) for start in range(0, frames - length + 1, length)]
+
+
+def _encoded(tokenizer: VideoTokenizer, clip: Clip, window: slice, run: TrainingRun) -> Tensor:
+    """Latents (C, T, h, w) float16 of a stream of a clip's frames."""
+    spec, rule = tokenizer.spec, tokenizer.spec.rule
+    most = GPU_PIECE if run.device.type == "cuda" else CPU_PIECE
+    pieces, state, done = [], None, 0
+    steps = rule.latent_frames(window.stop - window.start)
+    while done < steps:
+        until = steps if not spec.exact_streaming else min(done + spec.whole_chunks(most, start=done == 0), steps)
+        start, end = window.start + rule.frames(done), window.start + rule.frames(until)
+        rows = torch.from_numpy(np.array(clip.planes[start:end])).to(run.device)
+        with run.autocast():
+            pixels = whole_positions(to_rgb(full_chroma(rows, clip.height, clip.width)[None]), spec)
+            latents, state = tokenizer.encode(pixels, state)
+        pieces.append(latents[0].half())
+        done = until
+    return torch.cat(pieces, dim=1)
 
 
 def whole_positions(pixels: Tensor, spec: TokenizerSpec) -> Tensor:
@@ -126,19 +148,22 @@ class FrozenLatents:
         Raises `UsageError` for a folder without clips or a tokenizer that is not found.
         """
         folder = find_tokenizer(tokenizer)
-        sha256 = sha256_of(folder / WEIGHTS)
+        sha256, identity = weights_sha256(folder), fingerprint_of(folder)
         frozen = load_tokenizer(folder).to(run.device)
-        if not frozen.spec.exact_streaming:
-            raise UsageError(f"{folder}: latents of a tokenizer that does not stream exactly cannot be trained on")
+        spec = frozen.spec
+        if spec.whole_chunks(GROUP, start=True) < GROUP and not spec.exact_streaming:
+            raise UsageError(
+                f"{folder}: a window of this tokenizer has fewer than the {GROUP} latent frames that are trained on"
+            )
         training, validation = (
             LatentClips(
-                cached_latents(frozen, sha256, clips, run),
-                cached_worlds(frozen, sha256, clips, run, workers) if followed else None,
+                cached_latents(frozen, identity, clips, run),
+                cached_worlds(frozen, identity, clips, run, workers) if followed else None,
             )
             for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))
         )
         found = PRIOR_UNITS if find_prior(folder) else 1
-        spec, profile = frozen.spec, CodingProfile.load(folder)
+        profile = profile_of(folder)
         steps = _steps_of(spec, profile, training)
         recipe = SelectionRecipe.of(steps.channel_step, steps.channel_scale, profile, found if units is None else units)
         return cls(spec, sha256, training, validation, recipe)

@@ -109,8 +109,8 @@ def test_piecewise_and_whole_groups_have_equal_latents() -> None:
         latents, state = model.encode(to_pixels(frames[start : start + 4], spec, device), state)
         pieces.append(latents)
     assert torch.allclose(torch.cat(pieces, dim=2), whole, atol=1e-4)
-    assert latent_frames_at_once(spec, 4320, 7680, 8) == 1
-    assert latent_frames_at_once(spec, 48, 48, 8) == 8
+    assert latent_frames_at_once(spec, 4320, 7680, 8, start=True) == 1
+    assert latent_frames_at_once(spec, 48, 48, 8, start=False) == 8
 
 
 def test_damage_is_reported_and_the_rest_is_decoded(video: Path, tmp_path: Path) -> None:

@@ -301,6 +301,8 @@ def test_an_architecture_that_is_not_known_is_refused(tmp_path: Path) -> None:
         {"first_frames": 0},
         {"transient": -1},
         {"period": 0},
+        {"chunk": 0},
+        {"chunk": 2},
         {"channel_step": (1.0,)},
         {"first_frames": 1, "decoder_reach": 3},
     ],

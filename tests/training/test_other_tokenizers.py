@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from latcomp import models
+from latcomp.caches import cache_folder
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.container import Reader
-from latcomp.errors import UsageError
 from latcomp.latents.profile import CodingProfile
 from latcomp.training import lit, prior, profile
-from latcomp.training.clips import cache_folder
 from tests.tokenizer import made_up
+from tests.tokenizer.published import save_taehv
 
 
 def test_models_for_a_tokenizer_of_another_frame_rule(clips: Path, tmp_path: Path) -> None:
@@ -26,8 +26,8 @@ def test_models_for_a_tokenizer_of_another_frame_rule(clips: Path, tmp_path: Pat
         common = {"steps": 1, "preset": "tiny", "device": "cpu", "tokenizer": str(folder)}
         lit.train(clips, folder / "lit", **common)  # type: ignore[arg-type]
         prior.train(clips, folder / "prior", **common)  # type: ignore[arg-type]
-        sha256 = models.sha256_of(folder / models.WEIGHTS)
-        latents = [np.load(path) for path in (cache_folder() / "latents" / sha256[:16]).glob("*.npy")]
+        fingerprint = models.fingerprint_of(folder)
+        latents = [np.load(path) for path in (cache_folder() / "latents" / fingerprint[:16]).glob("*.npy")]
         assert {found.shape for found in latents} == {(6, 10, 6, 8)}
         assert (models.find_lit(folder), models.find_prior(folder)) == (folder / "lit", folder / "prior")
         out = io.BytesIO()
@@ -52,9 +52,27 @@ def test_a_profile_of_a_tokenizer_that_brings_no_steps(
         assert steps == {"channel_step": list(fitted.channel_step), "channel_scale": list(fitted.channel_scale)}
 
 
-def test_one_that_does_not_stream_is_refused(clips: Path, tmp_path: Path) -> None:
-    """A clip's latents are made in one stream, and its own go a group at a time."""
+def test_one_that_does_not_stream_is_trained_on_windows(clips: Path, tmp_path: Path) -> None:
+    """Each of a group, encoded by itself as in a file: 40 frames are one of 29."""
     with made_up.known():
         folder = made_up.write_made_up(tmp_path / "made-up", made_up.Habits(streams=False))
-        with pytest.raises(UsageError, match="does not stream"):
-            lit.train(clips, tmp_path / "lit", steps=1, preset="tiny", device="cpu", tokenizer=str(folder))
+        lit.train(clips, folder / "lit", steps=1, preset="tiny", device="cpu", tokenizer=str(folder))
+        fingerprint = models.fingerprint_of(folder)
+        latents = [np.load(path) for path in (cache_folder() / "latents" / fingerprint[:16]).glob("*.npy")]
+        assert {found.shape[:2] for found in latents} == {(6, 8)}
+        assert models.find_lit(folder) == folder / "lit"
+
+
+def test_profile_lit_and_prior_of_a_published_one(clips: Path, tmp_path: Path) -> None:
+    """Beside its single file; what was said to be missing is not, and files are written and read with them."""
+    path = save_taehv(tmp_path / "taew2_1.pth")
+    place = models.companions(path)
+    common = {"steps": 1, "preset": "tiny", "device": "cpu", "tokenizer": str(path)}
+    assert len(models.notes_of(path)) == 2
+    lit.train(clips, place / "lit", **common)  # type: ignore[arg-type]
+    prior.train(clips, place / "prior", **common)  # type: ignore[arg-type]
+    profile.train_profile(profile.ProfileOptions(clips, place, tokenizer=str(path), crops=1, minutes=0.001))
+    assert len(models.notes_of(path)) == 1
+    out = io.BytesIO()
+    encode(clips / "clip-1.mp4", out, tokenizer=path, device="cpu", audio=False)
+    assert len(list(decode_frames(io.BytesIO(out.getvalue()), device="cpu", tokenizer=path))) == 40
