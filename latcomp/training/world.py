@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from latcomp.caches import cache_folder
 from latcomp.codec.camera import follow_camera
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.world import Placed
 from latcomp.inpaint.model import GROUP
 from latcomp.latents import Box, FrameView, GroupView
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
-from latcomp.training.clips import Clip, Reference, cache_folder, reference, referred
+from latcomp.training.clips import Clip, Reference, reference, referred
 from latcomp.training.crops import full_chroma, to_rgb
 from latcomp.training.feed import in_processes
 from latcomp.training.run import TrainingRun
