@@ -26,6 +26,10 @@ class NotAVideoError(LatcompError):
     """The input cannot be read as video: missing, not a video, no video stream, no frames, cut off."""
 
 
+class NotACacheError(LatcompError):
+    """The input cannot be read as a cache of latents: missing, of no known format, cut off, with code in it."""
+
+
 class DamagedFileError(LatcompError):
     """The bytes are not a .lat file, or a .lat file that is damaged or cut off."""
 

@@ -24,15 +24,16 @@ _ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") 
 
 
 @contextlib.contextmanager
-def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
+def output_file(path: str | Path, force: bool = False, sweep: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to; it takes that name when the block ends well, else it is
     removed.
 
     It is removed on any exception, on Ctrl-C and on SIGTERM or SIGHUP; what stood at `path` stays until the end. The
-    temporary name is `.NAME.XXXXXXXX.part.SUFFIX`; one that a killed run left for the same `path` is removed first. A
-    device or pipe, or a link to one, is yielded as it is (`output_target` opens it). Raises OutputError when `path`
-    exists and `force` is not given, is a directory, or cannot be written; also for a full disk in the block, naming
-    `path`."""
+    temporary name is `.NAME.XXXXXXXX.part.SUFFIX`; one that a killed run left for the same `path` is removed first,
+    which looks through the folder: whoever writes very many files there says `sweep=False` and calls `remove_left`
+    once. A device or pipe, or a link to one, is yielded as it is (`output_target` opens it). Raises OutputError when
+    `path` exists and `force` is not given, is a directory, or cannot be written; also for a full disk in the block,
+    naming `path`."""
     given, target = Path(path), Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
     if is_stream(given):
         yield given
@@ -48,7 +49,8 @@ def output_file(path: str | Path, force: bool = False) -> Iterator[Path]:
     with _signals_raise():
         try:
             with _os_errors(given):
-                _remove_left(target)
+                if sweep:
+                    _remove_left(target)
                 front, back = _parts(target)
                 while lock < 0:
                     temporary = target.with_name(f"{front}{secrets.token_hex(4)}{back}")
@@ -224,8 +226,18 @@ def _remove_left(target: Path) -> None:
     locked.
     """
     front, back = _parts(target)
-    name = re.compile(f"{re.escape(front)}[0-9a-f]{{8}}{re.escape(back)}")
-    with os.scandir(target.parent) as entries:
+    _remove_unlocked(target.parent, re.compile(f"{re.escape(front)}[0-9a-f]{{8}}{re.escape(back)}"))
+
+
+def remove_left(folder: Path) -> None:
+    """Remove all temporary files that killed runs left in a folder. Raises OutputError when it cannot be listed."""
+    with _os_errors(folder):
+        _remove_unlocked(folder, re.compile(r"\..*\.[0-9a-f]{8}\.part(\.[^.]*)?", re.DOTALL))
+
+
+def _remove_unlocked(folder: Path, name: re.Pattern[str]) -> None:
+    """Remove the files of such names that no living process has locked."""
+    with os.scandir(folder) as entries:
         left = [entry.path for entry in entries if name.fullmatch(entry.name)]
     for path in left:
         with contextlib.suppress(OSError):

@@ -25,7 +25,18 @@ LOOKS_INTO: dict[str, set[str]] = {
     "report": {"latents", "container", "metrics", "video"},
     "codec": {"latents", "metrics", "video", "tokenizer", "selection", "inpaint", "container", "container/coding"}
     | {"models", "report"},
-    "training": {"latents", "metrics", "tokenizer", "selection", "inpaint", "container/coding", "models"},
+    "training": {
+        "latents",
+        "metrics",
+        "video",
+        "tokenizer",
+        "selection",
+        "inpaint",
+        "container/coding",
+        "models",
+        "codec",
+    },
+    "datasets": {"codec", "container", "latents", "models"},
     "batch": {"codec", "container", "models", "report", "video"},
 }
 """What else a room looks into. `bench` and `cli` stand above all others."""

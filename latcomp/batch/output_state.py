@@ -88,8 +88,9 @@ def inspect_output(target: Path, expected: Header, source: Path, limits: Limits,
 
 
 def differences(found: Header, expected: Header) -> list[str]:
-    """In words, what two headers do not share. Who wrote the file and how it is cut into groups does not count, nor
-    what FFmpeg derives from a video: another version of it, or of PyAV, may derive it otherwise from the same one."""
+    """In words, what two headers do not share. Steps that `expected` does not say are fitted to the latents. Who wrote
+    the file and how it is cut into groups does not count, nor what FFmpeg derives from a video: another version of it,
+    or of PyAV, may derive it otherwise from the same one."""
     before, after = found.to_dict(), expected.to_dict()
     for name in _MODELS:
         one, other = before[name], after[name]
@@ -115,10 +116,14 @@ def differences(found: Header, expected: Header) -> list[str]:
             words.append(
                 "other audio" if before[name] and wanted else "with audio" if before[name] else "without audio"
             )
+        elif name == "steps":
+            words.append("other steps of the channels")
         elif name in VIDEO_FIELDS:
             words.append(f"the video's {name.replace('_', ' ')} was {_plain(before[name])}, not {_plain(wanted)}")
         else:
             words.append(f"{name.replace('_', ' ')} {_plain(before[name])}, not {_plain(wanted)}")
+    if found.latents is not None:
+        words.append("made of latents, not of a video")
     if _camera(found) != _camera(expected):
         words.append(f"camera {_camera(found)}, not {_camera(expected)}")
     return words
@@ -142,7 +147,12 @@ def _same_rate(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bo
 
 
 def _model(record: dict[str, Any] | None) -> str:
-    return "none" if record is None else f"{record['name']} ({record.get('fingerprint', record['sha256'])[:8]})"
+    return "none" if record is None else f"{record['name']} ({_hash(record)[:8]})"
+
+
+def _hash(record: dict[str, Any]) -> str:
+    """What tells a model from others: its fingerprint, else the hash of its weights, else no more than its name."""
+    return str(record.get("fingerprint", record.get("sha256", "by name")))
 
 
 def _plain(value: Any) -> str:

@@ -27,7 +27,8 @@ class Board:
     That is when quiet, when standard error is no terminal, and when JSON goes to a terminal, or into a pipe at whose
     end most likely a program writes to it: such lines would cut through the bars."""
 
-    def __init__(self, files: int, quiet: bool, json: bool) -> None:
+    def __init__(self, files: int | None, quiet: bool, json: bool) -> None:
+        """files: how many there are; None where that is not known before all of them are done."""
         self.seconds = 0.0
         """How long the block ran, once it ended."""
         self._files = files
@@ -51,7 +52,7 @@ class Board:
                 transient=True,
                 redirect_stdout=False,
             )
-            self._all = self._bars.add_task("files", total=self._files, count=f"0 of {self._files}")
+            self._all = self._bars.add_task("files", total=self._files, count=self._count(0))
             self._bars.start()
         return self
 
@@ -80,7 +81,10 @@ class Board:
         if name in self._rows:
             self._bars.remove_task(self._rows.pop(name))
         done = int(self._bars.tasks[0].completed) + 1
-        self._bars.update(self._all, completed=done, count=f"{done} of {self._files}")
+        self._bars.update(self._all, completed=done, count=self._count(done))
+
+    def _count(self, done: int) -> str:
+        return f"{done}" if self._files is None else f"{done} of {self._files}"
 
 
 def _may_reach_terminal() -> bool:

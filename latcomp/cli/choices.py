@@ -18,8 +18,31 @@ FILLS = {
 }
 REFERENCES = {"kept": "the last kept value", "previous": "the previous latent frame"}
 CAMERAS = {"auto": "follow a moving camera where that saves bits", "off": "latents stay in frame places"}
+CACHES = {
+    "musubi": "musubi-tuner",
+    "diffusion-pipe": "a metadata.db and shards",
+    "ltx": "the LTX trainer",
+    "comfyui": ".latent files",
+    "finetrainers": "moments",
+    "plain": "safetensors, or what the files were",
+}
+MOMENTS = {"all": "mean and log variance", "mean": "the mean alone"}
+SPACES = {"raw": "as the tokenizer gives them", "normalised": "by channel", "scaled": "by one factor"}
+ESTIMATORS = {"mode": "of the posterior", "sample": "of the posterior"}
+LAYOUTS = {
+    "CFHW": "channels first",
+    "FCHW": "frames first",
+    "CHW": "a picture",
+    "BCFHW": "CFHW in a batch",
+    "BFCHW": "FCHW in a batch",
+    "BCHW": "pictures in a batch",
+}
 PLACES = {"frame": "of the frame's own grid", "world": "of the world, for a camera that moves"}
-CODINGS = {"context": "under the prior: smallest", "zstd": "by zstd alone"}
+CODINGS = {
+    "context": "under the prior: smallest",
+    "zstd": "by zstd alone",
+    "adaptive": "by what came before, without the prior",
+}
 ENGINES = {"local": "processes on this machine", "ray": "a Ray cluster"}
 MODES = {"side": "both side by side", "difference": "test less reference"}
 CODECS = {

@@ -7,6 +7,7 @@ from latcomp.errors import (
     DeviceError,
     LatcompError,
     LimitError,
+    NotACacheError,
     NotAVideoError,
     OutputError,
     UnsupportedFileError,
@@ -28,6 +29,7 @@ SIGNALLED = 128  # plus the number of the signal, as shells do
 CODES: dict[type[LatcompError], int] = {
     UsageError: USAGE,
     NotAVideoError: NOT_A_VIDEO,
+    NotACacheError: NOT_A_VIDEO,
     DamagedFileError: DAMAGED,
     UnsupportedFileError: UNSUPPORTED,
     OutputError: OUTPUT,

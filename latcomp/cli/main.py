@@ -28,10 +28,10 @@ from latcomp.output import is_write_failure
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
 EPILOG = """A path of - is standard input or output. Data goes to standard output, messages to standard error.
 
-Exit codes: 0 done, 1 internal error, 2 usage, 3 not a video, 4 damaged or not a .lat file, 5 a model is missing, \
-6 output, 7 a limit, 8 device, 130 interrupted."""
+Exit codes: 0 done, 1 internal error, 2 usage, 3 not a video or cache, 4 damaged or not a .lat file, 5 a model is \
+missing, 6 output, 7 a limit, 8 device, 130 interrupted."""
 
-FILES, MODELS = "Look into files", "Models and measurements"
+FILES, LATENTS, MODELS = "Look into files", "Latents for training", "Models and measurements"
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ COMMANDS = {
     "check": Entry("check:check", FILES),
     "compare": Entry("compare:compare", FILES),
     "tokens": Entry("tokens:tokens", FILES),
+    "import": Entry("caches:import_", LATENTS, "latcomp import cache/ lats/ --max-rmse 0.05 --jobs 4"),
+    "export": Entry("caches:export", LATENTS, "latcomp export lats/ cache/ --as musubi"),
     "models": Entry("models:models", MODELS),
     "bench": Entry("bench.app:app", MODELS),
     "train": Entry("train:app", MODELS),

@@ -9,10 +9,12 @@ from latcomp.errors import LatcompError
 
 _FLAGS = {
     "start_seconds": "--start",
+    "form": "--as",
     "duration_seconds": "--duration",
     "max_group_tokens": "--max-tokens",
     "max_group_bytes": "--max-bytes",
     "max_chunk_bytes": "--max-bytes",
+    "max_attachment_bytes": "--max-bytes",
     "max_header_bytes": "--max-bytes",
 }  # of the settings whose flags have other names
 SETTINGS_OF_NOTES = ("deinterlace", "keep_going", "video_track")

@@ -43,13 +43,14 @@ class RepairResult(CheckResult):
     frames_lost: int
     """Frames that could not be saved."""
     audio_packets: int
+    attachments: int
     bytes_total: int
     lost: tuple[LostFrames, ...]
     """Which frames those are, in file order; only what the damaged file still says was there."""
 
     def to_json(self) -> dict[str, Any]:
         """The object `repaired` of `latcomp check --repair --json`."""
-        names = ("segments", "groups", "frames", "frames_lost", "audio_packets", "bytes_total")
+        names = ("segments", "groups", "frames", "frames_lost", "audio_packets", "attachments", "bytes_total")
         return {**{name: getattr(self, name) for name in names}, "lost": [asdict(lost) for lost in self.lost]}
 
 
@@ -107,6 +108,7 @@ def repair(
         frames=done.frames,
         frames_lost=done.frames_lost,
         audio_packets=done.audio_packets,
+        attachments=done.attachments,
         bytes_total=done.bytes_total,
         lost=tuple(done.lost),
     )

@@ -13,13 +13,11 @@ import torch
 from torch import Tensor
 
 from latcomp import models
+from latcomp.codec.filled import FillModels, GroupFiller
 from latcomp.codec.pieces import DecodingStream, Piece, cut
-from latcomp.codec.settings import check_fill
 from latcomp.container import Group, Header
-from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
-from latcomp.errors import UsageError
-from latcomp.inpaint.fill import Filler
-from latcomp.latents import GroupView, LosslessQuantiser, Offset, Quantiser, StepScale, TokenMemory, hold
+from latcomp.devices import memory_errors
+from latcomp.latents import GroupView, Offset
 from latcomp.stages import stage
 from latcomp.tokenizer.base import DecoderCondition
 from latcomp.tokenizer.pixels import to_frames
@@ -45,54 +43,24 @@ class Decoder:
     def __init__(
         self, header: Header, device: str = "auto", fill: str = "auto", tokenizer: str | Path | None = None
     ) -> None:
-        check_fill(fill)
-        self.header, self.fill, self.device = header, fill, pick_device(device)
-        folder = models.find_model(header.tokenizer, "tokenizer", models.beside(tokenizer, "tokenizer"))
-        lit = None
+        needed = FillModels(header, device, fill, tokenizer)
+        self.header, self.device = header, needed.device
         with memory_errors(self.device):
-            tokenizer_there = models.load_tokenizer(folder)
-            models.check_header(header, folder)
-            self.tokenizer = tokenizer_there.to(self.device)
-            if header.lit is not None and fill != "hold":
-                found = models.find_model(header.lit, "lit", models.companions(folder) / "lit")
-                lit = models.load_lit(found).to(self.device)
-            self.half = decodes_in_bf16(self.device)
-        if fill == "lit" and lit is None:
-            raise UsageError(
-                "fill='lit': the file was written without a LIT; use fill='auto' or fill='hold'", settings=("fill",)
-            )
-        self.filler = Filler(lit, self.device, self.half)
-        self._memory: TokenMemory | None = None  # of latents
+            self.tokenizer = models.load_tokenizer(needed.folder).to(self.device)
+        self._groups = GroupFiller(header, needed)
         self.spec = self.tokenizer.spec
-        self.step = np.array(self.spec.channel_step, np.float32)
-        self._stream = DecodingStream(self.tokenizer, self.half)
+        _ = needed.lit  # loaded now: a file that cannot be decoded fails before its output is begun
+        self._stream = DecodingStream(self.tokenizer, needed.half)
         self._unseen: list[_Unseen] = []
-
-    def latents(self, group: Group) -> Tensor:
-        """Filled latents (1, C, T, h, w) of the next group, on the device."""
-        with memory_errors(self.device):
-            return self._filled(group)[0]
 
     def _filled(self, group: Group) -> tuple[Tensor, DecoderCondition | None]:
         """(filled latents (1, C, T, h, w), the quantiser behind them, None for exact ones) of the next group, on the
         device.
         """
-        if group.key or self._memory is None:
-            self._memory = TokenMemory.start(self.header.grid, self.header.channels, np.float32)
-            self.filler.reset()
+        if self._groups.starts_with(group):
             self._stream.restart()
             self._unseen.clear()
-        scale = StepScale(self.header.step_scale, group.step_adjust)
-        quantiser: Quantiser | LosslessQuantiser = LosslessQuantiser()
-        if self.header.coding != "lossless":
-            quantiser = Quantiser(self.step, scale.value, units=self.header.units)
-        with stage("lit"):
-            tokens = np.ascontiguousarray(quantiser.dequantise(group.tokens.T).T, np.float32)
-            held = hold(self._memory, tokens, group.mask, group.halvings, group.view)
-            filled = self.filler.fill(held, group.fill if self.fill == "auto" else self.fill, scale)
-        if self.header.coding == "lossless":
-            return filled, None
-        return filled, DecoderCondition(scale.value, torch.from_numpy(held.halvings).to(self.device).unsqueeze(0))
+        return self._groups.fill(group)
 
     @torch.inference_mode()
     def frames(self, group: Group) -> Iterator[np.ndarray]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -17,36 +17,24 @@ from latcomp import __version__, models
 from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.camera import follow_camera
 from latcomp.codec.decoder import Decoder
+from latcomp.codec.fitting import fitted
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.progress import Progress, ProgressCallback
+from latcomp.codec.result import EncodeResult
 from latcomp.codec.segments import SegmentCoder
 from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSettings
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
+from latcomp.latents.steps import Steps
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.output import is_stream, output_stream, spool
 from latcomp.report.stats import stats_dict
 from latcomp.selection import SegmentSelector
 from latcomp.selection.budget import positions_shown
-from latcomp.video import AudioPacket, Damage, VideoReader, open_video
+from latcomp.video import AudioPacket, VideoReader, open_video
 
 Target = str | Path | BinaryIO
-
-
-@dataclass(frozen=True)
-class EncodeResult:
-    """What an encoding made."""
-
-    stats: dict[str, Any]
-    """The object of `latcomp stats --json`."""
-    encode_seconds: float
-    frames_per_second: float
-    device: str
-    notes: tuple[str, ...]
-    """What was converted or left out, one line each."""
-    damage: tuple[Damage, ...] = ()
-    """What was damaged in the source and passed over; empty for an intact one."""
 
 
 class Encoder:
@@ -61,9 +49,13 @@ class Encoder:
         with memory_errors(self.device):
             self.tokenizer = models.load_tokenizer(folder).to(self.device)
             self.lit = models.load_lit(lit_folder).to(self.device) if lit_folder else None
-            self.prior = models.load_prior(prior_folder) if prior_folder and not settings.lossless else None
-            profile = models.profile_of(folder)
-            self.coder = SegmentCoder(settings, self.tokenizer.spec, profile, self.prior, self.lit, self.device)
+            self.prior = models.load_prior(prior_folder) if prior_folder and settings.takes_a_prior else None
+            self.profile = models.profile_of(folder)
+            self.steps: Steps | None = None
+            """What a file says of the channels' steps; None where they are the tokenizer's own, or not fitted yet."""
+            if not self.tokenizer.spec.steps_known and not settings.lossless:
+                self.steps = self.profile.steps
+            self.coder = self._coder(self.steps)
         records = models.model_record
         self._tokenizer_record = records(folder, self.tokenizer.spec.name)
         self._lit_record = records(lit_folder, self.lit.config.name) if lit_folder and self.lit else None
@@ -72,6 +64,22 @@ class Encoder:
         """What a person should know of the tokenizer, one line each."""
         self.notes: list[str] = []
         """What could not be done as asked in the last run, one line each."""
+
+    def _coder(self, steps: Steps | None) -> SegmentCoder:
+        """What codes segments with these steps; None: with those of the tokenizer's specification. Raises `UsageError`
+        for steps of other channels."""
+        spec, profile = self.tokenizer.spec, self.profile
+        if steps is not None:
+            spec = replace(spec, channel_step=steps.channel_step, channel_scale=steps.channel_scale)
+        if not spec.steps_known and not profile.fitted:
+            # what is usual for it is not known, so no segment is more complex than usual
+            profile = replace(profile, complexity_strength=0.0)
+        return SegmentCoder(self.settings, spec, profile, self.prior, self.lit, self.device)
+
+    @property
+    def fits_steps(self) -> bool:
+        """Whether steps are fitted to the latents of each video."""
+        return not (self.tokenizer.spec.steps_known or self.settings.lossless or self.profile.steps)
 
     @property
     def follows(self) -> bool:
@@ -89,7 +97,7 @@ class Encoder:
         return segment_groups_for(info.height, info.width, self.tokenizer.spec, GROUP_LATENT_FRAMES, with_pixels)
 
     def header(self, reader: VideoReader) -> Header:
-        """The header of the file that `run` writes."""
+        """The header of the file that `run` writes, as far as that is known without its latents."""
         settings, spec = self.settings, self.tokenizer.spec
         factors = {name: getattr(spec, name) for name in ("channels", "spatial", "temporal")}
         requires: tuple[str, ...] = ()
@@ -97,6 +105,10 @@ class Encoder:
             factors, requires = {**factors, "first_frames": spec.first_frames}, ("first_frames",)
         if self.follows:
             requires = (*requires, "camera")
+        if self.steps is not None:
+            requires = (*requires, "steps")
+        if settings.learns:
+            requires = (*requires, "adaptive")
         by_threshold = settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),
@@ -116,14 +128,33 @@ class Encoder:
             target_bpp=settings.target_bpp,
             min_psnr=settings.min_psnr,
             requires=requires,
+            steps=None if self.steps is None else self.steps.to_json(),
         )
 
     def run(self, reader: VideoReader, target: BinaryIO, progress: ProgressCallback | None = None) -> FileSummary:
         """Encode all of `reader` into `target`, which is only ever written forward; returns the summary of what was
         written.
         """
-        header = self.header(reader)
-        items = self._groups(reader, header)
+        encoded = self._encoded(reader)
+        try:
+            if self.fits_steps:
+                ahead, self.steps = fitted(encoded, self.tokenizer.spec)
+                self.coder, encoded = self._coder(self.steps), chain(ahead, encoded)
+            return self._write(reader, self.header(reader), encoded, target, progress)
+        finally:
+            if self.fits_steps:
+                self.steps, self.coder = None, self._coder(None)  # they were those of this video
+
+    def _write(
+        self,
+        reader: VideoReader,
+        header: Header,
+        encoded: Iterator[EncodedGroup | AudioPacket],
+        target: BinaryIO,
+        progress: ProgressCallback | None,
+    ) -> FileSummary:
+        """Write the file of what was encoded."""
+        items = self._groups(header, encoded)
         started = list(islice(items, 1))  # a target out of reach shows here, before anything is written
         writer = Writer(target, header, self.prior, self.settings.coding)
         frames = tokens = kept = 0
@@ -146,22 +177,26 @@ class Encoder:
                 writing.result()
         return writer.close()
 
-    def _groups(self, reader: VideoReader, header: Header) -> Iterator[Group | AudioChunk]:
-        """The file's groups and audio chunks in order."""
-        whole = self._whole_segments(header)
+    def _encoded(self, reader: VideoReader) -> Iterator[EncodedGroup | AudioPacket]:
+        """Groups of latents, and audio packets in their place."""
         stream = LatentStream(
             self.tokenizer,
             self.device,
             GROUP_LATENT_FRAMES,
-            header.segment_groups,
+            self.segment_groups(reader),
             self.settings.min_psnr is not None,
-            self.coder.profile,
+            self.profile,
         )
+        return stream.run(follow_camera(reader, self.tokenizer.spec, reader.woven) if self.follows else reader)
+
+    def _groups(self, header: Header, encoded: Iterator[EncodedGroup | AudioPacket]) -> Iterator[Group | AudioChunk]:
+        """The file's groups and audio chunks in order."""
+        whole = self._whole_segments(header)
         segment: list[EncodedGroup] = []
         selector: SegmentSelector | None = None
         scale = self.coder.base
         packets: dict[int, list[AudioPacketBytes]] = {}
-        for item in stream.run(follow_camera(reader, self.tokenizer.spec, reader.woven) if self.follows else reader):
+        for item in encoded:
             if isinstance(item, AudioPacket):
                 packets.setdefault(item.stream, []).append(
                     AudioPacketBytes(

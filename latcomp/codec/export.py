@@ -86,7 +86,9 @@ def export(
         else:
             from safetensors.numpy import save
 
-            metadata = {"tokenizer": utf8(header.tokenizer["name"]), "tokenizer_sha256": header.tokenizer["sha256"]}
+            metadata = {"tokenizer": utf8(header.tokenizer["name"])}
+            if "sha256" in header.tokenizer:
+                metadata["tokenizer_sha256"] = header.tokenizer["sha256"]
             out.write(save(arrays, metadata=metadata))
         size = out.tell()
     return ExportResult(kept, positions, size)

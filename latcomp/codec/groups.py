@@ -14,13 +14,14 @@ import torch
 
 from latcomp.codec.canvas import Canvas
 from latcomp.codec.pieces import latent_frames_at_once
-from latcomp.codec.settings import SEGMENT_GROUPS
+from latcomp.codec.settings import SEGMENT_GROUPS, STEPS_MOST_OFF
 from latcomp.codec.world import Placed, World
 from latcomp.container.offsets import world_most
 from latcomp.devices import exact_fp32
 from latcomp.errors import UsageError
 from latcomp.latents import Box, FrameView, GroupView, Offset
 from latcomp.latents.profile import CodingProfile
+from latcomp.latents.steps import Steps, fit_steps
 from latcomp.selection.scenes import SceneCuts
 from latcomp.stages import stage
 from latcomp.tokenizer.base import MovableTokenizer, VideoTokenizer
@@ -139,6 +140,8 @@ class LatentStream:
         """
         self.tokenizer, self.spec, self.device = tokenizer, tokenizer.spec, device
         self._profile = CodingProfile() if profile is None else profile
+        known = Steps(self.spec.channel_step, self.spec.channel_scale) if self.spec.steps_known else self._profile.steps
+        self._steps = known  # None: fitted to the first latents, which is good enough to tell a cut by
         self._most = group_latent_frames
         # no chunk may lie in two groups, as each goes through the decoder by itself
         lengths = [self.spec.whole_chunks(group_latent_frames, start) for start in (False, True)]
@@ -156,7 +159,7 @@ class LatentStream:
         self._box: Box | None = None  # of the last latent frame
         self._still: np.ndarray | None = None  # the last frame, where none of the stream moved
         self._made = 0  # latent frames since then
-        self._cuts = SceneCuts(np.array(self.spec.channel_step, np.float32), self._profile)
+        self._cuts = None if self._steps is None else SceneCuts(self._steps.step, self._profile)
         self._canvas.restart()
 
     def run(self, items: Iterable[Frame | Placed | AudioPacket]) -> Iterator[EncodedGroup | AudioPacket]:
@@ -215,7 +218,7 @@ class LatentStream:
             here = latents[:, t]
             with stage("selection"):
                 # where nothing moves, a start-up transient changes latents all the same
-                jump = self._made >= self.spec.transient and self._cuts.jumps(here, view.box)
+                jump = self._made >= self.spec.transient and self._jumps(here, view.box)
             self._made += 1
             place = rule.place(t)
             offsets = [(0, 0)] * len(placed[place])
@@ -263,7 +266,14 @@ class LatentStream:
             latents = self._latents(list(pixels))[:, 0]
         self._made += 1
         with stage("selection"):
-            return latents, self._cuts.jumps(latents, view.box)
+            return latents, self._jumps(latents, view.box)
+
+    def _jumps(self, latents: np.ndarray, box: Box) -> bool:
+        """Whether a latent frame (C, h, w) has too little in common with the one before."""
+        if self._cuts is None:
+            self._steps = fit_steps(latents, self.spec.channel_step, STEPS_MOST_OFF)
+            self._cuts = SceneCuts(self._steps.step, self._profile)
+        return self._cuts.jumps(latents, box)
 
     def _move(self, box: Box) -> None:
         """Carry the encoder's stream to another box."""

@@ -4,20 +4,24 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from latcomp import models
+from latcomp.checks import check_whole
 from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.places import WorldLatents, WorldMask, check_places, moves, no_frame_places
-from latcomp.container import Group, Header, Limits, LostGroups, Reader, scan
+from latcomp.codec.timeline import Timeline
+from latcomp.container import Group, Header, Limits, LostGroups, Problem, Reader, scan
 from latcomp.container.walk import NO_FRAMES
+from latcomp.devices import memory_errors
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.latents import Box
 from latcomp.latents.time_window import TimeWindow
@@ -25,7 +29,12 @@ from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.report.stats import stats_dict
 from latcomp.sources import SharedFile, open_seekable
 
+if TYPE_CHECKING:
+    from latcomp.codec.filled import FillModels
+
 DAMAGED = ("error", "hold")
+Chosen: TypeAlias = tuple[Group, bool, slice]
+"""A group, whether it stands for a lost one, and which of its latent frames are wanted."""
 
 
 class LatFile:
@@ -56,6 +65,10 @@ class LatFile:
         self._limits = limits or Limits(max_pixels=max_pixels)
         self._fill, self._device, self._tokenizer, self._holds = fill, device, tokenizer, damaged == "hold"
         self._damage: dict[str, None] = {}
+        self._timeline: Timeline | None = None
+        self.models: FillModels | None = None
+        """What filling needs of the file's models: found at the first latents, or given before that by who reads many
+        files of the same models."""
         self._held = ExitStack()  # what was opened here
         try:
             # each pass over the groups has its own place, as several may be under way
@@ -113,7 +126,7 @@ class LatFile:
         found, before = 0, -1
         offset: np.ndarray | None = None  # of the last frame, where the camera then stays
         for item in reader:
-            self._note(reader)
+            self._note(reader.damage)
             if isinstance(item, Group):
                 found, before = found + 1, item.index
                 offset = item.offsets[-1] if item.offsets is not None and moves(item) else None
@@ -122,23 +135,35 @@ class LatFile:
                 for group in _placeholders(item, before + 1, self.header, offset):
                     before = group.index
                     yield group, True
-        self._note(reader)
+        self._note(reader.damage)
         if not found:
             raise DamagedFileError(f"nothing could be read: {reader.damage[0]}" if reader.damage else NO_FRAMES)
 
-    def _note(self, reader: Reader) -> None:
-        """Take over what the reader found wrong. Raises `DamagedFileError` unless damage is held."""
-        if reader.damage:
-            self._damage |= dict.fromkeys(map(str, reader.damage))
+    def _note(self, problems: Sequence[Problem]) -> None:
+        """Take over what was found wrong. Raises `DamagedFileError` unless damage is held."""
+        if problems:
+            self._damage |= dict.fromkeys(map(str, problems))
             if not self._holds:
                 raise DamagedFileError(
-                    f"the file is damaged: {reader.damage[0]}; damaged='hold' reads the rest, in its place"
+                    f"the file is damaged: {problems[0]}; damaged='hold' reads the rest, in its place"
                 )
 
-    def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[tuple[Group, bool, slice]]:
-        """Groups from the segment that holds the start on, as `_groups` gives them, with the latent frames that lie in
-        the chosen time.
+    @property
+    def timeline(self) -> Timeline:
+        """Where segments begin, in frames and latent frames: from the index, or by reading the file where that is
+        missing or damaged, which raises `DamagedFileError` unless damage is held.
         """
+        if self._timeline is None:
+            found = Timeline.of(self._reader())
+            if found is None:
+                summary = scan(self._file.view(), self._limits)
+                self._note(summary.problems)
+                found = Timeline.counted(summary)
+            self._timeline = found
+        return self._timeline
+
+    def _chosen(self, start_seconds: float, duration_seconds: float | None) -> Iterator[Chosen]:
+        """The latent frames that lie in the chosen time, from the segment that holds its start on."""
         from latcomp.codec.decode_stream import seek_to
 
         window = TimeWindow.of(start_seconds, duration_seconds)
@@ -157,6 +182,20 @@ class LatFile:
             )
             yield group, lost, slice(chosen[0], chosen[-1] + 1) if chosen else slice(0, 0)
 
+    def _counted(self, first: int, count: int | None) -> Iterator[Chosen]:
+        """`count` latent frames from number `first` on, all with None; nothing behind the last one's group is read."""
+        reader, at = self._reader(), 0
+        if first and self.timeline.segments:
+            entry = reader.seek_segment(self.timeline.segment_of(first).first_frame)
+            at = 0 if entry is None else self.timeline.latent_frame_of(entry.first_frame)
+        end = math.inf if count is None else first + count
+        for group, lost in self._groups(reader):
+            steps = len(group.mask)
+            yield group, lost, slice(min(max(first - at, 0), steps), int(min(max(end - at, 0), steps)))
+            at += steps
+            if at >= end:
+                return
+
     def latents(self, start_seconds: float = 0.0, duration_seconds: float | None = None, places: str = "frame") -> Any:
         """Filled latents of the latent frames that overlap the chosen time, float32 torch tensors.
 
@@ -166,39 +205,56 @@ class LatFile:
         Raises `DamagedFileError` at damage on the way unless that is held, `UsageError` when no latent frame lies in
         the chosen time, and with 'frame' where the camera was followed in it."""
         check_places(places)
-        found = list(self._filled(start_seconds, duration_seconds, places))
+        found = list(self._filled(self._chosen(start_seconds, duration_seconds), places))
+        if not found:
+            raise UsageError("no latent frame lies in the chosen time")
         if places == "world":
             return found
         import torch
 
         return torch.cat([part.latents for part in found], dim=2)
 
-    def _filled(self, start_seconds: float, duration_seconds: float | None, places: str) -> Iterator[WorldLatents]:
-        """The groups of the chosen time, filled. Raises `UsageError` when there is none, and for one that has not the
-        places that are asked for.
+    def stretch(self, first: int = 0, count: int | None = None, places: str = "frame") -> list[WorldLatents]:
+        """Filled latents and masks of `count` latent frames from number `first` on, a part for each group that has some
+        of them; None: all to the end.
+
+        Only segments that hold some of them are read, and of the last one nothing behind their group. Fewer come where
+        the file ends before. Raises what `latents` does, but gives an empty list behind the end."""
+        check_places(places)
+        check_whole("first", first, 0, "choose a latent frame, from 0")
+        if count is not None:
+            check_whole("count", count, 1, "choose 1 latent frame or more")
+        return list(self._filled(self._counted(first, count), places))
+
+    def _filled(self, groups: Iterable[Chosen], places: str) -> Iterator[WorldLatents]:
+        """The latent frames that are wanted, filled. Raises `UsageError` for one that has not the places that are asked
+        for.
         """
         import torch
 
-        from latcomp.codec.decoder import Decoder
+        from latcomp.codec.filled import FillModels, GroupFiller
 
-        decoder = Decoder(self.header, self._device, self._fill, self._tokenizer)
-        last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=decoder.device)
+        if self.models is None:
+            self.models = FillModels(self.header, self._device, self._fill, self._tokenizer)
+        device = self.models.device
+        filler = GroupFiller(self.header, self.models)
+        last = torch.zeros((1, self.header.channels, 1, *self.header.grid), device=device)
         window = Box(0, 0, *self.header.grid)
-        none = True
-        for group, lost, wanted in self._chosen(start_seconds, duration_seconds):
-            if places == "frame" and moves(group) and wanted.stop > wanted.start:
+        for group, lost, chosen in groups:
+            wanted = chosen.stop > chosen.start
+            if places == "frame" and moves(group) and wanted:
                 raise no_frame_places("latents have", "give places='world'")
+            if not (lost or wanted or self._holds) and filler.skip(group):
+                continue
             if lost:  # it shows what the last frame before it does
                 held = last[(..., *group.view.window.inside(window))]
                 filled = held.expand(-1, -1, len(group.mask), -1, -1)
             else:
-                filled = decoder.latents(group)
+                with memory_errors(device):
+                    filled, _ = filler.fill(group)
             last, window = filled[:, :, -1:], group.view.window
-            if wanted.stop > wanted.start:
-                none = False
-                yield WorldLatents.of(group, self.header, filled, wanted)
-        if none:
-            raise UsageError("no latent frame lies in the chosen time")
+            if wanted:
+                yield WorldLatents.of(group, self.header, filled, chosen)
 
     @property
     def mask(self) -> np.ndarray:

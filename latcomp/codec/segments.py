@@ -10,13 +10,14 @@ import torch
 from latcomp.codec.groups import EncodedGroup
 from latcomp.codec.settings import EncodeSettings
 from latcomp.container import Group
-from latcomp.container.coding import FrameCosts, Prior
+from latcomp.container.coding import AdaptiveCosts, FrameCosts, Prior
 from latcomp.devices import decodes_in_bf16, memory_errors
 from latcomp.inpaint.fill import Filler
 from latcomp.inpaint.model import Lit
 from latcomp.latents import StepScale
 from latcomp.latents.profile import CodingProfile
 from latcomp.selection import PRIOR_UNITS, SegmentSelector, Selection, SelectionRecipe, select_budget, step_adjust
+from latcomp.selection.rdo import TokenCoder
 from latcomp.stages import stage
 from latcomp.tokenizer.base import TokenizerSpec
 
@@ -67,7 +68,9 @@ class SegmentCoder:
 
     def begin(self, scale: StepScale) -> SegmentSelector:
         """The selection of a segment by the threshold, group after group."""
-        costs = FrameCosts(self.prior, self.recipe.units, scale) if self.prior is not None else None
+        costs: TokenCoder | None = AdaptiveCosts() if self.settings.learns else None
+        if self.prior is not None:
+            costs = FrameCosts(self.prior, self.recipe.units, scale)
         return self.recipe.segment(scale, self.threshold(scale), costs)
 
     def selected(self, segment: list[EncodedGroup], scale: StepScale) -> list[Selection]:

@@ -14,10 +14,13 @@ GROUP_LATENT_FRAMES = 8
 SEGMENT_GROUPS = 8
 SEGMENT_BYTES = 2**29
 """Of latents and frames that a search for a target may hold: larger pictures have shorter segments."""
+STEPS_MOST_OFF = 4.0
+"""How many times larger or smaller than a tokenizer's own guess steps that are fitted may be: a film may begin with
+nothing but black."""
 NUMBER_MOST = 1e30  # what a header may say of a threshold and of bits per pixel
 PSNR_MOST = 60.0  # dB; more than this no tokenizer gives
 
-CODINGS = ("context", "zstd")
+CODINGS = ("context", "zstd", "adaptive")
 REFERENCES = ("kept", "previous")
 CAMERAS = ("auto", "off")
 FILLS = ("auto", "lit", "hold")
@@ -48,7 +51,9 @@ class EncodeSettings:
     latents that others read in frame places.
     """
     coding: str = "context"
-    """'context': masks and tokens under the tokenizer's prior; 'zstd': by zstd alone."""
+    """'context': masks and tokens under the tokenizer's prior, or under contexts where it has none; 'zstd': by zstd
+    alone; 'adaptive': without a prior, by what was coded before in the segment.
+    """
     lookahead_lambda: float | None = None
     """Bits that a squared error of one step squared is worth where values that will be held choose their steps; 0: one
     step for all; None: the tokenizer's profile decides.
@@ -95,6 +100,16 @@ class EncodeSettings:
             )
         if self.lossless and self.quality is not None:
             raise UsageError("lossless and quality exclude each other: give one", settings=("lossless", "quality"))
+
+    @property
+    def learns(self) -> bool:
+        """Whether tokens are coded by what was coded before, and the header has to require that."""
+        return self.coding == "adaptive" and not self.lossless
+
+    @property
+    def takes_a_prior(self) -> bool:
+        """Whether tokens are coded under the tokenizer's prior, where there is one."""
+        return self.coding != "adaptive" and not self.lossless
 
     @property
     def searches(self) -> bool:

@@ -4,6 +4,7 @@ specification.
 Needs numpy and zstandard, and constriction where a prior is used: no torch, no video library.
 """
 
+from latcomp.container.attachments import Attachment, PackedAttachment
 from latcomp.container.audio import AudioChunk, AudioPacketBytes, audio_flags
 from latcomp.container.check import check
 from latcomp.container.coding.prior.network import Prior
@@ -24,6 +25,7 @@ __all__ = [
     "SYMBOL_MAX",
     "SYMBOL_MIN",
     "VERSION",
+    "Attachment",
     "AudioChunk",
     "AudioPacketBytes",
     "FileSummary",
@@ -35,6 +37,7 @@ __all__ = [
     "Limits",
     "LostFrames",
     "LostGroups",
+    "PackedAttachment",
     "Prior",
     "Problem",
     "Reader",

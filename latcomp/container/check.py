@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
+from latcomp.container.attachments import PackedAttachment
 from latcomp.container.header import Header
 from latcomp.container.limits import Limits
 from latcomp.container.reader import FindPrior, Reader
 from latcomp.container.walk import Problem
+from latcomp.errors import DamagedFileError
 
 FaultsOf = Callable[[Header], Iterable[str]]
 
@@ -20,12 +22,16 @@ def check(
 
     faults_of: what there is to say against a header besides, such as that it does not fit its models.
 
-    Masks and tokens are decoded, the index is compared with the file. Raises `DamagedFileError` when there is no
-    readable header, `UnsupportedFileError` for a later version, `LimitError` for claims above the limits."""
+    Masks, tokens and attachments are decoded, the index is compared with the file. Raises `DamagedFileError` when there
+    is no readable header, `UnsupportedFileError` for a later version, `LimitError` for claims above the limits."""
     reader = Reader(fo, limits, find_prior)
     faults = [] if faults_of is None else [Problem(0, fault) for fault in faults_of(reader.header)]
     if faults:
         return faults  # under a header that lies, nothing that follows means what it says
-    for _ in reader:
-        pass
+    for item, chunk in reader.with_chunks():
+        if isinstance(item, PackedAttachment):
+            try:
+                item.verify()
+            except DamagedFileError as error:
+                reader.note(chunk, str(error))
     return list(reader.damage)

@@ -18,6 +18,9 @@ VERSION_REQUIRING = 2
 REQUIREMENTS = {
     "first_frames": "a segment's first latent frame stands for the tokenizer's `first_frames` frames: section 4.1",
     "camera": "groups may have camera offsets: section 4.2",
+    "steps": "the steps of the channels are those of `steps`, not the tokenizer's own: section 3.3",
+    "latents": "the file was made of latents, and only names their tokenizer: section 3.4",
+    "adaptive": "tokens are in layout 6, which learns as it goes: section 8.1",
 }
 """What a header's `requires` may name: what must be understood to read the file."""
 
@@ -66,12 +69,14 @@ CHUNK_HEAD = Layout(
 
 GROUP_CHUNK = b"GRUP"
 AUDIO_CHUNK = b"AUDI"
+ATTACHMENT_CHUNK = b"atch"
 INDEX_CHUNK = b"INDX"
 END_CHUNK = b"ENDF"
 
 CHUNK_TYPES = {
     GROUP_CHUNK: "a group: times, keep mask and tokens of up to `group_latent_frames` latent frames",
     AUDIO_CHUNK: "audio packets of one stream, copied",
+    ATTACHMENT_CHUNK: "an attachment: an array by name, carried along unchanged",
     INDEX_CHUNK: "where each segment starts",
     END_CHUNK: "the end marker: counts of what was written and the place of the index",
 }
@@ -126,6 +131,36 @@ AUDIO_HEAD = Layout(
     Field("packets", "I", "number of packets, at most 65536"),
 )
 
+ATTACHMENT_HEAD = Layout(
+    Field("name_bytes", "H", "length of its name, 1 to 1000"),
+    Field("dtype", "B", "type id of its numbers"),
+    Field("dimensions", "B", "how many numbers its shape has, at most 16"),
+)
+
+ATTACHMENT_DTYPES = dict(
+    enumerate(
+        (
+            ("uint8", 1),
+            ("int8", 1),
+            ("bool", 1),
+            ("uint16", 2),
+            ("int16", 2),
+            ("uint32", 4),
+            ("int32", 4),
+            ("uint64", 8),
+            ("int64", 8),
+            ("float16", 2),
+            ("bfloat16", 2),
+            ("float32", 4),
+            ("float64", 8),
+            ("float8_e4m3fn", 1),
+            ("float8_e5m2", 1),
+            ("complex64", 8),
+        )
+    )
+)
+"""Of the numbers of an attachment: (name, bytes) by id."""
+
 MASK_ALL, MASK_BITS, MASK_CHANGES, MASK_CONTEXT, MASK_PRIOR = range(5)
 MASK_CODINGS = {
     MASK_ALL: "every position is kept; no bytes",
@@ -136,6 +171,7 @@ MASK_CODINGS = {
 }
 
 LAYOUT_PLANES, LAYOUT_CONTEXT, LAYOUT_REPEATS, LAYOUT_PRIOR, LAYOUT_MODES, LAYOUT_MODE_CHANGES = range(6)
+LAYOUT_ADAPTIVE = 6
 LAYOUT_FLOATS, LAYOUT_FLOAT_CHANGES = 16, 17
 TOKEN_LAYOUTS = {
     LAYOUT_PLANES: "`int`: symbols by channel",
@@ -144,6 +180,7 @@ TOKEN_LAYOUTS = {
     LAYOUT_PRIOR: "`int` with a prior: values under the prior",
     LAYOUT_MODES: "`int` with a prior: modes, and whole steps by channel",
     LAYOUT_MODE_CHANGES: "`int` with a prior: modes, and whole steps or their change by channel",
+    LAYOUT_ADAPTIVE: "`int`: errors of a prediction that learns as it goes, under a range coder",
     LAYOUT_FLOATS: "`lossless`: bits of the latents by channel and byte",
     LAYOUT_FLOAT_CHANGES: "`lossless`: bits XOR those of the last kept value, by channel and byte",
 }

@@ -11,15 +11,8 @@ from typing import Any
 import numpy as np
 
 from latcomp.container.format import CRC, MAGIC, PRELUDE, REQUIREMENTS, VERSION, VERSION_REQUIRING
-from latcomp.container.header_fields import (
-    CODINGS,
-    HEADER_FIELDS,
-    REFERENCES,
-    VIDEO_FIELDS,
-    MisfitError,
-    Rational,
-    checked,
-)
+from latcomp.container.header_fields import CODINGS, HEADER_FIELDS, LATENTS_WORDS, REFERENCES, VIDEO_FIELDS, checked
+from latcomp.container.header_values import MisfitError, Rational
 from latcomp.container.limits import Limits
 from latcomp.container.zstd import compress, decompress
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
@@ -58,6 +51,8 @@ class Header:
     min_psnr: float | None = None
     metadata: dict[str, Any] | None = None
     requires: tuple[str, ...] = ()
+    steps: dict[str, Any] | None = None
+    latents: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the member when a value does not fit."""
@@ -181,9 +176,9 @@ def unpack_header(prelude: bytes, rest: bytes, limits: Limits) -> Header:
     if not isinstance(values, dict):
         raise DamagedFileError("the header is not a JSON object")
     _refuse_unknown_requirements(values.get("requires"))
-    for name, known in (("coding", CODINGS), ("reference", REFERENCES)):
-        if isinstance(values.get(name), str) and values[name] not in known:
-            raise UnsupportedFileError(f"the file uses the {name} {values[name]!r:.40}: use a newer latcomp")
+    _refuse_unknown_words(values, {"coding": CODINGS, "reference": REFERENCES})
+    if isinstance(values.get("latents"), dict):
+        _refuse_unknown_words(values["latents"], LATENTS_WORDS)
     try:
         header = Header(**checked(values))
     except MisfitError as error:
@@ -202,6 +197,14 @@ def _refuse_unknown_requirements(requires: Any) -> None:
             raise UnsupportedFileError(
                 f"the file requires {name!r:.40}, which this latcomp does not know: use a newer one"
             )
+
+
+def _refuse_unknown_words(values: dict[str, Any], known: dict[str, tuple[str, ...]]) -> None:
+    """Raise `UnsupportedFileError` naming a word of a header that this version does not know. known: words by
+    member."""
+    for name, words in known.items():
+        if isinstance(values.get(name), str) and values[name] not in words:
+            raise UnsupportedFileError(f"the file uses the {name} {values[name]!r:.40}: use a newer latcomp")
 
 
 def check_header_limits(header: Header, limits: Limits) -> None:
@@ -253,7 +256,9 @@ def _words(value: Any) -> str:
     if isinstance(value, tuple):
         return "/".join(str(part) for part in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {part}" for name, part in value.items())
+        return ", ".join(
+            f"{name} {f'of {len(part)}' if isinstance(part, list) else part}" for name, part in value.items()
+        )
     if isinstance(value, list):
         return f"{len(value)}" if value else "none"
     return str(value)

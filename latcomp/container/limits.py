@@ -30,6 +30,8 @@ class Limits:
     """Payload of one chunk; a longer one is damage."""
     max_header_bytes: int = 1 << 20
     """Length of the header, compressed and as JSON."""
+    max_attachment_bytes: int = 1 << 30
+    """Numbers of all attachments of one file, in bytes."""
     max_problems: int = 1000
     """Problems that are kept as text; more are only counted."""
     max_search_bytes: int = 1 << 30

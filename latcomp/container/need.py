@@ -6,8 +6,10 @@ from these."""
 
 from __future__ import annotations
 
+from latcomp.container.coding.adaptive.counts import LEAST_BITS
 from latcomp.container.coding.prior.network import Prior
 from latcomp.container.format import (
+    LAYOUT_ADAPTIVE,
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
     LAYOUT_FLOATS,
@@ -63,6 +65,8 @@ def _bits_of_tokens(head: GroupHead, channels: int, prior: Prior | None) -> floa
     """Of layout 2 nothing is known: tokens that repeat take no bytes at all."""
     if head.token_layout == LAYOUT_PRIOR and prior is not None:
         return head.tokens_kept * prior.least_bits_of_token
+    if head.token_layout == LAYOUT_ADAPTIVE:
+        return head.tokens_kept * channels * LEAST_BITS
     bytes_a_token = {
         LAYOUT_PLANES: channels,
         LAYOUT_CONTEXT: channels / VALUES_A_BYTE,

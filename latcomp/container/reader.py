@@ -1,4 +1,4 @@
-"""Groups and audio of a .lat file in file order, from files and pipes, up to and again after damage."""
+"""Groups, audio and attachments of a .lat file in file order, from files and pipes, up to and again after damage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from latcomp.container.attachments import PackedAttachment
 from latcomp.container.audio import AudioChunk
 from latcomp.container.chunks import ByteSource, Chunk
 from latcomp.container.clock import spread
@@ -43,9 +44,13 @@ class LostGroups:
     """
 
 
+Item = Group | AudioChunk | PackedAttachment | LostGroups
+"""What a reader gives."""
+
+
 class Reader:
-    """An open .lat file. Iterate over it once: Group, AudioChunk and, where damage was met, LostGroups come in file
-    order.
+    """An open .lat file. Iterate over it once: Group, AudioChunk, PackedAttachment and, where damage was met,
+    LostGroups come in file order.
 
     Raises on opening: `DamagedFileError` (not a .lat file, or its header is damaged), `UnsupportedFileError` (version,
     coding), `LimitError`. Damage further on is stepped over and noted in `damage`: after it, reading goes on at the
@@ -76,6 +81,10 @@ class Reader:
     def damage(self) -> list[Problem]:
         """What was wrong so far, in file order; empty for an intact file."""
         return self._walk.problems
+
+    def note(self, chunk: Chunk | None, message: str) -> None:
+        """Add to the damage what whoever reads found wrong with what a chunk holds."""
+        self._walk.note(0 if chunk is None else chunk.offset, message)
 
     @property
     def index(self) -> tuple[IndexEntry, ...] | None:
@@ -149,14 +158,14 @@ class Reader:
         self._start_pts = entry.first_pts
         return entry
 
-    def __iter__(self) -> Iterator[Group | AudioChunk | LostGroups]:
+    def __iter__(self) -> Iterator[Item]:
         for item, _ in self.with_chunks():
             yield item
 
-    def with_chunks(self) -> Iterator[tuple[Group | AudioChunk | LostGroups, Chunk | None]]:
+    def with_chunks(self) -> Iterator[tuple[Item, Chunk | None]]:
         """The same items, each with the chunk it came in; None for lost groups."""
         for chunk, content in staged("reading", self._walk):
-            if isinstance(content, AudioChunk):
+            if isinstance(content, AudioChunk | PackedAttachment):
                 yield content, chunk
             elif isinstance(content, GroupHead):
                 group = self._group(chunk, content)

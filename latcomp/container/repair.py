@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from latcomp.container.attachments import PackedAttachment
 from latcomp.container.audio import AudioChunk
 from latcomp.container.check import FaultsOf
 from latcomp.container.chunks import Chunk
@@ -46,6 +47,7 @@ class Repair:
     groups: int = 0
     frames: int = 0
     audio_packets: int = 0
+    attachments: int = 0
     bytes_total: int = 0
 
     @property
@@ -66,8 +68,9 @@ def repair(
 
     A group is copied when it decodes: when it is intact and so are all before it in its segment. Groups get new numbers
     and keep their times, so lost frames leave a gap in time; times that make no sense are replaced as a reader replaces
-    them. Audio packets are copied where their chunk is intact; chunks of types that are not known are left out. Memory
-    is that of a reader. Raises `DamagedFileError` when no header or no group is left, and what `Reader` raises."""
+    them. Audio packets and attachments are copied where their chunk is intact; chunks of types that are not known are
+    left out. Memory is that of a reader. Raises `DamagedFileError` when no header or no group is left, and what
+    `Reader` raises."""
     reader = Reader(fo, limits, find_prior)
     for fault in () if faults_of is None else faults_of(reader.header):
         raise DamagedFileError(f"nothing can be repaired: {fault}")  # the header is copied
@@ -79,6 +82,13 @@ def repair(
             done.lost.append(LostFrames(item.first_frame, item.frames, *map(float, times)))
         elif isinstance(item, AudioChunk) and chunk is not None:
             writer.put_audio(chunk.payload, len(item.packets))
+        elif isinstance(item, PackedAttachment) and chunk is not None:
+            try:
+                item.verify()
+            except DamagedFileError as error:
+                reader.note(chunk, str(error))
+            else:
+                writer.put_attachment(chunk.payload)
         elif isinstance(item, Group) and chunk is not None:
             writer.put_group(
                 _placed(chunk, writer.groups, writer.frames, item.pts), item.key, int(item.pts[0]), len(item.pts)
@@ -90,7 +100,7 @@ def repair(
         )
     writer.put_end()
     done.segments, done.groups, done.frames = len(writer.segments), writer.groups, writer.frames
-    done.audio_packets, done.bytes_total = writer.audio_packets, writer.offset
+    done.audio_packets, done.attachments, done.bytes_total = writer.audio_packets, writer.attachments, writer.offset
     return done
 
 

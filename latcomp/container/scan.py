@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from latcomp.container.attachments import PackedAttachment
 from latcomp.container.audio import AudioChunk
 from latcomp.container.chunks import ByteSource
 from latcomp.container.group import GroupHead
@@ -25,6 +26,8 @@ def scan(fo: BinaryIO, limits: Limits | None = None) -> FileSummary:
         elif isinstance(content, AudioChunk):
             summary.bytes_audio += chunk.size
             summary.audio_packets += len(content.packets)
+        elif isinstance(content, PackedAttachment):
+            summary.add_attachment(content.name, content.dtype, content.shape, chunk.size)
     summary.problems = walk.problems
     while rest := len(walk.source.take(1 << 20)):  # so that bytes_total is the length of the file
         del rest

@@ -40,6 +40,17 @@ class GroupSummary:
     """How many steps those are: one a frame, but none to a segment's first frame, or to one behind lost frames."""
 
 
+@dataclass(frozen=True, slots=True)
+class AttachmentSummary:
+    """What one attachment is."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    """All bytes of its chunk."""
+
+
 @dataclass
 class FileSummary:
     """Counts of one file."""
@@ -53,6 +64,7 @@ class FileSummary:
     bytes_audio: int = 0
     """Whole audio chunks."""
     audio_packets: int = 0
+    attachments: list[AttachmentSummary] = field(default_factory=list)
     groups: list[GroupSummary] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     """What was damaged; empty for an intact file."""
@@ -69,7 +81,13 @@ class FileSummary:
     @property
     def bytes_other(self) -> int:
         """Group heads, frame times, chunk framing, index and end marker."""
-        return self.bytes_total - self.bytes_header - self.bytes_mask - self.bytes_tokens - self.bytes_audio
+        known = self.bytes_header + self.bytes_mask + self.bytes_tokens + self.bytes_audio + self.bytes_attachments
+        return self.bytes_total - known
+
+    @property
+    def bytes_attachments(self) -> int:
+        """Whole chunks of attachments."""
+        return sum(attachment.bytes for attachment in self.attachments)
 
     @property
     def frames(self) -> int:
@@ -107,6 +125,10 @@ class FileSummary:
         if self.last_step is not None:
             return (span + self.last_step) * numerator / denominator
         return span * numerator / denominator + (rate[1] / rate[0] if rate is not None and rate[0] else 0.0)
+
+    def add_attachment(self, name: str, dtype: str, shape: tuple[int, ...], chunk_bytes: int) -> None:
+        """Count an attachment's chunk (but not into `bytes_total`)."""
+        self.attachments.append(AttachmentSummary(name, dtype, shape, chunk_bytes))
 
     def add_group(self, head: GroupHead, payload_bytes: int) -> None:
         """Count a group's chunk (but not into `bytes_total`)."""

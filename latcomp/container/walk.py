@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from latcomp.container.attachments import AttachmentCount, PackedAttachment, unpack_attachment
 from latcomp.container.audio import AudioChunk, unpack_audio
 from latcomp.container.chunks import BadChunk, ByteSource, Chunk, ChunkReader, SearchEnded
 from latcomp.container.clock import FrameClock
-from latcomp.container.format import AUDIO_CHUNK, CHUNK_TYPES, GROUP_CHUNK, INDEX_CHUNK, PRELUDE
+from latcomp.container.format import ATTACHMENT_CHUNK, AUDIO_CHUNK, CHUNK_TYPES, GROUP_CHUNK, INDEX_CHUNK, PRELUDE
 from latcomp.container.group import GroupHead, place_of, unpack_head
 from latcomp.container.header import Header, header_length, unpack_header
 from latcomp.container.index import EndMarker, IndexEntry, unpack_end, unpack_index
@@ -20,6 +21,9 @@ from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError
 AUDIO_BYTES_MAX = 64 << 20
 INDEX_LIES = "the index does not fit the file"
 NO_FRAMES = "the file holds no frames"
+
+Content = GroupHead | AudioChunk | PackedAttachment | tuple[IndexEntry, ...] | EndMarker
+"""What a chunk says."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ def read_front(source: ByteSource, limits: Limits) -> tuple[Header, bytes]:
 
 
 class Walk:
-    """Iterates over (chunk, content): a GroupHead, AudioChunk, index entries or EndMarker each; optional unknown chunks
-    are left out.
+    """Iterates over (chunk, content): a GroupHead, AudioChunk, PackedAttachment, index entries or EndMarker each;
+    optional unknown chunks are left out.
 
     problems: what was wrong so far; damage never ends the walk, only the end of the bytes or the end marker does.
     """
@@ -64,6 +68,7 @@ class Walk:
         self._chunks = ChunkReader(source, self.limits)
         self.clock = FrameClock(header)
         self._world = SegmentWorld(header, limits)
+        self._attachments = AttachmentCount(limits)
         self.problems: list[Problem] = []
         self._compare_index = compare_index
         self._index_offset: int | None = None
@@ -80,7 +85,7 @@ class Walk:
         self.source, self._chunks = source, ChunkReader(source, self.limits)
         self.next_group, self.next_frame = entry.group, entry.first_frame
         self.end, self.from_start = None, False
-        self._world = SegmentWorld(self.header, self.limits)
+        self._world, self._attachments = SegmentWorld(self.header, self.limits), AttachmentCount(self.limits)
         self.clock.reset()
 
     def note(self, offset: int, message: str) -> None:
@@ -102,7 +107,7 @@ class Walk:
                 settings=("max_lost_frames",),
             )
 
-    def __iter__(self) -> Iterator[tuple[Chunk, GroupHead | AudioChunk | tuple[IndexEntry, ...] | EndMarker]]:
+    def __iter__(self) -> Iterator[tuple[Chunk, Content]]:
         while self.end is None:
             try:
                 chunk = self._next()
@@ -140,7 +145,7 @@ class Walk:
             self.note(bad.offset, str(bad))
             return self._chunks.find_next()
 
-    def _content(self, chunk: Chunk) -> GroupHead | AudioChunk | tuple[IndexEntry, ...] | EndMarker | None:
+    def _content(self, chunk: Chunk) -> Content | None:
         """What a chunk of a known type says; None for a group that does not come in its place."""
         if chunk.type == GROUP_CHUNK:
             return self._group(chunk)
@@ -148,6 +153,10 @@ class Walk:
             audio = unpack_audio(chunk.payload, len(self.header.audio))
             self.audio_packets += len(audio.packets)
             return audio
+        if chunk.type == ATTACHMENT_CHUNK:
+            attachment = unpack_attachment(chunk.payload)
+            self._attachments.add(attachment)
+            return attachment
         if chunk.type == INDEX_CHUNK:
             self._index_offset = chunk.offset
             entries = unpack_index(chunk.payload, chunk.offset)

@@ -1,4 +1,4 @@
-"""Groups and audio into a .lat file, written forward only, so that it may go to a pipe."""
+"""Groups, audio and attachments into a .lat file, written forward only, so that it may go to a pipe."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO
 
+from latcomp.container.attachments import Attachment, AttachmentCount, pack_attachment
 from latcomp.container.audio import PACKETS_MAX, AudioChunk, pack_audio
 from latcomp.container.chunks import pack_chunk
 from latcomp.container.clock import FrameClock
 from latcomp.container.coding import GroupCoder, Prior, coder_for
-from latcomp.container.format import AUDIO_CHUNK, END_CHUNK, GROUP_CHUNK, INDEX_CHUNK
+from latcomp.container.format import ATTACHMENT_CHUNK, AUDIO_CHUNK, END_CHUNK, GROUP_CHUNK, INDEX_CHUNK
 from latcomp.container.group import Group, pack_group
 from latcomp.container.header import Header, check_header_limits, pack_header
 from latcomp.container.index import EndMarker, IndexEntry, pack_end, pack_index
 from latcomp.container.limits import Limits
 from latcomp.container.offsets import SegmentWorld
 from latcomp.container.summary import FileSummary
-from latcomp.errors import UsageError
+from latcomp.errors import DamagedFileError, UsageError
 from latcomp.stages import stage
 
 
@@ -41,7 +42,7 @@ class ChunkWriter:
         self.offset = 0
         """Bytes written."""
         self.segments: list[IndexEntry] = []
-        self.groups = self.frames = self.audio_packets = 0
+        self.groups = self.frames = self.audio_packets = self.attachments = 0
         self._put(front)
         self._behind_group = self.offset
 
@@ -68,6 +69,11 @@ class ChunkWriter:
         self.audio_packets += packets
         return self._put(pack_chunk(AUDIO_CHUNK, payload))
 
+    def put_attachment(self, payload: bytes) -> int:
+        """Write an attachment's chunk; gives its bytes."""
+        self.attachments += 1
+        return self._put(pack_chunk(ATTACHMENT_CHUNK, payload))
+
     def put_end(self) -> None:
         """Write index and end marker."""
         marker = EndMarker(self.groups, self.frames, self.audio_packets, self.offset)
@@ -92,6 +98,7 @@ class Writer:
         self._clock = FrameClock(header)
         self._world = SegmentWorld(header, Limits())
         self._summary = FileSummary(header, bytes_header=len(front))
+        self._attachments = AttachmentCount(Limits())
         self._closed = False
 
     def write_group(self, group: Group) -> GroupSizes:
@@ -129,6 +136,18 @@ class Writer:
             taken += self._out.put_audio(pack_audio(AudioChunk(chunk.stream, packets)), len(packets))
         self._summary.bytes_audio += taken
         self._summary.audio_packets += len(chunk.packets)
+        return taken
+
+    def write_attachment(self, attachment: Attachment) -> int:
+        """Write an attachment; gives the bytes it took. Raises `UsageError` for a name that another one of the file
+        has."""
+        self._require_open()
+        try:
+            self._attachments.add(attachment)
+        except DamagedFileError as error:
+            raise UsageError(str(error)) from None
+        taken = self._out.put_attachment(pack_attachment(attachment))
+        self._summary.add_attachment(attachment.name, attachment.dtype, attachment.shape, taken)
         return taken
 
     def close(self) -> FileSummary:

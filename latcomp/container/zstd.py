@@ -13,6 +13,7 @@ EXPANSION_MAX = 32768
 """Bytes that come of one byte at most: a block of four bytes may repeat a byte 131072 times, and none says more with
 less.
 """
+VERIFIED_AT_ONCE = 128  # bytes of a frame whose content is only counted: 4 MiB come of them at most
 
 
 def compress(data: bytes | bytearray | memoryview, level: int = LEVEL) -> bytes:
@@ -65,6 +66,36 @@ def decompress(frame: bytes | memoryview, most: int, what: str, exactly: int | N
 
     Raises `DamagedFileError` naming `what` when the frame declares no size or another one, needs a window above 8 MiB
     or a dictionary, is damaged, or is followed by more bytes."""
+    size = _declared_size(frame, most, what, exactly)
+    try:
+        content = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX).decompress(
+            frame, max_output_size=max(size, 1), allow_extra_data=False
+        )
+    except zstandard.ZstdError as error:
+        raise DamagedFileError(f"{what}: damaged zstd frame ({error})") from None
+    if len(content) != size:
+        raise DamagedFileError(f"{what}: {len(content)} bytes came out of a zstd frame that declares {size}")
+    return content
+
+
+def verify(frame: bytes | memoryview, exactly: int, what: str) -> None:
+    """Raise what `decompress` raises, without the memory that its content takes."""
+    _declared_size(frame, exactly, what, exactly)
+    stream = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX).decompressobj()
+    size = 0
+    try:
+        for place in range(0, len(frame), VERIFIED_AT_ONCE):
+            if stream.eof:
+                raise DamagedFileError(f"{what}: bytes behind its zstd frame")
+            size += len(stream.decompress(frame[place : place + VERIFIED_AT_ONCE]))
+    except zstandard.ZstdError as error:
+        raise DamagedFileError(f"{what}: damaged zstd frame ({error})") from None
+    if not stream.eof or stream.unused_data or size != exactly:
+        raise DamagedFileError(f"{what}: the zstd frame does not hold exactly the {exactly} bytes that belong there")
+
+
+def _declared_size(frame: bytes | memoryview, most: int, what: str, exactly: int | None) -> int:
+    """The content size that a zstd frame declares; raises what `decompress` does before it allocates anything."""
     try:
         found = zstandard.get_frame_parameters(frame)
     except zstandard.ZstdError as error:
@@ -81,12 +112,4 @@ def decompress(frame: bytes | memoryview, most: int, what: str, exactly: int | N
         raise DamagedFileError(f"{what}: the zstd frame needs a dictionary")
     if found.window_size > max(WINDOW_BYTES_MAX, 1024):
         raise DamagedFileError(f"{what}: the zstd frame needs a window of {found.window_size} bytes, 8 MiB are allowed")
-    try:
-        content = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX).decompress(
-            frame, max_output_size=max(size, 1), allow_extra_data=False
-        )
-    except zstandard.ZstdError as error:
-        raise DamagedFileError(f"{what}: damaged zstd frame ({error})") from None
-    if len(content) != size:
-        raise DamagedFileError(f"{what}: {len(content)} bytes came out of a zstd frame that declares {size}")
-    return content
+    return size

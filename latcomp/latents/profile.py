@@ -1,7 +1,7 @@
 """A coding profile: what the encoder's constants are for one tokenizer, in `profile.json` beside its weights.
 
-Nothing here is needed to read a file, so a profile is not part of a model's fingerprint: it can be fitted anew
-(`latcomp train profile`) without a file becoming unreadable.
+Nothing here is needed to read a file, as a file says the steps that it took from here, so a profile is not part of a
+model's fingerprint: it can be fitted anew (`latcomp train profile`) without a file becoming unreadable.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from latcomp.checks import checked_number
 from latcomp.errors import UsageError
 from latcomp.latents.step_scale import ADJUST_MAX, ADJUST_MIN, SCALE_MAX, SCALE_MIN, StepScale
+from latcomp.latents.steps import STEP_MAX, STEP_MIN, Steps
 
 PROFILE = "profile.json"
 QUALITY_MAX = 10.0
@@ -41,6 +42,7 @@ _NOT_BELOW = (
     "hold_share",
 )
 _WHOLE = ("coarsest_adjust", "finest_adjust")
+_OF_CHANNELS = ("channel_step", "channel_scale")
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,18 @@ class CodingProfile:
     """First guess of a search: how many octaves larger files get when the steps are halved,"""
     decibels_per_octave: float = 2.6
     """and how many dB better the picture gets."""
+    channel_step: tuple[float, ...] = ()
+    """Quantiser step of each channel at step scale 1, C numbers, for a tokenizer whose configuration has none,"""
+    channel_scale: tuple[float, ...] = ()
+    """and what a difference in each channel is divided by. Both empty: an encoder fits them to the latents."""
     fitted: dict[str, Any] = field(default_factory=dict, compare=False)
     """Where the constants come from: clips, date, and the table of what was tried."""
 
     def __post_init__(self) -> None:
         for one in fields(self):
             self._check(one.name, getattr(self, one.name))
+        if self.channel_step or self.channel_scale:
+            Steps(self.channel_step, self.channel_scale)
         if self.rounding > 0.5:
             raise UsageError("a coding profile needs a rounding above 0 and up to 0.5")
         if self.complexity_full_until >= self.complexity_none_from:
@@ -120,6 +128,11 @@ class CodingProfile:
         if name == "fitted":
             if not isinstance(value, dict):
                 raise UsageError("a coding profile needs a fitted that is an object")
+        elif name in _OF_CHANNELS:
+            if not isinstance(value, tuple):
+                raise UsageError(f"a coding profile needs a {name} that is a list of numbers")
+            for number in value:
+                checked_number(name, number, STEP_MIN, STEP_MAX, f"choose {STEP_MIN:g} to {STEP_MAX:g}")
         elif name in _WHOLE:
             if not isinstance(value, int) or isinstance(value, bool):
                 raise UsageError(f"a coding profile needs a {name} that is a whole number")
@@ -127,6 +140,11 @@ class CodingProfile:
             low = CONSTANT_MIN if name in _ABOVE_ZERO else 0.0 if name in _NOT_BELOW else -CONSTANT_MAX
             advice = f"a coding profile needs a number from {low:g} to {CONSTANT_MAX:g}"
             checked_number(name, value, low, CONSTANT_MAX, advice)
+
+    @property
+    def steps(self) -> Steps | None:
+        """The steps of the channels; None where it has none."""
+        return Steps(self.channel_step, self.channel_scale) if self.channel_step else None
 
     def step_scale(self, quality: float) -> StepScale:
         """The step scale of a quality from 0 to 10. Raises `UsageError` outside the range."""
@@ -153,6 +171,9 @@ class CodingProfile:
             raise UsageError(f"{path} is no coding profile: it is no JSON object")
         for name in found.keys() - {one.name for one in fields(cls)}:
             raise UsageError(f"{path} is no coding profile of this version: {name!r:.60} is not known")
+        for name in _OF_CHANNELS:
+            if isinstance(found.get(name), list):
+                found[name] = tuple(found[name])
         try:
             return cls(**found)
         except UsageError as error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latcomp.errors import DamagedFileError, UsageError
+from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
 from latcomp.models.folders import CONFIG, KINDS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import refuse_other
@@ -79,7 +79,7 @@ def header_faults(
         config = configs.get(member)
         if config is None or header[member] is None:
             continue
-        if config.get("tokenizer_sha256") != said["sha256"]:
+        if "sha256" in said and config.get("tokenizer_sha256") != said["sha256"]:
             yield f"the header names the {kind} {header[member]['name']!r}, which was made for another tokenizer"
         elif config.get("channels") != said["channels"]:
             model = f"the {kind} {header[member]['name']!r}"
@@ -95,7 +95,9 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
     spec, configs = None, {}
     for kind, record in members.items():
         first = beside(tokenizer, kind)
-        if record is not None and any(folders_with_weights(record["sha256"], kind, first)):
+        if record is None or "sha256" not in record:
+            continue  # a tokenizer that latents only name is the one that is given
+        if any(folders_with_weights(record["sha256"], kind, first)):
             folder = find_model(record, kind, first)
             if is_complete(folder):
                 refuse_other(folder / CONFIG, (folder / CONFIG).read_bytes())
@@ -107,6 +109,20 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
 
 
 def check_header(header: Header, tokenizer: str | Path | None = None) -> None:
-    """Raise `DamagedFileError` when a header contradicts the models it names, and what `faults_of` raises."""
+    """Raise `DamagedFileError` when a header contradicts the models it names, `UnsupportedFileError` when the folder of
+    a tokenizer is not what latents need that only name theirs, and what `faults_of` raises."""
+    if header.latents is not None and tokenizer is not None:
+        _check_latents(header, header.latents, Path(tokenizer))
     for fault in faults_of(header, tokenizer):
         raise DamagedFileError(f"the header does not fit its models: {fault}")
+
+
+def _check_latents(header: Header, latents: Mapping[str, Any], folder: Path) -> None:
+    """Raise `UnsupportedFileError` when the tokenizer of a folder cannot decode the latents that a file was made of."""
+    spec = spec_of(folder)
+    if "sha256" not in header.tokenizer:
+        members = {kind: getattr(header, kind) for kind in KINDS}
+        for fault in header_faults(members, spec, {}):
+            raise UnsupportedFileError(f"{folder} is not the tokenizer of these latents: {fault}")
+    if spec.space not in (None, latents["space"]):
+        raise UnsupportedFileError(f"the latents of this file are {latents['space']}, those of {folder} {spec.space}")

@@ -44,8 +44,11 @@ def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None)
     """The folder of the model that a header's record names (name, sha256 and, from files that know it, fingerprint),
     among the shipped ones and `beside`. kind: 'tokenizer', 'lit' or 'prior'.
 
+    A record without a SHA-256, as files made of latents may have for their tokenizer, is that of any model `beside`.
     Raises `UnsupportedFileError` naming the missing model, or the folder whose weights are right and whose
     configuration is not."""
+    if "sha256" not in record:
+        return _given(record, kind, beside)
     word, wanted, changed = KINDS[kind], record.get("fingerprint"), None
     for folder in folders_with_weights(record["sha256"], kind, beside):
         if wanted is None or fingerprint_of(folder) == wanted:
@@ -66,6 +69,18 @@ def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None)
         f"{needed}, which was not found: install the latcomp version that wrote the file, or put the model's folder "
         f"into {folders.weights_folder()}{given}",
         settings=(setting,),
+    )
+
+
+def _given(record: Mapping[str, Any], kind: str, beside: Path | None) -> Path:
+    """The folder that is given for a model of which a file knows the name alone."""
+    if beside is not None and holds(beside, kind):
+        return beside
+    where = "none was given" if beside is None else f"{beside} holds none"
+    raise UnsupportedFileError(
+        f"this file was made of latents of the {KINDS[kind]} {record['name']!r}, and {where}: frames can be made of "
+        "them with tokenizer='PATH', the folder of that model; latents can be read without",
+        settings=("tokenizer='PATH'",),
     )
 
 

@@ -15,6 +15,7 @@ from latcomp.report.camera import camera_words
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_COLUMNS = 60
 NO_WIDTH = 10_000
+NAMES_SHOWN = 3  # of attachments
 
 
 def sparkline(values: list[float], columns: int = SPARKLINE_COLUMNS, top: float = 1.0) -> str:
@@ -76,8 +77,9 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "tokenizer",
             f"{tokenizer['name']} ({tokenizer['channels']} channels, {tokenizer['spatial']}x{tokenizer['spatial']} "
-            f"pixels x {tokenizer['temporal']} frames{first}, {tokenizer['sha256'][:8]})",
+            f"pixels x {tokenizer['temporal']} frames{first}, {(tokenizer['sha256'] or 'by name')[:8]})",
         ),
+        *([] if figures["latents"] is None else [("made of", _latents_words(figures["latents"]))]),
         ("LIT", "none" if figures["lit"] is None else f"{figures['lit']['name']} ({figures['lit']['sha256'][:8]})"),
         *([] if figures["camera"] is None else [("camera", camera_words(figures["camera"]))]),
         ("tokens kept", f"{figures['tokens_kept']} of {figures['tokens_total']} ({figures['keep_ratio']:.1%})"),
@@ -85,6 +87,7 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("tokens", f"{share('bytes_tokens')}, {figures['bits_per_token']:.1f} bits per token with all but audio"),
         ("keep masks", share("bytes_mask")),
         ("audio", share("bytes_audio")),
+        *([("attachments", _attachment_words(figures))] if figures["attachments"] else []),
         ("the rest", f"{bytes_text(figures['bytes_header'] + figures['bytes_other'])}"),
         ("raw latents", f"{figures['ratio_to_raw_latents']:.1f} times larger (fp16)"),
         (
@@ -94,6 +97,19 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ),
     ]
     return [(name, printable(value)) for name, value in rows]
+
+
+def _latents_words(latents: dict[str, Any]) -> str:
+    """What the latents were that a file was made of."""
+    known = "" if latents["architecture"] is None else f", of {latents['architecture']}"
+    return f"latents: {latents['space']}, {latents['estimator']}, {latents['dtype']} {latents['layout']}{known}"
+
+
+def _attachment_words(figures: dict[str, Any]) -> str:
+    """How many attachments a file has, their size and their names."""
+    names = [one["name"] for one in figures["attachments"]]
+    some = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+    return f"{len(names)} in {bytes_text(figures['bytes_attachments'])}: {some}"
 
 
 def print_stats(figures: dict[str, Any], console: Console, groups: bool = False) -> None:

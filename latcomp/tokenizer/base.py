@@ -52,6 +52,13 @@ class TokenizerSpec:
     """Latent frames at a stream's start that change though the scene does not: they have to be kept whole."""
     movable: bool = False
     """Whether it is a `MovableTokenizer`, whose streams can follow a moving camera."""
+    steps_known: bool = False
+    """Whether `channel_step` and `channel_scale` stand in its configuration, as where it was trained with a quantiser,
+    so that whoever reads a file has them. Where they do not, `channel_step` says how large one channel's step is beside
+    another's, and at a guess their common size: an encoder fits that to the latents, and each file says its steps."""
+    space: str | None = None
+    """What its latents are, in the words of a file that was made of latents: 'raw', 'normalised' or 'scaled'; None: not
+    said. Latents of another space are not decoded."""
     period: int = 1
     """Latent frames after which the latents of a still scene repeat; 1: each is as the one before."""
     chunk: int = 1

@@ -12,6 +12,8 @@ from torch import Tensor
 from latcomp.training.clips import Clip
 
 BT601 = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+FOLLOWED = 0.8
+"""Chance that a crop of a clip whose camera moves is taken as the codec sees it when it follows the camera."""
 RESIDENT_SHARE = 0.5  # of a device's free memory that clips may take there
 
 
@@ -28,6 +30,12 @@ class Crop:
     left: int
     mirrored: bool = False
     backwards: bool = False
+    path: tuple[tuple[int, int], ...] = ()
+    """(top, left) in each frame, where it moves with the camera; empty: the same in all."""
+
+    def place(self, frame: int) -> tuple[int, int]:
+        """(top, left) in a frame, counted from the first one of the crop."""
+        return self.path[frame] if self.path else (self.top, self.left)
 
 
 def cut(clip: Clip, first: int, frames: int, top: int, left: int, side: int, stride: int = 1) -> np.ndarray:
@@ -45,6 +53,29 @@ def cut(clip: Clip, first: int, frames: int, top: int, left: int, side: int, str
     return np.concatenate([luma[:, None], chroma], axis=1)
 
 
+def cut_at(planes: np.ndarray, height: int, width: int, top: int, left: int, side: int) -> np.ndarray:
+    """A crop (3, side, side) uint8 YCbCr of one frame's planes; top, left: any whole pixels."""
+    luma = planes[: height * width].reshape(height, width)[top : top + side, left : left + side]
+    chroma = planes[height * width :].reshape(2, height // 2, width // 2)
+    near = chroma[:, top // 2 : (top + side + 1) // 2, left // 2 : (left + side + 1) // 2]
+    full = near.repeat(2, axis=1).repeat(2, axis=2)[:, top % 2 : top % 2 + side, left % 2 : left % 2 + side]
+    return np.concatenate([luma[None], full])
+
+
+def follow(offsets: np.ndarray, clip: Clip, side: int, rng: np.random.Generator) -> tuple[tuple[int, int], ...]:
+    """(top, left) of a crop in each frame that stays where it is in the world; empty where none stays in the picture.
+
+    offsets: (frames, 3) camera offsets (dy, dx) of the crop's frames, and where a world begins."""
+    if offsets[1:, 2].any() or not np.ptp(offsets[:, :2], axis=0).any():
+        return ()
+    steps = offsets[0, :2] - offsets[:, :2]
+    low, room = np.maximum(0, -steps.min(0)), np.array([clip.height - side, clip.width - side]) - steps.max(0)
+    if (low > room).any():
+        return ()
+    corner = [int(rng.integers(least, most + 1)) for least, most in zip(low, room, strict=True)]
+    return tuple((corner[0] + int(down), corner[1] + int(right)) for down, right in steps)
+
+
 def size_weights(sizes: Sequence[int]) -> np.ndarray:
     """Chances with which clips of these sizes are drawn: with the square root of their size."""
     roots = np.sqrt(sizes)
@@ -52,9 +83,19 @@ def size_weights(sizes: Sequence[int]) -> np.ndarray:
     return found
 
 
-def draw_crop(clips: list[Clip], chances: np.ndarray, seed: int, step: int, item: int, frames: int, side: int) -> Crop:
+def draw_crop(
+    clips: list[Clip],
+    chances: np.ndarray,
+    seed: int,
+    step: int,
+    item: int,
+    frames: int,
+    side: int,
+    offsets: Sequence[np.ndarray] | None = None,
+) -> Crop:
     """The crop that belongs to (seed, step, item), mirrored half of the time, played backwards a quarter of the time
-    and at double speed an eighth of the time. chances: as `size_weights` gives them for the clips' pixels."""
+    and at double speed an eighth of the time. chances: as `size_weights` gives them for the clips' pixels; offsets: of
+    each clip's frames, (frames, 3) as `cached_offsets` gives them, which crops then mostly follow."""
     rng = np.random.default_rng([seed, step, item])
     number = int(rng.choice(len(clips), p=chances))
     clip = clips[number]
@@ -62,7 +103,11 @@ def draw_crop(clips: list[Clip], chances: np.ndarray, seed: int, step: int, item
     first = int(rng.integers(clip.frames - frames * stride + 1))
     top = 2 * int(rng.integers((clip.height - side) // 2 + 1))
     left = 2 * int(rng.integers((clip.width - side) // 2 + 1))
-    return Crop(number, first, stride, top, left, bool(rng.random() < 0.5), bool(rng.random() < 0.25))
+    mirrored, backwards = bool(rng.random() < 0.5), bool(rng.random() < 0.25)
+    path: tuple[tuple[int, int], ...] = ()
+    if offsets is not None and rng.random() < FOLLOWED:
+        path = follow(offsets[number][first : first + frames * stride : stride], clip, side, rng)
+    return Crop(number, first, stride, top, left, mirrored, backwards, path)
 
 
 def pixel_weights(clips: list[Clip]) -> np.ndarray:
@@ -77,7 +122,12 @@ def random_crop(clips: list[Clip], seed: int, step: int, item: int, frames: int,
 
 def taken(clips: list[Clip], crop: Crop, frames: int, side: int) -> np.ndarray:
     """A crop that was drawn: (frames, 3, side, side) uint8 YCbCr."""
-    found = cut(clips[crop.clip], crop.first, frames, crop.top, crop.left, side, crop.stride)
+    clip = clips[crop.clip]
+    if crop.path:
+        rows = clip.planes[crop.first : crop.first + frames * crop.stride : crop.stride]
+        found = np.stack([cut_at(row, clip.height, clip.width, *crop.place(t), side) for t, row in enumerate(rows)])
+    else:
+        found = cut(clip, crop.first, frames, crop.top, crop.left, side, crop.stride)
     if crop.mirrored:
         found = found[..., ::-1]
     if crop.backwards:
@@ -90,11 +140,17 @@ class Footage:
     memory map.
     """
 
-    def __init__(self, clips: list[Clip], device: torch.device, most_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        clips: list[Clip],
+        device: torch.device,
+        most_bytes: int | None = None,
+        offsets: Sequence[np.ndarray] | None = None,
+    ) -> None:
         """most_bytes: bytes of clips that the device may hold; None is `RESIDENT_SHARE` of what is free there, and none
-        on a CPU.
+        on a CPU. offsets: of each clip's frames where crops are to follow the camera, see `draw_crop`.
         """
-        self.clips, self.device = clips, device
+        self.clips, self.device, self.offsets = clips, device, offsets
         self.chances = pixel_weights(clips)
         total = sum(clip.planes.size for clip in clips)
         self.resident = total <= (_room(device) if most_bytes is None else most_bytes)
@@ -102,7 +158,9 @@ class Footage:
 
     def draw(self, seed: int, step: int, count: int, frames: int, side: int) -> list[Crop]:
         """The `count` crops of a step."""
-        return [draw_crop(self.clips, self.chances, seed, step, item, frames, side) for item in range(count)]
+        return [
+            draw_crop(self.clips, self.chances, seed, step, item, frames, side, self.offsets) for item in range(count)
+        ]
 
     def take(self, crops: list[Crop], frames: int, side: int) -> Tensor:
         """The crops (B, frames, 3, side, side) uint8 YCbCr: on the device where the clips are, else on the host."""
@@ -123,6 +181,18 @@ class Footage:
         rows = planes[crop.first : crop.first + frames * crop.stride : crop.stride]
         luma = rows[:, : height * width].unflatten(1, (height, width))
         chroma = rows[:, height * width :].unflatten(1, (2, height // 2, width // 2))
+        if crop.path:
+            for t, here in enumerate(place):
+                top, left = crop.place(t)
+                here[0].copy_(luma[t, top : top + side, left : left + side])
+                near = chroma[t, :, top // 2 : (top + side + 1) // 2, left // 2 : (left + side + 1) // 2]
+                full = near.repeat_interleave(2, 1).repeat_interleave(2, 2)
+                here[1:].copy_(full[:, top % 2 : top % 2 + side, left % 2 : left % 2 + side])
+            if crop.backwards:
+                place.copy_(place.flip(0))
+            if crop.mirrored:
+                place.copy_(place.flip(3))
+            return
         half = side // 2
         y = luma[:, crop.top : crop.top + side, crop.left : crop.left + side]
         c = chroma[:, :, crop.top // 2 : crop.top // 2 + half, crop.left // 2 : crop.left // 2 + half]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,17 @@ from torch import Tensor
 from latcomp.caches import cache_folder
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
+from latcomp.latents.profile import CodingProfile
+from latcomp.latents.steps import Steps, fit_steps
 from latcomp.models import find_prior, find_tokenizer, fingerprint_of, load_tokenizer, profile_of, weights_sha256
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
 from latcomp.training.clips import Clip, Reference, load_clips, reference, referred, split_clips
-from latcomp.training.crops import full_chroma, size_weights, to_rgb
+from latcomp.training.crops import FOLLOWED, full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
+from latcomp.training.world import WorldClip, cached_worlds
 
+FITTED_FRAMES = 4  # latent frames of each clip that steps are fitted to, where a tokenizer brings none
 GPU_PIECE, CPU_PIECE = 16, 2  # latent frames that are encoded at once: a CPU's caches like less
 
 
@@ -92,20 +96,28 @@ class LatentClips(list[np.ndarray]):
     by themselves.
     """
 
-    def __init__(self, latents: Iterable[np.ndarray]) -> None:
+    def __init__(self, latents: Iterable[np.ndarray], worlds: Mapping[int, WorldClip] | None = None) -> None:
+        """worlds: of the clips whose camera is followed, their latents over the world, by number."""
         super().__init__(latents)
+        self.worlds = dict(worlds or {})
         self.chances = size_weights([clip.size for clip in self])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _latent_clips, ([reference(clip) for clip in self],)
+        return _latent_clips, ([reference(clip) for clip in self], self.worlds)
 
     def draw(self, rng: np.random.Generator) -> int:
         """The number of a clip."""
         return int(rng.choice(len(self), p=self.chances))
 
+    def draw_followed(self, rng: np.random.Generator) -> np.ndarray | WorldClip:
+        """A clip: where its camera is followed mostly as files have it then, else its whole pictures."""
+        number = self.draw(rng)
+        world = self.worlds.get(number)
+        return self[number] if world is None or rng.random() >= FOLLOWED else world
 
-def _latent_clips(found: list[np.ndarray | Reference]) -> LatentClips:
-    return LatentClips(map(referred, found))
+
+def _latent_clips(found: list[np.ndarray | Reference], worlds: Mapping[int, WorldClip]) -> LatentClips:
+    return LatentClips(map(referred, found), worlds)
 
 
 @dataclass(frozen=True)
@@ -121,8 +133,17 @@ class FrozenLatents:
     recipe: SelectionRecipe
 
     @classmethod
-    def of(cls, tokenizer: str | Path | None, data: Path, run: TrainingRun, units: int | None = None) -> FrozenLatents:
-        """units: of a step; as the encoder has them with the tokenizer's prior, or without one, unless given.
+    def of(
+        cls,
+        tokenizer: str | Path | None,
+        data: Path,
+        run: TrainingRun,
+        units: int | None = None,
+        followed: bool = False,
+        workers: int = 0,
+    ) -> FrozenLatents:
+        """units: of a step; as the encoder has them with the tokenizer's prior, or without one, unless given; followed:
+        whether clips whose camera moves are wanted over the world too; workers: processes that look for them.
 
         Raises `UsageError` for a folder without clips or a tokenizer that is not found.
         """
@@ -135,14 +156,31 @@ class FrozenLatents:
                 f"{folder}: a window of this tokenizer has fewer than the {GROUP} latent frames that are trained on"
             )
         training, validation = (
-            LatentClips(cached_latents(frozen, fingerprint_of(folder), clips, run))
+            LatentClips(
+                cached_latents(frozen, fingerprint_of(folder), clips, run),
+                cached_worlds(frozen, fingerprint_of(folder), clips, run, workers) if followed else None,
+            )
             for clips in split_clips(load_clips(data, frozen.spec.frames(GROUP), 64))
         )
         found = PRIOR_UNITS if find_prior(folder) else 1
-        recipe = SelectionRecipe.of(
-            spec.channel_step, spec.channel_scale, profile_of(folder), found if units is None else units
-        )
+        profile = profile_of(folder)
+        steps = _steps_of(spec, profile, training)
+        recipe = SelectionRecipe.of(steps.channel_step, steps.channel_scale, profile, found if units is None else units)
         return cls(spec, sha256, training, validation, recipe)
+
+
+def _steps_of(spec: TokenizerSpec, profile: CodingProfile, clips: LatentClips) -> Steps:
+    """The tokenizer's own steps, else those of its profile, else steps fitted to what the clips are like: to as many
+    latent frames of each, so that none counts for more."""
+    if spec.steps_known:
+        return Steps(spec.channel_step, spec.channel_scale)
+    if profile.steps is not None:
+        return profile.steps
+    parts: list[np.ndarray] = []
+    for clip in clips:
+        chosen = np.linspace(min(spec.transient, clip.shape[1] - 1), clip.shape[1] - 1, FITTED_FRAMES).astype(int)
+        parts.append(np.array(clip[:, np.unique(chosen)], np.float32).reshape(spec.channels, -1))
+    return fit_steps(np.concatenate(parts, axis=1), spec.channel_step)
 
 
 @dataclass(frozen=True)

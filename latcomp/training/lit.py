@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_token
-from latcomp.latents import StepScale
+from latcomp.latents import GroupView, StepScale
 from latcomp.selection import SelectionRecipe, select_group
+from latcomp.training.crops import FOLLOWED
 from latcomp.training.feed import Batch, on_device
 from latcomp.training.finish import Outcome, half_weights
 from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
@@ -25,6 +26,7 @@ from latcomp.training.run import TrainingRun
 from latcomp.training.widen import Stack, widen_all
 
 SIDE = 28  # positions a side of a training crop: with the border of shifted windows, four windows
+MOST_POSITIONS = 2 * SIDE * SIDE  # of a window that a moving camera's crop may have; wider ones are not learned from
 LOG_STEPS = (-1.5, 1.5)  # log2 of the step scale, drawn uniformly
 KEEP = (0.08, 0.8)  # keep ratio of a crop, which its threshold is chosen for
 VALIDATION_KEEP = (0.15, 0.3, 0.5)
@@ -47,13 +49,17 @@ PRESETS: dict[str, LitRecipe] = {
 }
 
 
-def threshold_for(latents: np.ndarray, keep: float, recipe: SelectionRecipe, scale: StepScale) -> float:
-    """A threshold at which the real selection keeps about the share `keep` of a crop, from five replays."""
+def threshold_for(
+    latents: np.ndarray, keep: float, recipe: SelectionRecipe, scale: StepScale, view: GroupView | None = None
+) -> float:
+    """A threshold at which the real selection keeps about the share `keep` of a crop, from five replays. view: what it
+    shows, None for all."""
+    shown = latents[0].size if view is None else view.count
     low, high, quantiser = 0.0, 4.0 * scale.value + 1.0, recipe.quantiser(scale)
     for _ in range(5):
         middle = (low * high) ** 0.5 if low > 0 else high / 4
-        selection, _ = select_group(latents, None, middle, recipe.rule, quantiser)
-        if selection.mask.mean() > keep:
+        selection, _ = select_group(latents, None, middle, recipe.rule, quantiser, view=view)
+        if np.count_nonzero(selection.mask) > keep * shown:
             low = middle
         else:
             high = middle
@@ -71,6 +77,8 @@ class Example:
     step_scale: float
     context: np.ndarray  # (C, CONTEXT, h, w)
     has_context: bool
+    visible: np.ndarray  # bool (T, h, w)
+    context_visible: np.ndarray  # bool (CONTEXT, h, w)
 
 
 def make_example(
@@ -88,20 +96,18 @@ def make_example(
     starts a segment. In C_fill, dropped positions hold a random blend of hold and truth, since what a LIT filled
     earlier lies between the two."""
     rng = np.random.default_rng([seed, index, item])
-    clip = latents[latents.draw(rng)]
-    follows = follows and clip.shape[1] >= 2 * GROUP
-    frames = 2 * GROUP if follows else GROUP
-    first = int(rng.integers(clip.shape[1] - frames + 1))
-    top = int(rng.integers(max(clip.shape[2] - SIDE, 0) + 1))
-    left = int(rng.integers(max(clip.shape[3] - SIDE, 0) + 1))
-    crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
-    if rng.random() < 0.25:
-        crop = crop[:, ::-1]
+    crop, view, follows = _crop(latents, rng, follows)
+    frames = crop.shape[1]
     scale = StepScale(float(2 ** rng.uniform(*LOG_STEPS)))
     share = float(np.exp(rng.uniform(*np.log(KEEP)))) if keep is None else keep
-    selector = recipe.segment(scale, threshold_for(crop, share, recipe, scale))
-    parts = (np.ascontiguousarray(crop[:, start : start + GROUP]) for start in range(0, frames, GROUP))
-    selections = [selector.next(part) for part in parts]
+    selector = recipe.segment(scale, threshold_for(crop, share, recipe, scale, view))
+    selections = [
+        selector.next(
+            np.ascontiguousarray(crop[:, start : start + GROUP]),
+            GroupView(view.frames[start : start + GROUP], view.window),
+        )
+        for start in range(0, frames, GROUP)
+    ]
     symbols, held = (np.concatenate([getattr(one, name) for one in selections], axis=1) for name in ("symbols", "held"))
     mask, age = (np.concatenate([getattr(one, name) for one in selections]) for name in ("mask", "age"))
     values = recipe.quantiser(scale).dequantise(symbols)
@@ -109,9 +115,11 @@ def make_example(
     before = slice(frames - GROUP - CONTEXT, frames - GROUP)
     blend = rng.uniform(0.2, 1.0)
     context = np.zeros((crop.shape[0], CONTEXT, *crop.shape[2:]), np.float32)
+    seen = np.zeros(context.shape[1:], bool)
     if follows:
         blended = blend * held[:, before] + (1 - blend) * crop[:, before]
-        context = np.where(mask[before], values[:, before], blended)
+        seen = view.visible[before]
+        context = np.where(mask[before], values[:, before], blended) * seen
     return Example(
         crop[:, now],
         held[:, now],
@@ -120,16 +128,45 @@ def make_example(
         scale.value,
         context.astype(np.float32),
         follows,
+        view.visible[now],
+        seen,
     )
+
+
+def _crop(latents: LatentClips, rng: np.random.Generator, follows: bool) -> tuple[np.ndarray, GroupView, bool]:
+    """(latents (C, T, h, w) float32 of one or two groups, what they show, whether there are two) of a random crop."""
+    number = latents.draw(rng)
+    clip, world = latents[number], latents.worlds.get(number)
+    if world is not None and rng.random() < FOLLOWED:
+        groups = world.run(rng, float(follows))
+        parts = world.crop(rng, groups, SIDE)
+        view = GroupView.over(tuple(frame for _, part in parts for frame in part.frames))
+        if view.window.area <= MOST_POSITIONS:
+            crop = np.zeros((len(clip), *view.shape), np.float32)
+            for start, (values, part) in zip(range(0, len(view.frames), GROUP), parts, strict=True):
+                rows, columns = part.window.inside(view.window)
+                crop[:, start : start + GROUP, rows, columns] = values
+            return crop, view, len(groups) == 2
+    follows = follows and clip.shape[1] >= 2 * GROUP
+    frames = 2 * GROUP if follows else GROUP
+    first = int(rng.integers(clip.shape[1] - frames + 1))
+    top = int(rng.integers(max(clip.shape[2] - SIDE, 0) + 1))
+    left = int(rng.integers(max(clip.shape[3] - SIDE, 0) + 1))
+    crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
+    if rng.random() < 0.25:
+        crop = crop[:, ::-1]
+    return crop, GroupView.whole(frames, crop.shape[2:]), follows
 
 
 def stacked(examples: list[Example]) -> Batch:
     """Examples that all have C_fill, or all have none, as arrays with a batch axis; `context` is None without
     C_fill.
     """
-    found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in ("held", "mask", "age", "target")}
+    names = ("held", "mask", "age", "target", "visible")
+    found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in names}
     found["step_scale"] = np.array([e.step_scale for e in examples], np.float32)
-    found["context"] = np.stack([e.context for e in examples]) if examples[0].has_context else None
+    for name in ("context", "context_visible"):
+        found[name] = np.stack([getattr(e, name) for e in examples]) if examples[0].has_context else None
     return found
 
 
@@ -138,8 +175,9 @@ def run_lit(lit: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     positions.
     """
     held, mask, target = batch["held"], batch["mask"], batch["target"]
-    filled = lit(held, mask, batch["age"], batch["step_scale"], batch["context"])
-    dropped = (~mask).unsqueeze(1).float()
+    visible, before = batch["visible"], batch["context_visible"]
+    filled = lit(held, mask, batch["age"], batch["step_scale"], batch["context"], visible, context_visible=before)
+    dropped = (~mask & visible).unsqueeze(1).float()
     count = dropped.sum((1, 2, 3, 4)).clamp_min(1) * held.shape[1]
     error = ((filled - target).square() * dropped).sum((1, 2, 3, 4)) / count
     return error, ((held - target).square() * dropped).sum((1, 2, 3, 4)) / count
@@ -164,19 +202,22 @@ def batch_examples(
         item += 1
         if example.has_context == wanted or item > 20 * batch:
             found.append(example)
-    side = [min(e.mask.shape[axis] for e in found) for axis in (1, 2)]
+    size = max(e.mask.shape[1] for e in found), max(e.mask.shape[2] for e in found)
     context = all(e.has_context for e in found)
-    return [
-        replace(
-            e,
-            **{
-                name: getattr(e, name)[..., : side[0], : side[1]]
-                for name in ("target", "held", "mask", "age", "context")
-            },
-            has_context=context,
-        )
-        for e in found
-    ]
+    return [replace(_padded(e, size), has_context=context) for e in found]
+
+
+def _padded(example: Example, size: tuple[int, int]) -> Example:
+    """The example over a larger window, nothing of which is visible that was not before."""
+    rows, columns = size[0] - example.mask.shape[1], size[1] - example.mask.shape[2]
+    if not rows and not columns:
+        return example
+    names = ("target", "held", "mask", "age", "context", "visible", "context_visible")
+    wider: dict[str, Any] = {}
+    for name in names:
+        array = getattr(example, name)
+        wider[name] = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, rows), (0, columns)])
+    return replace(example, **wider)
 
 
 def held_out_batches(
@@ -222,7 +263,9 @@ class LitTask(Task[LitRecipe]):
     def __init__(self, setting: Setting[LitRecipe]) -> None:
         recipe, options, run = setting.recipe, setting.options, setting.run
         super().__init__(setting)
-        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run)
+        self.frozen = frozen = FrozenLatents.of(
+            options.tokenizer, options.data, run, followed=True, workers=setting.workers
+        )
         torch.manual_seed(options.seed)
         self.config = replace(
             recipe.config,

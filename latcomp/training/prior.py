@@ -19,26 +19,28 @@ from latcomp.container.coding.prior.neighbourhood import PASSES, Neighbourhood
 from latcomp.container.coding.prior.network import Facts, Prior
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
-from latcomp.latents import StepScale, TokenMemory, frames_of_tokens
+from latcomp.latents import FrameView, GroupView, StepScale, TokenMemory, frames_of_tokens
 from latcomp.selection import PRIOR_UNITS, Selection, SelectionRecipe
 from latcomp.training.feed import Batch, in_processes, on_device
 from latcomp.training.finish import Outcome
 from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
 from latcomp.training.loop import Setting, Task, TrainOptions
 from latcomp.training.loop import train as run_training
-from latcomp.training.mask_net import MaskNet
+from latcomp.training.mask_net import MaskNet, mask_state
 from latcomp.training.optim import Muon, split_parameters
-from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
+from latcomp.training.prior_net import Frames, PriorConfig, PriorNet, prior_state
 from latcomp.training.prior_tables import Counts, Walked, count
 from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
 from latcomp.training.widen import Stack, widen_all
+from latcomp.training.world import WorldClip
 
 SIDE = 24  # positions a side of a training crop
 LOG_STEPS = (-2.6, 1.9)  # log2 of the step scale, drawn uniformly
 EASY_BITS = 2.0  # floor of a crop's cost, in bits a position
 EASY_MASK_BITS = 0.01  # the same for a crop's mask
 MASK_WEIGHT = 0.02  # of the masks' part of the objective: about their share of the bits
+FOLLOWS = 0.6  # share of crops that do not start a segment
 LONGER = 0.3  # share of crops under a longer threshold than the quality's own, as token budgets have
 TABLE_SHARES = 16  # parts of the counting that can be done side by side
 PARTS = ("all", "mask")
@@ -84,31 +86,39 @@ class Example:
 def make_example(latents: LatentClips, recipe: SelectionRecipe, seed: int, index: int, item: int) -> Example:
     """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would."""
     rng = np.random.default_rng([seed, index, item])
-    clip = latents[latents.draw(rng)]
-    groups = 2 if rng.random() < 0.6 and clip.shape[1] >= 2 * GROUP else 1
+    parts = _parts(latents.draw_followed(rng), rng)
+    scale = StepScale(float(2 ** rng.uniform(*LOG_STEPS)))
+    longer = float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else 1.0
+    drawn = recipe.with_lambdas(lookahead=(0.0, 2.0, 4.0, 8.0)[int(rng.integers(4))])
+    selector = drawn.segment(scale, recipe.threshold(scale) * longer)
+    return Example(tuple(selector.next(part, view) for part, view in parts), scale)
+
+
+def _parts(clip: np.ndarray | WorldClip, rng: np.random.Generator) -> list[tuple[np.ndarray, GroupView | None]]:
+    """(latents (C, T, h, w), what they show, None for all) of the groups of a random crop: one that starts a segment,
+    or two that follow each other."""
+    if isinstance(clip, WorldClip):
+        return [*clip.crop(rng, clip.run(rng, FOLLOWS), SIDE)]
+    groups = 2 if rng.random() < FOLLOWS and clip.shape[1] >= 2 * GROUP else 1
     frames = groups * GROUP
     first = int(rng.integers(clip.shape[1] - frames + 1))
     top, left = (int(rng.integers(max(clip.shape[axis] - SIDE, 0) + 1)) for axis in (2, 3))
     crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
     if rng.random() < 0.25:
         crop = crop[:, ::-1]
-    scale = StepScale(float(2 ** rng.uniform(*LOG_STEPS)))
-    longer = float(2 ** rng.uniform(1, 6)) if rng.random() < LONGER else 1.0
-    drawn = recipe.with_lambdas(lookahead=(0.0, 2.0, 4.0, 8.0)[int(rng.integers(4))])
-    selector = drawn.segment(scale, recipe.threshold(scale) * longer)
-    parts = (np.ascontiguousarray(crop[:, start : start + GROUP]) for start in range(0, frames, GROUP))
-    return Example(tuple(selector.next(part) for part in parts), scale)
+    return [(np.ascontiguousarray(crop[:, start : start + GROUP]), None) for start in range(0, frames, GROUP)]
 
 
 def walk(example: Example, channels: int) -> list[Walked]:
     """The latent frames of the last group, each with what was known before it."""
-    memory = TokenMemory.start(example.selections[0].mask.shape[1:], channels)
+    memory = TokenMemory.start(example.selections[0].view.frames[0], channels)
     found = []
     for number, selection in enumerate(example.selections):
         last = number == len(example.selections) - 1
-        for frame in frames_of_tokens(selection.mask):
-            symbols = selection.symbols[:, frame.t].reshape(channels, -1)[:, frame.places].T
-            halvings = selection.halvings[frame.t].reshape(-1)[frame.places]
+        for frame in frames_of_tokens(selection.mask, selection.view):
+            memory.look(frame.view)
+            symbols = selection.view.take(selection.symbols, frame.t)[:, frame.places].T
+            halvings = selection.view.take(selection.halvings, frame.t)[frame.places]
             if last:
                 modes = modes_of(symbols, halvings, memory, frame.places, PRIOR_UNITS)
                 log_step = example.scale.log_step
@@ -128,19 +138,24 @@ SMALL = {
 """Types that the whole numbers of a batch fit into on their way to the device."""
 
 
+def size_of(example: Example) -> tuple[int, int]:
+    """(rows, columns) that hold the box of each latent frame of an example's last group."""
+    boxes = [view.box for view in example.selections[-1].view.frames]
+    return max(box.rows for box in boxes), max(box.columns for box in boxes)
+
+
 def frames_of(examples: list[Example], channels: int) -> Batch:
-    """The examples' latent frames as one batch, the fields of `Frames` as whole numbers."""
-    parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("kept", "change", "values", "mask", "facts", "kind", "mask_facts", "first")
-    }
+    """The examples' latent frames as one batch, the fields of `Frames` as whole numbers, zero where nothing is
+    visible."""
+    sizes = [size_of(example) for example in examples]
+    grid = max(rows for rows, _ in sizes), max(columns for _, columns in sizes)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in (*SMALL, "mask", "visible", "open", "corner")}
     for example in examples:
-        grid = example.selections[0].mask.shape[1:]
-        count = grid[0] * grid[1]
         for frame in walk(example, channels):
             memory, mask = frame.memory, frame.mask
             full = memory.kept[:-1].copy()
             full[mask] = frame.symbols
-            mode = np.zeros(count, np.uint8)
+            mode = np.zeros(len(mask), np.uint8)
             mode[mask] = frame.modes
             around = np.append(mask, False)[Neighbourhood.of(memory.view).around]
             facts = Facts(mode, memory.halvings, memory.age, memory.just_kept, around, ~memory.seen, frame.log_step)
@@ -152,23 +167,30 @@ def frames_of(examples: list[Example], channels: int) -> Batch:
                 ("facts", facts.activations()),
                 ("mask_facts", before),
             ):
-                parts[name].append(value.T.reshape(-1, *grid).astype(SMALL[name]))
-            parts["mask"].append(mask.reshape(grid))
-            parts["kind"].append(mode.reshape(grid))
-            parts["first"].append(np.array(memory.first))
+                parts[name].append(_spread(value.astype(SMALL[name]).T, memory.view, grid))
+            for name, flat in (
+                ("mask", mask),
+                ("kind", mode),
+                ("visible", np.ones(len(mask), bool)),
+                ("open", memory.seen),
+            ):
+                parts[name].append(_spread(flat[None], memory.view, grid)[0])
+            box = memory.view.box
+            parts["corner"].append(np.array([box.top % 2, box.left % 2], np.uint8))
     return {name: np.stack(values) for name, values in parts.items()}
 
 
+def _spread(values: np.ndarray, view: FrameView, grid: tuple[int, int]) -> np.ndarray:
+    """(n, rows, columns) of values (n, P) of what a latent frame shows, its box in the corner of the grid."""
+    found = np.zeros((len(values), *grid), values.dtype)
+    y, x = np.divmod(view.places, view.box.columns)
+    found[:, y, x] = values
+    return found
+
+
 def batch_frames(latents: LatentClips, recipe: SelectionRecipe, seed: int, index: int, batch: int) -> Batch:
-    """A batch of crops of one size."""
-    found: list[Example] = []
-    item = 0
-    while len(found) < batch and item < 8 * batch:
-        example = make_example(latents, recipe, seed, index, item)
-        item += 1
-        if not found or example.selections[0].mask.shape == found[0].selections[0].mask.shape:
-            found.append(example)
-    return frames_of(found, recipe.channels)
+    """A batch of crops."""
+    return frames_of([make_example(latents, recipe, seed, index, item) for item in range(batch)], recipe.channels)
 
 
 def objective(net: PriorNet, mask_net: MaskNet, frames: Frames, part: str = "all") -> tuple[Tensor, dict[str, Tensor]]:
@@ -178,19 +200,20 @@ def objective(net: PriorNet, mask_net: MaskNet, frames: Frames, part: str = "all
     """
     past = net.past(frames)
     mask_bits = mask_net.bits(frames, past)
-    loss = MASK_WEIGHT * _log_mean(mask_bits, EASY_MASK_BITS)
-    open_positions = (~frames.first).sum() * frames.mask[0].numel()
-    figures = {"mask_bits": mask_bits.detach().sum() / open_positions.clamp_min(1)}
+    shown = frames.visible.float()
+    loss = MASK_WEIGHT * _log_mean(mask_bits, shown, EASY_MASK_BITS)
+    figures = {"mask_bits": mask_bits.detach().sum() / frames.open.sum().clamp_min(1)}
     if part == "all":
         bits = net.bits(frames, past)
-        loss = loss + _log_mean(bits, EASY_BITS)
+        loss = loss + _log_mean(bits, shown, EASY_BITS)
         figures["bits_per_token"] = bits.detach().sum() / frames.mask.sum().clamp_min(1)
     return loss, figures
 
 
-def _log_mean(bits: Tensor, floor: float) -> Tensor:
-    """Mean over crops of the logarithm of a crop's bits a position, (N, h, w), and a floor."""
-    return torch.log(bits.unflatten(0, (-1, GROUP)).mean((1, 2, 3)) + floor).mean()
+def _log_mean(bits: Tensor, shown: Tensor, floor: float) -> Tensor:
+    """Mean over crops of the logarithm of a crop's bits, (N, h, w), a position that is shown, and a floor."""
+    total, count = (each.unflatten(0, (-1, GROUP)).sum((1, 2, 3)) for each in (bits, shown))
+    return torch.log(total / count + floor).mean()
 
 
 @torch.no_grad()
@@ -245,7 +268,9 @@ class PriorTask(Task[PriorRecipe]):
             raise UsageError(f"unknown part {options.part!r}: choose from {', '.join(PARTS)}")
         if options.part != "all" and options.resume is None:
             raise UsageError(f"the part {options.part!r} is trained on top of a checkpoint: give one to resume from")
-        self.frozen = frozen = FrozenLatents.of(options.tokenizer, options.data, run, PRIOR_UNITS)
+        self.frozen = frozen = FrozenLatents.of(
+            options.tokenizer, options.data, run, PRIOR_UNITS, followed=True, workers=setting.workers
+        )
         torch.manual_seed(options.seed)
         name = f"prior-{frozen.spec.name}"
         self.config = replace(recipe.config, name=name, channels=frozen.spec.channels, tokenizer_sha256=frozen.sha256)
@@ -267,10 +292,15 @@ class PriorTask(Task[PriorRecipe]):
 
     def restore(self, source: Path) -> None:
         """As `Task.restore`. A prior of fewer channels is widened, and one without a network for masks is taken over
-        too.
+        too; of a finished one the whole numbers are gone on from.
         """
         run = self.setting.run
-        run.load(source, lambda found: widen_all(run.modules, found, STACKS), anew=self.setting.options.part != "all")
+        run.load(
+            source,
+            lambda found: widen_all(run.modules, found, STACKS),
+            anew=self.setting.options.part != "all",
+            unpack=lambda arrays: {"prior": prior_state(arrays), "mask": mask_state(arrays)},
+        )
 
     def make_batch(self) -> PriorBatches:
         """Batches of latent frames."""

@@ -79,9 +79,10 @@ class WholeConv(nn.Conv2d):
 class Frames:
     """Latent frames to be coded, all float32 on one device; N of them.
 
-    kept, change, values: (N, C, h, w) last kept symbols, change before and true symbols, in units; mask: (N, h, w)
-    bool; facts: (N, FACTS, h, w) and mask_facts: (N, MASK_FACTS, h, w) activations; kind: (N, h, w) int64; first: (N,)
-    bool, whether a segment starts."""
+    kept, change, values: (N, C, h, w) last kept symbols, change before and true symbols, in units, zero where nothing
+    is visible; mask: (N, h, w) bool; facts: (N, FACTS, h, w) and mask_facts: (N, MASK_FACTS, h, w) activations; kind:
+    (N, h, w) int64; visible, open: (N, h, w) bool, what is shown, and what of it has been shown before, so that its bit
+    of the mask is stored; corner: (N, 2) int64, whether the first row and column are odd ones of the world."""
 
     kept: Tensor
     change: Tensor
@@ -90,12 +91,14 @@ class Frames:
     facts: Tensor
     kind: Tensor
     mask_facts: Tensor
-    first: Tensor
+    visible: Tensor
+    open: Tensor
+    corner: Tensor
 
     @classmethod
     def of(cls, batch: Mapping[str, Tensor]) -> Frames:
         """Latent frames of tensors that may be whole numbers of any type."""
-        kinds = {"mask": torch.bool, "first": torch.bool, "kind": torch.int64}
+        kinds = dict.fromkeys(("mask", "visible", "open"), torch.bool) | dict.fromkeys(("kind", "corner"), torch.int64)
         return cls(**{f.name: batch[f.name].to(kinds.get(f.name, torch.float32)) for f in fields(cls)})
 
 
@@ -116,15 +119,31 @@ def vector(layer: nn.Module) -> np.ndarray:
     return torch.round(layer.get_parameter("bias").detach() * 2**BIAS_SHIFT).to(torch.int32).cpu().numpy()
 
 
+def layer_of(matrix: Tensor, bias: Tensor | None, side: int = 1) -> dict[str, Tensor]:
+    """The state of a `WholeConv` of side x side places that `matrix` and `vector` were made of. matrix: (side * side *
+    in, out) whole numbers; bias: (out,).
+    """
+    weight = matrix.float().reshape(side, side, -1, matrix.shape[-1]).permute(3, 2, 0, 1) / 2**WEIGHT_SHIFT
+    return {"weight": weight.contiguous()} | ({} if bias is None else {"bias": bias.float() / 2**BIAS_SHIFT})
+
+
+def named(layers: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The state of a module of the states of its layers."""
+    return {f"{name}.{kind}": value for name, state in layers.items() for kind, value in state.items()}
+
+
 @lru_cache(maxsize=8)
-def pass_schedule(channels: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """(4, C, h, w) floats each: which values are known before each pass, and which are coded in it."""
-    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-    lead = torch.tensor(PHASE_LEAD, device=device)[2 * (y % 2) + x % 2]  # (h, w)
-    group = torch.arange(channels, device=device) % PASSES
-    order = (group[:, None, None] - lead) % PASSES  # (C, h, w): the pass of each value
-    number = torch.arange(PASSES, device=device).view(-1, 1, 1, 1)
-    return (order < number).float(), (order == number).float()
+def pass_schedules(channels: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(4, 4, C, h, w) floats each, by 2 * (odd first row) + (odd first column) and by pass: which values are known
+    before the pass, and which are coded in it.
+    """
+    y, x = torch.meshgrid(torch.arange(height + 1), torch.arange(width + 1), indexing="ij")
+    lead = torch.tensor(PHASE_LEAD)[2 * (y % 2) + x % 2]
+    leads = torch.stack([lead[down : down + height, right : right + width] for down in (0, 1) for right in (0, 1)])
+    group = torch.arange(channels) % PASSES
+    order = (group[:, None, None] - leads[:, None, None]) % PASSES  # (4, 1, C, h, w): the pass of each value
+    number = torch.arange(PASSES).view(-1, 1, 1, 1)
+    return (order < number).float().to(device), (order == number).float().to(device)
 
 
 class PriorNet(nn.Module):
@@ -152,28 +171,32 @@ class PriorNet(nn.Module):
     def forward(self, frames: Frames, past: Tensor) -> tuple[Tensor, Tensor]:
         """(mean in steps, log2 of the scale in steps), each (N, C, h, w) float32. past: as `past` gives it."""
         height, width = frames.kept.shape[2:]
-        known, coded = pass_schedule(self.config.channels, height, width, frames.kept.device)
+        schedules = pass_schedules(self.config.channels, height, width, frames.kept.device)
+        phase = 2 * frames.corner[:, 0] + frames.corner[:, 1]
         trunk = self.trunk(frames, past)
         difference = frames.values - frames.kept
-        outside = F.pad(torch.ones(1, 1, height, width, device=known.device), (1, 1, 1, 1))
+        visible = frames.visible.unsqueeze(1).to(past.dtype)
         mean = torch.zeros_like(frames.kept)
         scale = torch.zeros_like(frames.kept)
         for number in range(PASSES):
-            seen = difference * known[number]
-            told = whole_relu(self.tell[number](squash(seen)))
+            known, coded = (schedule[phase, number] for schedule in schedules)  # (N, C, h, w)
+            known = known * visible
+            seen = difference * known
+            told = whole_relu(self.tell[number](squash(seen))) * visible
             hidden = whole_relu(self.beside[number](told) + self.down[number](trunk))
             shift, gate, share, log2 = self.leave[number](hidden).float().unflatten(1, (4, -1)).unbind(1)
-            count = around(F.pad(known[number][None], (1, 1, 1, 1)) * outside)
+            count = around(F.pad(known, (1, 1, 1, 1)))
             beside = around(F.pad(seen, (1, 1, 1, 1))) / count.clamp_min(1)
             found = shift + (gate.clamp(0, 1.5) * frames.kept + share.clamp(-0.5, 1.5) * beside) / 4
-            mean = mean + found * coded[number]
-            scale = scale + log2 * coded[number]
+            mean = mean + found * coded
+            scale = scale + log2 * coded
         return mean, scale.clamp(SCALE_LOW / SCALE_OCTAVE, (SCALES - 1 + SCALE_LOW) / SCALE_OCTAVE)
 
     def past(self, frames: Frames) -> Tensor:
         """(N, E, h, w) activations of the past of each position and its neighbours."""
         past = torch.cat([squash(frames.kept), squash(frames.change)], dim=1)
-        return whole_relu(self.spread(whole_relu(self.embed(past))))
+        visible = frames.visible.unsqueeze(1).float()
+        return whole_relu(self.spread(whole_relu(self.embed(past)) * visible)) * visible
 
     def trunk(self, frames: Frames, past: Tensor) -> Tensor:
         """(N, W, h, w) what the past says of the tokens."""
@@ -208,6 +231,26 @@ class PriorNet(nn.Module):
             found[f"leave{number}"] = matrix(self.leave[number]).reshape(-1, 4, channels)
             found[f"leave{number}_bias"] = vector(self.leave[number]).reshape(4, channels)
         return found
+
+
+def prior_state(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of the `PriorNet` whose `arrays` these are. Raises `KeyError` where one is missing."""
+    layers = {
+        "embed": layer_of(arrays["embed"], arrays["embed_bias"]),
+        "spread": layer_of(arrays["spread"], arrays["spread_bias"], 3),
+        "near": layer_of(arrays["near"], None, 3),
+        "own": layer_of(arrays["own"], None),
+        "facts": layer_of(arrays["facts"], arrays["trunk_bias"]),
+    }
+    for number in range(PASSES):
+        leave, bias = arrays[f"leave{number}"], arrays[f"leave{number}_bias"]
+        layers |= {
+            f"tell.{number}": layer_of(arrays[f"known{number}"], arrays[f"known{number}_bias"]),
+            f"beside.{number}": layer_of(arrays[f"beside{number}"], None, 3),
+            f"down.{number}": layer_of(arrays[f"down{number}"], arrays[f"down{number}_bias"]),
+            f"leave.{number}": layer_of(leave.flatten(1), bias.flatten()),
+        }
+    return named(layers)
 
 
 def around(padded: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from latcomp.errors import UsageError
 from latcomp.inpaint.model import GROUP
 from latcomp.latents import StepScale
 from latcomp.latents.profile import CodingProfile
+from latcomp.latents.steps import rounded
 from latcomp.metrics.bdrate import bd_rate, mean_of
 from latcomp.models import find_prior, find_tokenizer, load_prior
 from latcomp.selection import SelectionRecipe
@@ -99,7 +100,14 @@ def train_profile(options: ProfileOptions, report: Report | None = None) -> Path
         "percent_more_bits": table,
         "scene_cuts": bounds,
     }
+    if not frozen.spec.steps_known:  # what the other constants were fitted at belongs with them
+        measured = replace(measured, **_steps_in(recipe))
     return replace(measured, fitted=fitted).save(options.out)
+
+
+def _steps_in(recipe: SelectionRecipe) -> dict[str, Any]:
+    """The members of a profile that say a recipe's steps."""
+    return {"channel_step": rounded(recipe.step), "channel_scale": rounded(recipe.rule.channel_scale)}
 
 
 def _crops(latents: LatentClips, count: int, seed: int) -> list[list[np.ndarray]]:

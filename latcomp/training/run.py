@@ -29,6 +29,10 @@ Weights = dict[str, dict[str, Tensor]]
 """State dictionaries by the name of their module."""
 
 
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
+
+
 @dataclass
 class TrainingRun:
     """State of a run. Nothing but a log line, a validation and a checkpoint waits for the device."""
@@ -161,42 +165,60 @@ class TrainingRun:
         for name in [LATEST] if schedule.decaying(self.step - self.first_step) else [LATEST, STABLE]:
             self.checkpoints.save(name, state)
 
-    def _load_finished(self, path: Path, adapt: Callable[[Weights], None] | None) -> set[str]:
+    def _load_finished(
+        self, path: Path, adapt: Callable[[Weights], None] | None, unpack: Callable[[dict[str, Tensor]], Weights] | None
+    ) -> set[str]:
         """Take over the weights of a finished model and what it says of its training; optimisers start anew.
 
-        Returns the name of the module that was filled; the others are not part of a finished model.
+        Returns the names of the modules that were filled; others are not part of a finished model.
         """
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
             facts = json.loads((file.metadata() or {}).get("training", "{}"))
-        shapes = {n: v.shape for n, v in weights.items()}
-        for name, module in self.modules.items():
-            own = {n: v.shape for n, v in module.state_dict().items()}
-            if own.keys() != shapes.keys() or (own != shapes and adapt is None):
-                continue
-            if own == shapes:
-                module.load_state_dict(weights)
-            elif adapt is not None:
-                adapt({name: weights})
-            for averaged, current in self.modules.items():
-                self.ema[averaged].load_state_dict(current.state_dict())
-            self.step, self.earlier_minutes = int(facts.get("steps", 0)), float(facts.get("minutes", 0.0))
-            self.anew = self.step
-            return {name}
-        raise UsageError(f"{path} is not a {self.kind} of this preset's shape")
+        try:
+            found = self._of_one_module(weights) if unpack is None else unpack(weights)
+        except (KeyError, ValueError, RuntimeError):
+            found = {}
+        own = {name: _shapes(self.modules[name].state_dict()) for name in found}
+        same = own == {name: _shapes(state) for name, state in found.items()}
+        if not found or (not same and adapt is None):
+            raise UsageError(f"{path} is not a {self.kind} of this preset's shape")
+        if not same and adapt is not None:
+            adapt(found)
+        for name, state in found.items() if same else ():
+            self.modules[name].load_state_dict(state)
+        for averaged, current in self.modules.items():
+            self.ema[averaged].load_state_dict(current.state_dict())
+        self.step, self.earlier_minutes = int(facts.get("steps", 0)), float(facts.get("minutes", 0.0))
+        self.anew = self.step
+        return set(found)
 
-    def load(self, source: Path, adapt: Callable[[Weights], None] | None = None, anew: bool = False) -> set[str]:
+    def _of_one_module(self, weights: dict[str, Tensor]) -> Weights:
+        """Weights by the name of the module that has tensors of these names; empty where none has."""
+        for name, module in self.modules.items():
+            if module.state_dict().keys() == weights.keys():
+                return {name: weights}
+        return {}
+
+    def load(
+        self,
+        source: Path,
+        adapt: Callable[[Weights], None] | None = None,
+        anew: bool = False,
+        unpack: Callable[[dict[str, Tensor]], Weights] | None = None,
+    ) -> set[str]:
         """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder, or a
         finished model's weights.
 
         adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it
-        fills the modules, and the optimisers start anew. Returns the names of the modules that were filled. Raises
-        `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given."""
+        fills the modules, and the optimisers start anew. unpack: of the tensors of a finished model those of modules,
+        where they are not one module's own. Returns the names of the modules that were filled. Raises `UsageError` when
+        there is no checkpoint, or one that does not fit and `adapt` is not given."""
         found = find_checkpoint(source)
         if found is None and (source / "model.safetensors").is_file():
-            return self._load_finished(source / "model.safetensors", adapt)
+            return self._load_finished(source / "model.safetensors", adapt, unpack)
         if found is None:
             raise UsageError(f"no checkpoint ({STABLE} or {LATEST}) and no model.safetensors in {source}")
         state = load_checkpoint(found, self.device)

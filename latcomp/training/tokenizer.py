@@ -28,6 +28,7 @@ from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.rate import PreviousFramePrior, laplace_bits
 from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
+from latcomp.training.world import cached_offsets
 
 LAMBDA = 0.7  # bits a position is worth per grey level squared at step scale 1; fits UNIT_STEP at high rate
 LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly for each crop
@@ -257,7 +258,8 @@ class TokenizerTask(Task[TokenizerRecipe]):
         ]
         run.track({"tokenizer": self.tokenizer, "prior": self.prior}, optimisers, recipe.ema)
         self.settled = 0
-        self.footage = Footage(self.training, run.device)
+        offsets = cached_offsets(self.training, self.tokenizer.spec, setting.workers)
+        self.footage = Footage(self.training, run.device, offsets=offsets)
         self.inline = self.footage.resident
 
     def restore(self, source: Path) -> None:

@@ -7,9 +7,9 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from latcomp.video.info import RANGE_FULL, RANGE_LIMITED, RANGE_UNSPECIFIED, UNSPECIFIED, ColorTags
+from latcomp.video.info import RANGE_FULL, RANGE_LIMITED, RANGE_UNSPECIFIED, UNSPECIFIED, ColorTags, default_matrix
 
-MATRIX_RGB, MATRIX_BT709, MATRIX_SMPTE170M = 0, 1, 6
+MATRIX_RGB = 0
 
 # FFmpeg's number of a matrix -> the scaler's. What is not here (YCgCo, ICtCp, ...) cannot be converted exactly.
 SCALER_MATRIX = {
@@ -26,11 +26,6 @@ SCALER_MATRIX = {
 # bounds PSNR near 46 dB. These cost 1.3 ms a frame at 854x480 more.
 TO_RGB_FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 FROM_RGB_FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
-
-
-def default_matrix(height: int) -> int:
-    """Return the matrix (FFmpeg's number) that YUV without a tag is taken to have."""
-    return MATRIX_SMPTE170M if height < 720 else MATRIX_BT709
 
 
 def resolve_tags(tags: ColorTags, height: int, *, rgb: bool = False) -> ColorTags:

@@ -16,6 +16,7 @@ UNSPECIFIED = 2  # FFmpeg's number for "not said" in primaries, transfer and mat
 FALLBACK_RATE = Fraction(25)
 """Frames per second where a source does not say how many it has."""
 RANGE_UNSPECIFIED, RANGE_LIMITED, RANGE_FULL = 0, 1, 2
+MATRIX_BT709, MATRIX_SMPTE170M = 1, 6
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class ColorTags:
     transfer: int = UNSPECIFIED
     matrix: int = UNSPECIFIED
     range: int = RANGE_UNSPECIFIED
+
+
+def default_matrix(height: int) -> int:
+    """Return the matrix (FFmpeg's number) that YUV without a tag is taken to have."""
+    return MATRIX_SMPTE170M if height < 720 else MATRIX_BT709
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from latcomp.errors import LatcompError, OutputError
 from latcomp.video import audio as audio_copy
 from latcomp.video import fields
 from latcomp.video.acm import NamedTarget
-from latcomp.video.color import MATRIX_RGB, FromRgb, default_matrix, resolve_tags
+from latcomp.video.color import MATRIX_RGB, FromRgb, resolve_tags
 from latcomp.video.formats import Codec, Format
-from latcomp.video.info import RANGE_FULL, AudioInfo, ColorTags, VideoInfo
+from latcomp.video.info import RANGE_FULL, AudioInfo, ColorTags, VideoInfo, default_matrix
 from latcomp.video.metadata_of_files import field_order_number, write_tags, write_track
 from latcomp.video.packets import MuxedPackets
 from latcomp.video.streams import reason_of

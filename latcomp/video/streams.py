@@ -17,8 +17,8 @@ from av.video.stream import VideoStream
 
 from latcomp.errors import NotAVideoError
 from latcomp.printable import counted
-from latcomp.video.color import MATRIX_RGB, SCALER_MATRIX, default_matrix
-from latcomp.video.info import UNSPECIFIED, ColorTags
+from latcomp.video.color import MATRIX_RGB, SCALER_MATRIX
+from latcomp.video.info import UNSPECIFIED, ColorTags, default_matrix
 
 _FURTHER = "further video"
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from latcomp.batch.output_state import differences
-from tests.container.make import header
+from tests.container.make import header, of_latents
 
 KNOWN = {"fingerprint": "ef" * 32}
 
@@ -62,3 +62,19 @@ def test_another_source_is_a_difference() -> None:
     assert differences(replace(old, audio=[]), old) == ["without audio"]
     assert differences(old, replace(old, average_rate=(50, 1))) == ["the video's average rate was 25/1, not 50/1"]
     assert differences(old, replace(old, width=52)) == ["the video's width was 50, not 52"]
+
+
+def test_steps_that_are_fitted_are_no_difference() -> None:
+    """They follow from the video; those of a profile are a setting."""
+    steps = {"channel_step": [0.5] * 6, "channel_scale": [0.5] * 6}
+    fitted, wanted = header(requires=("steps",), steps=steps), header()
+    assert differences(fitted, wanted) == []
+    other = replace(fitted, steps={**steps, "channel_step": [0.25] * 6})
+    assert differences(other, fitted) == differences(wanted, fitted) == ["other steps of the channels"]
+    assert differences(fitted, fitted) == []
+
+
+def test_a_file_of_latents_is_none_of_the_video() -> None:
+    of = of_latents(5, 7, 6)
+    found = differences(replace(of, width=50, height=40), header(threshold=of.threshold))
+    assert "made of latents, not of a video" in found and any("tokenizer test (by name)" in one for one in found)

@@ -29,8 +29,20 @@ def test_the_stream_is_a_video_that_moves_and_cuts() -> None:
     assert np.argmax(steps) == 59
 
 
-@pytest.mark.parametrize("values", [(15, 32, 8, 24), (32, 33, 8, 24), (32, 32, 0, 24), (32, 32, 8, 0)])
-def test_impossible_streams_are_refused(values: tuple[int, int, int, int]) -> None:
+def test_a_panned_stream_shows_a_world_that_stands_still() -> None:
+    stream = Stream(64, 32, 10, 24, 3)
+    square = 32 // 4  # what goes round lies on top of the background
+    planes = [np.frombuffer(one, np.uint8, 64 * 32, 6).reshape(32, 64).astype(int) for one in stream.pictures()]
+    for before, now in zip(planes, planes[1:], strict=False):
+        same = before[:, 3:] == now[:, :-3]
+        assert same.mean() > 1 - 4 * square * square / same.size
+    assert (planes[0] != planes[-1]).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "values", [(32, 32, 8, 24, 65), (15, 32, 8, 24), (32, 33, 8, 24), (32, 32, 0, 24), (32, 32, 8, 0)]
+)
+def test_impossible_streams_are_refused(values: tuple[int, ...]) -> None:
     with pytest.raises(UsageError):
         Stream(*values)
 
@@ -57,6 +69,14 @@ def test_figures_of_a_short_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
         save_plot(figures, tmp_path / "out.svg")
         assert (tmp_path / "out.svg").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_the_camera_of_a_panned_stream_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(length, "SEEKS", 1)
+    figures = measure(Stream(128, 64, 48, 24, 4), 3, "cpu")
+    assert figures["pan"] == 4
+    assert figures["pixels_per_frame"] == pytest.approx(4, abs=0.3)
 
 
 def test_a_command_that_fails_is_told(tmp_path: Path) -> None:

@@ -12,16 +12,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import zstandard
 
 from latcomp.cli import exit_codes as codes
+from latcomp.container import Attachment, Header
+from latcomp.container.attachments import pack_attachment
 from latcomp.container.format import END, GROUP_HEAD, INDEX_HEAD, MAGIC, PRELUDE
 from latcomp.container.header import pack_header
 from latcomp.container.index import pack_index, unpack_index
 from latcomp.container.times import encode_times
 from latcomp.container.varint import pack_signed
-from tests.container.make import groups, prior, sized, under, written
+from tests.container.make import groups, of_latents, prior, sized, under, written
 from tests.container.make_camera import camera_groups, moving, there_and_back
+from tests.fuzz.mutate import placed
 from tests.fuzz.seal import front_of, sealed, split_chunks, split_front
 
 FOLDER = Path(__file__).parent / "golden" / "bad"
@@ -94,6 +98,9 @@ def bad() -> Iterator[tuple[str, int, bytes]]:
         with_header(2, tokenizer={**tokenizer, "first_frames": 1}, **FIRST),
     )
     yield from camera()
+    yield from steps_and_latents()
+    yield from attachments()
+    yield from adaptive()
     yield "header-cut", codes.DAMAGED, GOOD[: len(FRONT) // 2]
     yield "header-bit", codes.DAMAGED, GOOD[:40] + bytes([GOOD[40] ^ 4]) + GOOD[41:]
     yield "header-4-gigabytes", codes.LIMIT, PRELUDE.pack(magic=MAGIC, version=1, header_bytes=2**32 - 1) + bytes(20)
@@ -192,6 +199,86 @@ def camera() -> Iterator[tuple[str, int, bytes]]:
     yield "camera-group-too-wide", codes.LIMIT, with_front(b"\0\0\x07" + pack_signed([8_000, 8_000]))
     yield "camera-segment-too-wide", codes.LIMIT, with_front(pack_signed([80_000, 80_000]) + b"\x07\0\0")
     yield "camera-elsewhere", codes.DAMAGED, with_front(pack_signed([24, 32]) + b"\x07\0\0")
+
+
+def steps_and_latents() -> Iterator[tuple[str, int, bytes]]:
+    """(name, exit code, bytes) of files that say their steps, or what latents they were made of."""
+
+    def changed(of: Header, version: int = 2, **changes: object) -> bytes:
+        """A good file whose header has other members."""
+        rest = split_front(written(of, groups(of, 2, last_frames=3), sound=False))[1]
+        front = front_of(json.dumps({**of.to_dict(), **changes}).encode(), version)
+        return front + b"".join(sealed(*chunk) for chunk in placed(split_chunks(rest), len(front)))
+
+    of, plain = of_latents(2, 3, 2, group_latent_frames=2, audio=[]), replace(OF, audio=[])
+    steps, latents = dict(of.steps or {}), dict(of.latents or {})
+    yield "latents", codes.DONE, changed(of)
+    yield "latents-lossless", codes.DONE, changed(of_latents(2, 3, 2, lossless=True, group_latent_frames=2, audio=[]))
+    yield "latents-of-version-1", codes.DAMAGED, changed(of, 1)
+    yield "latents-not-required", codes.DAMAGED, changed(of, requires=["first_frames", "steps"])
+    yield "latents-unsaid", codes.DAMAGED, changed(of, latents=None)
+    yield "latents-without-steps", codes.DAMAGED, changed(of, requires=["first_frames", "latents"], steps=None)
+    yield "latents-of-an-unknown-type", codes.UNSUPPORTED, changed(of, latents={**latents, "dtype": "float4"})
+    yield "latents-without-a-space", codes.DAMAGED, changed(of, latents={**latents, "space": None})
+    for name, number in (("zero", 0), ("negative", -0.5), ("huge", 1e300), ("text", "1"), ("null", None)):
+        yield f"steps-{name}", codes.DAMAGED, changed(of, steps={**steps, "channel_step": [0.5, number]})
+    yield "steps-one-less", codes.DAMAGED, changed(of, steps={"channel_step": [0.5], "channel_scale": [0.5]})
+    yield "steps-one-scale-less", codes.DAMAGED, changed(of, steps={**steps, "channel_scale": [0.5]})
+    yield "steps-required-and-missing", codes.DAMAGED, changed(plain, requires=["steps"])
+    yield "steps-not-required", codes.DAMAGED, changed(plain, 1, steps=steps)
+    yield "steps", codes.DONE, changed(plain, requires=["steps"], steps=steps)
+    yield "steps-nan", codes.DAMAGED, changed(of, steps={**steps, "channel_step": [0.5, float("nan")]})
+
+
+def adaptive() -> Iterator[tuple[str, int, bytes]]:
+    """(name, exit code, bytes) of files whose tokens are coded by what came before."""
+    of = sized(2, 3, 2, group_latent_frames=2, audio=[], requires=("adaptive",))
+    front, rest = split_front(written(of, groups(of, 2, last_frames=3), sound=False))
+    chunks = split_chunks(rest)
+
+    def changed(payload: bytes) -> bytes:
+        """The file with another payload of its first group."""
+        parts = placed([(b"GRUP", payload), *chunks[1:]], len(front))
+        return front + b"".join(sealed(*chunk) for chunk in parts)
+
+    payload = chunks[0][1]
+    yield "adaptive", codes.DONE, changed(payload)
+    yield "adaptive-word-missing", codes.DAMAGED, changed(payload[:-4])
+    yield "adaptive-words-left", codes.DAMAGED, changed(payload + bytes(8))
+    yield "adaptive-half-a-word", codes.DAMAGED, changed(payload + bytes(2))
+    yield (
+        "adaptive-layout-1",
+        codes.UNSUPPORTED,
+        changed(GROUP_HEAD.pack(**{**GROUP_HEAD.unpack(payload), "token_layout": 1}) + payload[GROUP_HEAD.size :]),
+    )
+    yield "adaptive-lossless", codes.DAMAGED, with_header(2, requires=["adaptive"], coding="lossless")
+    yield "adaptive-not-required", codes.UNSUPPORTED, with_head(0, token_layout=6)
+
+
+def attachments() -> Iterator[tuple[str, int, bytes]]:
+    """(name, exit code, bytes) of files with attachments."""
+    one = Attachment.of("a", np.arange(6, dtype=np.float32).reshape(2, 3))
+    of = replace(OF, audio=[])
+    good = written(of, groups(of, 4, last_frames=3), sound=False, attachments=[one])
+    front, rest = split_front(good)
+    chunks = split_chunks(rest)
+    payload = pack_attachment(one)
+
+    def behind(*payloads: bytes) -> bytes:
+        """The file with other attachments."""
+        found = [chunk for chunk in chunks if chunk[0] != b"atch"]
+        found[-2:-2] = [(b"atch", made) for made in payloads]
+        return front + b"".join(sealed(*chunk) for chunk in placed(found, len(front)))
+
+    yield "attachment", codes.DONE, good
+    yield "attachment-bit", codes.DAMAGED, good.replace(payload, payload[:-1] + bytes([payload[-1] ^ 1]))
+    yield "attachment-twice", codes.DAMAGED, behind(payload, payload)
+    yield "attachment-empty", codes.DAMAGED, behind(b"")
+    yield "attachment-of-an-unknown-type", codes.DAMAGED, behind(payload[:2] + b"\xff" + payload[3:])
+    yield "attachment-without-its-numbers", codes.DAMAGED, behind(payload[:7])
+    yield "attachment-of-other-numbers", codes.DAMAGED, behind(payload[:5] + b"\x03" + payload[6:])
+    yield "attachment-name-beyond", codes.DAMAGED, behind(b"\xe7\x03" + payload[2:])
+    yield "attachment-4-gigabytes", codes.LIMIT, behind(b"\x01\x00\x00\x01a\x80\x80\x80\x80\x10")
 
 
 def with_note() -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
@@ -10,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, AudioChunk, AudioPacketBytes, Group, Header, Prior, Reader, Writer
+from latcomp.container import (
+    SYMBOL_MAX,
+    SYMBOL_MIN,
+    Attachment,
+    AudioChunk,
+    AudioPacketBytes,
+    Group,
+    Header,
+    Prior,
+    Reader,
+    Writer,
+)
 from latcomp.container.coding import GroupContent, GroupShape
 from latcomp.container.coding.prior.modes import CONTEXTS, MODES
 from latcomp.container.coding.prior.neighbourhood import MASK_SIDE, PASSES, PHASES
@@ -53,6 +65,23 @@ def header(**changes: Any) -> Header:
         "created_by": "tests",
     }
     return Header(**{**values, **changes})
+
+
+def of_latents(rows: int, columns: int, channels: int, lossless: bool = False, **changes: Any) -> Header:
+    """The header of a file that was made of latents, whose tokenizer has a name alone."""
+    of = sized(rows, columns, channels, first_frames=1)
+    tokenizer = {name: value for name, value in of.tokenizer.items() if name != "sha256"}
+    rng = np.random.default_rng(channels)
+    steps = {name: rng.uniform(0.05, 2, channels).round(4).tolist() for name in ("channel_step", "channel_scale")}
+    values: dict[str, Any] = {
+        "tokenizer": tokenizer,
+        "requires": ("first_frames", *(() if lossless else ("steps",)), "latents"),
+        "steps": None if lossless else steps,
+        "latents": {"space": "raw", "estimator": "mode", "layout": "BCFHW", "dtype": "bfloat16", "architecture": "x"},
+        "coding": "lossless" if lossless else "int",
+        "segment_groups": 9,
+    }
+    return replace(of, **{**values, **changes})
 
 
 def sized(rows: int, columns: int, channels: int, first_frames: int | None = None, **changes: Any) -> Header:
@@ -244,15 +273,22 @@ def audio(place: int) -> AudioChunk:
 
 
 def written(
-    of: Header, made: list[Group], sound: bool = True, prior: Prior | None = None, coding: str = "context"
+    of: Header,
+    made: list[Group],
+    sound: bool = True,
+    prior: Prior | None = None,
+    coding: str = "context",
+    attachments: Iterable[Attachment] = (),
 ) -> bytes:
-    """The file of some groups, with an audio chunk before each."""
+    """The file of some groups, with an audio chunk before each, and attachments behind them."""
     out = io.BytesIO()
     with Writer(out, of, prior, coding) as writer:
         for group in made:
             if sound:
                 writer.write_audio(audio(group.index + 1))
             writer.write_group(group)
+        for attachment in attachments:
+            writer.write_attachment(attachment)
     return out.getvalue()
 
 

@@ -332,7 +332,7 @@ class RangeDecoder:
             self.point, self.at = (self.point << 32 | word) & 2**64 - 1, self.at + 1
         return found
 
-    def call(self, numbers: list[int], tables: list[list[int]]) -> list[int]:
+    def call(self, numbers: list[int], tables: list[list[int]] | dict[int, list[int]]) -> list[int]:
         found = [0] * len(numbers)
         for place in sorted(range(len(numbers)), key=lambda place: numbers[place]):
             found[place] = self.symbol(tables[numbers[place]])

@@ -5,6 +5,7 @@ without a prior.
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
+from tests.container.reference_adaptive import Adaptive
 from tests.container.reference_decoder import (
     Cursor,
     Frames,
@@ -25,6 +27,8 @@ from tests.container.reference_decoder import (
     groups,
     signed,
 )
+
+TYPE_BYTES = (1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 2, 4, 8, 1, 1, 8)  # of an attachment's numbers, by type id
 
 
 class Plain(NamedTuple):
@@ -53,7 +57,8 @@ def pieces(data: bytes) -> Pieces:
     assert struct.unpack_from("<I", data, place)[0] == zlib.crc32(data[:place])
     header, place = json.loads(zstandard.decompress(data[14:place])), place + 4
     required = header.get("requires", [])
-    assert version == (2 if required else 1) and set(required) <= {"first_frames", "camera"}
+    known = {"first_frames", "camera", "steps", "latents", "adaptive"}
+    assert version == (2 if required else 1) and set(required) <= known
     chunks = []
     while place < len(data):
         kind, size = struct.unpack_from("<4sI", data, place)
@@ -123,6 +128,54 @@ def audio(payload: bytes) -> Iterator[tuple[int | None, int | None, int, int, by
     assert at == len(payload)
 
 
+def attachment(payload: bytes) -> tuple[str, int, list[int], bytes]:
+    """Section 4.6: (name, type id, shape, its numbers one behind the other)."""
+    length, kind, dimensions = struct.unpack_from("<HBB", payload)
+    cursor = Cursor(payload[4 + length :])
+    shape = [cursor.varint() for _ in range(dimensions)]
+    name, rest = payload[4 : 4 + length].decode(), payload[4 + length + cursor.at :]
+    size = TYPE_BYTES[kind]
+    count = math.prod(shape)
+    planes = zstandard.decompress(rest) if count else rest
+    assert len(planes) == size * count
+    return name, kind, shape, bytes(planes[j * count + i] for i in range(count) for j in range(size))
+
+
+def latents(data: bytes) -> list[list[list[float]]]:
+    """Sections 3.3 and 3.4: of each latent frame the held latents of each position, before they are rounded to the
+    type that they had."""
+    header = pieces(data).header
+    found: list[list[list[float]]] = []
+    for (head, *_), plain in zip(groups(data), read_plain(data), strict=True):
+        factor = header["step_scale"] * 2 ** (head["step_adjust"] / 32)
+        tokens = iter(plain.tokens)
+        for t, mask in enumerate(plain.mask):
+            last = [] if head["flags"] & 1 and not t else found[-1]
+            here = []
+            for place, kept in enumerate(mask):
+                if not kept:
+                    here.append(last[place])
+                elif header["coding"] == "lossless":
+                    here.append([struct.unpack("<f", struct.pack("<I", bits))[0] for bits in next(tokens)])
+                else:
+                    steps = (nearest(step, "float32") for step in header["steps"]["channel_step"])
+                    here.append([n * step * factor for n, step in zip(next(tokens), steps, strict=True)])
+            found.append(here)
+    return found
+
+
+def nearest(value: float, dtype: str) -> float:
+    """The nearest number of a type; of two the one whose last bit is 0."""
+    code = {"float32": "f", "bfloat16": "f", "float16": "e"}[dtype]
+    single: float = struct.unpack(code, struct.pack(code, value))[0]
+    if dtype != "bfloat16":
+        return single
+    (bits,) = struct.unpack("<I", struct.pack("<f", single))
+    rest, bits = bits & 0xFFFF, bits >> 16
+    bits += rest > 0x8000 or (rest == 0x8000 and bits & 1)
+    return float(struct.unpack("<f", struct.pack("<I", bits << 16))[0])
+
+
 def read_plain(data: bytes) -> list[Plain]:
     """Every group of an intact file without a prior: sections 6 and 8."""
     header = pieces(data).header
@@ -130,14 +183,18 @@ def read_plain(data: bytes) -> list[Plain]:
     world, history = Frames(header), History()
     last: Last = {}
     model: dict[str, Any] = {}
+    learned = Adaptive(channels)
     found = []
     for head, offsets, mask_bytes, token_bytes in groups(data):
         key, coding, layout = bool(head["flags"] & 1), head["mask_coding"], head["token_layout"]
         if key:
-            history, last = History(), {}
+            history, last, learned = History(), {}, Adaptive(channels)
         shown, known = world.of_group(head, offsets)
         mask = decode_mask(coding, mask_bytes, shown, known, history)
-        if layout == 1 and token_bytes:
+        if "adaptive" in header.get("requires", ()):
+            assert layout == 6
+            tokens = learned.decode(token_bytes, mask, last)
+        elif layout == 1 and token_bytes:
             tokens = decode_tokens(token_bytes, mask, channels, key, last, model)
         elif layout == 2 and token_bytes:
             tokens = decode_repeats(token_bytes, mask, channels, key, last, model)

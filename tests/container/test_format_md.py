@@ -14,9 +14,10 @@ import pytest
 from safetensors.numpy import save
 
 import latcomp.container
-from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION, offsets
+from latcomp.container import MAGIC, SYMBOL_MAX, SYMBOL_MIN, VERSION, attachments, header_fields, offsets
 from latcomp.container import format as declared
 from latcomp.container.chunks import CHUNK_OVERHEAD
+from latcomp.container.coding.adaptive import counts, forecast, frame, squares
 from latcomp.container.coding.context.predictor import CLASS_BOUNDS
 from latcomp.container.coding.digits import BIT_PACKINGS, SIGNED_PACKINGS, UNSIGNED_PACKINGS, Gaps, Packing
 from latcomp.container.coding.lattice import NEIGHBOUR_SHARE, PASSES
@@ -24,7 +25,8 @@ from latcomp.container.coding.masks import MASK_CLASSES
 from latcomp.container.coding.prior import frame_coder, masks, modes, neighbourhood, network, tables
 from latcomp.container.coding.prior.tables import TableEncoder, Tables
 from latcomp.container.header_fields import HEADER_FIELDS
-from latcomp.latents import TokenMemory, log_step_of, step_scale
+from latcomp.latents import TokenMemory, log_step_of, step_scale, steps
+from latcomp.latents.steps import Steps
 from tests.container import make, reference_decoder, reference_file
 from tests.container.make import groups, in_units, sized, under, written
 
@@ -69,7 +71,16 @@ def test_bounds_of_the_camera() -> None:
 
 def test_structs() -> None:
     """Every struct: order, offsets, types and meanings of its fields."""
-    structs = ("PRELUDE", "CHUNK_HEAD", "GROUP_HEAD", "AUDIO_HEAD", "INDEX_HEAD", "INDEX_ENTRY", "END")
+    structs = (
+        "PRELUDE",
+        "CHUNK_HEAD",
+        "GROUP_HEAD",
+        "AUDIO_HEAD",
+        "INDEX_HEAD",
+        "INDEX_ENTRY",
+        "END",
+        "ATTACHMENT_HEAD",
+    )
     wanted = []
     for name in structs:
         rows, offset = [], 0
@@ -106,6 +117,29 @@ def test_numbered_lists(heading: str, entries: dict[Any, Any]) -> None:
     assert table(heading) == [[str(key), str(meaning)] for key, meaning in entries.items()]
 
 
+def test_types_of_attachments() -> None:
+    """Ids, names and sizes, and the bounds on an attachment."""
+    wanted = [[str(number), name, str(size)] for number, (name, size) in declared.ATTACHMENT_DTYPES.items()]
+    assert table("id type bytes") == wanted
+    assert f"multiply to 2^{attachments.COUNT_MAX.bit_length() - 1} at most" in TEXT
+    assert f"at most {attachments.PAYLOAD_BYTES_MAX >> 20} MiB" in TEXT
+    assert f"at most {attachments.COUNT_OF_A_FILE}\nattachments" in TEXT
+    head = {field.name: field.meaning for field in declared.ATTACHMENT_HEAD.fields}
+    assert head["name_bytes"].endswith(f"1 to {attachments.NAME_BYTES_MAX}")
+    assert head["dimensions"].endswith(f"at most {attachments.DIMENSIONS_MAX}")
+
+
+def test_steps_and_latents() -> None:
+    """The members of `steps` and `latents`, the bounds and words that they may have."""
+    assert f"all from {steps.STEP_MIN:g} to {steps.STEP_MAX:g}".replace("e-0", "e-").replace("e+0", "e") in TEXT
+    assert [row[0] for row in table("member of steps JSON type meaning")] == list(Steps.__dataclass_fields__)
+    rows = {row[0]: row[2] for row in table("member of latents JSON type meaning")}
+    words = (header_fields.SPACES, header_fields.ESTIMATORS, header_fields.LAYOUTS, header_fields.DTYPES)
+    assert list(rows) == ["space", "estimator", "layout", "dtype", "architecture"]
+    for (name, meaning), known in zip(rows.items(), words, strict=False):
+        assert tuple(re.findall(r"`(\w+)`", meaning)) == known, name
+
+
 def test_packings() -> None:
     """The three lists of packings."""
 
@@ -119,6 +153,27 @@ def test_packings() -> None:
     ]
     assert all_tables()["id base digits signed"] == wanted
     assert f"cut to 0 ... {MASK_CLASSES - 1}" in TEXT
+
+
+def test_layout_that_learns() -> None:
+    """The numbers of section 8.1."""
+    text = TEXT[TEXT.index("### 8.1") : TEXT.index("## 9.")]
+    listed = re.search(r"\n\n((?:    [0-9 ]+\n)+)", text)
+    assert listed is not None and tuple(map(int, listed[1].split())) == counts.CLASS_BOUNDS
+    assert [len(table(f"{kind} term value")) for kind in ("value", "size")] == [
+        forecast.VALUE_TERMS,
+        forecast.SIZE_TERMS,
+    ]
+    assert (
+        f"value terms 0 to {forecast.VALUE_TERMS_FIRST - 1} and size terms 0 to {forecast.SIZE_TERMS_FIRST - 1}" in text
+    )
+    assert f"Each class `k`, 0 to {counts.CLASSES - 1}, has" in text
+    for number in (squares.CAP, squares.ROWS_KEPT, counts.START, counts.STEP, counts.MOST, forecast.VALUE_RIDGE):
+        assert re.search(rf"\b{number}\b", text)
+    assert f"the ridge being {forecast.VALUE_RIDGE} for values and {forecast.SIZE_RIDGE} for sizes" in text
+    assert f"k - {counts.FIRST_SHIFTED}" in text and f", {counts.REACH_MAX})`" in text
+    assert frame.ESCAPES == 262144
+    assert f"takes at least {round(counts.LEAST_BITS * 100000)} / 100000 of a bit" in TEXT
 
 
 def test_passes() -> None:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from latcomp.container import AudioChunk, Group, Prior, Reader, check
-from tests.container.make import groups, in_units, prior_arrays, sized, under, written
+from latcomp.container import Attachment, AudioChunk, Group, PackedAttachment, Prior, Reader, check
+from tests.container.make import groups, in_units, of_latents, prior_arrays, sized, under, written
 from tests.container.make_camera import camera_groups, joined, jumps, moving, pan, there_and_back
 
 FOLDER = Path(__file__).parent / "golden"
@@ -29,6 +31,12 @@ NAMES = (
     "version-2-camera-lossless",
     "version-2-camera-prior",
     "version-2-camera-prior-zstd",
+    "version-1-attachments",
+    "version-2-steps",
+    "version-2-steps-prior",
+    "version-2-latents",
+    "version-2-latents-lossless",
+    "version-2-adaptive",
 )
 PRIOR = FOLDER / "version-1-prior.safetensors"
 
@@ -71,6 +79,9 @@ def digest(path: Path) -> dict[str, object]:
                 + item.tokens.tobytes()
                 + (b"" if item.halvings is None else item.halvings.tobytes())
             )
+        elif isinstance(item, PackedAttachment):
+            one = item.unpack()
+            found.update(repr((one.name, one.dtype, one.shape)).encode() + one.data)
         else:
             assert isinstance(item, AudioChunk)
             found.update(repr(item).encode())
@@ -98,16 +109,44 @@ def golden(name: str) -> bytes:
     """A new file of that name."""
     if name.startswith("version-2-camera"):
         return golden_camera(name)
+    if name == "version-1-attachments":
+        of = sized(4, 5, 3)
+        return written(of, groups(of, 2, last_frames=6), attachments=attached())
+    if name.startswith("version-2-latents"):
+        of = of_latents(6, 7, 5, lossless=name.endswith("lossless"))
+        return written(of, groups(of, 3, last_frames=5), sound=False, attachments=attached())
     if name == "version-2-first-frames":
         of = sized(5, 7, 4, first_frames=1)
         return written(of, groups(of, 3, last_frames=2))
+    if name == "version-2-adaptive":
+        of = sized(7, 9, 5, requires=("adaptive",), group_latent_frames=4)
+        made = groups(of, 4, last_frames=6)
+        made[2].tokens[::7, ::2] += 4000  # values that no table reaches
+        return written(of, made)
     if "prior" not in name:
+        if name == "version-2-steps":
+            steps = of_latents(1, 1, 5).steps
+            of = sized(9, 8, 5, requires=("steps",), steps=steps, step_scale=0.9375)
+            return written(of, groups(of, 3, last_frames=6))
         of = sized(16, 20, 5, coding="lossless" if name.endswith("lossless") else "int")
         return written(of, groups(of, 3, last_frames=6, dense=name.endswith("dense")))
     of = under(sized(9, 12, 6, step_scale=0.6), golden_prior())
+    if name == "version-2-steps-prior":
+        of = replace(of, requires=("steps",), steps=of_latents(1, 1, 6).steps)
     made = in_units(of, groups(of, 4, last_frames=6))
     made[2].tokens[::7, ::2] += 4000  # values that no table reaches
     return written(of, made, prior=golden_prior(), coding="zstd" if name.endswith("zstd") else "context")
+
+
+def attached() -> list[Attachment]:
+    """Attachments of several types and shapes."""
+    rng = np.random.default_rng(3)
+    return [
+        Attachment.of("text", rng.normal(size=(7, 12)).astype(np.float16)),
+        Attachment("mask/bits", "bfloat16", (2, 3), rng.bytes(12)),
+        Attachment.of("count", np.array(41, np.int64)),
+        Attachment.of("nothing", np.zeros((0, 4), np.uint8)),
+    ]
 
 
 def golden_camera(name: str) -> bytes:

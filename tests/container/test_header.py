@@ -16,6 +16,7 @@ from latcomp.container import MAGIC, Header, Limits, Reader, describe
 from latcomp.container.header import pack_header
 from latcomp.container.header_fields import HEADER_FIELDS, REQUIRED
 from latcomp.errors import DamagedFileError, LimitError, UnsupportedFileError, UsageError
+from latcomp.latents.steps import Steps
 from tests.container.make import groups, header, written
 
 
@@ -38,10 +39,20 @@ def test_fields_and_dataclass_agree() -> None:
     names = [field.name for field in HEADER_FIELDS]
     assert sorted(names) == sorted(Header.__dataclass_fields__)
     tokenizer = {**header().tokenizer, "first_frames": 1}
-    full = header(metadata={"tags": {"title": "all members said"}}, tokenizer=tokenizer, requires=("first_frames",))
+    full = header(
+        metadata={"tags": {"title": "all members said"}},
+        tokenizer=tokenizer,
+        requires=("first_frames", "steps", "latents"),
+        steps={"channel_step": [0.5] * 6, "channel_scale": [1] * 6},
+        latents={"space": "raw", "estimator": "mode", "layout": "CFHW", "dtype": "float16"},
+    )
     assert list(full.to_dict()) == [name for name, _ in describe(full)] == names
     unsaid = [field.name for field in HEADER_FIELDS if field.unsaid]
-    assert [name for name in names if name not in header().to_dict()] == unsaid == ["requires", "metadata"]
+    assert (
+        [name for name in names if name not in header().to_dict()]
+        == unsaid
+        == ["requires", "steps", "latents", "metadata"]
+    )
     optional = {
         name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING
     }
@@ -151,6 +162,75 @@ def test_values_that_do_not_fit(change: dict[str, Any]) -> None:
         header(**change)
 
 
+LATENTS = {"space": "raw", "estimator": "mode", "layout": "CFHW", "dtype": "float16"}
+STEPS = {"channel_step": [0.5] * 6, "channel_scale": [1, 2, 3, 4, 5, 1e-9]}
+
+
+def with_steps(**changes: Any) -> dict[str, Any]:
+    return {"requires": ["steps"], "steps": {**STEPS, **changes}}
+
+
+def with_latents(**changes: Any) -> dict[str, Any]:
+    return {"requires": ["latents"], "coding": "lossless", "latents": {**LATENTS, **changes}}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"requires": ["steps"]}, "steps and a `requires`"),
+        ({"steps": STEPS}, "steps and a `requires`"),
+        ({"requires": ["latents"]}, "latents and a `requires`"),
+        ({"latents": LATENTS}, "latents and a `requires`"),
+        ({"requires": ["steps"], "steps": [0.5] * 6}, "steps"),
+        ({"requires": ["steps"], "steps": {"channel_step": [0.5] * 6}}, "channel_scale is missing"),
+        (with_steps(channel_step=[0.5] * 5), "5 steps and 6 scales"),
+        (with_steps(channel_step=[0.5] * 7, channel_scale=[0.5] * 7), "7 are said of 6 channels"),
+        (with_steps(channel_step=[]), "channel_step"),
+        (with_steps(channel_step=0.5), "channel_step"),
+        (with_steps(channel_step=[0.5] * 5 + [0]), "channel_step"),
+        (with_steps(channel_step=[0.5] * 5 + [-0.5]), "channel_step"),
+        (with_steps(channel_step=[0.5] * 5 + [1e10]), "channel_step"),
+        (with_steps(channel_step=[0.5] * 5 + [1e-10]), "channel_step"),
+        (with_steps(channel_step=[0.5] * 5 + [True]), "channel_step"),
+        (with_steps(channel_step=[0.5] * 5 + [None]), "channel_step"),
+        (with_steps(channel_scale=[0.5] * 5 + ["1"]), "channel_scale"),
+        ({"requires": ["latents"], "latents": LATENTS}, "latents in whole numbers need steps"),
+        (with_latents(space=None), "space"),
+        (with_latents(dtype=16), "dtype"),
+        (with_latents(architecture=None), "architecture"),
+        ({"requires": ["latents"], "latents": "raw"}, "latents"),
+    ],
+)
+def test_steps_and_latents_that_do_not_fit(change: dict[str, Any], word: str) -> None:
+    """Each needs what requires it, numbers above zero, one for each channel, and words that are known."""
+    text = json.dumps({**header().to_dict(), **change}).encode()
+    with pytest.raises(DamagedFileError, match=word):
+        Reader(io.BytesIO(raw_file(text, version=2 if "requires" in change else 1)))
+    with pytest.raises(UsageError, match=word):
+        header(**change)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-1e999", '"NaN"'])
+def test_steps_that_are_no_numbers(number: str) -> None:
+    text = json.dumps({**header().to_dict(), **with_steps(channel_step=["?"] * 6)}).replace('"?"', number)
+    with pytest.raises(DamagedFileError, match="header"):
+        Reader(io.BytesIO(raw_file(text.encode(), version=2)))
+
+
+def test_only_latents_may_have_a_tokenizer_without_a_hash() -> None:
+    unknown = {name: value for name, value in header().tokenizer.items() if name != "sha256"}
+    of = header(tokenizer=unknown, **with_latents())
+    assert Reader(io.BytesIO(pack_header(of))).header == of and of.version == 2
+    with pytest.raises(UsageError, match="tokenizer: sha256 is missing"):
+        header(tokenizer=unknown, **with_steps())
+
+
+def test_steps_are_read_as_they_were_written() -> None:
+    steps = {"channel_step": [0.1, 1e-9, 1e9, 0.2131, 1 / 3, 5], "channel_scale": [1.0] * 6}
+    found = Reader(io.BytesIO(pack_header(header(requires=("steps",), steps=steps)))).header
+    assert found.steps == steps and Steps.from_json(found.steps).to_json() == steps
+
+
 def test_missing_member() -> None:
     """A header without one of its members is damaged."""
     members = header().to_dict()
@@ -166,9 +246,17 @@ def test_not_a_json_object(text: bytes) -> None:
         Reader(io.BytesIO(raw_file(text)))
 
 
-@pytest.mark.parametrize(("change", "word"), [({"coding": "ans"}, "coding"), ({"reference": "future"}, "reference")])
-def test_codings_of_a_later_version(change: dict[str, Any], word: str) -> None:
-    """A coding this version does not know is unsupported, not damaged."""
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"coding": "ans"}, "coding"),
+        ({"reference": "future"}, "reference"),
+        (with_latents(dtype="float4"), "dtype"),
+        (with_latents(layout="FCHW"), "layout"),
+    ],
+)
+def test_words_of_a_later_version(change: dict[str, Any], word: str) -> None:
+    """A coding this version does not know is unsupported, not damaged, and so is a kind of latents."""
     with pytest.raises(UnsupportedFileError, match=word):
         Reader(io.BytesIO(changed(**change)))
 

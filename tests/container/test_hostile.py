@@ -222,10 +222,11 @@ def test_claims_without_their_bytes_under_a_prior(mask: int, tokens: int, size: 
         assert "cannot hold its" in str(check(io.BytesIO(data), find_prior=lambda name, sha256: by)[0])
 
 
-@pytest.mark.parametrize("layout", [0, 1, 16, 17])
+@pytest.mark.parametrize("layout", [0, 1, 6, 16, 17])
 def test_claims_without_their_bytes(layout: int) -> None:
     """The same without a prior; what repeats, as in layout 2, may take no bytes."""
-    of = sized(540, 1024, 6, coding="lossless" if layout > 9 else "int")
+    requires = ("adaptive",) if layout == 6 else ()
+    of = sized(540, 1024, 6, coding="lossless" if layout > 9 else "int", requires=requires)
     head = GROUP_HEAD.pack(
         index=0,
         first_frame=0,

@@ -20,13 +20,28 @@ from latcomp.container.header import pack_header
 from latcomp.latents import Box, GroupView
 from tests.container.make import groups, in_units, prior, sized, under, written
 from tests.container.make_camera import camera_groups, moving
+from tests.container.test_attachments import OF, bomb, with_payload
 from tests.fuzz.seal import sealed
 
 STATUS = Path("/proc/self/status")
 pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="the peak of a process's memory is read from /proc")
 
 FORMAT = Path(container.__file__).with_name("FORMAT.md").read_text(encoding="utf-8")
-IN_ANY_CASE, A_BYTE, A_POSITION, A_CHANNEL, A_TOKEN, A_NUMBER, A_BOX, A_BOX_OF_A_GROUP, A_WORLD, A_WORLD_CHANNEL = (
+(
+    IN_ANY_CASE,
+    ATTACHED,
+    A_BYTE,
+    A_POSITION,
+    A_CHANNEL,
+    A_TOKEN,
+    A_NUMBER,
+    A_LEARNED_VALUE,
+    A_LEARNED_CHANNEL,
+    A_BOX,
+    A_BOX_OF_A_GROUP,
+    A_WORLD,
+    A_WORLD_CHANNEL,
+) = (
     int(number)
     for number in re.findall(r"^\| (?:any|each) .*\| (\d+) \|$", FORMAT.split("bytes of memory")[1], re.MULTILINE)
 )
@@ -71,8 +86,10 @@ def bound(of: Header, size: int) -> int:
     """Bytes that FORMAT.md allows for a file of `size` bytes."""
     positions, channels = of.grid[0] * of.grid[1], of.channels
     tokens = positions * of.group_latent_frames
+    learned = positions * channels * A_LEARNED_VALUE + channels * A_LEARNED_CHANNEL
     return (
         IN_ANY_CASE
+        + ("adaptive" in of.requires) * learned
         + A_BYTE * size
         + positions * (A_POSITION + A_CHANNEL * channels)
         + tokens * (A_TOKEN + A_NUMBER * channels)
@@ -80,12 +97,14 @@ def bound(of: Header, size: int) -> int:
 
 
 @pytest.mark.parametrize("latent_frames", [1, 8])
-@pytest.mark.parametrize("coding", ["planes", "context", "lossless", "kinds", "prior"])
+@pytest.mark.parametrize("coding", ["planes", "context", "lossless", "kinds", "prior", "adaptive"])
 def test_a_group_of_few_bytes(coding: str, latent_frames: int, tmp_path: Path) -> None:
     """A few hundred bytes that claim a large group; in coding `context` the tokens are noise, so that this layout is
     chosen.
     """
-    of = sized(96, 96, 12, coding="lossless" if coding == "lossless" else "int", group_latent_frames=latent_frames)
+    requires = ("adaptive",) if coding == "adaptive" else ()
+    plain = "lossless" if coding == "lossless" else "int"
+    of = sized(96, 96, 12, coding=plain, group_latent_frames=latent_frames, requires=requires)
     known = prior(of.channels) if coding in ("kinds", "prior") else None
     of = under(of, known) if known else of
     mask = np.ones((latent_frames, *of.grid), bool)
@@ -165,6 +184,14 @@ def test_a_long_chunk(packets: int, tmp_path: Path) -> None:
     data = pack_header(of) + sealed(b"AUDI", pack_audio(AudioChunk(0, (packet,) * packets)))
     data += b"GRUP" + (60 << 20).to_bytes(4, "little") + bytes(8 << 20)
     assert peak_bytes(tmp_path / "chunk.lat", data) < bound(of, len(data))
+
+
+@pytest.mark.parametrize("what", ["check", "scan"])
+def test_an_attachment_of_few_bytes(what: str, tmp_path: Path) -> None:
+    """Its numbers are counted, not held."""
+    data = with_payload(bomb(1 << 26))
+    assert len(data) < 4000
+    assert peak_bytes(tmp_path / "a.lat", data, what=what) <= ATTACHED + bound(OF, len(data))
 
 
 def camera_bound(of: Header, size: int, views: list[GroupView]) -> int:

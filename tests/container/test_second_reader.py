@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import pytest
@@ -17,11 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
+from latcomp.codec.decode_latents import decode_latents
 from latcomp.codec.encode import encode
-from latcomp.container import AudioChunk, Group, Reader, Writer
+from latcomp.codec.encode_latents import encode_latents
+from latcomp.container import Attachment, AudioChunk, Group, PackedAttachment, Reader, Writer
 from latcomp.container.coding import PriorCoder, masks
+from latcomp.container.format import ATTACHMENT_DTYPES
 from latcomp.models import WEIGHTS, find_prior, find_tokenizer, prior_finder
-from tests.container import reference_decoder, reference_file
+from tests.container import reference_adaptive, reference_decoder, reference_file
 from tests.container.make import groups, in_units, prior, sized, under, written
 from tests.container.make_camera import PATHS, camera_groups, moving
 from tests.container.test_golden import FOLDER, NAMES, PRIOR
@@ -53,6 +58,16 @@ def read_by_program(
     items = list(reader)
     assert not reader.damage
     return reader, [i for i in items if isinstance(i, Group)], [i for i in items if isinstance(i, AudioChunk)]
+
+
+def _carried(item: object) -> TypeGuard[PackedAttachment]:
+    return isinstance(item, PackedAttachment)
+
+
+def _said(one: Attachment) -> tuple[str, int, list[int], bytes]:
+    """What the second reader says of an attachment."""
+    ids = {name: number for number, (name, _) in ATTACHMENT_DTYPES.items()}
+    return one.name, ids[one.dtype], list(one.shape), one.data
 
 
 def numbers(group: Group) -> list[list[int]]:
@@ -90,6 +105,8 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
     found_offsets = [offsets for _, offsets, _, _ in reference_decoder.groups(data)]
     zeros = [np.zeros((len(group.pts), 2), int) if group.offsets is None else group.offsets for group in wanted]
     assert found_offsets == [[tuple(offset) for offset in offsets.tolist()] for offsets in zeros]
+    carried = [reference_file.attachment(payload) for _, kind, payload in file.chunks if kind == "atch"]
+    assert carried == [_said(item.unpack()) for item in Reader(io.BytesIO(data), find_prior=find) if _carried(item)]  # type: ignore[arg-type]
     packets = [tuple(reference_file.audio(payload)) for _, kind, payload in file.chunks if kind == "AUDI"]
     assert packets == [tuple((p.pts, p.dts, p.duration, p.flags, p.data) for p in chunk.packets) for chunk in sound]
     end, index = reference_file.end_and_index(data)
@@ -102,12 +119,13 @@ def assert_same(data: bytes, find: Callable[..., object] | None, prior: bytes | 
 
 def test_it_shares_no_code_with_the_program() -> None:
     """What it imports is Python's own, zstd, and itself."""
-    for module in (reference_decoder, reference_file):
+    for module in (reference_decoder, reference_adaptive, reference_file):
         tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
         names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert not [name for name in names if name.split(".")[0] in ("latcomp", "numpy", "torch", "constriction")]
-        assert [name for name in names if name.startswith("tests")] in ([], ["tests.container.reference_decoder"])
+        own = {f"tests.container.{name}" for name in ("reference_decoder", "reference_adaptive")}
+        assert {name for name in names if name.startswith("tests")} <= own
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,6 +161,34 @@ def test_every_coding_without_a_prior_under_camera_motion() -> None:
             pairs |= assert_same(written(of, made), None, None)
     assert {coding for coding, _ in pairs} >= {0, 1, 3}
     assert {layout for _, layout in pairs} == {0, 1, 2, 16, 17}
+
+
+def larger(made: list[Group], rng: np.random.Generator) -> list[Group]:
+    """The same groups with values of every size: small, beyond what tables reach, and at the ends of 16 bits."""
+    found = []
+    for number, group in enumerate(made):
+        factor = (1, 40, 4000)[number % 3]
+        tokens = np.clip(group.tokens * factor + rng.integers(-1, 2, group.tokens.shape), -(2**15), 2**15 - 1)
+        found.append(replace(group, tokens=tokens.astype(np.int32)))
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if "lossless" not in name])
+def test_a_coding_that_learns(name: str) -> None:
+    """Layout 6: the same weights, classes and tables, for values of any size, kept few or all, over two segments."""
+    rows, columns, channels, _, dense = SIZES[name]
+    of = sized(rows, columns, channels, requires=("adaptive",), group_latent_frames=3)
+    made = larger(groups(of, 3, last_frames=10, dense=dense), np.random.default_rng(0))
+    assert {layout for _, layout in assert_same(written(of, made), None, None)} == {6}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_coding_that_learns_under_camera_motion(path: str) -> None:
+    """What it remembers of a position moves with the world and is forgotten out of sight."""
+    of = moving(5, 6, 2, group_latent_frames=3, segment_groups=3)
+    of = replace(of, requires=(*of.requires, "adaptive"))
+    made = larger(camera_groups(of, 3, PATHS[path], 3, 7, origin=(1, 1)), np.random.default_rng(1))
+    assert {layout for _, layout in assert_same(written(of, made), None, None)} == {6}
 
 
 @pytest.mark.parametrize("coding", [1, 2, 3])
@@ -214,3 +260,31 @@ def test_a_file_of_the_models_that_are_shipped(coding: str, make_video: MakeVide
     encode(video, tmp_path / "out.lat", quality=4, coding=coding, device="cpu")
     pairs = assert_same((tmp_path / "out.lat").read_bytes(), prior_finder(), (folder / WEIGHTS).read_bytes())
     assert {layout for _, layout in pairs} == {3} if coding == "context" else {4, 5} >= {layout for _, layout in pairs}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("how", [{"quality": 6.0}, {"keep": 0.5}, {"lossless": True}], ids=str)
+def test_latents(dtype: str, how: dict[str, float | bool]) -> None:
+    """Latents that are read by the page alone are those that the program gives back, but for the last bit of
+    float32."""
+    rng = np.random.default_rng(5)
+    field = rng.normal(0, 1, (3, 1, 4, 5)) + np.cumsum(rng.normal(0, 0.1, (3, 11, 4, 5)), 1)
+    if dtype == "bfloat16":
+        values = ((np.float32(field).view(np.uint32) >> 16) << 16).view(np.float32)
+    else:
+        values = field.astype(dtype)
+    out = io.BytesIO()
+    tokenizer = {"name": "t", "spatial": 8, "temporal": 4, "first_frames": 1, "transient": 1}
+    encode_latents(values, out, tokenizer=tokenizer, dtype=dtype, **how)
+    data = out.getvalue()
+    assert_same(data, None, None)
+    program, _ = decode_latents(io.BytesIO(data))
+    by_page = np.array(reference_file.latents(data)).reshape(11, 4, 5, 3).transpose(3, 0, 1, 2)
+    if how.get("lossless"):
+        assert np.array_equal(program, values) and np.array_equal(by_page, values)
+    else:
+        assert np.allclose(
+            program, by_page, rtol={"float32": 1e-6, "float16": 1e-3, "bfloat16": 8e-3}[dtype], atol=1e-7
+        )
+        exact = np.array([reference_file.nearest(value, dtype) for value in by_page.ravel()])
+        assert np.mean(exact == program.ravel()) > (0.5 if dtype == "float32" else 0.999)

@@ -201,7 +201,7 @@ def _order(chunks: Chunks, rng: random.Random) -> None:
     elif way < 0.8:
         chunks[at], chunks[other] = chunks[other], chunks[at]
     else:
-        chunks[at] = rng.choice((b"GRUP", b"AUDI", b"INDX", b"ENDF", b"note", b"NOTE")), chunks[at][1]
+        chunks[at] = rng.choice((b"GRUP", b"AUDI", b"atch", b"INDX", b"ENDF", b"note", b"NOTE")), chunks[at][1]
 
 
 def placed(chunks: Chunks, start: int) -> Chunks:

@@ -22,10 +22,12 @@ SECONDS = 600.0
 LENGTHS = {
     "times": 64,
     "audio": 96,
+    "attachment": 128,
     "prelude": 512,
     "index": 200,
     "mask": 96,
     "tokens": 400,
+    "adaptive": 96,
     "coder": 64,
     "modes": 128,
     "prior": 64,

@@ -90,7 +90,7 @@ def changed_chunks(data: bytes, most: int, change: Change, seed: int) -> bytes:
         other = rng.randrange(len(chunks))
         chunks[at], chunks[other] = chunks[other], chunks[at]
     else:
-        chunks[at] = rng.choice((b"GRUP", b"AUDI", b"INDX", b"ENDF", b"note", b"NOTE")), payload
+        chunks[at] = rng.choice((b"GRUP", b"AUDI", b"atch", b"INDX", b"ENDF", b"note", b"NOTE")), payload
     found = b"".join(sealed(*chunk) for chunk in chunks)
     if rng.random() < 0.1 and found:  # and some damage that a reader must step over
         place = rng.randrange(len(found))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from latcomp.container import Attachment
+from latcomp.container.attachments import pack_attachment
 from latcomp.container.audio import pack_audio
 from latcomp.container.coding import GroupContent, coder_for
 from latcomp.container.coding.context.repeats import changed_tokens, encode_repeats
@@ -20,19 +22,20 @@ from latcomp.container.coding.context.tokens import encode_context
 from latcomp.container.coding.masks import MaskState, encode_mask
 from latcomp.container.coding.planes import planes_of_symbols, split_bytes
 from latcomp.container.coding.prior.tables import TableEncoder
-from latcomp.container.format import LAYOUT_PRIOR, LAYOUT_REPEATS, MASK_PRIOR
+from latcomp.container.format import ATTACHMENT_HEAD, LAYOUT_PRIOR, LAYOUT_REPEATS, MASK_PRIOR
 from latcomp.container.header import pack_header
 from latcomp.container.index import IndexEntry, pack_index
 from latcomp.container.offsets import OFFSET_MOST, encode_offsets
 from latcomp.container.times import encode_times
 from latcomp.container.zstd import compress, decompress
 from latcomp.latents import GroupView, StepScale, TokenMemory
-from tests.container.make import audio, content, groups, in_units, sized, under, written
+from tests.container.make import audio, content, groups, in_units, of_latents, sized, under, written
 from tests.container.make_camera import PATHS, camera_groups, moving
 from tests.fuzz.seal import split_front
 from tests.fuzz.targets import (
     PLAIN,
     SHAPES,
+    adaptive_header,
     camera_header,
     moved_groups,
     prior_header,
@@ -104,6 +107,20 @@ def tokens() -> Iterator[bytes]:
         for layout in (3, 4):
             yield bytes([layout]) + bits + bytes(1) + split_bytes(symbols.astype("<f4").view("<u4"))
     assert len(PLAIN) == 5
+
+
+def adaptive() -> Iterator[bytes]:
+    """Two groups under what came before: small values, large ones, and as large as can be."""
+    of, rng, view = adaptive_header(), np.random.default_rng(6), GroupView.whole(2, (3, 2))
+    for whole, size in enumerate((2, 40, 20_000)):
+        bits = rng.random((2, 3, 2)) < 0.6
+        front = np.packbits(bits).tobytes() + bytes([min(whole, 1)])
+        bits[0] |= whole > 0
+        writing, words = coder_for(of), []
+        for key, keep in ((True, np.stack([np.ones((3, 2), bool), bits[0]])), (False, bits)):
+            tokens = rng.integers(-size, size, (int(keep.sum()), 2)).astype(np.int32)
+            words.append(writing.encode(GroupContent(keep, tokens, None, key, StepScale(1.0), view)).tokens)
+        yield bytes([len(words[0]) // 4]) + front + b"".join(words)
 
 
 def coder() -> Iterator[bytes]:
@@ -202,12 +219,40 @@ def files() -> Iterator[bytes]:
         yield written(of, made, sound=False, prior=tiny_prior(), coding=coding)
 
 
+def attachments() -> Iterator[bytes]:
+    """Of some types and shapes, as the place of their numbers, what stands before these, and the numbers."""
+    for values in (np.arange(6, dtype=np.int16).reshape(2, 3), np.array(1.5), np.zeros((0, 2), np.uint8)):
+        packed = pack_attachment(Attachment.of("name", values))
+        at = ATTACHMENT_HEAD.size + 4 + values.ndim
+        numbers = decompress(packed[at:], 1000, "numbers") if values.size else b""
+        yield bytes([at]) + packed[:at] + numbers
+
+
+def more_files() -> Iterator[bytes]:
+    """Whole files that say their steps, that were made of latents, and with attachments."""
+    carried = [Attachment.of("a", np.arange(6, dtype=np.float32)), Attachment.of("b", np.zeros((2, 0)))]
+    of = sized(2, 3, 2, group_latent_frames=2, requires=("steps",), steps=of_latents(1, 1, 2).steps)
+    yield written(of, groups(of, 3, last_frames=3), attachments=carried)
+    for lossless in (False, True):
+        of = of_latents(2, 3, 2, lossless, group_latent_frames=2, audio=[])
+        yield written(of, groups(of, 3, last_frames=3), sound=False, attachments=carried[: 1 + lossless])
+
+
 def seeds() -> Iterator[tuple[str, bytes]]:
     """(target, input) of the whole corpus."""
     yield from (("times", found) for found in times())
     yield from (("audio", pack_audio(audio(place))) for place in (0, 1, 4))
+    yield from (("attachment", found) for found in attachments())
     first = sized(1, 1, 1, first_frames=1)
-    for of in (small_header(), segment(3, 5, True), under(small_header(), tiny_prior()), first, camera_header()):
+    later = (of_latents(1, 1, 2), of_latents(1, 1, 2, lossless=True))
+    for of in (
+        small_header(),
+        segment(3, 5, True),
+        under(small_header(), tiny_prior()),
+        first,
+        camera_header(),
+        *later,
+    ):
         yield "header", json.dumps(of.to_dict(), separators=(",", ":")).encode()
         yield "prelude", pack_header(of)
     yield from (("index", found) for found in index())
@@ -217,6 +262,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         yield "chunks", split_front(written(small, groups(small, count, last_frames=3)))[1]
     yield from (("mask", found) for found in masks())
     yield from (("tokens", found) for found in tokens())
+    yield from (("adaptive", found) for found in adaptive())
     yield from (("coder", found) for found in coder())
     yield from under_prior()
     yield from (("offsets", found) for found in offsets())
@@ -224,7 +270,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     of = camera_header()
     for path in PATHS.values():
         yield "camera", split_front(written(of, camera_groups(of, 3, path, 5, 3), sound=False))[1]
-    for found in (*files(), *camera_files()):
+    for found in (*files(), *camera_files(), *more_files()):
         yield "file", found
         yield "repaired", found
 

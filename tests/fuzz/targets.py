@@ -15,12 +15,26 @@ from functools import lru_cache
 
 import numpy as np
 
-from latcomp.container import AudioChunk, Group, Header, Limits, LostGroups, Prior, Reader, check, repair, scan
+from latcomp.container import (
+    AudioChunk,
+    Group,
+    Header,
+    Limits,
+    LostGroups,
+    PackedAttachment,
+    Prior,
+    Reader,
+    check,
+    repair,
+    scan,
+)
+from latcomp.container.attachments import AttachmentCount, pack_attachment, unpack_attachment
 from latcomp.container.audio import pack_audio, unpack_audio
 from latcomp.container.coding import GroupBytes, GroupCoder, GroupShape, coder_for
 from latcomp.container.coding.masks import MaskState, decode_mask, encode_mask
 from latcomp.container.coding.prior.tables import TableDecoder
 from latcomp.container.format import (
+    LAYOUT_ADAPTIVE,
     LAYOUT_CONTEXT,
     LAYOUT_FLOAT_CHANGES,
     LAYOUT_FLOATS,
@@ -44,7 +58,7 @@ from latcomp.container.offsets import OFFSET_MOST, decode_offsets, encode_offset
 from latcomp.container.times import decode_times, encode_times
 from latcomp.container.varint import VarintReader
 from latcomp.container.zstd import decompress
-from latcomp.errors import LatcompError
+from latcomp.errors import DamagedFileError, LatcompError
 from latcomp.latents import GroupView, StepScale
 from tests.container.make import content, in_units, prior_arrays, sized, under
 from tests.container.make_camera import camera_groups, jumps, moving, there_and_back
@@ -57,6 +71,7 @@ LIMITS = Limits(
     max_group_tokens=1 << 13,
     max_group_bytes=1 << 18,
     max_chunk_bytes=1 << 20,
+    max_attachment_bytes=1 << 16,
     max_search_bytes=1 << 16,
 )
 
@@ -88,6 +103,29 @@ def audio(data: bytes) -> None:
     with suppress(LatcompError):
         found = unpack_audio(data, 3)
         demand(unpack_audio(pack_audio(found), 3) == found, "audio: written again it differs")
+
+
+def attachment(data: bytes) -> None:
+    """Attachments: what is read is written to something that reads the same, and is counted as it is unpacked. The
+    first byte says where the numbers of a stored zstd frame begin."""
+    if not data:
+        return
+    front = 1 + data[0]
+    numbers = raw_frame(data[front:]) if len(data) > front else b""
+    with suppress(LatcompError):
+        packed = unpack_attachment(data[1:front] + numbers)
+        AttachmentCount(LIMITS).add(packed)
+        try:
+            packed.verify()
+        except LatcompError:
+            with suppress(LatcompError):
+                packed.unpack()
+                demand(False, "attachment: unpacked, though not as it says")
+            return
+        found = packed.unpack()
+        demand(len(found.data) == packed.bytes_data, "attachment: other bytes than counted")
+        again = unpack_attachment(pack_attachment(found)).unpack()
+        demand(again == found and again.array.shape == found.shape, "attachment: written again it differs")
 
 
 def header(data: bytes) -> None:
@@ -229,6 +267,35 @@ def tiny_prior() -> Prior:
 def prior_header() -> Header:
     """A header of three by two positions under that prior."""
     return under(sized(3, 2, 2, group_latent_frames=3, step_scale=0.7), tiny_prior())
+
+
+@lru_cache
+def adaptive_header() -> Header:
+    """A header of three by two positions of two channels whose tokens are coded by what came before."""
+    return sized(3, 2, 2, group_latent_frames=2, requires=("adaptive",))
+
+
+def adaptive(data: bytes) -> None:
+    """Layout 6, of a key group and the group behind it: exactly the tokens that are claimed, and written again they
+    read the same.
+    """
+    if len(data) < 4:
+        return
+    of, cut = adaptive_header(), 4 + 4 * (data[0] & 15)
+    bits = np.unpackbits(np.frombuffer(data[1:3], np.uint8))[:12].astype(bool).reshape(2, 3, 2)
+    bits[0] |= bool(data[3] & 1)
+    reading, writing, again = (coder_for(of) for _ in range(3))
+    keeps = [np.stack([np.ones((3, 2), bool), bits[0]]), bits]
+    packed = [raw_frame(np.packbits(keep[key:]).tobytes()) for key, keep in ((1, keeps[0]), (0, keeps[1]))]
+    with suppress(LatcompError):
+        for key, keep, mask, words in zip((True, False), keeps, packed, (data[4:cut], data[cut:]), strict=True):
+            shape = GroupShape(GroupView.whole(2, (3, 2)), int(keep.sum()), key, StepScale(1.0))
+            found = reading.decode(GroupBytes(MASK_BITS, mask, LAYOUT_ADAPTIVE, words), shape)
+            demand(found.tokens.shape == (shape.kept, 2), "adaptive: wrong count")
+            low, high = (int(end) for end in (found.tokens.min(initial=0), found.tokens.max(initial=0)))
+            demand(low >= SYMBOL_MIN and high <= SYMBOL_MAX, "adaptive: beyond 16 bits")
+            read = again.decode(writing.encode(found), shape)
+            demand(read.tokens.tobytes() == found.tokens.tobytes(), "adaptive: written again it differs")
 
 
 def coder(data: bytes) -> None:
@@ -393,8 +460,14 @@ def file(data: bytes) -> None:
     try:
         reader = Reader(io.BytesIO(data), LIMITS, lambda name, sha256: tiny_prior())
         place = 0
-        for item in reader:
+        for item, chunk in reader.with_chunks():
             if isinstance(item, AudioChunk):
+                continue
+            if isinstance(item, PackedAttachment):
+                try:
+                    item.unpack()
+                except DamagedFileError as error:
+                    reader.note(chunk, str(error))
                 continue
             demand(item.first_frame == place, "file: frames overlap, or some are neither given nor lost")
             place += len(item.pts)
@@ -408,6 +481,14 @@ def file(data: bytes) -> None:
     demand(problems == reader.damage, "file: check and reader disagree")
 
 
+def _is_good(attachment: PackedAttachment) -> bool:
+    try:
+        attachment.verify()
+    except DamagedFileError:
+        return False
+    return True
+
+
 def repaired(data: bytes) -> None:
     """Repair: the new file is intact, and holds the very groups and audio that the reader gets from the damaged one."""
 
@@ -415,7 +496,7 @@ def repaired(data: bytes) -> None:
         items = [
             item
             for item in Reader(io.BytesIO(of), LIMITS, lambda name, sha256: tiny_prior())
-            if not isinstance(item, LostGroups)
+            if not isinstance(item, LostGroups) and not (isinstance(item, PackedAttachment) and not _is_good(item))
         ]
         return [
             (item.key, item.pts.tolist(), item.mask.tobytes(), item.tokens.tobytes())
@@ -438,6 +519,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         times,
         audio,
+        attachment,
         header,
         prelude,
         index,
@@ -445,6 +527,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         chunks,
         mask,
         tokens,
+        adaptive,
         coder,
         modes,
         prior,

@@ -21,6 +21,7 @@ CHANGES = {
     "chunks": 150,
     "mask": 1500,
     "tokens": 400,
+    "adaptive": 150,
     "modes": 400,
     "prior": 100,
     "moved": 100,

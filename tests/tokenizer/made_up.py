@@ -37,6 +37,9 @@ class Habits:
     first_frames: int = 1
     period: int = 1
     transient: bool = False
+    space: str | None = None
+    steps_known: bool = True
+    """Whether its configuration has its steps."""
     streams: bool = True
     """Otherwise each call stands alone, as where attention spans the clip that it is given."""
     low: float = 0.0
@@ -57,6 +60,8 @@ def spec_of(members: Mapping[str, Any]) -> TokenizerSpec:
         transient=int(habits.transient),
         exact_streaming=habits.streams,
         period=habits.period,
+        space=habits.space,
+        steps_known=habits.steps_known,
     )
 
 

@@ -76,6 +76,8 @@ def test_commands_find_what_came_along_and_leave_what_goes_back(kit: ModuleType,
     folder = tmp_path / "kit"
     (folder / "clips").mkdir(parents=True)
     (folder / "clips" / "a.mp4").write_bytes(b"clip")
+    (folder / "offsets").mkdir()
+    (folder / "offsets" / "1.npy").write_bytes(b"offsets")
     (folder / "blocked").mkdir()
     (folder / "blocked" / "av.py").write_text("raise ImportError")
     (folder / "kit.py").write_bytes(KIT.read_bytes())
@@ -84,6 +86,7 @@ def test_commands_find_what_came_along_and_leave_what_goes_back(kit: ModuleType,
     kit._pack([tmp_path / "old" / "model" / "checkpoints" / "state.pt"], tmp_path / "old", folder / "state")
     commands = [
         "ls $DATA; test -s $STATE/model/checkpoints/state.pt && echo state",
+        "cat $XDG_CACHE_HOME/latcomp/offsets/1.npy",
         "python -c 'import latcomp'; python -c 'import av' 2>/dev/null || echo no av",
         "mkdir -p $WORK/m && echo weights > $WORK/m/model.safetensors; exit 3",
     ]
@@ -95,7 +98,7 @@ def test_commands_find_what_came_along_and_leave_what_goes_back(kit: ModuleType,
     }
     run = [sys.executable, str(folder / "kit.py"), "run", "--seconds", "300", *commands]
     done = subprocess.run(run, env=environment, cwd=KIT.parents[2], capture_output=True, text=True, check=False)
-    for said in ("a.mp4", "\nstate\n", "no av", "exit 3:"):
+    for said in ("a.mp4", "\nstate\n", "offsets", "no av", "exit 3:"):
         assert said in done.stdout, done.stdout + done.stderr
     assert done.returncode == 3
     kit.join(tmp_path / "out", tmp_path / "back")

@@ -8,7 +8,7 @@ import torch
 
 from latcomp.errors import UsageError
 from latcomp.training.clips import Clip, load_clips, split_clips
-from latcomp.training.crops import cut, random_crop, to_rgb
+from latcomp.training.crops import Footage, cut, draw_crop, follow, random_crop, taken, to_rgb
 
 
 def test_clips_are_decoded_once_and_crops_repeat_for_a_seed(clips: Path) -> None:
@@ -51,3 +51,55 @@ def test_grey_levels_map_to_the_ends_of_the_range() -> None:
     rgb = to_rgb(planes)
     assert torch.allclose(rgb[0, :, 0], torch.tensor(-1.0), atol=1e-3)
     assert torch.allclose(rgb[0, :, 1], torch.tensor(1.0), atol=1e-3)
+
+
+def moving(frames: int = 12) -> tuple[Clip, np.ndarray, np.ndarray]:
+    """A clip of 48x64 pixels over a picture that stands still, (dy, dx, cut) of its frames, and that picture's planes
+    (3, H, W), chroma at full size."""
+    rng = np.random.default_rng(1)
+    luma, chroma = rng.integers(0, 256, (96, 128), np.uint8), rng.integers(0, 256, (2, 48, 64), np.uint8)
+    offsets = np.array([(2 * t, 4 * t, t == 0) for t in range(frames)], np.int32)
+    rows = []
+    for dy, dx, _ in offsets.tolist():
+        near = chroma[:, dy // 2 : dy // 2 + 24, dx // 2 : dx // 2 + 32]
+        rows.append(np.concatenate([luma[dy : dy + 48, dx : dx + 64].ravel(), near.ravel()]))
+    full = chroma.repeat(2, 1).repeat(2, 2)
+    return Clip("moving", np.stack(rows), 48, 64), offsets, np.concatenate([luma[None], full])
+
+
+def test_crops_that_follow_the_camera_stay_in_their_place_in_the_world() -> None:
+    clip, offsets, picture = moving()
+    chances = np.ones(1)
+    crops = [draw_crop([clip], chances, 0, step, 0, 6, 16, [offsets]) for step in range(60)]
+    followed = [crop for crop in crops if crop.path]
+    assert 30 < len(followed) < 60
+    for crop in followed:
+        top, left = crop.path[0]
+        dy, dx = offsets[crop.first, :2]
+        wanted = picture[:, dy + top : dy + top + 16, dx + left : dx + left + 16]
+        found = taken([clip], crop, 6, 16)
+        still = np.flip(found, -1) if crop.mirrored else found
+        assert np.array_equal(still, np.broadcast_to(wanted, still.shape))
+    assert any(crop.path[0][0] % 2 for crop in followed), "odd places are drawn too"
+
+
+def test_a_device_cuts_the_same_crops_as_the_host() -> None:
+    clip, offsets, _ = moving()
+    cpu = torch.device("cpu")
+    host, device = (Footage([clip], cpu, most, [offsets]) for most in (0, 1 << 30))
+    assert device.resident and not host.resident
+    crops = host.draw(3, 5, 24, 6, 16)
+    assert any(crop.path for crop in crops) and any(not crop.path for crop in crops)
+    assert torch.equal(host.take(crops, 6, 16), device.take(crops, 6, 16))
+
+
+def test_crops_stay_where_they_are_when_the_camera_is_unknown_or_a_world_begins() -> None:
+    clip, offsets, _ = moving()
+    rng = np.random.default_rng(0)
+    assert follow(np.zeros((6, 3), np.int32), clip, 16, rng) == ()
+    cut_inside = offsets[:6].copy()
+    cut_inside[3, 2] = 1
+    assert follow(cut_inside, clip, 16, rng) == ()
+    assert follow(offsets, clip, 48, rng) == (), "no place that all frames show"
+    plain, none = (draw_crop([clip], np.ones(1), 0, 1, 0, 6, 16, known) for known in (None, [np.zeros((12, 3), int)]))
+    assert plain == none

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from latcomp.inpaint.model import GROUP
+from latcomp.inpaint.model import GROUP, Lit, LitConfig
 from latcomp.latents.profile import CodingProfile
 from latcomp.selection import SelectionRecipe
 from latcomp.training import lit
+from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips
+from tests.training.moving import moving_clip
 
 CHANNELS = 4
 RECIPE = SelectionRecipe.of(CHANNELS * (1.0,), CHANNELS * (1.0,), CodingProfile(), 1)
@@ -38,3 +41,27 @@ def test_no_example_is_thrown_away_where_no_clip_holds_two_groups(monkeypatch: p
         batch = lit.batch_examples(clips(2 * GROUP - 1), RECIPE, 7, index, 2)
         assert not any(example.has_context for example in batch)
     assert len(made) == 16
+
+
+def test_examples_of_a_moving_camera_are_blind_to_what_is_not_visible() -> None:
+    """Positions enter and leave: nothing is kept, counted or seen where a latent frame shows nothing, and still crops
+    stand beside them in one batch."""
+    moving = LatentClips(clips(2 * GROUP), {0: moving_clip(CHANNELS, 3)})
+    batches = [lit.batch_examples(moving, RECIPE, 7, index, 3) for index in range(12)]
+    found = [example for batch in batches for example in batch if not example.visible.all()]
+    assert found
+    for example in found:
+        hidden = ~example.visible
+        assert not example.mask[hidden].any()
+        assert not example.context[:, ~example.context_visible].any()
+    mixed = next(batch for batch in batches if batch[0].has_context and not batch[0].visible.all())
+    batch = on_device(lit.stacked(mixed), torch.device("cpu"))
+    network = Lit(LitConfig(channels=CHANNELS, width=32, layers=1, heads=2, expansion=2))
+    torch.nn.init.normal_(network.leave.weight, std=0.1)
+    error, hold = lit.run_lit(network, batch)
+    elsewhere = dict(batch)
+    for name in ("held", "target"):
+        noise = torch.randn_like(batch[name]) * ~batch["visible"].unsqueeze(1)
+        elsewhere[name] = batch[name] + noise
+    again = lit.run_lit(network, elsewhere)
+    assert torch.allclose(error, again[0], rtol=1e-4) and torch.allclose(hold, again[1], rtol=1e-4)

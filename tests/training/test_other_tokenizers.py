@@ -6,11 +6,14 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from latcomp import models
 from latcomp.caches import cache_folder
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
+from latcomp.container import Reader
+from latcomp.latents.profile import CodingProfile
 from latcomp.training import lit, prior, profile
 from tests.tokenizer import made_up
 from tests.tokenizer.published import save_taehv
@@ -31,6 +34,22 @@ def test_models_for_a_tokenizer_of_another_frame_rule(clips: Path, tmp_path: Pat
         encode(clips / "clip-1.mp4", out, tokenizer=folder, device="cpu", audio=False)
         lat = out.getvalue()
         assert len(list(decode_frames(io.BytesIO(lat), device="cpu", tokenizer=folder))) == 40
+
+
+def test_a_profile_of_a_tokenizer_that_brings_no_steps(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the steps that were fitted to all clips, and files of any video then say these."""
+    monkeypatch.setattr(profile, "CANDIDATES", {"hysteresis": (0.3,)})
+    with made_up.known():
+        folder = made_up.write_made_up(tmp_path / "made-up", made_up.Habits(steps_known=False))
+        profile.train_profile(profile.ProfileOptions(clips, folder, folder, crops=1, device="cpu"))
+        fitted = CodingProfile.load(folder)
+        assert len(fitted.channel_step) == 6 and len(set(fitted.channel_step)) == 1 != fitted.channel_step[0]
+        out = io.BytesIO()
+        encode(clips / "clip-1.mp4", out, tokenizer=folder, device="cpu", audio=False)
+        steps = Reader(io.BytesIO(out.getvalue())).header.steps
+        assert steps == {"channel_step": list(fitted.channel_step), "channel_scale": list(fitted.channel_scale)}
 
 
 def test_one_that_does_not_stream_is_trained_on_windows(clips: Path, tmp_path: Path) -> None:

@@ -18,16 +18,18 @@ from latcomp.container.coding.prior.masks import MaskField
 from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, on_grid
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES
 from latcomp.errors import UsageError
+from latcomp.latents import FrameView
 from latcomp.latents.profile import CodingProfile
 from latcomp.models import find_prior, load_prior
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.training import prior as training
 from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips
-from latcomp.training.mask_net import MaskNet
-from latcomp.training.prior_net import Frames, PriorConfig, PriorNet
+from latcomp.training.mask_net import MaskNet, mask_state
+from latcomp.training.prior_net import Frames, PriorConfig, PriorNet, prior_state
 from latcomp.training.prior_tables import count
 from tests.container.coding.prior.make import heads
+from tests.training.moving import moving_clip
 
 CHANNELS = 10
 RECIPE = SelectionRecipe.of(CHANNELS * (1.0,), CHANNELS * (1.0,), CodingProfile(), PRIOR_UNITS)
@@ -40,6 +42,18 @@ def latents(seed: int) -> np.ndarray:
 
 
 CONFIG = PriorConfig(channels=CHANNELS, embed=8, width=16, known=8, mask_width=16, mask_hidden=8)
+
+
+def clips_of(kind: str) -> LatentClips:
+    """One clip, of a camera that stands still or moves."""
+    return LatentClips([latents(3)], {0: moving_clip(CHANNELS, 4)} if kind == "moving" else None)
+
+
+def places_in(view: FrameView, width: int) -> np.ndarray:
+    """Where the visible positions are in the flat grid of a batch."""
+    y, x = np.divmod(view.places, view.box.columns)
+    found: np.ndarray = y * width + x
+    return found
 
 
 def random_net() -> PriorNet:
@@ -62,13 +76,14 @@ def random_arrays() -> dict[str, np.ndarray]:
     return random_net().arrays() | random_mask_net().arrays()
 
 
-def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
+@pytest.mark.parametrize("kind", ["still", "moving"])
+def test_the_network_and_the_coder_give_the_same_means_and_scales(kind: str) -> None:
     """What was trained is what is used: whole-number passes against the network, to the rounding of the mean's last
-    digits.
+    digits; also where positions enter and leave and the world's corner is an odd one.
     """
     net = random_net()
     prior = Prior(net.arrays(), "", "test")
-    example = training.make_example(LatentClips([latents(3)]), RECIPE, 0, 0, 0)
+    example = example_of(2, kind)
     with torch.no_grad():
         frames = Frames.of(on_device(training.frames_of([example], CHANNELS), torch.device("cpu")))
         mean, scale = net(frames, net.past(frames))
@@ -81,7 +96,7 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
         for one in coder.passes():
             start = 0
             for part in one.parts:
-                places = coder.places[part.rows]
+                places = places_in(frame.memory.view, mean.shape[-1])[coder.places[part.rows]]
                 wanted = mean[t].flatten(1)[part.channels][:, places].T.numpy() * 64  # 1/16 units
                 classes = np.clip(
                     np.floor(scale[t].flatten(1)[part.channels][:, places].T.numpy() * 4 + 0.5) + 18, 0, 43
@@ -100,29 +115,36 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales() -> None:
     assert compared > 1000
 
 
-def example_of(groups: int) -> training.Example:
-    """The first example of so many groups."""
-    made = (training.make_example(LatentClips([latents(3)]), RECIPE, 0, index, 0) for index in range(20))
-    return next(example for example in made if len(example.selections) == groups)
+def example_of(groups: int, kind: str = "still") -> training.Example:
+    """The first example of so many groups, of a clip that moves if it is of that kind."""
+    made = (training.make_example(clips_of(kind), RECIPE, 0, index, 0) for index in range(40))
+    return next(
+        example
+        for example in made
+        if len(example.selections) == groups and example.selections[0].view.full == (kind == "still")
+    )
 
 
-def test_the_network_and_the_coder_give_the_same_odds_of_masks() -> None:
+@pytest.mark.parametrize("kind", ["still", "moving"])
+def test_the_network_and_the_coder_give_the_same_odds_of_masks(kind: str) -> None:
     net, mask_net = random_net(), random_mask_net()
     prior = Prior(net.arrays() | mask_net.arrays(), "", "test")
-    example = example_of(2)
+    example = example_of(2, kind)
     with torch.no_grad():
         frames = Frames.of(on_device(training.frames_of([example], CHANNELS), torch.device("cpu")))
         odds = mask_net(frames, net.past(frames))
     wanted = np.clip(np.floor(odds.flatten(1).numpy() * 4 + 0.5) + 32, 0, MASK_CLASSES - 1)
-    found = np.zeros_like(wanted)
+    seen = set()
     for t, frame in enumerate(training.walk(example, CHANNELS)):
         field = MaskField(prior, frame.memory, past_of(prior, frame.memory), frame.log_step)
+        at = places_in(frame.memory.view, odds.shape[-1])
         for places, classes in field.steps():
-            found[t, places] = classes
+            assert np.array_equal(classes, wanted[t, at[places]])
+            assert frames.open[t].flatten()[at[places]].all()
+            seen |= set(classes.tolist())
             field.put(places, frame.mask[places])
         assert np.array_equal(field.bits, frame.mask)
-    assert np.array_equal(found, wanted)
-    assert len(np.unique(found)) > 4
+    assert len(seen) > 4
 
 
 def test_bits_of_masks_leave_out_what_is_not_stored() -> None:
@@ -131,9 +153,34 @@ def test_bits_of_masks_leave_out_what_is_not_stored() -> None:
     net, mask_net = random_net(), random_mask_net()
     with torch.no_grad():
         bits = mask_net.bits(frames, net.past(frames))
-    assert frames.first.tolist() == [True] + 7 * [False]
     assert bits[0].sum() == 0
     assert (bits[1:] > 0).all()
+
+
+def test_bits_are_those_of_open_and_kept_positions_where_the_camera_moves() -> None:
+    example = example_of(2, "moving")
+    frames = Frames.of(on_device(training.frames_of([example], CHANNELS), torch.device("cpu")))
+    net, mask_net = random_net(), random_mask_net()
+    with torch.no_grad():
+        past = net.past(frames)
+        mask_bits, bits = mask_net.bits(frames, past), net.bits(frames, past)
+    assert torch.equal(mask_bits > 0, frames.open)
+    assert torch.equal(bits > 0, frames.mask)
+    new = frames.visible & ~frames.open
+    assert new.any() and frames.mask[new].all()
+    assert not frames.values[~frames.visible.unsqueeze(1).expand_as(frames.values)].any()
+
+
+def test_the_networks_behind_whole_numbers_are_found_again() -> None:
+    """A finished prior can be gone on with: it holds all of its networks, in whole numbers."""
+    arrays = random_arrays()
+    tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
+    net, mask_net = PriorNet(CONFIG), MaskNet(CONFIG)
+    net.load_state_dict(prior_state(tensors))
+    mask_net.load_state_dict(mask_state(tensors))
+    again = net.arrays() | mask_net.arrays()
+    assert again.keys() == arrays.keys()
+    assert all(np.array_equal(again[name], arrays[name]) for name in arrays)
 
 
 def test_tables_follow_what_was_counted() -> None:
@@ -216,5 +263,9 @@ def test_the_part_for_masks_is_trained_on_top_of_a_checkpoint(clips: Path, train
         assert torch.equal(trained["prior"]["near.weight"], whole["ema"]["prior"]["near.weight"])
         assert "steps | 6" in (folder / "README.md").read_text()
         assert load_prior(folder).channels == 16
-    folder = training.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=state)
+    for source, steps in ((state, 4), (tmp_path / "whole", 4)):
+        folder = training.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=source)
+        assert f"steps | {steps}" in (folder / "README.md").read_text()
+    shutil.rmtree(tmp_path / "whole" / "checkpoints")
+    folder = training.train(clips, tmp_path / "on", steps=1, preset="tiny", tokenizer=base, resume=tmp_path / "whole")
     assert "steps | 4" in (folder / "README.md").read_text()

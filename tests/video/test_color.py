@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from latcomp.video import ColorTags
-from latcomp.video.color import FromRgb, ToRgb, default_matrix, resolve_tags
+from latcomp.video.color import FromRgb, ToRgb, resolve_tags
+from latcomp.video.info import default_matrix
 
 from . import make
 

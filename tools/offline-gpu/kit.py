@@ -47,13 +47,14 @@ def prepare(
     wheels: list[str],
     state: Path | None,
 ) -> None:
-    """Make `.kit/`: wheels, clips, and the checkpoints in `state` in pieces.
+    """Make `.kit/`: wheels, clips, the camera offsets that are known of clips, and the checkpoints in `state` in
+    pieces.
 
     mode: 'train' takes all clips, those of `full` in place of small ones of the same name while `clips_mib` lasts, and
     no video library; 'test' takes the video library, what the tests need, and two clips."""
     if not Path("pyproject.toml").is_file():
         sys.exit("run this in the repository's root")
-    for name in ("wheels", "clips", "state", "blocked"):
+    for name in ("wheels", "clips", "state", "blocked", "offsets"):
         shutil.rmtree(KIT / name, ignore_errors=True)
         (KIT / name).mkdir(parents=True)
     shutil.copy(__file__, KIT / "kit.py")
@@ -81,6 +82,9 @@ def prepare(
     chosen = _chosen_clips(mode, clips, full, clips_mib * MIB)
     for path in chosen:
         shutil.copy(path, KIT / "clips")
+    if mode == "train":
+        for path in sorted((_cache() / "offsets").glob("*.npy")):  # finding them takes minutes
+            shutil.copy(path, KIT / "offsets")
     if state is not None:
         _pack([path for path in sorted(state.rglob("*")) if path.is_file()], state, KIT / "state")
     tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
@@ -94,6 +98,11 @@ def prepare(
     )
     if total > most_mib * MIB:
         sys.exit(1)
+
+
+def _cache() -> Path:
+    """Where latcomp keeps what it need not make twice."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "latcomp"
 
 
 def _sizes(folder: Path) -> Iterator[int]:
@@ -179,6 +188,8 @@ def run(commands: list[str], seconds: float, out: Path, most_files: int, most_mi
         ]
         subprocess.run([sys.executable, *install], check=True)
     _unpack(kit / "state", state)
+    if (kit / "offsets").is_dir():
+        shutil.copytree(kit / "offsets", base / "cache" / "latcomp" / "offsets", dirs_exist_ok=True)
     blocked = [str(kit / "blocked")] if os.environ.get("LATCOMP_KIT_NO_AV") else []
     paths = [*blocked, str(Path.cwd()), str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
     python = base / "bin" / "python"

@@ -20,9 +20,13 @@ from typing import IO, Any
 
 import numpy as np
 
+from latcomp.container import scan
 from latcomp.errors import LatcompError, UsageError
+from latcomp.report.camera import camera_dict
 
 SCENE_SECONDS = 60  # a cut to another background after so many, so that a long stream has segments as films do
+PAN_MAX = 64  # what the encoder follows
+PANORAMA_CELL = 6  # pixels between two random grey levels of a panned background
 SAMPLES = 200  # of memory and time, spread evenly over the frames
 SEEK_BEFORE_END = 2.0  # seconds before the end of the stream at which the seek lands
 SEEKS = 3
@@ -41,12 +45,16 @@ class Stream:
     frames: int
     rate: int
     """Frames per second."""
+    pan: int = 0
+    """Pixels by which the camera turns to the right from frame to frame, over a rough background without an end."""
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 16 or self.width % 2 or self.height % 2:
             raise UsageError(
                 f"size {self.width}x{self.height} is out of range: choose even sides of 16 or more", settings=("size",)
             )
+        if not 0 <= self.pan <= PAN_MAX:
+            raise UsageError(f"a pan of {self.pan} pixels a frame is out of range: choose 0 to {PAN_MAX}")
         if self.frames < 1 or self.rate < 1:
             raise UsageError(f"{self.frames} frames at {self.rate} a second: choose 1 or more of both")
 
@@ -71,12 +79,32 @@ class Stream:
             if place == 0:
                 slope, wave = 40 + 37 * scene % 80, 3 + scene % 5
                 still = (60 + slope * x / self.width + 20 * np.sin(y / wave)).astype(np.uint8)
-            luma = still.copy()
+            luma = self._panorama(scene, place) if self.pan else still.copy()
             turn = 2 * np.pi * (index % round_trip) / round_trip
             left = round((self.width - side) * (0.5 + 0.5 * np.cos(turn)))
             top = round((self.height - side) * (0.5 + 0.5 * np.sin(turn)))
             luma[top : top + side, left : left + side] = 225
             yield b"FRAME\n" + luma.tobytes() + chroma
+
+    def _panorama(self, scene: int, place: int) -> np.ndarray:
+        """What the camera shows of the scene's background, uint8 (height, width), `place` frames after its start."""
+        left, cell = self.pan * place, PANORAMA_CELL
+        first, last = left // cell, (left + self.width) // cell + 1
+        columns = [
+            np.random.default_rng([scene, column]).integers(40, 200, self.height // cell + 2)
+            for column in range(first, last + 1)
+        ]
+        coarse = np.stack(columns, axis=1).astype(np.float32)
+        y, x = np.arange(self.height) / cell, (left + np.arange(self.width)) / cell - first
+        return _between(_between(coarse, y, 0), x, 1).astype(np.uint8)
+
+
+def _between(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """Values at places along an axis, in between by a straight line."""
+    low = places.astype(int)
+    part = (places - low).reshape([-1 if number == axis else 1 for number in range(values.ndim)])
+    found: np.ndarray = (1 - part) * values.take(low, axis) + part * values.take(low + 1, axis)
+    return found
 
 
 @dataclass(frozen=True)
@@ -122,8 +150,8 @@ class Passage:
 
 
 def measure(stream: Stream, quality: float, device: str = "auto", watch: OnFrames | None = None) -> dict[str, Any]:
-    """Figures of one stream: `{frames, width, height, rate, quality, bytes, encode: {...}, decode: {...}, seek:
-    {...}}`.
+    """Figures of one stream: `{frames, width, height, rate, pan, quality, bytes, pixels_per_frame, encode: {...},
+    decode: {...}, seek: {...}}`; pixels_per_frame: the camera's speed as the file has it.
 
     Raises `UsageError` where this system does not tell the memory of a process, `LatcompError` when a command fails.
     """
@@ -139,12 +167,21 @@ def measure(stream: Stream, quality: float, device: str = "auto", watch: OnFrame
             "width": stream.width,
             "height": stream.height,
             "rate": stream.rate,
+            "pan": stream.pan,
+            "pixels_per_frame": _speed(lat),
             "quality": quality,
             "bytes": lat.stat().st_size,
             "encode": encoding.figures(),
             "decode": decoding.figures(),
             "seek": seek,
         }
+
+
+def _speed(lat: Path) -> float:
+    """Pixels that the camera of a file travels from frame to frame."""
+    with lat.open("rb") as file:
+        camera = camera_dict(scan(file))
+    return float(camera["pixels_per_frame"]) if camera else 0.0
 
 
 def _seek(stream: Stream, lat: Path, out: Path, device: str) -> dict[str, float]:

@@ -28,6 +28,9 @@ def length(
     ] = 172800,
     size: Annotated[str, typer.Option(callback=_size, metavar="WxH", help="Size of its frames.")] = "64x48",
     rate: Annotated[int, typer.Option(min=1, max=240, metavar="N", help="Frames per second.")] = 24,
+    pan: Annotated[
+        int, typer.Option(min=0, metavar="PX", help="Pixels by which the camera turns from frame to frame.")
+    ] = 0,
     quality: BenchQuality = 5.0,
     device: Device = "auto",
     *,
@@ -37,7 +40,7 @@ def length(
     from latcomp.bench.length.measure import Stream, measure
 
     width, _, height = size.partition("x")
-    stream = Stream(int(width), int(height), frames, rate)
+    stream = Stream(int(width), int(height), frames, rate, pan)
     output.check([Path(STANDARD)])
 
     console = error_console()
@@ -66,7 +69,8 @@ def _show(figures: dict[str, Any]) -> None:
         "MB late",
         "ms a frame early",
         "late",
-        title=f"{figures['frames']} frames of {figures['width']}x{figures['height']}, {figures['bytes']} bytes",
+        title=f"{figures['frames']} frames of {figures['width']}x{figures['height']}, {figures['bytes']} bytes, "
+        f"camera followed at {figures['pixels_per_frame']:.1f} pixels a frame",
     )
     for name in ("encode", "decode"):
         one = figures[name]

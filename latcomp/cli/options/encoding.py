@@ -99,9 +99,10 @@ class EncodeOptions:
         _quality(
             callback=one_of(CODINGS),
             autocompletion=completes(CODINGS),
-            metavar="context|zstd",
+            metavar="context|zstd|adaptive",
             show_default=False,
-            help="Entropy coding of the tokens: context (default, smallest), or zstd alone. The tokens are the same.",
+            help="Entropy coding of the tokens: context (default, smallest where the tokenizer has a prior), zstd "
+            "alone, or adaptive, which learns from what was coded before and needs no prior.",
         ),
     ] = "context"
     lossless: Annotated[

@@ -52,8 +52,8 @@ class ReaderOptions:
         int | None,
         _most(
             1,
-            "Most bytes that a group's tokens, a chunk or the header may take in memory; 2147483648, 268435456 and "
-            "1048576 unless given.",
+            "Most bytes that a group's tokens, attachments, a chunk or the header may take in memory; 2147483648, "
+            "1073741824, 268435456 and 1048576 unless given.",
         ),
     ] = None
     tokenizer: TokenizerFolder = None
@@ -70,6 +70,7 @@ class ReaderOptions:
             "max_group_tokens": self.max_tokens,
             "max_group_bytes": self.max_bytes,
             "max_chunk_bytes": self.max_bytes,
+            "max_attachment_bytes": self.max_bytes,
             "max_header_bytes": self.max_bytes,
         }
         return Limits(**{name: value for name, value in given.items() if value is not None})

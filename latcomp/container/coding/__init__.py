@@ -1,7 +1,10 @@
-"""The tokens of a group as bytes, behind one `GroupCoder`: contexts, the learned prior, or lossless."""
+"""The tokens of a group as bytes, behind one `GroupCoder`: contexts, what was learned on the way, the learned prior, or
+lossless.
+"""
 
 from __future__ import annotations
 
+from latcomp.container.coding.adaptive.coder import AdaptiveCoder, AdaptiveCosts
 from latcomp.container.coding.context.coder import ContextCoder
 from latcomp.container.coding.group_coder import GroupBytes, GroupCoder, GroupContent, GroupShape
 from latcomp.container.coding.lossless import LosslessCoder
@@ -10,10 +13,12 @@ from latcomp.container.coding.prior.network import Prior
 from latcomp.container.header import Header
 from latcomp.errors import UnsupportedFileError, UsageError
 
-CODINGS = ("context", "zstd")
+CODINGS = ("context", "zstd", "adaptive")
 
 __all__ = [
     "CODINGS",
+    "AdaptiveCoder",
+    "AdaptiveCosts",
     "ContextCoder",
     "FrameCosts",
     "GroupBytes",
@@ -30,8 +35,10 @@ __all__ = [
 def coder_for(header: Header, prior: Prior | None = None, coding: str = "context") -> GroupCoder:
     """What codes the groups of a segment of a file, from its key group on.
 
-    prior: the one that the header names; coding: what a writer may use, 'context' for all or 'zstd' for zstd alone.
-    Raises `UnsupportedFileError` when the header's prior is not given, `UsageError` for an unknown coding.
+    prior: the one that the header names; coding: what a writer may use, 'context' for all, 'zstd' for zstd alone, or
+    'adaptive', which the header must require. A header that requires it leaves a writer no other choice. Raises
+    `UnsupportedFileError` when the header's prior is not given, `UsageError` for an unknown coding and for one that
+    does not fit the header.
     """
     if coding not in CODINGS:
         raise UsageError(f"coding {coding!r} is unknown: choose {' or '.join(CODINGS)}")
@@ -39,6 +46,12 @@ def coder_for(header: Header, prior: Prior | None = None, coding: str = "context
     wanted = None if header.prior is None else _checked(header, header.prior, prior)
     if header.coding == "lossless":
         return LosslessCoder(header.grid, header.channels)
+    if "adaptive" in header.requires:
+        if planes_alone:
+            raise UsageError("a file that requires `adaptive` has no tokens under zstd")
+        return AdaptiveCoder(header.grid, header.channels)
+    if coding == "adaptive":
+        raise UsageError("coding 'adaptive' needs a header that requires it")
     if wanted is None:
         return ContextCoder(header.grid, header.channels, planes_alone)
     return PriorCoder(wanted, header.grid, header.units, planes_alone)

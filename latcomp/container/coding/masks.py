@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -74,21 +75,23 @@ class MaskState:
         return found
 
 
+@lru_cache(maxsize=3)  # without camera motion every segment of a file needs the same
+def _around(view: FrameView) -> tuple[np.ndarray, np.ndarray]:
+    """intp (4, P) twice: the places beside each position and those across its corners; P where one is not visible."""
+    y, x = view.world
+    direct, diagonal = (
+        np.stack([view.number_at(y + down, x + right) for down, right in offsets]) for offsets in (DIRECT, DIAGONAL)
+    )
+    return direct, diagonal
+
+
 class _Scores:
     """Classes of the positions of one latent frame, from the two before and what is known of this one."""
 
     def __init__(self, state: MaskState) -> None:
-        y, x = state.view.world
         last = np.append(state.last, False).astype(np.int32)
-
-        def near(offsets: tuple[tuple[int, int], ...]) -> np.ndarray:
-            """int32 (P,): how many of the neighbours at these offsets were kept."""
-            total = np.zeros(len(y), np.int32)
-            for down, right in offsets:
-                total += last[state.view.number_at(y + down, x + right)]
-            return total
-
-        direct, diagonal = near(DIRECT), near(DIAGONAL)
+        # int32 (P,) each: how many of the neighbours were kept
+        direct, diagonal = (last[places].sum(axis=0, dtype=np.int32) for places in _around(state.view))
         common = LAST_WEIGHT * last[:-1] + state.earlier
         self._first = common + FIRST_PASS_DIRECT * direct + FIRST_PASS_DIAGONAL * diagonal + FIRST_PASS_START
         self._later = common + DIRECT_WEIGHT * direct + DIAGONAL_WEIGHT * diagonal + START

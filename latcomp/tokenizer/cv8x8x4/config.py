@@ -62,6 +62,7 @@ class TokenizerConfig:
             decoder_reach=self.decoder_blocks + 1,
             conditioned=True,
             movable=True,
+            steps_known=True,
         )
 
     def save(self, path: Path) -> None:

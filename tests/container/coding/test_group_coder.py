@@ -9,6 +9,7 @@ import pytest
 
 from latcomp.container import Group, Header
 from latcomp.container.coding import (
+    AdaptiveCoder,
     ContextCoder,
     FrameCosts,
     GroupBytes,
@@ -26,6 +27,7 @@ from tests.container.make import content, groups, in_units, prior, shape, sized,
 from tests.container.make_camera import PATHS, camera_groups
 
 CODERS = {
+    "adaptive": (AdaptiveCoder, "adaptive"),
     "context": (ContextCoder, "context"),
     "context as planes": (ContextCoder, "zstd"),
     "prior": (PriorCoder, "context"),
@@ -37,7 +39,9 @@ GRIDS = [(1, 1), (1, 2), (3, 1), (5, 7)]
 
 def header_for(name: str, grid: tuple[int, int] = (5, 7), channels: int = 6) -> Header:
     """The header of a file that is coded so: one segment of many groups."""
-    of = sized(*grid, channels, segment_groups=99, coding="lossless" if name == "lossless" else "int")
+    requires = ("adaptive",) if name == "adaptive" else ()
+    coding = "lossless" if name == "lossless" else "int"
+    of = sized(*grid, channels, segment_groups=99, coding=coding, requires=requires)
     return under(of, prior(channels)) if name.startswith("prior") else of
 
 

@@ -66,7 +66,7 @@ def decode_planes(
         rows, places = frame.rows, frame.places
         mode, kept = modes[rows], memory.predicted()[places]
         values = steps[rows] << _shift(mode, units)
-        values = values + np.where(mode[:, None] == 0, kept if changed else kept % units, 0)
+        values += (kept if changed else kept & (units - 1)) * (mode == 0)[:, None]  # units: a power of two
         if values.size and (values.min() < SYMBOL_MIN or values.max() > SYMBOL_MAX):
             raise DamagedFileError(f"{WHAT}: a symbol passes 16 bits")
         tokens[rows] = values

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,6 +31,23 @@ def whole_frequencies(weights: np.ndarray) -> np.ndarray:
     return frequencies
 
 
+class CodingTables(Protocol):
+    """Tables of frequencies under contexts, as the range coder asks for them."""
+
+    def __len__(self) -> int:
+        """Contexts."""
+        ...
+
+    @property
+    def least_bits(self) -> np.ndarray:
+        """float64 (contexts,): bits that the likeliest symbol of each table takes."""
+        ...
+
+    def model(self, context: int) -> Any:
+        """The coder's model of one context."""
+        ...
+
+
 class Tables:
     """Frequencies of n symbols under each of many contexts."""
 
@@ -42,8 +59,12 @@ class Tables:
             if len(one) < 2 or int(one.sum(dtype=np.int64)) != TOTAL or int(one.min()) < 1:
                 raise DamagedFileError("a coding table does not add up")
         self.frequencies = frequencies
-        self.least_bits = np.array([PRECISION - np.log2(float(one.max())) for one in frequencies])
+        self._least = np.array([PRECISION - np.log2(float(one.max())) for one in frequencies])
+
+    @property
+    def least_bits(self) -> np.ndarray:
         """float64 (contexts,): bits that the likeliest symbol of each table takes."""
+        return self._least
 
     def __len__(self) -> int:
         return len(self.frequencies)
@@ -64,7 +85,7 @@ class TableEncoder:
 
         self._coder = constriction.stream.queue.RangeEncoder()
 
-    def put(self, symbols: np.ndarray, contexts: np.ndarray, tables: Tables) -> None:
+    def put(self, symbols: np.ndarray, contexts: np.ndarray, tables: CodingTables) -> None:
         """Append symbols (n,) int32, each in the table of its context (n,) uint8; values of one table stand
         together.
         """
@@ -111,7 +132,7 @@ class TableDecoder:
         self.require(bits)
         self._bits_left -= bits
 
-    def take(self, contexts: np.ndarray, tables: Tables) -> np.ndarray:
+    def take(self, contexts: np.ndarray, tables: CodingTables) -> np.ndarray:
         """(n,) int32 symbols under contexts (n,) uint8. Raises `DamagedFileError` when the data cannot hold them."""
         order, ends = _by_context(contexts, len(tables))
         found = np.empty(len(contexts), np.int32)
