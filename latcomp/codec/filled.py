@@ -55,6 +55,7 @@ class FillModels:
     def folder(self) -> Path:
         """The tokenizer's folder, found and held against the header."""
         found = models.find_model(self._header.tokenizer, "tokenizer", models.beside(self._tokenizer, "tokenizer"))
+        models.spec_of(found)  # a published tokenizer that nothing is known of is run now
         models.check_header(self._header, found)
         return found
 
