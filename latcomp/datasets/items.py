@@ -91,7 +91,7 @@ class ItemReader:
         except UsageError as error:
             if "places='world'" not in error.settings:
                 raise
-            raise UsageError(f"{error} (latcomp encode --camera off)", settings=error.settings) from None
+            raise UsageError(f"{error} (encode with camera='off')", settings=error.settings) from None
         if not found or (count is not None and sum(len(each.mask) for each in found) < count):
             raise DamagedFileError(
                 f"the file ends before latent frame {first + (count or 1)}, which its index promises"

@@ -11,7 +11,7 @@ from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
 from latcomp.models.folders import CONFIG, KINDS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import refuse_other
-from latcomp.models.places import beside
+from latcomp.models.places import beside, holds
 from latcomp.models.public import kept_probe, load_published, published
 from latcomp.models.registry import find_model, folders_with_weights
 
@@ -90,8 +90,9 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
     """What a header says of its models that is not so of those found, one line each.
 
     tokenizer: folder to look into first. Raises `UnsupportedFileError` for a model whose weights were found with
-    another configuration."""
+    another configuration, and for a tokenizer that does not fit latents which only name theirs."""
     members = {kind: getattr(header, kind) for kind in KINDS}
+    _check_latents(header, beside(tokenizer, "tokenizer"))
     spec, configs = None, {}
     for kind, record in members.items():
         first = beside(tokenizer, kind)
@@ -109,17 +110,18 @@ def faults_of(header: Header, tokenizer: str | Path | None = None) -> list[str]:
 
 
 def check_header(header: Header, tokenizer: str | Path | None = None) -> None:
-    """Raise `DamagedFileError` when a header contradicts the models it names, `UnsupportedFileError` when the folder of
-    a tokenizer is not what latents need that only name theirs, and what `faults_of` raises."""
-    if header.latents is not None and tokenizer is not None:
-        _check_latents(header, header.latents, Path(tokenizer))
+    """Raise `DamagedFileError` when a header contradicts the models it names, and what `faults_of` raises."""
     for fault in faults_of(header, tokenizer):
         raise DamagedFileError(f"the header does not fit its models: {fault}")
 
 
-def _check_latents(header: Header, latents: Mapping[str, Any], folder: Path) -> None:
-    """Raise `UnsupportedFileError` when the tokenizer of a folder cannot decode the latents that a file was made of."""
-    spec = spec_of(folder)
+def _check_latents(header: Header, folder: Path | None) -> None:
+    """Raise `UnsupportedFileError` when the tokenizer that was given, in a folder or a file, cannot decode the latents
+    that a file was made of."""
+    latents = header.latents
+    spec = None if latents is None or folder is None or not holds(folder, "tokenizer") else known_spec(folder)
+    if latents is None or spec is None:
+        return
     if "sha256" not in header.tokenizer:
         members = {kind: getattr(header, kind) for kind in KINDS}
         for fault in header_faults(members, spec, {}):

@@ -155,7 +155,7 @@ def _processes(count: int, work: Callable[..., Any]) -> ProcessPoolExecutor:
 
 def in_processes(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
     """The results of `work` on each item, in order: by so many processes, or here where there are none."""
-    if not workers:
+    if not workers or not items:
         return [work(item) for item in items]
     with _processes(min(workers, len(items)), work) as pool:
         return list(pool.map(_do_there, items))

@@ -17,6 +17,7 @@ import torch
 
 import latcomp
 from latcomp import models
+from latcomp.codec.check import check
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.decode_latents import LatentsInfo, decode_latents
 from latcomp.codec.encode_latents import encode_latents
@@ -300,9 +301,12 @@ def test_frames_need_a_tokenizer_that_fits(folder: Path) -> None:
     apart = [abs(frame.pixels.astype(int) - true.astype(int)).max() for frame, true in zip(found, frames, strict=True)]
     assert max(apart) <= 8
     data, _ = put(made, tokenizer={**said, "spatial": 2 * spec.spatial}, quality=9)
-    assert models.faults_of(Reader(io.BytesIO(data)).header, folder) == []
-    with pytest.raises(UnsupportedFileError, match="is not the tokenizer of these latents: the header says spatial"):
+    assert models.faults_of(Reader(io.BytesIO(data)).header) == [], "nothing is wrong with the file"
+    misfit = "is not the tokenizer of these latents: the header says spatial"
+    with pytest.raises(UnsupportedFileError, match=misfit):
         list(decode_frames(io.BytesIO(data), device="cpu", tokenizer=folder))
+    with pytest.raises(UnsupportedFileError, match=misfit):
+        check(io.BytesIO(data), tokenizer=folder)
 
 
 def test_frames_need_latents_of_the_tokenizers_space(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_one_file_decodes_to_the_same_frames(
 def test_in_fp32_the_frames_are_the_cpus_but_for_the_last_bit(
     coding: str, device: str, encoded: Encoded, figure: Figure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("latcomp.codec.decoder.decodes_in_bf16", lambda device: False)
+    monkeypatch.setattr("latcomp.codec.filled.decodes_in_bf16", lambda device: False)
     file = encoded("cpu", coding=coding)
     with exact_fp32():
         difference = np.abs(frames_of(file, device, fill="lit") - frames_of(file, "cpu", fill="lit"))

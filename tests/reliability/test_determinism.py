@@ -39,13 +39,13 @@ BF16_MOST = 4  # the same where one machine decodes in bf16
 MAKE = """
 import sys
 import numpy as np
-from latcomp.codec import decoder
+from latcomp.codec import filled
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 video, lat, wanted, frames = sys.argv[1:]
 encode(video, lat, quality=6, device="cpu")
 for half in (False, True):
-    decoder.decodes_in_bf16 = lambda device: half
+    filled.decodes_in_bf16 = lambda device: half
     np.save(frames + f"-{half}", np.stack([frame.pixels for frame in decode_frames(wanted, device="cpu", fill="lit")]))
 """
 

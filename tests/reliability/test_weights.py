@@ -122,7 +122,10 @@ def test_nothing_unpickles_or_runs_what_it_reads(path: Path) -> None:
             assert "allow_pickle" not in arguments or arguments["allow_pickle"] == "False", f"line {node.lineno}"
             if called == "torch.load":
                 assert arguments.get("weights_only") == "True", f"line {node.lineno}"
-            assert not called.startswith(("torch.jit.load", "torch.hub", "torch.package")), f"line {node.lineno}"
+            # a folder of TorchScript is a program; it is run where a user names that folder, and nowhere else
+            scripted = called.startswith("torch.jit.load") and path.name == "jit.py"
+            bad = ("torch.jit.load", "torch.hub", "torch.package")
+            assert scripted or not called.startswith(bad), f"line {node.lineno}"
 
 
 def test_every_shipped_model_is_listed_with_its_hash() -> None:

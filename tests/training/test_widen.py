@@ -34,8 +34,9 @@ def test_a_wider_prior_predicts_the_old_channels_as_before() -> None:
     widen_all({"prior": wide}, {"prior": narrow.state_dict()}, STACKS)
     kept, change, values = (torch.randint(-20, 20, (2, NARROW, 5, 6)).float() for _ in range(3))
     rest = (torch.ones(2, 5, 6, dtype=torch.bool), torch.ones(2, FACTS, 5, 6), torch.zeros(2, 5, 6, dtype=torch.int64))
+    shown = torch.ones(2, 5, 6, dtype=torch.bool)
     frames = [
-        Frames(*planes, *rest, torch.zeros(2, 1, 5, 6), torch.zeros(2, dtype=torch.bool))
+        Frames(*planes, *rest, torch.zeros(2, 1, 5, 6), shown, shown, torch.tensor([[0, 1], [1, 0]]))
         for planes in ((kept, change, values), tuple(map(with_zeros, (kept, change, values))))
     ]
     before, after = (net(some, net.past(some)) for net, some in zip((narrow, wide), frames, strict=True))

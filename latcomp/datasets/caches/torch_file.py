@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import re
 import warnings
 from collections import OrderedDict
@@ -37,7 +36,7 @@ def read(file: BinaryIO) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # what damaged bytes raise in torch has many names
-        asks = isinstance(error, pickle.UnpicklingError) or _REFUSED.search(str(error))
+        asks = type(error).__name__ == "UnpicklingError" or _REFUSED.search(str(error))
         if asks and head.startswith((_ZIP, _PICKLE)):
             raise NotACacheError(_why(str(error))) from None
         raise NotACacheError("is cut off, damaged, or no file of torch.save") from None

@@ -137,7 +137,7 @@ def diffusers_class(name: str) -> Any:
         raise UsageError(f"diffusers cannot be imported: {advice} ({_line(error)})") from None
     if found is None:
         version = getattr(diffusers, "__version__", "?")
-        raise UsageError(f"diffusers {version} has no {name}: a newer one is needed ({EXTRA} --upgrade)")
+        raise UsageError(f"diffusers {version} has no {name}: a newer one is needed ({EXTRA} -U)")
     return found
 
 
