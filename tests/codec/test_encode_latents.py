@@ -17,7 +17,6 @@ import torch
 
 import latcomp
 from latcomp import models
-from latcomp.codec.check import check
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.decode_latents import LatentsInfo, decode_latents
 from latcomp.codec.encode_latents import encode_latents
@@ -306,7 +305,7 @@ def test_frames_need_a_tokenizer_that_fits(folder: Path) -> None:
     with pytest.raises(UnsupportedFileError, match=misfit):
         list(decode_frames(io.BytesIO(data), device="cpu", tokenizer=folder))
     with pytest.raises(UnsupportedFileError, match=misfit):
-        check(io.BytesIO(data), tokenizer=folder)
+        latcomp.check(io.BytesIO(data), tokenizer=folder)
 
 
 def test_frames_need_latents_of_the_tokenizers_space(tmp_path: Path) -> None:
