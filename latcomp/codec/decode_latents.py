@@ -10,12 +10,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from latcomp.codec.arguments import checks_arguments
+from latcomp.codec.kept_values import KeptValues
 from latcomp.codec.latent_array import restored
 from latcomp.codec.places import moves, no_frame_places
 from latcomp.container import Attachment, Group, Header, Limits, LostGroups, PackedAttachment, Reader
 from latcomp.container.walk import NO_FRAMES
 from latcomp.errors import DamagedFileError, UsageError
-from latcomp.latents import LosslessQuantiser, Quantiser, StepScale, TokenMemory, hold
+from latcomp.latents import hold
 from latcomp.latents.held import HeldGroup
 from latcomp.latents.steps import Steps
 from latcomp.limits import DEFAULT_MAX_PIXELS
@@ -28,23 +29,15 @@ class HeldLatents:
 
     def __init__(self, header: Header) -> None:
         """Raises `UsageError` for a file whose steps are its tokenizer's."""
-        self.header = header
-        self._steps = None if header.steps is None else Steps.from_json(header.steps)
-        if self._steps is None and header.coding != "lossless":
+        steps = None if header.steps is None else Steps.from_json(header.steps)
+        if steps is None and header.coding != "lossless":
             raise UsageError(f"the steps of this file are those of its tokenizer {header.tokenizer['name']!r}")
-        self._memory: TokenMemory | None = None
+        self._values = KeptValues(header, np.ones(header.channels, np.float32) if steps is None else steps.step)
 
     def next(self, group: Group) -> HeldGroup:
         """The next group."""
-        header = self.header
-        if group.key or self._memory is None:
-            self._memory = TokenMemory.start(header.grid, header.channels, np.float32)
-        quantiser: Quantiser | LosslessQuantiser = LosslessQuantiser()
-        if self._steps is not None and header.coding != "lossless":
-            scale = StepScale(header.step_scale, group.step_adjust)
-            quantiser = Quantiser(self._steps.step, scale.value, units=header.units)
-        tokens = np.ascontiguousarray(quantiser.dequantise(group.tokens.T).T, np.float32)
-        return hold(self._memory, tokens, group.mask, group.halvings, group.view)
+        memory, tokens, _ = self._values.take(group)
+        return hold(memory, tokens, group.mask, group.halvings, group.view)
 
 
 @dataclass(frozen=True)

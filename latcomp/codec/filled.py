@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from latcomp import models
+from latcomp.codec.kept_values import KeptValues
 from latcomp.codec.settings import check_fill
 from latcomp.container import Group, Header
 from latcomp.devices import decodes_in_bf16, memory_errors, pick_device
 from latcomp.errors import UsageError
 from latcomp.inpaint.fill import Filler
 from latcomp.inpaint.model import Lit
-from latcomp.latents import LosslessQuantiser, Quantiser, StepScale, TokenMemory, hold
+from latcomp.latents import StepScale, TokenMemory, hold
 from latcomp.latents.steps import Steps
 from latcomp.stages import stage
 from latcomp.tokenizer.base import DecoderCondition
@@ -74,11 +75,11 @@ class GroupFiller:
     def __init__(self, header: Header, models: FillModels) -> None:
         self.header, self.models = header, models
         self._filler = Filler(None, models.device, models.half)
-        self._memory: TokenMemory | None = None  # of latents
+        self._values = KeptValues(header, models.step)
 
     def starts_with(self, group: Group) -> bool:
         """Whether nothing before the group matters to it and to what follows."""
-        return group.key or self._memory is None
+        return self._values.starts_with(group)
 
     def skip(self, group: Group) -> bool:
         """Take in the next group, whose latents are not wanted, where that is less than filling it: by hold, what
@@ -106,15 +107,8 @@ class GroupFiller:
         return filled, DecoderCondition(scale.value, halvings)
 
     def _begin(self, group: Group) -> tuple[TokenMemory, np.ndarray, StepScale]:
-        """(the segment's memory, the group's tokens (N, C) as latents, the scale of their steps)."""
-        header = self.header
-        if self._memory is None or group.key:
-            self._memory = TokenMemory.start(header.grid, header.channels, np.float32)
+        """What `KeptValues.take` gives; a segment that starts has nothing to go on from."""
+        if self.starts_with(group):
             self._filler.reset()
-        scale = StepScale(header.step_scale, group.step_adjust)
-        quantiser: Quantiser | LosslessQuantiser = LosslessQuantiser()
-        if header.coding != "lossless":
-            quantiser = Quantiser(self.models.step, scale.value, units=header.units)
         with stage("lit"):
-            tokens = np.ascontiguousarray(quantiser.dequantise(group.tokens.T).T, np.float32)
-        return self._memory, tokens, scale
+            return self._values.take(group)

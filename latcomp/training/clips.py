@@ -67,6 +67,19 @@ def _clip(name: str, planes: np.ndarray | Reference, height: int, width: int) ->
     return Clip(name, referred(planes), height, width)
 
 
+def clip_key(clip: Clip, *more: object) -> str:
+    """What a clip is called in the cache, 16 digits: by its name and size, and by what else there is to tell apart."""
+    text = " ".join(map(str, (clip.name, clip.frames, clip.height, clip.width, *more)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array to an .npy file, which appears when it is complete."""
+    partial = path.with_suffix(".partial.npy")
+    np.save(partial, array)
+    partial.replace(path)
+
+
 def _planes_av(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
     """(height, width, packed planes) of each frame, decoded by PyAV."""
     import av

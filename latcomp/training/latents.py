@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from latcomp.latents.steps import Steps, fit_steps
 from latcomp.models import find_prior, find_tokenizer, fingerprint_of, load_tokenizer, profile_of, weights_sha256
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
-from latcomp.training.clips import Clip, Reference, load_clips, reference, referred, split_clips
+from latcomp.training.clips import Clip, Reference, clip_key, load_clips, reference, referred, save_array, split_clips
 from latcomp.training.crops import FOLLOWED, full_chroma, size_weights, to_rgb
 from latcomp.training.run import TrainingRun
 from latcomp.training.world import WorldClip, cached_worlds
@@ -40,13 +39,11 @@ def cached_latents(
     folder.mkdir(parents=True, exist_ok=True)
     found: list[tuple[int, np.ndarray]] = []
     for clip in clips:
-        key = hashlib.sha256(f"{clip.name} {clip.frames} {clip.height} {clip.width}".encode()).hexdigest()[:16]
+        key = clip_key(clip)
         for index, window in enumerate(_windows(tokenizer.spec, clip.frames)):
             path = folder / (f"{key}.npy" if tokenizer.spec.exact_streaming else f"{key}-{index}.npy")
             if not path.exists():
-                partial = path.with_suffix(".partial.npy")
-                np.save(partial, _encoded(tokenizer, clip, window, run).cpu().numpy())
-                partial.replace(path)
+                save_array(path, _encoded(tokenizer, clip, window, run).cpu().numpy())
             found.append((index, np.load(path, mmap_mode="r")))
     # windows of one clip do not follow each other: what follows is taken for another scene
     return [latents for _, latents in sorted(found, key=lambda each: each[0])]
@@ -89,6 +86,15 @@ def whole_positions(pixels: Tensor, spec: TokenizerSpec) -> Tensor:
     if spec.pixel_range != (-1.0, 1.0):
         inside = inside * ((high - low) / 2) + (high + low) / 2
     return inside.to(getattr(torch, spec.dtype))
+
+
+def crop_of(clip: np.ndarray, rng: np.random.Generator, frames: int, side: int) -> np.ndarray:
+    """A random crop (C, frames, side, side) float32 of a clip's latents, smaller where the clip is; played backwards a
+    quarter of the time."""
+    first = int(rng.integers(clip.shape[1] - frames + 1))
+    top, left = (int(rng.integers(max(clip.shape[axis] - side, 0) + 1)) for axis in (2, 3))
+    crop = np.array(clip[:, first : first + frames, top : top + side, left : left + side], np.float32)
+    return crop[:, ::-1] if rng.random() < 0.25 else crop
 
 
 class LatentClips(list[np.ndarray]):

@@ -17,7 +17,7 @@ from latcomp.selection import SelectionRecipe, select_group
 from latcomp.training.crops import FOLLOWED
 from latcomp.training.feed import Batch, on_device
 from latcomp.training.finish import Outcome, half_weights
-from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
+from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips, crop_of
 from latcomp.training.loop import Setting, Task, TrainOptions
 from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
@@ -148,14 +148,8 @@ def _crop(latents: LatentClips, rng: np.random.Generator, follows: bool) -> tupl
                 crop[:, start : start + GROUP, rows, columns] = values
             return crop, view, len(groups) == 2
     follows = follows and clip.shape[1] >= 2 * GROUP
-    frames = 2 * GROUP if follows else GROUP
-    first = int(rng.integers(clip.shape[1] - frames + 1))
-    top = int(rng.integers(max(clip.shape[2] - SIDE, 0) + 1))
-    left = int(rng.integers(max(clip.shape[3] - SIDE, 0) + 1))
-    crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
-    if rng.random() < 0.25:
-        crop = crop[:, ::-1]
-    return crop, GroupView.whole(frames, crop.shape[2:]), follows
+    crop = crop_of(clip, rng, 2 * GROUP if follows else GROUP, SIDE)
+    return crop, GroupView.whole(crop.shape[1], crop.shape[2:]), follows
 
 
 def stacked(examples: list[Example]) -> Batch:

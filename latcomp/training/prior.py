@@ -23,7 +23,7 @@ from latcomp.latents import FrameView, GroupView, StepScale, TokenMemory, frames
 from latcomp.selection import PRIOR_UNITS, Selection, SelectionRecipe
 from latcomp.training.feed import Batch, in_processes, on_device
 from latcomp.training.finish import Outcome
-from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
+from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips, crop_of
 from latcomp.training.loop import Setting, Task, TrainOptions
 from latcomp.training.loop import train as run_training
 from latcomp.training.mask_net import MaskNet, mask_state
@@ -101,11 +101,7 @@ def _parts(clip: np.ndarray | WorldClip, rng: np.random.Generator) -> list[tuple
         return [*clip.crop(rng, clip.run(rng, FOLLOWS), SIDE)]
     groups = 2 if rng.random() < FOLLOWS and clip.shape[1] >= 2 * GROUP else 1
     frames = groups * GROUP
-    first = int(rng.integers(clip.shape[1] - frames + 1))
-    top, left = (int(rng.integers(max(clip.shape[axis] - SIDE, 0) + 1)) for axis in (2, 3))
-    crop = np.array(clip[:, first : first + frames, top : top + SIDE, left : left + SIDE], np.float32)
-    if rng.random() < 0.25:
-        crop = crop[:, ::-1]
+    crop = crop_of(clip, rng, frames, SIDE)
     return [(np.ascontiguousarray(crop[:, start : start + GROUP]), None) for start in range(0, frames, GROUP)]
 
 

@@ -6,7 +6,6 @@ as they do in a file, and entering ones are next to others that are known."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from latcomp.codec.world import Placed
 from latcomp.inpaint.model import GROUP
 from latcomp.latents import Box, FrameView, GroupView
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
-from latcomp.training.clips import Clip, Reference, reference, referred
+from latcomp.training.clips import Clip, Reference, clip_key, reference, referred, save_array
 from latcomp.training.crops import full_chroma, to_rgb
 from latcomp.training.feed import in_processes
 from latcomp.training.run import TrainingRun
@@ -117,7 +116,7 @@ def cached_offsets(clips: Sequence[Clip], spec: TokenizerSpec, workers: int = 0)
     encoder decides; estimated once for each clip and grid into the cache, by so many processes or here."""
     folder = cache_folder() / "offsets"
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{_key(clip, f'{spec.spatial} {spec.temporal}')}.npy" for clip in clips]
+    paths = [folder / f"{clip_key(clip, spec.spatial, spec.temporal)}.npy" for clip in clips]
     missing = [(clip, path) for clip, path in zip(clips, paths, strict=True) if not path.exists()]
     in_processes(_Estimate(spec), missing, workers)
     return [np.load(path) for path in paths]
@@ -133,7 +132,7 @@ class _Estimate:
         clip, path = item
         items = follow_camera(frames_of(clip), self.spec)
         placed = [(*item.offset, item.cut) for item in items if isinstance(item, Placed)]
-        _save(path, np.array(placed, np.int32).reshape(-1, 3))
+        save_array(path, np.array(placed, np.int32).reshape(-1, 3))
 
 
 def cached_worlds(
@@ -150,7 +149,7 @@ def cached_worlds(
     for number, (clip, offsets) in enumerate(zip(clips, cached_offsets(clips, spec, workers), strict=True)):
         if not offsets[:, :2].any():
             continue
-        values, facts = (folder / f"{_key(clip, 'world')}{suffix}" for suffix in (".npy", ".json"))
+        values, facts = (folder / f"{clip_key(clip, 'world')}{suffix}" for suffix in (".npy", ".json"))
         if not facts.exists():
             _encode(tokenizer, clip, offsets, values, facts, run)
         groups = tuple(_groups(json.loads(facts.read_text()), clip, spec))
@@ -176,7 +175,7 @@ def _encode(
         groups.append({"key": group.key, "index": group.index, "offsets": where.tolist()})
         for t in range(GROUP):
             parts.append(group.view.part(group.latents, t).reshape(len(group.latents), -1).astype(np.float16))
-    _save(values, np.concatenate(parts, axis=1) if parts else np.zeros((tokenizer.spec.channels, 0), np.float16))
+    save_array(values, np.concatenate(parts, axis=1) if parts else np.zeros((tokenizer.spec.channels, 0), np.float16))
     partial = facts.with_suffix(".partial")
     partial.write_text(json.dumps(groups))
     partial.replace(facts)
@@ -197,14 +196,3 @@ def _groups(facts: list[dict[str, Any]], clip: Clip, spec: TokenizerSpec) -> Ite
         # a group behind a short one that was left out has nothing to go on from
         yield WorldGroup(key or one["index"] != last + 1, tuple(starts), view)
         last = one["index"]
-
-
-def _key(clip: Clip, what: str) -> str:
-    text = f"{clip.name} {clip.frames} {clip.height} {clip.width} {what}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, array)
-    partial.replace(path)
