@@ -86,12 +86,7 @@ class ItemReader:
         first, count = 0, self.settings.latent_frames
         if count is not None:
             first = _start(file.timeline, count, self.settings.starts, draw, part)
-        try:
-            found = file.stretch(first, count, self.settings.places)
-        except UsageError as error:
-            if "places='world'" not in error.settings:
-                raise
-            raise UsageError(f"{error} (encode with camera='off')", settings=error.settings) from None
+        found = file.stretch(first, count, self.settings.places)
         if not found or (count is not None and sum(len(each.mask) for each in found) < count):
             raise DamagedFileError(
                 f"the file ends before latent frame {first + (count or 1)}, which its index promises"

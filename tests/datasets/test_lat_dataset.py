@@ -161,7 +161,7 @@ def test_files_that_are_too_short_raise_or_are_skipped(lats: Path) -> None:  # n
 def test_a_followed_camera_is_refused_unless_places_are_the_worlds(tmp_path: Path) -> None:
     video = panning_video(tmp_path / "clip.mp4")
     latcomp.encode(video, tmp_path / "clip.lat", device="cpu")
-    with pytest.raises(UsageError, match=r"clip\.lat: .*places='world'.*--camera off"):
+    with pytest.raises(UsageError, match=r"clip\.lat: .*places='world'.*camera='off'"):
         LatDataset(tmp_path)[0]
     item = LatDataset(tmp_path, places="world", latent_frames=10, seed=0)[0]
     assert item["num_frames"] == 40 == sum(map(len, item["offsets"]))
