@@ -17,6 +17,7 @@ FILLS = {
     "hold": "the last kept value everywhere",
 }
 REFERENCES = {"kept": "the last kept value", "previous": "the previous latent frame"}
+OPTIMISES = {"bits": "the smallest file", "tokens": "the fewest tokens, of finer steps"}
 CAMERAS = {"auto": "follow a moving camera where that saves bits", "off": "latents stay in frame places"}
 CACHES = {
     "musubi": "musubi-tuner",

@@ -109,7 +109,7 @@ class Encoder:
             requires = (*requires, "steps")
         if settings.learns:
             requires = (*requires, "adaptive")
-        by_threshold = settings.keep is None and not settings.searches
+        by_threshold = not self.coder.weighs and settings.keep is None and not settings.searches
         return Header(
             **reader.info.to_header_fields(),
             tokenizer={**self._tokenizer_record, **factors},
@@ -120,6 +120,7 @@ class Encoder:
             threshold=self.coder.threshold(self.coder.base) if by_threshold else None,
             keep=settings.keep,
             reference=settings.reference,
+            optimise=settings.optimise if self.coder.weighs else None,
             group_latent_frames=GROUP_LATENT_FRAMES,
             segment_groups=self.segment_groups(reader),
             created_by=f"latcomp {__version__}",

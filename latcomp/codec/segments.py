@@ -39,17 +39,25 @@ class SegmentCoder:
         recipe = SelectionRecipe.of(
             spec.channel_step, spec.channel_scale, profile, units, settings.reference, settings.lossless
         )
-        self.recipe = recipe.with_lambdas(settings.lookahead_lambda, settings.rdo_lambda)
+        recipe = recipe.with_lambdas(settings.lookahead_lambda, settings.rdo_lambda)
+        self.recipe = recipe.weighing(settings.optimise) if settings.weighs else recipe
         self.base = StepScale(1.0)
         """The file's step scale; 1 where steps are searched for, each segment's as an adjustment of it."""
         if not (settings.searches or settings.lossless):
             self.base = profile.step_scale(settings.quality_in_force)
+            if self.weighs and settings.optimise == "tokens":
+                self.base = StepScale(self.base.value * profile.fewest_tokens_scale)
         self.filler = Filler(lit, device, decodes_in_bf16(device), profile)
 
     @property
     def profile(self) -> CodingProfile:
         """The tokenizer's constants."""
         return self.recipe.profile
+
+    @property
+    def weighs(self) -> bool:
+        """Whether tokens are kept by what they save, not by a threshold or a budget."""
+        return self.recipe.price is not None
 
     def threshold(self, scale: StepScale) -> float:
         """The threshold of a segment; one that was given stands as it is."""
@@ -67,14 +75,14 @@ class SegmentCoder:
         return self.base.adjusted(adjust)
 
     def begin(self, scale: StepScale) -> SegmentSelector:
-        """The selection of a segment by the threshold, group after group."""
+        """The selection of a segment by the price or the threshold, group after group."""
         costs: TokenCoder | None = AdaptiveCosts() if self.settings.learns else None
         if self.prior is not None:
             costs = FrameCosts(self.prior, self.recipe.units, scale)
-        return self.recipe.segment(scale, self.threshold(scale), costs)
+        return self.recipe.segment(scale, None if self.weighs else self.threshold(scale), costs)
 
     def selected(self, segment: list[EncodedGroup], scale: StepScale) -> list[Selection]:
-        """The selections of a whole segment: by the token budget where there is one, else by the threshold."""
+        """The selections of a whole segment: by the token budget where there is one, else by price or threshold."""
         selector = self.begin(scale)
         if self.settings.keep is None:
             return [selector.next(group.latents, group.view) for group in segment]

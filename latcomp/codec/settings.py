@@ -24,6 +24,7 @@ CODINGS = ("context", "zstd", "adaptive")
 REFERENCES = ("kept", "previous")
 CAMERAS = ("auto", "off")
 FILLS = ("auto", "lit", "hold")
+OPTIMISES = ("bits", "tokens")
 _BOUNDS = ("threshold", "keep", "target_bpp", "min_psnr")
 """What decides how many tokens are kept; one at most."""
 
@@ -50,6 +51,10 @@ class EncodeSettings:
     """'auto': a moving camera is followed where that saves bits; 'off': frames stay where they are, as they must for
     latents that others read in frame places.
     """
+    optimise: str = "bits"
+    """What is to be least at a quality: 'bits', or 'tokens', by finer steps for fewer of them. By neither where a
+    threshold or a budget of tokens decides.
+    """
     coding: str = "context"
     """'context': masks and tokens under the tokenizer's prior, or under contexts where it has none; 'zstd': by zstd
     alone; 'adaptive': without a prior, by what was coded before in the segment.
@@ -75,6 +80,7 @@ class EncodeSettings:
         check_word("coding", self.coding, CODINGS)
         check_word("reference", self.reference, REFERENCES)
         check_word("camera", self.camera, CAMERAS)
+        check_word("optimise", self.optimise, OPTIMISES)
         check_flag("lossless", self.lossless)
         self._check_together()
 
@@ -98,6 +104,17 @@ class EncodeSettings:
                 f"quality and {given[0]} exclude each other: the target decides how good the file is",
                 settings=("quality", given[0]),
             )
+        for name in ("threshold", "keep"):
+            if self.optimise != "bits" and getattr(self, name) is not None:
+                raise UsageError(
+                    f"optimise {self.optimise} and {name} exclude each other: {name} decides which tokens are kept",
+                    settings=("optimise", name),
+                )
+        if self.optimise != "bits" and self.lossless:
+            raise UsageError(
+                f"lossless and optimise {self.optimise} exclude each other: exact latents keep all that changes",
+                settings=("lossless", "optimise"),
+            )
         if self.lossless and self.quality is not None:
             raise UsageError("lossless and quality exclude each other: give one", settings=("lossless", "quality"))
 
@@ -110,6 +127,11 @@ class EncodeSettings:
     def takes_a_prior(self) -> bool:
         """Whether tokens are coded under the tokenizer's prior, where there is one."""
         return self.coding != "adaptive" and not self.lossless
+
+    @property
+    def weighs(self) -> bool:
+        """Whether tokens are kept by what they save and cost, instead of by a threshold or a budget."""
+        return self.threshold is None and self.keep is None and self.reference == "kept" and not self.lossless
 
     @property
     def searches(self) -> bool:

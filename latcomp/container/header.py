@@ -53,6 +53,7 @@ class Header:
     requires: tuple[str, ...] = ()
     steps: dict[str, Any] | None = None
     latents: dict[str, Any] | None = None
+    optimise: str | None = None
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the member when a value does not fit."""

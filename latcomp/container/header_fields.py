@@ -164,6 +164,14 @@ HEADER_FIELDS = (
         None,
     ),
     HeaderField(
+        "optimise",
+        "string or null",
+        or_null(text),
+        "what was to be least where tokens were chosen by what they save and cost: `bits` or `tokens`; missing: null",
+        None,
+        unsaid=True,
+    ),
+    HeaderField(
         "reference", "string", choice(*REFERENCES), "what differences were taken against: `kept` or `previous`"
     ),
     HeaderField("group_latent_frames", "integer", whole(1, GROUP_LATENT_FRAMES_MAX), "most latent frames of a group"),

@@ -24,6 +24,7 @@ _ABOVE_ZERO = (
     "scale_at_zero",
     "quality_octave",
     "dropped_changes",
+    "fewest_tokens_scale",
     "rounding",
     "complexity_bits",
     "octaves_of_bits",
@@ -37,6 +38,8 @@ _NOT_BELOW = (
     "absolute_share",
     "lookahead_lambda",
     "rdo_lambda",
+    "token_price",
+    "fewest_tokens_price",
     "complexity_strength",
     "lit_share",
     "hold_share",
@@ -56,6 +59,13 @@ class CodingProfile:
     """Qualities over which the step scale halves."""
     dropped_changes: float = 1.44
     """Whole steps, summed over channels, by which a token may be off and still be dropped: the default threshold."""
+    token_price: float = 4.0
+    """Squared steps, summed over channels and latent frames, that a token must save to be kept, where a prior codes it;
+    0: the threshold decides."""
+    fewest_tokens_price: float = 8.0
+    """The same for the fewest tokens at a quality instead of the fewest bits,"""
+    fewest_tokens_scale: float = 0.7
+    """and by how much the steps are then scaled, so that the quality stays the same."""
     rounding: float = 0.5
     """Values further than this from zero or an integer, in steps, round up: less is a dead zone."""
     hysteresis: float = 0.15

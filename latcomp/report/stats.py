@@ -53,6 +53,7 @@ def stats_dict(summary: FileSummary) -> dict[str, Any]:
         "keep": header.keep,
         "target_bpp": header.target_bpp,
         "min_psnr": header.min_psnr,
+        "optimise": header.optimise,
         "reference": header.reference,
         "latent_frames": summary.latent_frames,
         "tokens_total": total,

@@ -65,6 +65,8 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         asked += f", keep {figures['keep']:g}"
     if figures["threshold"] is not None:
         asked += f", threshold {figures['threshold']:.4g}"
+    if figures["optimise"] is not None:
+        asked += f", fewest {figures['optimise']}"
     tokenizer = figures["tokenizer"]
     first = "" if tokenizer["first_frames"] == tokenizer["temporal"] else f" (first {tokenizer['first_frames']})"
     rows = [

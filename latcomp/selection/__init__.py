@@ -1,5 +1,5 @@
-"""Selection: temporal L1 difference to keep mask, by a threshold or by a token budget. Arrays in, arrays out, no
-network.
+"""Selection: temporal L1 difference to keep mask, by a threshold or by a token budget; or tokens kept by what they
+save. Arrays in, arrays out, no network.
 """
 
 from latcomp.selection.budget import select_budget
@@ -8,9 +8,11 @@ from latcomp.selection.hints import LookaheadHints
 from latcomp.selection.lookahead import Lookahead, look_ahead
 from latcomp.selection.recipe import PRIOR_UNITS, SegmentSelector, SelectionRecipe
 from latcomp.selection.threshold import KeptTokens, Selection, SelectionCache, SelectionRule, select_group
+from latcomp.selection.trellis import KeepPlan, plan_tokens
 
 __all__ = [
     "PRIOR_UNITS",
+    "KeepPlan",
     "KeptTokens",
     "Lookahead",
     "LookaheadHints",
@@ -20,6 +22,7 @@ __all__ = [
     "SelectionRecipe",
     "SelectionRule",
     "look_ahead",
+    "plan_tokens",
     "select_budget",
     "select_group",
     "step_adjust",

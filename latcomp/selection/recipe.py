@@ -16,6 +16,7 @@ from latcomp.selection.hints import LookaheadHints
 from latcomp.selection.lookahead import look_ahead
 from latcomp.selection.rdo import RateDistortion, TokenCoder
 from latcomp.selection.threshold import Selection, SelectionCache, SelectionRule, select_group
+from latcomp.selection.trellis import plan_tokens
 from latcomp.stages import stage
 
 PRIOR_UNITS = 4  # units of a step where a prior codes the tokens: steps can be halved twice
@@ -33,6 +34,8 @@ class SelectionRecipe:
     """Units of a step: `PRIOR_UNITS` under a prior."""
     lossless: bool = False
     """Whether latents are stored bit for bit."""
+    price: float | None = None
+    """What a token must save to be kept: see `plan_tokens`; None: a threshold decides."""
 
     @classmethod
     def of(
@@ -67,6 +70,14 @@ class SelectionRecipe:
             ),
         )
 
+    def weighing(self, optimise: str) -> SelectionRecipe:
+        """The same with tokens kept by what they save, for the fewest 'bits' or 'tokens'; itself where steps cannot be
+        halved, or for a price of 0.
+        """
+        profile = self.profile
+        price = profile.token_price if optimise == "bits" else profile.fewest_tokens_price
+        return self if self.lossless or self.units == 1 or not price else replace(self, price=price)
+
     def quantiser(self, scale: StepScale) -> Quantiser | LosslessQuantiser:
         """The quantiser of a segment."""
         if self.lossless:
@@ -96,29 +107,52 @@ class SelectionRecipe:
     def segment(
         self, scale: StepScale, threshold: float | None = None, coder: TokenCoder | None = None
     ) -> SegmentSelector:
-        """The selection of a segment, from its key group on. threshold: None takes the one of the step scale; coder:
-        what tokens are coded by, where they are to be rounded by what they cost."""
+        """The selection of a segment, from its key group on. threshold: None leaves the choice to the recipe's price,
+        where it has one, else to the threshold of the step scale; coder: what tokens are coded by, where they are to be
+        rounded by what they cost."""
         wanted = self.threshold(scale) if threshold is None else threshold
         weight = self.profile.rdo_lambda
         rounding = None if coder is None or weight == 0 or self.lossless else RateDistortion(coder, self.units, weight)
-        return SegmentSelector(self, scale, wanted, rounding)
+        return SegmentSelector(self, scale, wanted, rounding, self.price if threshold is None else None)
 
 
 class SegmentSelector:
     """Selects the groups of one segment in order."""
 
     def __init__(
-        self, recipe: SelectionRecipe, scale: StepScale, threshold: float, rounding: RateDistortion | None
+        self,
+        recipe: SelectionRecipe,
+        scale: StepScale,
+        threshold: float,
+        rounding: RateDistortion | None,
+        price: float | None = None,
     ) -> None:
+        """price: of a token, which then decides instead of the threshold."""
         self.recipe, self.scale, self.threshold, self.rounding = recipe, scale, threshold, rounding
+        self.price = price
         self._cache: SelectionCache | None = None
 
     def next(self, latents: np.ndarray, view: GroupView | None = None) -> Selection:
-        """The selection of the next group's latents (C, T, h, w) by the threshold. view: what it shows, None for a
-        group without camera motion.
+        """The selection of the next group's latents (C, T, h, w) by the price or the threshold. view: what it shows,
+        None for a group without camera motion.
         """
+        if self.price is not None:
+            return self._weighed(latents, view, self.price)
         hints = self.recipe.hints(latents, self.scale, self._cache is not None, view)
         return self._select(latents, view, self.threshold, hints, None)
+
+    def _weighed(self, latents: np.ndarray, view: GroupView | None, price: float) -> Selection:
+        """The same by the price: what a kept token says is the mean of what it stands for."""
+        quantiser = self.recipe.quantiser(self.scale)
+        if not isinstance(quantiser, Quantiser):
+            raise ValueError("exact latents have no steps to weigh errors in")
+        with stage("selection"):
+            memory = None if self._cache is None else self._cache.memory
+            plan = plan_tokens(latents, memory, quantiser, price, view)
+            ahead = plan.ahead
+            halvings = ahead.halvings(quantiser, self.recipe.profile.lookahead_lambda)
+            hints = LookaheadHints(ahead.target, halvings, run=ahead.run)
+        return self._select(ahead.target, view, self.threshold, hints, plan.mask)
 
     def under(
         self,

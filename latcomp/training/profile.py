@@ -40,6 +40,7 @@ GAIN = 0.2  # percent of bits that another value must save: less is chance
 CUT_FOUND = 0.95  # share of joins of different clips that the bounds of a scene cut must find
 CUT_FALSE = 0.01  # share of steps within a clip that they may take for one
 CANDIDATES: dict[str, tuple[float, ...]] = {
+    "token_price": (0.0, 2.0, 3.0, 4.0, 6.0, 9.0),  # 0: the threshold decides
     "dropped_changes": (0.44, 1.44, 2.44, 4.44),  # differences are whole steps: halfway between two of them
     "hysteresis": (0.0, 0.1, 0.15, 0.2, 0.3),
     "rounding": (0.4, 0.45, 0.5),
@@ -90,7 +91,7 @@ def train_profile(options: ProfileOptions, report: Report | None = None) -> Path
     frozen = FrozenLatents.of(folder, options.data, run)
     crops = _crops(frozen.training, options.crops, options.seed)
     until = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
-    recipe, table = _descend(frozen.recipe, crops, prior, until, report or (lambda *_: None))
+    recipe, table = _descend(frozen.recipe.weighing("bits"), crops, prior, until, report or (lambda *_: None))
     measured, bounds = _measured(frozen.training, recipe)
     fitted = {
         "clips": len(frozen.training),
@@ -133,7 +134,7 @@ def _descend(
     table: dict[str, dict[str, float | None]] = {}
     best = curves(recipe, crops, prior)
     for name, values in CANDIDATES.items():
-        if prior is None and name in ("lookahead_lambda", "rdo_lambda"):
+        if prior is None and name in ("token_price", "lookahead_lambda", "rdo_lambda"):
             continue  # steps are never halved, and nothing says what a value costs
         own = getattr(recipe.profile, name)
         tried: dict[str, float | None] = {f"{own:.6g}": 0.0}
@@ -156,7 +157,8 @@ def with_constant(recipe: SelectionRecipe, name: str, value: float) -> Selection
     """The recipe under another value of one of the profile's constants."""
     changed: dict[str, Any] = {name: value}
     profile = replace(recipe.profile, **changed)
-    return replace(recipe, profile=profile, rule=replace(recipe.rule, absolute_share=profile.absolute_share))
+    rule = replace(recipe.rule, absolute_share=profile.absolute_share)
+    return replace(recipe, profile=profile, rule=rule, price=None).weighing("bits")
 
 
 def curves(recipe: SelectionRecipe, crops: Sequence[list[np.ndarray]], prior: Prior | None) -> list[list[Point]]:

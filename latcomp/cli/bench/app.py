@@ -14,8 +14,9 @@ from latcomp.cli.bench.length import length
 from latcomp.cli.bench.rd import rd
 from latcomp.cli.bench.speed import speed
 from latcomp.cli.bench.summary import summary
+from latcomp.cli.bench.tokens import tokens
 from latcomp.cli.bench.training import training
 
 app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
-for command in (rd, allocators, ablation, length, training, speed, summary, fill, coding, latents, dataset):
+for command in (rd, allocators, ablation, length, training, speed, summary, tokens, fill, coding, latents, dataset):
     app.command(command.__name__)(command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.choices import CAMERAS, CODINGS, REFERENCES, completes, one_of, tokenizer_names
+from latcomp.cli.choices import CAMERAS, CODINGS, OPTIMISES, REFERENCES, completes, one_of, tokenizer_names
 from latcomp.cli.options.panels import PART, QUALITY
 from latcomp.cli.options.shared import NoAudio
 
@@ -94,6 +94,17 @@ class EncodeOptions:
             "are read in frame places, as training does. --lossless does not follow it.",
         ),
     ] = "auto"
+    optimise: Annotated[
+        str,
+        _quality(
+            callback=one_of(OPTIMISES),
+            autocompletion=completes(OPTIMISES),
+            metavar="bits|tokens",
+            show_default=False,
+            help="What is to be least at a quality: bits (default), or tokens, for models that pay by the token; the "
+            "file then has finer steps for fewer tokens, and more bits.",
+        ),
+    ] = "bits"
     coding: Annotated[
         str,
         _quality(
