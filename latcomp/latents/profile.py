@@ -62,9 +62,9 @@ class CodingProfile:
     token_price: float = 4.0
     """Squared steps, summed over channels and latent frames, that a token must save to be kept, where a prior codes it;
     0: the threshold decides."""
-    fewest_tokens_price: float = 8.0
+    fewest_tokens_price: float = 16.0
     """The same for the fewest tokens at a quality instead of the fewest bits,"""
-    fewest_tokens_scale: float = 0.7
+    fewest_tokens_scale: float = 0.6
     """and by how much the steps are then scaled, so that the quality stays the same."""
     rounding: float = 0.5
     """Values further than this from zero or an integer, in steps, round up: less is a dead zone."""

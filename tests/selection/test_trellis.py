@@ -1,7 +1,7 @@
 """Tokens kept by price: the plan is the cheapest there is, pays for what lasts, and keeps what is shown for the first
 time."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def cost(values: np.ndarray, held: np.ndarray | None, kept: tuple[int, ...], pri
         if held is None:
             return np.inf
         total += (weights[: starts[0]] * np.square(values[: starts[0]] - held).sum(1)).sum()
-    for first, end in zip(starts, starts[1:]):
+    for first, end in pairwise(starts):
         run, times = values[first:end], weights[first:end]
         mean = (times[:, None] * run).sum(0) / times.sum()
         total += (times * (np.square(run - mean).sum(1) + ROUNDING_ERROR)).sum()
