@@ -7,6 +7,7 @@ a latent lies within 4e-6 of where rounding turns, and pixels."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def tokens_of(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
-    """A video of moving noise encoded, and one file of it decoded, on each machine."""
+    """A video of noise that pans, its camera followed, encoded, and one file of it decoded, on each machine."""
     folder = tmp_path_factory.mktemp("machines")
     texture = np.kron(np.random.default_rng(3).integers(0, 255, (30, 60, 3)), np.ones((4, 4, 1))).astype(np.uint8)
     write(folder / "in.mkv", [texture[:96, 2 * i : 2 * i + 160] for i in range(12)])
@@ -90,6 +91,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
         fp32, bf16 = (np.load(f"{frames}-{half}.npy").astype(np.int16) for half in (False, True))
         found[name] = Made(lat.read_bytes(), *tokens_of(lat), fp32, bf16)
     return found
+
+
+def test_the_camera_is_followed_in_what_is_compared(made: dict[str, Made]) -> None:
+    groups = list(Reader(io.BytesIO(made["one thread"].file), find_prior=prior_finder()))
+    offsets = [group.offsets for group in groups if isinstance(group, Group)]
+    assert offsets and all(each is not None and each[:, 1].max() > 8 for each in offsets)
 
 
 def test_threads_and_wider_instructions_do_not_show_in_a_file(made: dict[str, Made]) -> None:
