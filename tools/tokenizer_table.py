@@ -3,8 +3,9 @@
     python -m tools.tokenizer_table [--counts 1,5,17,22] [--few 1,5,17,22] [--json OUT.json] [NAME...]
 
 `--counts` go through the networks as groups do, at one size and with exact latents: number of frames. `--few` are whole
-files, from a video of irregular times to what a reader of the file gives, at four more sizes (one narrower than a token,
-one of whole tokens): number, size and times of the frames.
+files, from a video of irregular times to what a reader of the file gives, at four more sizes, one of them narrower than
+a token: number, size and times of the frames.
+
 The peak of memory is that of the whole process, with torch and diffusers in it (about 450 MB), while a class runs.
 Structure (frame rules, causality, streaming) is that of the class; sizes, times and steps are those of the small
 weights."""
