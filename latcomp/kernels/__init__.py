@@ -6,7 +6,7 @@ it is used, and which one is used is nowhere written down: a file does not depen
 
 from latcomp.kernels.choice import conforms, fastest
 from latcomp.kernels.floats import FLOATS, Floats
-from latcomp.kernels.gather import gather
+from latcomp.kernels.gather import gather, neighbours
 from latcomp.kernels.layer import ACTIVATION_MAX, WEIGHT_SHIFT, Kernels, Layer
 from latcomp.kernels.reference import REFERENCE, Reference
 from latcomp.kernels.signs import SignedTable, both_signs
@@ -25,4 +25,5 @@ __all__ = [
     "conforms",
     "fastest",
     "gather",
+    "neighbours",
 ]

@@ -19,3 +19,16 @@ def gather(values: np.ndarray, around: np.ndarray, out: np.ndarray) -> None:
         # numpy copies whole rows only into what stands together, and only where it need not look out for bad numbers
         found = np.take(values, some, axis=0, out=scratch[: len(some)], mode="clip")
         out[start : start + BLOCK, :width] = found.reshape(len(some), width)
+
+
+def neighbours(values: np.ndarray, around: np.ndarray, *more: np.ndarray) -> np.ndarray:
+    """uint8 (n, k * c + ...): the values (P, c) of k places around (n, k), and behind them other inputs (n, ...) of the
+    same layer."""
+    widths = [around.shape[1] * values.shape[1], *(part.shape[1] for part in more)]
+    found = np.empty((len(around), sum(widths)), np.uint8)
+    gather(values, around, found)
+    start = widths[0]
+    for part, width in zip(more, widths[1:], strict=True):
+        found[:, start : start + width] = part
+        start += width
+    return found
