@@ -18,7 +18,7 @@ from latcomp.kernels.layer import ACTIVATION_MAX, WEIGHT_MAX, Kernels
 from latcomp.kernels.onednn import OneDnn
 from latcomp.kernels.reference import REFERENCE
 
-SHAPES = ((70, 561, 33), (17, 192, 48), (1, 50, 1))  # rows, inputs, outputs of the products that are compared
+SHAPES = ((40, 561, 33), (17, 192, 48), (1, 50, 1))  # rows, inputs, outputs of the products that are compared
 RACE = 512, 560, 128  # of those that are timed: a fraction of a latent frame at the sizes in use
 ROUNDS = 3
 

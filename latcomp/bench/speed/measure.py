@@ -19,7 +19,7 @@ import torch
 
 from latcomp import __version__
 from latcomp.bench.speed.whole_process import WholeRun, run_whole
-from latcomp.codec.decode import write_stream
+from latcomp.codec.decode import priors_on, write_stream
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import Encoder
@@ -31,7 +31,7 @@ from latcomp.errors import UsageError
 from latcomp.inpaint.model import lit_macs_per_token
 from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
-from latcomp.models import macs_per_pixel, prior_finder
+from latcomp.models import macs_per_pixel
 from latcomp.report.stats import stats_dict
 from latcomp.stages import StageClock, stage
 from latcomp.video import Frame, VideoInfo, open_video, open_writer
@@ -209,7 +209,7 @@ class SpeedBench:
 
     def _decode(self, lat: Path, decoder: Decoder, out: Path) -> None:
         with lat.open("rb") as file:
-            reader = Reader(file, Limits(max_pixels=DEFAULT_MAX_PIXELS), prior_finder(self.encoder.folder))
+            reader = Reader(file, Limits(max_pixels=DEFAULT_MAX_PIXELS), priors_on(str(self.device), self.encoder.folder))
             with stage("writing"):
                 writer = open_writer(out, VideoInfo.from_header_fields(reader.header.video_fields()))
             with writer:
