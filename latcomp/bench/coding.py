@@ -161,12 +161,8 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
                 for one in coder.passes():
                     steps = one.steps_of(values)
                     predicted.append(_pairs(one.contexts, one.table_symbols(steps)[1]))
-                    distance = [
-                        (values[p.rows, p.channels] - coder.own[p.rows, p.channels])
-                        >> (coder.units_log2 - coder.halvings[p.rows])
-                        for p in one.parts
-                    ]
-                    held.append(_pairs(one.scale.astype(np.uint8), np.concatenate([d.reshape(-1) for d in distance])))
+                    distance = (one.values_of(values) - one.own) >> one.shift
+                    held.append(_pairs(one.scale.astype(np.uint8), distance))
                     one.put(steps)
             memory.advance(frame.places, values, finer)
     in_bytes = [int(_conditional(np.concatenate(found)) / 8) if found else 0 for found in (predicted, held)]

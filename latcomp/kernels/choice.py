@@ -1,7 +1,7 @@
 """Which way of multiplying whole numbers is the fastest here: measured, among those that give what the reference gives.
 
 Both are found out by trying: a library may lack an operator, may have cut off sums of 16 bits on processors that
-multiply bytes in pairs, or may take the operator one product after the other where a processor has no instruction for it.
+multiply bytes in pairs, or may take one product after the other where a processor has no instruction for them.
 """
 
 from __future__ import annotations

@@ -31,7 +31,9 @@ class Layer(Protocol):
 
 
 class Kernels(Protocol):
-    """A way to multiply whole numbers."""
+    """A way to multiply whole numbers; those that multiply alike are equal."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def name(self) -> str:

@@ -24,7 +24,8 @@ class ReferenceLayer:
     def activations(self, x: np.ndarray) -> np.ndarray:
         """See `Layer.activations`."""
         half = 1 << (WEIGHT_SHIFT - 1)
-        return np.clip((self.sums(x) + half) >> WEIGHT_SHIFT, 0, ACTIVATION_MAX).astype(np.uint8)
+        found: np.ndarray = np.clip((self.sums(x) + half) >> WEIGHT_SHIFT, 0, ACTIVATION_MAX).astype(np.uint8)
+        return found
 
 
 @dataclass(frozen=True)

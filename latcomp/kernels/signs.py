@@ -1,7 +1,7 @@
 """Inputs with a sign as pairs of activations: what is above zero, and what is below.
 
-Processors multiply bytes without a sign by bytes with one. -127 to 127 moved up by 127 would give pairs of products that
-pass 16 bits, and be cut off on some; one of two activations that is always zero never does."""
+Processors multiply bytes without a sign by bytes with one. -127 to 127 moved up by 127 would give pairs of products
+that pass 16 bits, which some cut off; two activations one of which is always zero never do."""
 
 from __future__ import annotations
 
@@ -28,4 +28,5 @@ class SignedTable:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """uint16 (...): the pair of each of int32 values (...), as two bytes that stand together; `.view(np.uint8)`
         gives them."""
-        return self._pairs.take(np.add(values, self.limit, dtype=np.intp), mode="clip")
+        found: np.ndarray = self._pairs.take(np.add(values, self.limit, dtype=np.intp), mode="clip")
+        return found

@@ -209,7 +209,9 @@ class SpeedBench:
 
     def _decode(self, lat: Path, decoder: Decoder, out: Path) -> None:
         with lat.open("rb") as file:
-            reader = Reader(file, Limits(max_pixels=DEFAULT_MAX_PIXELS), priors_on(str(self.device), self.encoder.folder))
+            reader = Reader(
+                file, Limits(max_pixels=DEFAULT_MAX_PIXELS), priors_on(str(self.device), self.encoder.folder)
+            )
             with stage("writing"):
                 writer = open_writer(out, VideoInfo.from_header_fields(reader.header.video_fields()))
             with writer:

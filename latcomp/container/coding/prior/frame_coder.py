@@ -68,14 +68,14 @@ class FramePass:
 
     def steps_of(self, symbols: np.ndarray) -> np.ndarray:
         """int32 (m,): whole steps of the pass's values, out of symbols (n, C) of the latent frame's kept tokens."""
-        found = self._values_of(symbols)
+        found = self.values_of(symbols)
         found -= self.anchor
         found >>= self.shift
         return found
 
     def exact_steps_of(self, wanted: np.ndarray) -> np.ndarray:
         """(m,): steps, not whole, of latents (n, C) in units."""
-        found: np.ndarray = (self._values_of(wanted) - self.anchor) * (np.float32(1) / (np.int32(1) << self.shift))
+        found: np.ndarray = (self.values_of(wanted) - self.anchor) * (np.float32(1) / (np.int32(1) << self.shift))
         return found
 
     def squared_steps(self, weights: np.ndarray) -> np.ndarray:
@@ -113,7 +113,7 @@ class FramePass:
         """
         self.coder.know(self.parts, self._symbols(steps), self.own)
 
-    def _values_of(self, tokens: np.ndarray) -> np.ndarray:
+    def values_of(self, tokens: np.ndarray) -> np.ndarray:
         """(m,): the pass's values out of those of the latent frame's kept tokens (n, C)."""
         found = np.empty(len(self.own), tokens.dtype)
         for part in self.parts:
@@ -130,7 +130,8 @@ class FramePass:
 def _contexts(scale: np.ndarray, fraction: np.ndarray) -> np.ndarray:
     found = np.abs(fraction)
     found += scale * FRACTIONS
-    return found.astype(np.uint8)
+    numbers: np.ndarray = found.astype(np.uint8)
+    return numbers
 
 
 def _table_symbols(
@@ -240,9 +241,7 @@ class FrameCoder:
             shape = (span.stop - span.start, self._known[group].shape[1])
             here = slice(start, start + shape[0] * shape[1])
             start = here.stop
-            found.append(
-                PhaseValues(phase, self.order[span], span, slice(group, None, PASSES), here, shape)
-            )
+            found.append(PhaseValues(phase, self.order[span], span, slice(group, None, PASSES), here, shape))
         return found
 
     def spread(self, parts: list[PhaseValues], of_tokens: np.ndarray) -> np.ndarray:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.container.coding.prior.neighbourhood import PASSES, PHASES
+from latcomp.container.coding.prior.neighbourhood import PASSES
 from latcomp.kernels import Kernels, Layer, both_signs
 
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers of the network by what they give; see FORMAT.md for the tensors they are made of."""
+    """The layers of what is coded of tokens, by what they give; see FORMAT.md for the tensors they are made of."""
 
     embed: Layer
     spread: Layer
     trunk: Layer
     known: list[Layer]
-    """By pass, as all lists here but those of masks."""
+    """By pass, as all lists here."""
     silence: list[np.ndarray]
     """uint8 (K,): what positions of which nothing is known send to their neighbours."""
     head: list[Layer]
@@ -29,10 +29,6 @@ class Layers:
     """Of the trunk alone, in pass 0, for positions whose neighbours all send `silence`."""
     leave: list[list[Layer]]
     """By pass and group of channels."""
-    mask_trunk: Layer
-    mask_head: list[Layer]
-    """By phase, in coding order, of the bits around and the trunk."""
-    mask_leave: list[Layer]
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], kernels: Kernels) -> Layers:
@@ -53,7 +49,9 @@ class Layers:
             groups = [np.arange(group, channels, PASSES) for group in range(PASSES)]
             leave.append(
                 [
-                    kernels.layer(weight[:, :, g].reshape(len(weight), -1), np.ascontiguousarray(bias[:, g].reshape(-1)))
+                    kernels.layer(
+                        weight[:, :, g].reshape(len(weight), -1), np.ascontiguousarray(bias[:, g].reshape(-1))
+                    )
                     for g in groups
                 ]
             )
@@ -69,18 +67,26 @@ class Layers:
             ],
             first_head=kernels.layer(arrays["down0"], (arrays["down0_bias"] + said).astype(np.int32)),
             leave=leave,
-            mask_trunk=layer(
-                "mask_trunk_bias", arrays["mask_near"], both_signs(arrays["mask_own"]), arrays["mask_facts"]
-            ),
-            mask_head=[
-                kernels.layer(
-                    np.concatenate([arrays["mask_beside"][order], arrays["mask_down"][order]]),
-                    arrays["mask_down_bias"][order],
-                )
-                for order in range(PHASES)
-            ],
-            mask_leave=[
-                kernels.layer(arrays["mask_leave"][order][:, None], arrays["mask_leave_bias"][order : order + 1])
-                for order in range(PHASES)
-            ],
+        )
+
+
+@dataclass(frozen=True)
+class MaskLayers:
+    """The layers that say how likely positions are kept; lists are by phase, in coding order."""
+
+    trunk: Layer
+    head: list[Layer]
+    """Of the bits around and the trunk."""
+    leave: list[Layer]
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray], kernels: Kernels) -> MaskLayers:
+        """See `Layers.of`."""
+        inputs = arrays["mask_near"], both_signs(arrays["mask_own"]), arrays["mask_facts"]
+        heads = [np.concatenate(pair) for pair in zip(arrays["mask_beside"], arrays["mask_down"], strict=True)]
+        leaves = arrays["mask_leave"][:, :, None], arrays["mask_leave_bias"][:, None]
+        return cls(
+            kernels.layer(np.concatenate(inputs), arrays["mask_trunk_bias"]),
+            [kernels.layer(*pair) for pair in zip(heads, arrays["mask_down_bias"], strict=True)],
+            [kernels.layer(*pair) for pair in zip(*leaves, strict=True)],
         )

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from latcomp.container.coding.prior.layers import Layers
+from latcomp.container.coding.prior.layers import Layers, MaskLayers
 from latcomp.container.coding.prior.neighbourhood import PASSES, PHASES, group_of
 from latcomp.container.coding.prior.tables import PRECISION, Tables
 from latcomp.kernels import ACTIVATION_MAX, FLOATS, WEIGHT_SHIFT, Kernels, SignedTable, neighbours
@@ -132,6 +132,11 @@ class Prior:
         """The weights, made ready for many products."""
         return Layers.of(self.arrays, self.kernels)
 
+    @cached_property
+    def mask_layers(self) -> MaskLayers:
+        """Those for keep masks."""
+        return MaskLayers.of(self.arrays, self.kernels)
+
     def past(self, kept: np.ndarray, change: np.ndarray, around: np.ndarray) -> Past:
         """Of the last kept values and the change before, each (P + 1, C) int32. around: (P, 9) places."""
         values = np.empty((len(kept), 2 * self.channels), np.uint16)
@@ -179,15 +184,15 @@ class Prior:
 
     def mask_trunk(self, past: Past, around: np.ndarray, facts: np.ndarray) -> np.ndarray:
         """uint8 (P, M) activations of all positions, for their mask bits. facts: (P, MASK_FACTS)."""
-        return self.layers.mask_trunk.activations(neighbours(past.around, around, past.kept[:-1], facts))
+        return self.mask_layers.trunk.activations(neighbours(past.around, around, past.kept[:-1], facts))
 
     def mask_classes(self, order: int, trunk: np.ndarray, known: np.ndarray) -> np.ndarray:
         """(n,) uint8 classes of the odds that positions are kept, in phase number `order` of the coding order.
 
         trunk: (n, M); known: (n, 50) activations of the bits around that are known, see `MaskField`.
         """
-        hidden = self.layers.mask_head[order].activations(np.concatenate([known, trunk], axis=1))
-        odds = self.layers.mask_leave[order].sums(hidden)[:, 0].astype(np.int32)
+        hidden = self.mask_layers.head[order].activations(np.concatenate([known, trunk], axis=1))
+        odds = self.mask_layers.leave[order].sums(hidden)[:, 0].astype(np.int32)
         classes = ((odds + (1 << (MASK_SHIFT - 1))) >> MASK_SHIFT) + MASK_CLASSES // 2
         found: np.ndarray = np.clip(classes, 0, MASK_CLASSES - 1).astype(np.uint8)
         return found
@@ -240,9 +245,8 @@ def macs(arrays: Mapping[str, np.ndarray]) -> tuple[float, float]:
     mask += (
         size["mask_beside"] + size["mask_down"] + size["mask_leave"]
     ) / PHASES  # a position is in one of the phases
-    token = (
-        size["near"] + size["own"] + size["facts"] + 9 * arrays["beside0"].shape[1]
-    )  # before pass 0 all places around tell the same
+    token = size["near"] + size["own"] + size["facts"]
+    # before pass 0 all places around tell the same: where all nine are positions that is a part of the bias
     for number in range(PASSES):
         token += size[f"down{number}"] + size[f"leave{number}"] / PASSES  # each pass codes a part of the channels
         token += size[f"known{number}"] + size[f"beside{number}"] if number else 0
