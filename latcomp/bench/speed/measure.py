@@ -148,8 +148,8 @@ class SpeedBench:
           `tokenizer`, `repeats`
         - `macs_per_pixel`: multiply-adds per pixel, `{tokenizer_encoder, tokenizer_decoder, lit, prior}`, None for a
           model that is not there. The LIT runs in the groups it fills, and for the encoder's choice. The prior runs
-          once to read a file and about twice to write one, and less where tokens are dropped: the figure is that of a
-          clip that keeps them all
+          once to read a file and once to write one, and less where tokens are dropped: the figure is that of a clip
+          that keeps them all
         - `clips`: of each `clip, frames, width, height, keep_ratio, bpp, prior_macs_per_pixel` (at its own keep ratio),
           and for `encode` and `decode` (to H.264 in Matroska):
             - `in_process`: `frames_per_second {minimum, median, maximum}` and `seconds` of each run, models loaded,
