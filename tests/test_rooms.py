@@ -14,16 +14,27 @@ GROUND = {"caches", "checks", "errors", "output", "devices", "limits", "stages",
 """Files beside the rooms, which every room may use; they use each other alone."""
 LOOKS_INTO: dict[str, set[str]] = {
     "latents": set(),
+    "kernels": set(),
     "metrics": set(),
     "video": {"latents"},
     "tokenizer": {"latents"},
     "selection": {"latents"},
     "inpaint": {"latents"},
     "container": {"latents", "container/coding"},
-    "container/coding": {"latents", "container"},
-    "models": {"latents", "tokenizer", "inpaint", "container", "container/coding"},
+    "container/coding": {"latents", "kernels", "container"},
+    "models": {"latents", "kernels", "tokenizer", "inpaint", "container", "container/coding"},
     "report": {"latents", "container", "metrics", "video"},
-    "codec": {"latents", "metrics", "video", "tokenizer", "selection", "inpaint", "container", "container/coding"}
+    "codec": {
+        "latents",
+        "kernels",
+        "metrics",
+        "video",
+        "tokenizer",
+        "selection",
+        "inpaint",
+        "container",
+        "container/coding",
+    }
     | {"models", "report"},
     "training": {
         "latents",

@@ -21,7 +21,9 @@ from latcomp.container.coding.prior.frame_code import past_of
 from latcomp.container.coding.prior.frame_coder import FrameCoder
 from latcomp.container.coding.prior.modes import modes_of
 from latcomp.container.zstd import compress
+from latcomp.devices import pick_device
 from latcomp.errors import UsageError
+from latcomp.kernels import fastest
 from latcomp.latents import StepScale, TokenMemory, frames_of_tokens
 
 QUALITIES = (3.0, 5.0, 7.0)
@@ -49,7 +51,10 @@ class CodingRow:
     """Packed bits under zstd at level 19."""
     mask_prior: int
     encode_speed: float
+    """Of the coding alone, masks included, of tokens that are chosen and rounded already."""
     decode_speed: float
+    kernels: str = ""
+    """What the prior multiplied with."""
 
 
 def measure(
@@ -64,7 +69,7 @@ def measure(
     prior_folder = models.find_prior(folder)
     if prior_folder is None:
         raise UsageError(f"tokenizer {folder.name} has no prior: train one with latcomp train prior")
-    prior = models.load_prior(prior_folder)
+    prior = models.load_prior(prior_folder, fastest(str(pick_device(device))))
     file = io.BytesIO()
     stats = encode(
         path, file, quality=quality, audio=False, tokenizer=tokenizer, device=device, duration_seconds=duration_seconds
@@ -87,6 +92,7 @@ def measure(
         sum(len(compress(np.packbits(group.mask).tobytes())) for group in groups),
         stats["bytes_mask"],
         *speeds,
+        prior.kernels.name,
     )
 
 
@@ -161,12 +167,8 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
                 for one in coder.passes():
                     steps = one.steps_of(values)
                     predicted.append(_pairs(one.contexts, one.table_symbols(steps)[1]))
-                    distance = [
-                        (values[p.rows, p.channels] - coder.own[p.rows, p.channels])
-                        >> (coder.units_log2 - coder.halvings[p.rows])
-                        for p in one.parts
-                    ]
-                    held.append(_pairs(one.scale.astype(np.uint8), np.concatenate([d.reshape(-1) for d in distance])))
+                    distance = (one.values_of(values) - one.own) >> one.shift
+                    held.append(_pairs(one.scale.astype(np.uint8), distance))
                     one.put(steps)
             memory.advance(frame.places, values, finer)
     in_bytes = [int(_conditional(np.concatenate(found)) / 8) if found else 0 for found in (predicted, held)]

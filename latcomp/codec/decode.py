@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,7 +18,10 @@ from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.codec.settings import DecodeSettings
 from latcomp.codec.shift import moved_to_zero
 from latcomp.container import Limits, Reader
+from latcomp.container.coding import Prior
+from latcomp.devices import pick_device
 from latcomp.errors import DamagedFileError, OutputError, UsageError
+from latcomp.kernels import fastest
 from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.output import is_stream, output_target
@@ -43,6 +46,11 @@ class DecodeResult:
     """What was damaged in the file, one line each; empty for an intact one."""
 
 
+def priors_on(device: str, tokenizer: str | Path | None = None) -> Callable[[str, str], Prior]:
+    """`models.prior_finder` for priors that multiply as fast as they can beside networks on a device."""
+    return models.prior_finder(tokenizer, lambda: fastest(str(pick_device(device))))
+
+
 @checks_arguments
 def decode_frames(
     source: str | Path | BinaryIO,
@@ -61,7 +69,7 @@ def decode_frames(
     window = TimeWindow.of(start_seconds, duration_seconds)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
-        reader = Reader(file, limits or Limits(max_pixels=max_pixels), models.prior_finder(tokenizer))
+        reader = Reader(file, limits or Limits(max_pixels=max_pixels), priors_on(device, tokenizer))
         stream = DecodeStream(reader, Decoder(reader.header, device, fill, tokenizer), window)
         for item in stream:
             if reader.damage:
@@ -100,7 +108,7 @@ def decode(
     window, audio = chosen.window, chosen.audio
     with ExitStack() as stack:
         file = stack.enter_context(open_source(source))
-        reader = Reader(file, limits or Limits(max_pixels=max_pixels), models.prior_finder(tokenizer))
+        reader = Reader(file, limits or Limits(max_pixels=max_pixels), priors_on(device, tokenizer))
         info = VideoInfo.from_header_fields(reader.header.video_fields())
         if not window.whole:
             info = replace(info, metadata=_metadata_of_part(info, reader, window))

@@ -26,6 +26,7 @@ from latcomp.codec.settings import GROUP_LATENT_FRAMES, SEGMENT_GROUPS, EncodeSe
 from latcomp.codec.targets import PsnrTarget, RateTarget, segment_groups_for
 from latcomp.container import AudioChunk, AudioPacketBytes, FileSummary, Group, Header, Writer, audio_flags
 from latcomp.devices import memory_errors, pick_device
+from latcomp.kernels import fastest
 from latcomp.latents.steps import Steps
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.output import is_stream, output_stream, spool
@@ -49,7 +50,9 @@ class Encoder:
         with memory_errors(self.device):
             self.tokenizer = models.load_tokenizer(folder).to(self.device)
             self.lit = models.load_lit(lit_folder).to(self.device) if lit_folder else None
-            self.prior = models.load_prior(prior_folder) if prior_folder and settings.takes_a_prior else None
+            self.prior = None
+            if prior_folder and settings.takes_a_prior:
+                self.prior = models.load_prior(prior_folder, fastest(str(self.device)))
             self.profile = models.profile_of(folder)
             self.steps: Steps | None = None
             """What a file says of the channels' steps; None where they are the tokenizer's own, or not fitted yet."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from latcomp.devices import device_failure
 from latcomp.errors import UsageError
+from latcomp.kernels import FLOATS
 from latcomp.models.folders import CONFIG, WEIGHTS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import checked_weights, sha256_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from latcomp.container.coding.prior.network import Prior
     from latcomp.inpaint.model import Lit
+    from latcomp.kernels import Kernels
     from latcomp.tokenizer.base import VideoTokenizer
 
     Network = TypeVar("Network", bound=nn.Module)
@@ -57,8 +59,11 @@ def load_lit(folder: Path) -> Lit:
 
 
 @lru_cache(maxsize=4)
-def load_prior(folder: Path) -> Prior:
-    """The prior of a folder; needs no torch. Raises `UsageError` when the files do not fit together."""
+def load_prior(folder: Path, kernels: Kernels = FLOATS) -> Prior:
+    """The prior of a folder; needs no torch unless the kernels do. Raises `UsageError` when the files do not fit
+    together.
+
+    kernels: what multiplies; `latcomp.kernels.fastest` finds them where torch is at hand anyway."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -66,18 +71,20 @@ def load_prior(folder: Path) -> Prior:
 
     try:
         weights = load(checked_weights(folder))
-        return Prior(weights, sha256_of(folder / WEIGHTS), config_of(folder)["name"], fingerprint_of(folder))
+        return Prior(weights, sha256_of(folder / WEIGHTS), config_of(folder)["name"], fingerprint_of(folder), kernels)
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
 
 
-def prior_finder(tokenizer: str | Path | None = None) -> Callable[[str, str], Prior]:
+def prior_finder(
+    tokenizer: str | Path | None = None, kernels: Callable[[], Kernels] = lambda: FLOATS
+) -> Callable[[str, str], Prior]:
     """What a `latcomp.container.Reader` asks for the prior of a file: looked for among the shipped models and beside
-    `tokenizer`.
+    `tokenizer`. kernels: finds what the prior multiplies with, once a prior is asked for.
     """
 
     def find(name: str, sha256: str) -> Prior:
-        return load_prior(find_model({"name": name, "sha256": sha256}, "prior", beside(tokenizer, "prior")))
+        return load_prior(find_model({"name": name, "sha256": sha256}, "prior", beside(tokenizer, "prior")), kernels())
 
     return find
 

@@ -7,6 +7,7 @@ import pytest
 
 from latcomp.bench.coding import CodingRow, _conditional, _entropy, _pairs, measure, savings
 from latcomp.codec.encode import encode
+from latcomp.kernels import fastest
 from tests.conftest import MakeVideo
 
 
@@ -23,6 +24,7 @@ def test_sizes_are_those_of_the_files(make_video: MakeVideo, tmp_path: Path) -> 
     assert row.values == found["zstd"]["tokens_kept"] * found["zstd"]["tokenizer"]["channels"]
     assert row.encode_speed > 0
     assert row.decode_speed > 0
+    assert row.kernels == fastest("cpu").name
 
 
 def test_entropy_is_the_known_one() -> None:

@@ -12,10 +12,11 @@ from safetensors.numpy import load_file
 from latcomp.codec.encode import encode
 from latcomp.codec.lat_file import open_lat
 from latcomp.container.coding import Prior
+from latcomp.container.coding.prior.estimates import on_grid
 from latcomp.container.coding.prior.frame_code import past_of
 from latcomp.container.coding.prior.frame_coder import FrameCoder
 from latcomp.container.coding.prior.masks import MaskField
-from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES, on_grid
+from latcomp.container.coding.prior.network import FRACTIONS, MASK_CLASSES
 from latcomp.container.format import LAYOUT_CONTEXT, LAYOUT_PLANES
 from latcomp.errors import UsageError
 from latcomp.latents import FrameView
@@ -96,15 +97,15 @@ def test_the_network_and_the_coder_give_the_same_means_and_scales(kind: str) -> 
         for one in coder.passes():
             start = 0
             for part in one.parts:
-                places = places_in(frame.memory.view, mean.shape[-1])[coder.places[part.rows]]
+                places = places_in(frame.memory.view, mean.shape[-1])[coder.places[part.span]]
                 wanted = mean[t].flatten(1)[part.channels][:, places].T.numpy() * 64  # 1/16 units
                 classes = np.clip(
                     np.floor(scale[t].flatten(1)[part.channels][:, places].T.numpy() * 4 + 0.5) + 18, 0, 43
                 )
-                anchor, halvings = coder.anchor[part.rows, part.channels], coder.halvings[part.rows]
+                here = slice(start, start + part.size)
+                anchor, halvings = one.anchor[here].reshape(part.shape), coder.halvings[part.span, None]
                 whole = np.rint(wanted).astype(np.int32), classes.astype(np.int32)
                 near, rest, on = on_grid(*whole, anchor, halvings, coder.units_log2)
-                here = slice(start, start + part.size)
                 distance = (one.nearest[here] - near.reshape(-1)) * 8 + one.fraction[here] - rest.reshape(-1)
                 assert np.abs(distance).max() <= 1
                 assert (one.scale[here] == on.reshape(-1)).mean() > 0.99

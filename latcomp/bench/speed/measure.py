@@ -19,7 +19,7 @@ import torch
 
 from latcomp import __version__
 from latcomp.bench.speed.whole_process import WholeRun, run_whole
-from latcomp.codec.decode import write_stream
+from latcomp.codec.decode import priors_on, write_stream
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import Encoder
@@ -31,7 +31,7 @@ from latcomp.errors import UsageError
 from latcomp.inpaint.model import lit_macs_per_token
 from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
-from latcomp.models import macs_per_pixel, prior_finder
+from latcomp.models import macs_per_pixel
 from latcomp.report.stats import stats_dict
 from latcomp.stages import StageClock, stage
 from latcomp.video import Frame, VideoInfo, open_video, open_writer
@@ -148,8 +148,8 @@ class SpeedBench:
           `tokenizer`, `repeats`
         - `macs_per_pixel`: multiply-adds per pixel, `{tokenizer_encoder, tokenizer_decoder, lit, prior}`, None for a
           model that is not there. The LIT runs in the groups it fills, and for the encoder's choice. The prior runs
-          once to read a file and about twice to write one, and less where tokens are dropped: the figure is that of a
-          clip that keeps them all
+          once to read a file and once to write one, and less where tokens are dropped: the figure is that of a clip
+          that keeps them all
         - `clips`: of each `clip, frames, width, height, keep_ratio, bpp, prior_macs_per_pixel` (at its own keep ratio),
           and for `encode` and `decode` (to H.264 in Matroska):
             - `in_process`: `frames_per_second {minimum, median, maximum}` and `seconds` of each run, models loaded,
@@ -209,7 +209,9 @@ class SpeedBench:
 
     def _decode(self, lat: Path, decoder: Decoder, out: Path) -> None:
         with lat.open("rb") as file:
-            reader = Reader(file, Limits(max_pixels=DEFAULT_MAX_PIXELS), prior_finder(self.encoder.folder))
+            reader = Reader(
+                file, Limits(max_pixels=DEFAULT_MAX_PIXELS), priors_on(str(self.device), self.encoder.folder)
+            )
             with stage("writing"):
                 writer = open_writer(out, VideoInfo.from_header_fields(reader.header.video_fields()))
             with writer:

@@ -37,7 +37,7 @@ def coding(
         "mask zstd",
         "mask",
         "saved",
-        "M values/s",
+        "M values/s there / back",
     ):
         table.add_column(heading, justify="right")
     for row in figures["rows"]:

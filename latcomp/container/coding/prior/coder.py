@@ -17,7 +17,7 @@ from latcomp.container.coding.prior.frame_code import (
     past_of,
 )
 from latcomp.container.coding.prior.masks import MaskField
-from latcomp.container.coding.prior.network import Prior
+from latcomp.container.coding.prior.network import Past, Prior
 from latcomp.container.coding.prior.planes import decode_planes, encode_planes
 from latcomp.container.coding.prior.tables import TableDecoder, TableEncoder
 from latcomp.container.format import LAYOUT_MODE_CHANGES, LAYOUT_MODES, LAYOUT_PRIOR, MASK_PRIOR
@@ -143,7 +143,7 @@ class PriorCoder:
         return np.concatenate(tokens), np.concatenate(halvings)
 
     def _frame(
-        self, coder: TableDecoder, past: np.ndarray | None, mask: np.ndarray, scale: StepScale
+        self, coder: TableDecoder, past: Past | None, mask: np.ndarray, scale: StepScale
     ) -> tuple[np.ndarray, np.ndarray]:
         """(tokens (n, C), halvings (n,)) of the next latent frame, which the memory takes over."""
         found, steps = decode_tokens(self.prior, self.memory, past, mask, coder, scale.log_step, self.units)

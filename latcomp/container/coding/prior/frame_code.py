@@ -16,7 +16,7 @@ from latcomp.container.coding.prior.frame_coder import FrameCoder, FramePass
 from latcomp.container.coding.prior.masks import MaskField
 from latcomp.container.coding.prior.modes import ModeField, modes_of
 from latcomp.container.coding.prior.neighbourhood import Neighbourhood
-from latcomp.container.coding.prior.network import ESCAPES, REACH, Prior
+from latcomp.container.coding.prior.network import ESCAPES, REACH, Past, Prior
 from latcomp.container.coding.prior.tables import TableDecoder, TableEncoder
 from latcomp.errors import DamagedFileError
 from latcomp.latents import FrameView, TokenMemory
@@ -99,8 +99,8 @@ class Decision(Protocol):
         ...
 
 
-def past_of(prior: Prior, memory: TokenMemory) -> np.ndarray:
-    """(P + 1, E): what the prior makes of a segment's memory; the same for mask and tokens of the next latent frame."""
+def past_of(prior: Prior, memory: TokenMemory) -> Past:
+    """What the prior makes of a segment's memory; the same for mask and tokens of the next latent frame."""
     return prior.past(memory.predicted(), memory.change(), Neighbourhood.of(memory.view).around)
 
 
@@ -156,7 +156,7 @@ def code_frame(
 def decode_tokens(
     prior: Prior,
     memory: TokenMemory,
-    past: np.ndarray | None,
+    past: Past | None,
     mask: np.ndarray,
     coder: TableDecoder,
     log_step: int,

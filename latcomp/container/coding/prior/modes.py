@@ -65,8 +65,14 @@ def modes_of(
     Raises `UsageError` when a token is on neither grid.
     """
     predicted = memory.predicted()[places]
-    delta = ((values - predicted) % units == 0).all(1) & (halvings == memory.halvings[places]) & memory.seen[places]
+    delta = _whole(values - predicted, units) & (halvings == memory.halvings[places]) & memory.seen[places]
     multiple = (units >> halvings.astype(np.int32))[:, None]
-    if not (delta | (values % multiple == 0).all(1)).all():
+    if not (delta | _whole(values, multiple)).all():
         raise UsageError("a token's values are not whole steps of its halvings")
     return np.where(delta, 0, 1 + halvings).astype(np.uint8)
+
+
+def _whole(values: np.ndarray, step: np.ndarray | int) -> np.ndarray:
+    """bool (n,): whether all of values (n, C) are multiples of a power of two."""
+    found: np.ndarray = ~np.bitwise_or.reduce(values & (step - 1), axis=1).astype(bool)
+    return found

@@ -89,12 +89,11 @@ class TableEncoder:
         """Append symbols (n,) int32, each in the table of its context (n,) uint8; values of one table stand
         together.
         """
-        order, ends = _by_context(contexts, len(tables))
-        ordered = symbols[order].astype(np.int32, copy=False)
-        start = 0
-        for context, end in ends:
-            self._coder.encode(ordered[start:end], tables.model(context))
-            start = end
+        order, runs = _by_context(contexts, len(tables))
+        ordered, encode, start = symbols.take(order).astype(np.int32, copy=False), self._coder.encode, 0
+        for context, size in runs:
+            encode(ordered[start : start + size], tables.model(context))
+            start += size
 
     def put_wide(self, values: np.ndarray, size: int) -> None:
         """Append values (n,) from 0 to `size` - 1 that are all equally likely; size is at most 2**24."""
@@ -134,15 +133,13 @@ class TableDecoder:
 
     def take(self, contexts: np.ndarray, tables: CodingTables) -> np.ndarray:
         """(n,) int32 symbols under contexts (n,) uint8. Raises `DamagedFileError` when the data cannot hold them."""
-        order, ends = _by_context(contexts, len(tables))
+        order, runs = _by_context(contexts, len(tables))
+        if not runs:
+            return np.empty(0, np.int32)
+        least = tables.least_bits
+        self._spend(sum(size * least[context] for context, size in runs))
         found = np.empty(len(contexts), np.int32)
-        ordered = np.empty(len(contexts), np.int32)
-        start = 0
-        for context, end in ends:
-            self._spend((end - start) * tables.least_bits[context])
-            ordered[start:end] = self._decode(tables.model(context), end - start)
-            start = end
-        found[order] = ordered
+        found[order] = self._decode([(tables.model(context), size) for context, size in runs])
         return found
 
     def take_wide(self, count: int, size: int) -> np.ndarray:
@@ -150,12 +147,14 @@ class TableDecoder:
         import constriction
 
         self._spend(count * math.log2(size))
-        return self._decode(constriction.stream.model.Uniform(size), count) if count else np.zeros(0, np.int32)
+        return self._decode([(constriction.stream.model.Uniform(size), count)]) if count else np.empty(0, np.int32)
 
-    def _decode(self, model: Any, count: int) -> np.ndarray:
-        self._untouched &= not count
+    def _decode(self, runs: list[tuple[Any, int]]) -> np.ndarray:
+        """int32 (n,): so many values under each model, one behind the other."""
+        self._untouched = False
+        decode = self._coder.decode
         try:
-            return np.asarray(self._coder.decode(model, count), np.int32)
+            return np.concatenate([decode(model, size) for model, size in runs], dtype=np.int32)
         except (AssertionError, ValueError, RuntimeError) as error:
             raise DamagedFileError(f"coded values cannot be read: {error}") from None
 
@@ -166,8 +165,8 @@ class TableDecoder:
 
 
 def _by_context(contexts: np.ndarray, count: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """(stable order by context, (context, end) of each context that occurs)."""
+    """(stable order by context, (context, how many values) of each context that occurs)."""
     sizes = np.bincount(contexts, minlength=count)
     present = np.flatnonzero(sizes)
     order = np.argsort(contexts, kind="stable")
-    return order, list(zip(present.tolist(), np.cumsum(sizes[present]).tolist(), strict=True))
+    return order, list(zip(present.tolist(), sizes[present].tolist(), strict=True))

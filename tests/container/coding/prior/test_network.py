@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from latcomp.container import SYMBOL_MAX, SYMBOL_MIN, Prior
+from latcomp.container.coding.prior.estimates import on_grid, parameters_of
 from latcomp.container.coding.prior.neighbourhood import PASSES, group_of
 from latcomp.container.coding.prior.network import (
     ACTIVATION_MAX,
@@ -17,11 +18,11 @@ from latcomp.container.coding.prior.network import (
     MASK_CLASSES,
     MASK_FACTS,
     SCALES,
-    on_grid,
-    parameters_of,
+    Past,
     squash,
     squash_table,
 )
+from latcomp.kernels import FLOATS, REFERENCE, Kernels, fastest, neighbours
 from tests.container.make import prior, prior_arrays
 
 
@@ -31,7 +32,7 @@ def test_no_distance_passes_the_escapes() -> None:
     """
     rng = np.random.default_rng(0)
     count = 4000
-    sums = rng.choice([-(2.0**24) + 1, -1e5, 0, 1e5, 2.0**24 - 1], (count, 4, 3)).astype(np.float32)
+    sums = rng.choice([-(2**24) + 1, -100_000, 0, 100_000, 2**24 - 1], (4, count, 3)).astype(np.int32)
     kept = rng.choice([SYMBOL_MIN, 0, SYMBOL_MAX], (count, 3)).astype(np.int32)
     beside = rng.choice([8 * (SYMBOL_MIN - SYMBOL_MAX), 0, 8 * (SYMBOL_MAX - SYMBOL_MIN)], (count, 3)).astype(np.int32)
     mean, scale = parameters_of(sums, kept, beside)
@@ -59,9 +60,16 @@ def test_squash() -> None:
     assert distance > 1e-9  # no machine's logarithm can round another way
     assert squash_table().tolist() == exact
     symbols = np.array([-(2**15), -4096, -4095, -1, 0, 1, 5, 4095, 4096, 2**15 - 1, 2**17], np.int32)
-    assert squash(symbols).tolist() == [
-        -exact[min(-v, 4095)] if v < 0 else exact[min(v, 4095)] for v in symbols.tolist()
-    ]
+    above, below = squash(symbols).view(np.uint8).reshape(-1, 2).T.tolist()
+    assert above == [exact[min(max(v, 0), 4095)] for v in symbols.tolist()]
+    assert below == [exact[min(max(-v, 0), 4095)] for v in symbols.tolist()]
+
+
+def signed(symbols: np.ndarray) -> np.ndarray:
+    """int64 activations -127 to 127 of symbols."""
+    pairs = squash(symbols).view(np.uint8).reshape(*symbols.shape, 2).astype(np.int64)
+    found: np.ndarray = pairs[..., 0] - pairs[..., 1]
+    return found
 
 
 def whole_relu(sums: np.ndarray) -> np.ndarray:
@@ -73,10 +81,11 @@ def near_centre(sums: np.ndarray) -> np.ndarray:
     return (64 * 256 - np.rint(sums.mean(0))).astype(np.int32)
 
 
+@pytest.mark.parametrize("kernels", [REFERENCE, FLOATS, fastest()], ids=lambda one: str(one.name))
 @pytest.mark.parametrize("signs", ["all 127", "mixed"])
-def test_products_are_exact(signs: str) -> None:
+def test_products_are_exact(signs: str, kernels: Kernels) -> None:
     """With the largest weights and activations at the sizes in use (channels 96, embed 64, width 128, known 48, mask 64
-    and 32), float32 gives what whole numbers give, and even the largest sums stay below 2**24."""
+    and 32), all kernels give what whole numbers give, and even the largest sums stay below 2**24."""
     channels, embed, width, known, mask_width, count = 96, 64, 128, 48, 64, 500
     rng = np.random.default_rng(0)
     arrays = prior_arrays(channels, embed, width, known, mask_width, 32)
@@ -95,7 +104,7 @@ def test_products_are_exact(signs: str) -> None:
     symbols = rng.integers(900, 32767, (2, count + 1, channels), np.int32)  # activations from 125 to 127
     large = rng.integers(ACTIVATION_MAX - 2, ACTIVATION_MAX + 1, (count + 1, 1024)).astype(np.int64)
     around = rng.integers(0, count + 1, (count, 9))
-    values = squash(symbols).astype(np.int64)
+    values = signed(symbols)
 
     sums = np.concatenate([values[0], values[1]], 1) @ whole["embed"]
     arrays["embed_bias"] = near_centre(sums)
@@ -131,26 +140,30 @@ def test_products_are_exact(signs: str) -> None:
     arrays["mask_leave_bias"][2] = -int(odds.mean())
     classes = np.clip(((odds + arrays["mask_leave_bias"][2] + 256) >> 9) + 32, 0, MASK_CLASSES - 1)
 
-    by = Prior(arrays, "", "")
-    silence = by.messages(0, np.arange(0), np.zeros((0, channels), np.float32), count)
-    assert (by.first_sums(around, count) == by.neighbour_sums(0, silence, around)).all()
-    assert (by.past(symbols[0], symbols[1], around) == past).all() and past.std() > 1
-    floats = large.astype(np.float32)
-    assert (by.trunk(floats[:, :embed], around, symbols[0][:count], floats[:count, :FACTS]) == trunk).all()
-    assert trunk.std() > 1 and embedded.std() > 1
-    found = by.mask_trunk(floats[:, :embed], around, symbols[0][:count], floats[:count, :MASK_FACTS])
+    by = Prior(arrays, "", "", kernels=kernels)
+    found = by.past(symbols[0], symbols[1], around)
+    assert (found.around == past).all() and past.std() > 1
+    assert (found.kept == squash(symbols[0]).view(np.uint8)).all()
+    small = large.astype(np.uint8)
+    given = Past(np.ascontiguousarray(small[:, :embed]), found.kept)
+    found = by.trunk(given, around, np.arange(count), small[:count, :FACTS])
+    assert (found == trunk).all() and trunk.std() > 1 and embedded.std() > 1
+    found = by.mask_trunk(given, around, small[:count, :MASK_FACTS])
     assert (found == mask_trunk).all() and mask_trunk.std() > 1
-    assert (by.mask_classes(2, found, floats[:count, :50]) == classes).all() and classes.std() > 1
+    assert (by.mask_classes(2, found, small[:count, :50]) == classes).all() and classes.std() > 1
+    inner = np.arange(9) + 9 * np.arange(count // 9)[:, None]  # all nine places are positions
+    nothing, first = np.zeros((0, 2 * channels), np.uint8), trunk[: len(inner)].astype(np.uint8)
+    silence = by.messages(0, np.arange(0), nothing, count)
+    assert (by.first_head(first) == by.head(0, neighbours(silence, inner, first))).all()
     for number, hidden in enumerate(hiddens):
         assert hidden.std() > 1
-        messages = by.messages(number, np.arange(count), squash(symbols[0][:count]), count)
-        sums = by.neighbour_sums(number, messages, around)
-        assert (by.head(number, trunk.astype(np.float32), sums) == hidden).all()
+        messages = by.messages(number, np.arange(count), squash(symbols[0][:count]).view(np.uint8), count)
+        assert (by.head(number, neighbours(messages, around, trunk.astype(np.uint8))) == hidden).all()
         for phase in range(4):
             channels_now = slice(group_of(phase, number), None, PASSES)
             weights, bias = whole[f"leave{number}"][:, :, channels_now], whole[f"leave{number}_bias"][:, channels_now]
             sums = np.einsum("nw,wpc->npc", hidden, weights) + bias
-            assert (by.outputs(number, phase, hidden.astype(np.float32)) == sums).all()
+            assert (by.outputs(number, phase, hidden.astype(np.uint8)) == sums).all()
 
 
 SCRIPT = """
