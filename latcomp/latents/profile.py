@@ -59,7 +59,7 @@ class CodingProfile:
     """Qualities over which the step scale halves."""
     dropped_changes: float = 1.44
     """Whole steps, summed over channels, by which a token may be off and still be dropped: the default threshold."""
-    token_price: float = 4.0
+    token_price: float = 2.5
     """Squared steps, summed over channels and latent frames, that a token must save to be kept, where a prior codes it;
     0: the threshold decides."""
     fewest_tokens_price: float = 16.0

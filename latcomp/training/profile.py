@@ -40,7 +40,7 @@ GAIN = 0.2  # percent of bits that another value must save: less is chance
 CUT_FOUND = 0.95  # share of joins of different clips that the bounds of a scene cut must find
 CUT_FALSE = 0.01  # share of steps within a clip that they may take for one
 CANDIDATES: dict[str, tuple[float, ...]] = {
-    "token_price": (0.0, 2.0, 3.0, 4.0, 6.0, 9.0),  # 0: the threshold decides
+    "token_price": (0.0, 1.7, 2.5, 4.0, 6.0, 9.0),  # 0: the threshold decides
     "dropped_changes": (0.44, 1.44, 2.44, 4.44),  # differences are whole steps: halfway between two of them
     "hysteresis": (0.0, 0.1, 0.15, 0.2, 0.3),
     "rounding": (0.4, 0.45, 0.5),
