@@ -62,7 +62,8 @@ def test_the_shipped_profile_is_the_usual_one() -> None:
     "change",
     [
         {"scale_at_zero": 2.5},
-        {"dropped_changes": 4.0},
+        {"token_price": 9.0},
+        {"token_price": 0.0, "dropped_changes": 4.0},
         {"hysteresis": 0.4},
         {"lookahead_lambda": 0.0},
         {"rdo_lambda": 4.0},
