@@ -91,10 +91,10 @@ def compare(
     reference: a video; test: a video or a .lat file, told apart by their first bytes. metrics: what to measure, names
     or a text with commas: psnr, ssim, ms-ssim, vmaf, xpsnr, st-lpips; the last three may need `latcomp[metrics]`.
     st_lpips_frames: on how many frames, spread evenly, st-lpips is measured, 0 for all. fill, device, tokenizer,
-    limits: how a .lat file is decoded, as for `decode`. deinterlace, video_track, keep_going: how the reference is read, as for
-    `encode`. max_pixels: largest frame of either to accept. video: where to write a video that shows both, an existing
-    file only with `force`; mode: 'side', both side by side, or 'difference', test less reference around mid grey, times
-    `amplify`.
+    limits: how a .lat file is decoded, as for `decode`; device: where ST-LPIPS runs, too. deinterlace, video_track,
+    keep_going: how the reference is read, as for `encode`. max_pixels: largest frame of either to accept. video: where
+    to write a video that shows both, an existing file only with `force`; mode: 'side', both side by side, or
+    'difference', test less reference around mid grey, times `amplify`.
 
     Raises `UsageError` naming both when frame counts or sizes differ, and where a metric is unknown or what it needs is
     not there, `NotAVideoError` for what cannot be read,

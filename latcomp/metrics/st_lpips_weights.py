@@ -25,9 +25,7 @@ def weights_file() -> Path:
     for folder in (found.submodule_search_locations or ()) if found else ():
         if (Path(folder) / PLACE).is_file():
             return Path(folder) / PLACE
-    raise UsageError(
-        "st-lpips needs the weights of stlpips-pytorch 0.0.2: pip install 'latcomp[metrics]'", settings=("metrics",)
-    )
+    raise UsageError("st-lpips needs the weights of stlpips-pytorch 0.0.2: pip install 'latcomp[metrics]'")
 
 
 def load_weights() -> dict[str, torch.Tensor]:
@@ -38,8 +36,7 @@ def load_weights() -> dict[str, torch.Tensor]:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise UsageError(
-            f"{path} is not the file of stlpips-pytorch 0.0.2: pip install --force-reinstall stlpips-pytorch==0.0.2",
-            settings=("metrics",),
+            f"{path} is not the file of stlpips-pytorch 0.0.2: pip install --force-reinstall stlpips-pytorch==0.0.2"
         )
     found: dict[str, torch.Tensor] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return found

@@ -31,9 +31,7 @@ _LOG = "vmaf.json"
 def check_vmaf() -> None:
     """Raise `UsageError`, with how to get it, when neither PyAV nor a program has libvmaf."""
     if not has_filter(FILTER) and find_ffmpeg(FILTER) is None:
-        raise UsageError(
-            "vmaf needs an ffmpeg that has libvmaf, on PATH or by pip install 'latcomp[metrics]'", settings=("metrics",)
-        )
+        raise UsageError("vmaf needs an ffmpeg that has libvmaf, on PATH or by: pip install 'latcomp[metrics]'")
 
 
 def new_vmaf() -> Meter:

@@ -34,6 +34,9 @@ KEYS = [
     "ms_ssim_y",
     "encode_seconds",
     "decode_seconds",
+    "vmaf",
+    "xpsnr",
+    "st_lpips",
 ]
 
 
@@ -205,7 +208,7 @@ def test_a_codec_that_loses_or_adds_frames_is_refused(clip: Path, tmp_path: Path
     source = read_clip(clip, tmp_path)
     for frames in (source.rgb[:-1], [*source.rgb, source.rgb[0]]):
         with pytest.raises(OutputError, match=f"square: x264 made {len(frames)} frames of 10"):
-            measured(source, "x264", "medium", 20, 0.1, frames, 1.0, 1.0)
+            measured(source, "x264", "medium", 20, 0.1, frames, 1.0, 1.0, RdSettings())
 
 
 def test_plots_are_one_a_clip_and_one_a_mean(tmp_path: Path) -> None:
