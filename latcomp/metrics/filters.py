@@ -22,7 +22,7 @@ def has_filter(name: str) -> bool:
 
 
 class PairFilter:
-    """Frames of two videos into a filter that takes the test first and the reference second; gives its metadata.
+    """Frames of two videos into a filter; gives the metadata that it puts on the first.
 
     name: of the filter; options: its options. rate: frames per second. grey: whether the filter takes luma alone."""
 
@@ -33,11 +33,11 @@ class PairFilter:
         self._nodes: list[Any] = []
         self._count = 0
 
-    def push(self, test_y: np.ndarray, reference_y: np.ndarray) -> Iterator[dict[str, str]]:
+    def push(self, first: np.ndarray, second: np.ndarray) -> Iterator[dict[str, str]]:
         """Take a frame of both, uint8 luma (H, W) of the size of the first; gives metadata of frames that are ready."""
         if self._graph is None:
-            self._build(*test_y.shape)
-        for node, plane in zip(self._nodes, (test_y, reference_y), strict=False):
+            self._build(*first.shape)
+        for node, plane in zip(self._nodes, (first, second), strict=False):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
             frame.pts, frame.time_base = self._count, self._time_base
             node.push(frame)

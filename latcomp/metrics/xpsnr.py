@@ -39,7 +39,8 @@ class Xpsnr:
         """Take the next frame. Raises `UsageError` when it is too small."""
         if not self._found:
             check_size(FILTER, pair.reference_y)
-        self._take(self._filter.push(pair.test_y, pair.reference_y))
+        # not as libvmaf and psnr have it: the first one's activity is what errors are weighed by
+        self._take(self._filter.push(pair.reference_y, pair.test_y))
 
     def finish(self) -> Measured:
         """dB of the video as FFmpeg gives it, of the mean root error, and of each frame; at most 100."""

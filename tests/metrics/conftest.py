@@ -10,6 +10,8 @@ import av
 import numpy as np
 import pytest
 
+from latcomp.metrics.ffmpeg_program import find_ffmpeg
+
 FRAMES, WIDTH, HEIGHT = 8, 128, 96
 
 
@@ -63,11 +65,19 @@ def planes(coded: Callable[[int], Path]) -> Callable[[int], list[np.ndarray]]:
 
 
 @pytest.fixture(scope="session")
-def program() -> Path:
-    """An ffmpeg that has libvmaf."""
-    from latcomp.metrics.ffmpeg_program import find_ffmpeg
+def ffmpeg_with() -> Callable[[str], Path]:
+    """An ffmpeg program that has a filter."""
 
-    found = find_ffmpeg("libvmaf")
-    if found is None:
-        pytest.skip("no ffmpeg with libvmaf: pip install 'latcomp[metrics]'")
-    return found
+    def find(name: str) -> Path:
+        found = find_ffmpeg(name)
+        if found is None:
+            pytest.skip(f"no ffmpeg with {name}: pip install 'latcomp[metrics]'")
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def program(ffmpeg_with: Callable[[str], Path]) -> Path:
+    """An ffmpeg that has libvmaf."""
+    return ffmpeg_with("libvmaf")

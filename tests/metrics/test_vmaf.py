@@ -1,5 +1,5 @@
-"""Protects: VMAF is what ffmpeg says of the same files; where no libvmaf is, one line says how to get it; a program that
-fails is told in its own words and leaves nothing behind.
+"""Protects: VMAF is what ffmpeg says of the same files; where no libvmaf is, one line says how to get it; a program
+that fails is told in its own words and leaves nothing behind.
 """
 
 from __future__ import annotations

@@ -5,8 +5,11 @@ end that filter with a fault, are refused.
 from __future__ import annotations
 
 import math
+import re
+import subprocess
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,8 +52,8 @@ def test_one_changed_frame_is_told_in_its_place() -> None:
     assert [value == 100 for value in found] == [True, True, True, False, True]
 
 
-def test_the_test_comes_first_and_motion_is_the_references() -> None:
-    """FFmpeg's filter weighs errors by the activity of its second input, the reference."""
+def test_errors_are_weighed_by_the_activity_of_the_reference() -> None:
+    """FFmpeg's filter takes that of its first input, whatever it calls it."""
     random = np.random.default_rng(1)
     flat = [np.full((64, 64), 120, np.uint8)] * 3
     busy = [random.integers(60, 180, (64, 64), np.uint8) for _ in range(3)]
@@ -87,7 +90,7 @@ def test_luma_can_stand_in_all_planes(planes: Callable[[int], list[np.ndarray]])
         both = filters.PairFilter("xpsnr", {}, Fraction(25), grey=grey)
         told.append([])
         for test, reference in zip(planes(28), planes(0), strict=True):
-            told[-1] += both.push(test, reference)
+            told[-1] += both.push(reference, test)
         told[-1] += both.end()
         both.close()
     key = "lavfi.xpsnr.xpsnr."
@@ -98,17 +101,28 @@ def test_luma_can_stand_in_all_planes(planes: Callable[[int], list[np.ndarray]])
     )
 
 
-def test_a_filter_that_is_closed_has_written_its_files(tmp_path: object) -> None:
-    path = f"{tmp_path}/a:b'c.txt"
-    both = filters.PairFilter("xpsnr", {"stats_file": path}, Fraction(25))
+def test_a_filter_that_is_closed_has_written_its_files(tmp_path: Path) -> None:
+    path = tmp_path / "a:b'c.txt"
+    both = filters.PairFilter("xpsnr", {"stats_file": str(path)}, Fraction(25))
     frame = np.zeros((64, 64), np.uint8)
     assert len(list(both.push(frame, frame))) + len(list(both.end())) == 1
     both.close()
-    with open(path) as file:
-        assert file.readline().startswith("n:    1")
+    assert path.read_text().startswith("n:    1")
 
 
 def test_a_pyav_without_the_filter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xpsnr, "has_filter", lambda name: False)
     with pytest.raises(UsageError, match="xpsnr needs a PyAV"):
         VideoComparison(metrics=("psnr", "xpsnr"))
+
+
+def test_it_is_what_ffmpeg_says_of_the_files(
+    ffmpeg_with: Callable[[str], Path], coded: Callable[[int], Path], planes: Callable[[int], list[np.ndarray]]
+) -> None:
+    """A whole video too, which FFmpeg's filter says in its log alone."""
+    inputs = ["-i", str(coded(0)), "-i", str(coded(36))]
+    command = [str(ffmpeg_with("xpsnr")), "-hide_banner", *inputs, "-lavfi", "[0:v][1:v]xpsnr", "-f", "null", "-"]
+    said = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True).stderr
+    wanted = re.search(r"XPSNR +y: +([\d.]+)", said)
+    assert wanted is not None
+    assert of(planes(0), planes(36)).overall == pytest.approx(float(wanted[1]), abs=1e-3)
