@@ -5,7 +5,7 @@ et al., CVPR 2018, arXiv 1801.03924) on an AlexNet whose strides were replaced: 
 subsampling by two goes through a binomial blur (R. Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML
 2019) whose padding reaches past the border by the whole filter. Its figures are not those of LPIPS.
 
-About 31 GMAC for a picture of 854x480, and 0.3 kB of memory for each of its pixels."""
+About 31 GMAC for a picture of 854x480. Comparing two takes 1 kB of memory for each pixel of one."""
 
 from __future__ import annotations
 
