@@ -98,6 +98,18 @@ def one_of(known: Mapping[str, str]) -> Callable[[str | None], str | None]:
     return check
 
 
+def list_of(known: Mapping[str, str]) -> Callable[[str | None], str | None]:
+    """A check for an option that takes some of the known words with commas between them; None passes."""
+    check = one_of(known)
+
+    def check_each(value: str | None) -> str | None:
+        for word in () if value is None else value.split(","):
+            check(word.strip())
+        return value
+
+    return check_each
+
+
 def completes(known: Mapping[str, str]) -> Callable[[], list[tuple[str, str]]]:
     """A completion of an option that takes one of the known words, each with what it means."""
 

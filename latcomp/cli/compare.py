@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from latcomp.cli.choices import MODES, completes, one_of
+from latcomp.cli.choices import MODES, completes, list_of, one_of
 from latcomp.cli.direction import refuse_wrong_order
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.numbers import finite_between
@@ -17,6 +17,7 @@ from latcomp.cli.places import check_paths, input_file, output_place
 from latcomp.cli.progress import progress_bar
 from latcomp.cli.standard import STANDARD, note, notes, print_json
 from latcomp.errors import UsageError
+from latcomp.metrics.choice import DEFAULT_METRICS, DEFAULT_ST_LPIPS_FRAMES, METRICS, metrics_of
 from latcomp.printable import printable
 
 SHOWN = "What is compared and shown"
@@ -29,6 +30,27 @@ if TYPE_CHECKING:
 def compare(
     reference: Annotated[Path, typer.Argument(metavar="REF", help="The original video, or - for standard input.")],
     test: Annotated[Path, typer.Argument(metavar="TEST", help="A video or a .lat file, or - for standard input.")],
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            callback=list_of(METRICS),
+            autocompletion=completes(METRICS),
+            metavar="NAME,...",
+            rich_help_panel=SHOWN,
+            help="What to measure, of psnr, ssim, ms-ssim (these three unless given), vmaf, xpsnr and st-lpips. vmaf "
+            "and st-lpips: pip install 'latcomp\\[metrics]'.",
+        ),
+    ] = None,
+    st_lpips_frames: Annotated[
+        int | None,
+        typer.Option(
+            "--st-lpips-frames",
+            min=0,
+            metavar="N",
+            rich_help_panel=SHOWN,
+            help="Frames, spread evenly, that st-lpips is measured on; each takes seconds. 4 unless given, 0 for all.",
+        ),
+    ] = None,
     fill: Fill = "auto",
     deinterlace: Annotated[
         bool,
@@ -81,7 +103,7 @@ def compare(
         typer.Option(
             metavar="OUT",
             rich_help_panel=SHOWN,
-            help="Also plot PSNR and SSIM of every frame (.png or .svg). Needs matplotlib: pip install "
+            help="Also plot the figures of every frame (.png or .svg). Needs matplotlib: pip install "
             "'latcomp\\[report]'.",
         ),
     ] = None,
@@ -90,9 +112,12 @@ def compare(
     device: Device = "auto",
     reader: ReaderOptions,
 ) -> None:
-    """Measure a video or .lat file against the original: PSNR, SSIM, MS-SSIM, bits per pixel."""
+    """Measure a video or .lat file against the original: PSNR, SSIM, MS-SSIM, bits per pixel; VMAF, XPSNR, ST-LPIPS."""
     if str(reference) == STANDARD == str(test):
         raise UsageError("only one of the two can be standard input")
+    chosen = DEFAULT_METRICS if metrics is None else metrics_of(metrics)
+    if st_lpips_frames is not None and "st-lpips" not in chosen:
+        raise UsageError("--st-lpips-frames is for st-lpips: give --metrics st-lpips as well")
     refuse_wrong_order(reference, test)
     place = _shown_place(video, mode, amplify, json_on_stdout=output.json)
     for written in (video, plot):
@@ -104,7 +129,7 @@ def compare(
         from latcomp.report.extras import need_report_extra
 
         need_report_extra("matplotlib")
-        check_plot_path(plot)
+        check_plot_path(plot, chosen)
     original, measured = input_file(reference), input_file(test)
     with progress_bar("comparing", output.quiet) as progress:
         from latcomp.codec.compare import compare as compare_videos
@@ -114,6 +139,8 @@ def compare(
         found = compare_videos(
             original,
             measured,
+            metrics=chosen,
+            st_lpips_frames=DEFAULT_ST_LPIPS_FRAMES if st_lpips_frames is None else st_lpips_frames,
             fill=fill,
             device=device,
             tokenizer=reader.tokenizer,
@@ -165,7 +192,27 @@ def _tell(test: Path, found: Comparison, video: Path | None, mode: str | None, a
         width, height = found.shown_size
         difference = f"test less reference, times {amplify:g}, around mid grey"
         note(f"{video}: {width}x{height}, {difference if mode == 'difference' else 'reference left, test right'}")
-    note(
-        f"{test}: {found.frames} frames, PSNR {found.psnr_y:.2f} dB (Y) {found.psnr_rgb:.2f} dB (RGB), "
-        f"SSIM {found.ssim_y:.4f}, MS-SSIM {found.ms_ssim_y:.4f}, {found.bpp:.4f} bpp"
-    )
+    note(f"{test}: {', '.join([f'{found.frames} frames', *_figures(found)])}")
+
+
+def _figures(found: Comparison) -> list[str]:
+    """What was measured, in words."""
+    told = []
+    if found.psnr_y is not None and found.psnr_rgb is not None:
+        told.append(f"PSNR {found.psnr_y:.2f} dB (Y) {found.psnr_rgb:.2f} dB (RGB)")
+    if found.ssim_y is not None:
+        told.append(f"SSIM {found.ssim_y:.4f}")
+    if found.ms_ssim_y is not None:
+        told.append(f"MS-SSIM {found.ms_ssim_y:.4f}")
+    if found.vmaf is not None:
+        told.append(f"VMAF {found.vmaf:.2f}")
+    if found.xpsnr is not None:
+        told.append(f"XPSNR {found.xpsnr:.2f} dB (Y)")
+    if found.st_lpips is not None:
+        from latcomp.metrics.st_lpips import LABEL
+
+        of = sum(value is not None for value in found.per_frame["st_lpips"])
+        told.append(f"{LABEL} {found.st_lpips:.4f} ({of} {'frame' if of == 1 else 'frames'})")
+    if found.bpp is not None:
+        told.append(f"{found.bpp:.4f} bpp")
+    return told

@@ -57,6 +57,10 @@ def _check_track(name: str, value: object) -> None:
     check_whole(name, value, 0, "choose the number of a video track, from 0")
 
 
+def _check_count(name: str, value: object) -> None:
+    check_whole(name, value, 0, "choose a number of frames, 0 for all of them")
+
+
 def _check_amplify(name: str, value: object) -> None:
     checked_number(name, value, 0, AMPLIFY_MOST, f"choose more than 0 and up to {AMPLIFY_MOST:g}", above=True)
 
@@ -78,5 +82,6 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "max_pixels": _check_pixels,
     "limits": _check_limits,
     "amplify": _check_amplify,
+    "st_lpips_frames": _check_count,
     "progress": _check_callback,
 }

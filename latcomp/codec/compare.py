@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from itertools import zip_longest
@@ -16,7 +16,9 @@ from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.container import MAGIC, Limits, scan
 from latcomp.errors import DamagedFileError, NotAVideoError, UsageError
 from latcomp.limits import DEFAULT_MAX_PIXELS
+from latcomp.metrics.choice import DEFAULT_METRICS, DEFAULT_ST_LPIPS_FRAMES, metrics_of
 from latcomp.metrics.comparison import VideoComparison
+from latcomp.metrics.meter import check_at_hand
 from latcomp.output import is_stream, output_target
 from latcomp.report.compare_video import DEFAULT_AMPLIFY, MODES, ComparisonVideo
 from latcomp.sources import open_seekable, source_name
@@ -27,21 +29,29 @@ from latcomp.video.coded_bytes import coded_bytes
 
 @dataclass(frozen=True)
 class Comparison:
-    """The distance of two videos: means over frames, PSNR in dB with peak 255."""
+    """The distance of two videos: means over frames, PSNR in dB with peak 255; None for what was not asked for."""
 
     frames: int
-    psnr_rgb: float
+    psnr_rgb: float | None
     """Mean of the frames' PSNR; equal frames count as 100 dB."""
-    psnr_y: float
-    ssim_y: float
-    ms_ssim_y: float
+    psnr_y: float | None
+    ssim_y: float | None
+    ms_ssim_y: float | None
     bpp: float | None
     """Bits per pixel of what was measured: a .lat file without its audio, a video's coded pictures."""
-    psnr_rgb_pooled: float
+    psnr_rgb_pooled: float | None
     """PSNR of the mean squared error over all frames."""
-    psnr_y_pooled: float
-    per_frame: dict[str, list[float]]
-    """psnr_rgb, psnr_y, ssim_y and ms_ssim_y of every frame."""
+    psnr_y_pooled: float | None
+    vmaf: float | None
+    """VMAF v0.6.1, 0 to 100, the mean of the frames'."""
+    xpsnr: float | None
+    """XPSNR of luma in dB as FFmpeg gives it for a whole video: of the mean root error, at most 100."""
+    st_lpips: float | None
+    """ST-LPIPS with AlexNet, 0 for equal pictures: the mean of the frames it was measured on."""
+    per_frame: dict[str, list[float | None]]
+    """psnr_rgb, psnr_y, ssim_y, ms_ssim_y, vmaf, xpsnr and st_lpips of every frame, as far as they were asked for; None
+    for a frame that ST-LPIPS was not measured on.
+    """
     seconds: tuple[float, ...]
     """Time of every frame in the reference."""
     notes: tuple[str, ...] = ()
@@ -60,6 +70,8 @@ def compare(
     reference: str | Path | BinaryIO,
     test: str | Path | BinaryIO,
     *,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
+    st_lpips_frames: int = DEFAULT_ST_LPIPS_FRAMES,
     fill: str = "auto",
     device: str = "auto",
     tokenizer: str | Path | None = None,
@@ -76,15 +88,20 @@ def compare(
 ) -> Comparison:
     """Measure a video or .lat file against the video it was made of.
 
-    reference: a video; test: a video or a .lat file, told apart by their first bytes. fill, device, tokenizer, limits:
-    how a .lat file is decoded, as for `decode`. deinterlace, video_track, keep_going: how the reference is read, as for
-    `encode`. max_pixels: largest frame of either to accept. video: where to write a video that shows both, an existing
-    file only with `force`; mode: 'side', both side by side, or 'difference', test less reference around mid grey, times
-    `amplify`.
+    reference: a video; test: a video or a .lat file, told apart by their first bytes. metrics: what to measure, names
+    or a text with commas: psnr, ssim, ms-ssim, vmaf, xpsnr, st-lpips; the last three may need `latcomp[metrics]`.
+    st_lpips_frames: on how many frames, spread evenly, st-lpips is measured, 0 for all. fill, device, tokenizer,
+    limits: how a .lat file is decoded, as for `decode`; device: where ST-LPIPS runs, too. deinterlace, video_track,
+    keep_going: how the reference is read, as for `encode`. max_pixels: largest frame of either to accept. video: where
+    to write a video that shows both, an existing file only with `force`; mode: 'side', both side by side, or
+    'difference', test less reference around mid grey, times `amplify`.
 
-    Raises `UsageError` naming both when frame counts or sizes differ, `NotAVideoError` for what cannot be read,
+    Raises `UsageError` naming both when frame counts or sizes differ, and where a metric is unknown or what it needs is
+    not there, `NotAVideoError` for what cannot be read,
     `DamagedFileError` for a damaged .lat file, and what `encode` and `decode` raise of their inputs."""
     check_word("mode", mode, MODES)
+    chosen = metrics_of(metrics)
+    check_at_hand(chosen)
     limits = limits or Limits(max_pixels=max_pixels)
     with ExitStack() as stack:
         file = stack.enter_context(_opened(test))
@@ -107,16 +124,25 @@ def compare(
                 keep_going=keep_going,
             )
         )
-        shown = None if video is None else _open_shown(video, reader.info, mode, amplify, force, stack)
-        comparison, seconds = VideoComparison(reader.info.color.matrix), []
+        info, seconds = reader.info, []
+        comparison = stack.enter_context(
+            VideoComparison(
+                info.color.matrix,
+                metrics=chosen,
+                rate=info.average_rate,
+                st_lpips_frames=st_lpips_frames,
+                device=device,
+            )
+        )
+        shown = None if video is None else _open_shown(video, info, mode, amplify, force, stack)
         originals = (item for item in reader if isinstance(item, Frame))
         for wanted, found in _pairs(originals, frames):
             comparison.add(wanted.pixels, found.pixels)
-            seconds.append(float(wanted.pts * reader.info.time_base))
+            seconds.append(float(wanted.pts * info.time_base))
             if shown is not None:
                 shown.add(wanted, found)
             if progress is not None:
-                progress(Progress(comparison.frames, reader.info.frames_estimate, 0, 0))
+                progress(Progress(comparison.frames, info.frames_estimate, 0, 0))
         figures = comparison.result(size)
     if shown is None:
         return Comparison(**figures, seconds=tuple(seconds))

@@ -1,1 +1,3 @@
-"""Distances between pictures and between rate-distortion curves. numpy; no torch, no video."""
+"""Distances between pictures, videos and rate-distortion curves. numpy; what runs FFmpeg or torch is imported when
+it is asked for.
+"""

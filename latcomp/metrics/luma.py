@@ -36,6 +36,12 @@ def luma(rgb: np.ndarray, matrix: int | None = None) -> np.ndarray:
     return (rgb.reshape(-1, 3).astype(np.float32) @ weights + np.float32(16)).reshape(height, width)
 
 
+def stored_luma(values: np.ndarray) -> np.ndarray:
+    """Return luma of `luma` (H, W) as uint8, as a video stores it."""
+    stored: np.ndarray = np.rint(values).astype(np.uint8)
+    return stored
+
+
 def mse(reference: np.ndarray, test: np.ndarray) -> float:
     """Return the mean squared error of two arrays of one shape, whatever it is; UsageError when shapes differ."""
     if reference.shape != test.shape:

@@ -1,12 +1,12 @@
-"""A plot of one comparison: PSNR and SSIM of every frame over time, with their means."""
+"""A plot of one comparison: PSNR, SSIM, VMAF of every frame over time, with their means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latcomp.errors import OutputError
+from latcomp.errors import OutputError, UsageError
 from latcomp.metrics.luma import PSNR_CAP_DB
 from latcomp.output import output_file
 
@@ -21,12 +21,26 @@ _LOOKS = {
     "psnr_rgb": ("PSNR RGB", "#0072B2", "--"),
     "ssim_y": ("SSIM", "#D55E00", "-"),
     "ms_ssim_y": ("MS-SSIM", "#0072B2", "--"),
+    "xpsnr": ("XPSNR", "#009E73", "-."),
+    "vmaf": ("VMAF", "#D55E00", "-"),
 }
+_PANELS = {
+    "PSNR, dB": (("psnr_y", "psnr_rgb", "xpsnr"), "{:.2f} dB"),
+    "SSIM": (("ssim_y", "ms_ssim_y"), "{:.4f}"),
+    "VMAF": (("vmaf",), "{:.2f}"),
+}
+_NOT_DRAWN = {"st-lpips"}  # it is known of a few frames only
 _FEW = 60  # up to this many frames, each has its own dot
 
 
-def check_plot_path(target: Path) -> None:
-    """Raise `OutputError` when the name does not end like a plot that can be written."""
+def check_plot_path(target: Path, metrics: Iterable[str] = ("psnr",)) -> None:
+    """Raise `OutputError` when the name does not end like a plot that can be written, `UsageError` when none of the
+    metrics can be drawn over time.
+    """
+    if not set(metrics) - _NOT_DRAWN:
+        raise UsageError(
+            "st-lpips is not drawn over time: add one to metrics that is, such as psnr", settings=("metrics",)
+        )
     if target.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{target}: a plot is written as {' or '.join(SUFFIXES)}")
 
@@ -41,14 +55,19 @@ def save_comparison_plot(
     from matplotlib.figure import Figure
 
     check_plot_path(target)
-    figure = Figure(figsize=(11, 6), dpi=130, layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    _draw(upper, figures, seconds, ("psnr_y", "psnr_rgb"), "PSNR, dB", "{:.2f} dB")
-    _draw(lower, figures, seconds, ("ssim_y", "ms_ssim_y"), "SSIM", "{:.4f}")
-    lower.set_xlabel("seconds")
-    equal = sum(value >= PSNR_CAP_DB for value in figures["per_frame"]["psnr_y"])
+    panels = []
+    for label, (names, words) in _PANELS.items():
+        there = tuple(name for name in names if name in figures["per_frame"])
+        if there:
+            panels.append((label, there, words))
+    figure = Figure(figsize=(11, 3 * max(2, len(panels))), dpi=130, layout="constrained")
+    rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (label, names, words) in zip(rows, panels, strict=True):
+        _draw(axes, figures, seconds, names, label, words)
+    rows[-1].set_xlabel("seconds")
+    equal = sum(value >= PSNR_CAP_DB for value in figures["per_frame"].get("psnr_y", ()))
     if equal:
-        upper.set_title(f"{equal} frames are equal and count as {PSNR_CAP_DB:g} dB", fontsize=9, loc="right")
+        rows[0].set_title(f"{equal} frames are equal and count as {PSNR_CAP_DB:g} dB", fontsize=9, loc="right")
     bpp = "" if figures.get("bpp") is None else f", {figures['bpp']:.4f} bits per pixel"
     figure.suptitle(f"{title} ({figures['frames']} frames{bpp})", fontsize=12)
     with output_file(target, force) as temporary:

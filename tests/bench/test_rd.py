@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 
 from latcomp.bench.rd import rivals
-from latcomp.bench.rd.figures import RdRow, at_rates, bd_rates, curve, figures_of, mean_rows, without_overlap
+from latcomp.bench.rd.figures import (
+    RdRow,
+    at_rates,
+    bd_rates,
+    curve,
+    figures_of,
+    mean_rows,
+    measures_of,
+    without_overlap,
+)
 from latcomp.bench.rd.latents import LATENT_CODECS, LatentBench, pack, unpack
 from latcomp.bench.rd.measure import CODECS, Clock, RdBench, RdSettings, measured
 from latcomp.bench.rd.plots import plot_paths, save_plots
@@ -34,6 +43,9 @@ KEYS = [
     "ms_ssim_y",
     "encode_seconds",
     "decode_seconds",
+    "vmaf",
+    "xpsnr",
+    "st_lpips",
 ]
 
 
@@ -111,6 +123,8 @@ def test_wrong_settings_are_refused_before_anything_runs(clip: Path) -> None:
         RdSettings(codecs=("latcomp", "vp9"))
     with pytest.raises(UsageError, match="11"):
         RdSettings(qualities=(11,))
+    with pytest.raises(UsageError, match="metrics 'psnr' unknown: choose from vmaf, xpsnr, st-lpips"):
+        RdSettings(metrics=("psnr",))
     with pytest.raises(UsageError, match="group static names cups"):
         RdBench([clip], RdSettings(groups={"static": ("square", "cups")}))
     with pytest.raises(UsageError, match="square is taken"):
@@ -167,6 +181,24 @@ def test_qualities_at_a_rate_are_read_off_curves_and_never_beyond_them() -> None
     assert "at" not in figures_of(rows, "latcomp", {}, ())
 
 
+def test_further_measures_are_curves_where_rows_have_them() -> None:
+    """ST-LPIPS falls as quality rises; VMAF stays at 100 from somewhere on, and its curve ends there."""
+    rows = [
+        replace(row, vmaf=min(100.0, 70 + 15 * row.setting), st_lpips=0.2 / 2**row.setting)
+        for row in (*line("a", "latcomp", 2.0), *line("a", "x264"))
+        if row.setting is not None
+    ]
+    assert measures_of(rows) == ("psnr_y", "ms_ssim_y", "vmaf", "st_lpips")
+    assert bd_rates(rows, "latcomp", {})["x264"]["a"] == {
+        name: pytest.approx(100.0) for name in ("psnr_y", "ms_ssim_y", "vmaf", "st_lpips")
+    }
+    low, high = (row for row in at_rates(rows, [0.02, 0.16]) if row["codec"] == "x264")
+    assert (low["vmaf"], low["st_lpips"]) == (pytest.approx(85.0), pytest.approx(0.1))
+    assert (high["vmaf"], high["st_lpips"], high["missing"]) == (None, pytest.approx(0.2 / 16), [])
+    assert mean_rows(rows)[0].vmaf == 70.0 and mean_rows(rows)[0].xpsnr is None
+    assert measures_of(line("a", "x264")) == ("psnr_y", "ms_ssim_y")
+
+
 def test_means_over_clips_are_by_codec_and_setting() -> None:
     mean = mean_rows([*line("a", "latcomp"), *line("b", "latcomp", 3.0)])
     assert [row.bpp for row in mean] == pytest.approx([0.02 * 2**i for i in range(5)])
@@ -205,7 +237,7 @@ def test_a_codec_that_loses_or_adds_frames_is_refused(clip: Path, tmp_path: Path
     source = read_clip(clip, tmp_path)
     for frames in (source.rgb[:-1], [*source.rgb, source.rgb[0]]):
         with pytest.raises(OutputError, match=f"square: x264 made {len(frames)} frames of 10"):
-            measured(source, "x264", "medium", 20, 0.1, frames, 1.0, 1.0)
+            measured(source, "x264", "medium", 20, 0.1, frames, 1.0, 1.0, RdSettings())
 
 
 def test_plots_are_one_a_clip_and_one_a_mean(tmp_path: Path) -> None:

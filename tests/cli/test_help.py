@@ -46,6 +46,7 @@ def test_every_option_is_in_a_panel(command: str) -> None:
 def test_facts_in_the_help_are_those_in_force() -> None:
     from latcomp.codec.settings import DEFAULT_QUALITY
     from latcomp.limits import DEFAULT_MAX_PIXELS
+    from latcomp.metrics.choice import DEFAULT_ST_LPIPS_FRAMES
     from latcomp.report.compare_video import DEFAULT_AMPLIFY
     from latcomp.video.formats import CODECS
 
@@ -56,6 +57,7 @@ def test_facts_in_the_help_are_those_in_force() -> None:
     assert f"{DEFAULT_MAX_PIXELS} (8192 x 4320)" in text("encode", "max_pixels") and DEFAULT_MAX_PIXELS == 8192 * 4320
     assert f"{CODECS['libx264'].crf} for libx264 unless given" in text("decode", "crf")
     assert f"{DEFAULT_AMPLIFY:g} unless given" in text("compare", "amplify")
+    assert f"{DEFAULT_ST_LPIPS_FRAMES} unless given, 0 for all" in text("compare", "st_lpips_frames")
 
 
 @pytest.mark.parametrize("command", [[], ["encode"], ["decode"], ["bench", "rd"], ["completion"]], ids=" ".join)
@@ -72,7 +74,9 @@ def test_the_help_fits_the_terminal(
     assert "…" not in text and "<bool>" not in text and "{" not in text
 
 
-@pytest.mark.parametrize(("command", "extra"), [("stats", "report"), ("compare", "report"), ("batch", "ray")])
+@pytest.mark.parametrize(
+    ("command", "extra"), [("stats", "report"), ("compare", "report"), ("compare", "metrics"), ("batch", "ray")]
+)
 def test_an_extra_is_named_with_its_brackets(
     command: str, extra: str, latcomp: Latcomp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,8 @@ from latcomp.metrics.comparison import VideoComparison
 from latcomp.metrics.luma import PSNR_CAP_DB, luma, psnr
 from latcomp.metrics.ssim import MS_SSIM_WEIGHTS, ms_ssim, scales_of, ssim
 
-KEYS = ["frames", "psnr_rgb", "psnr_y", "ssim_y", "ms_ssim_y", "bpp", "psnr_rgb_pooled", "psnr_y_pooled", "per_frame"]
+FIGURES = ["frames", "psnr_rgb", "psnr_y", "ssim_y", "ms_ssim_y", "bpp", "psnr_rgb_pooled", "psnr_y_pooled"]
+KEYS = [*FIGURES, "vmaf", "xpsnr", "st_lpips", "per_frame"]
 
 
 def texture(height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:

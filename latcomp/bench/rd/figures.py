@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from latcomp.metrics.bdrate import Point, bd_rate, mean_of, ms_ssim_db, quality_at
+from latcomp.metrics.choice import MEMBERS
 
 MEASURES = ("psnr_y", "ms_ssim_y")
+"""Measures of every row."""
+FURTHER = tuple(MEMBERS.values())
+"""Measures of rows where they are asked for."""
+LOWER_IS_BETTER = ("st_lpips",)
 MEAN = "mean"
 
 
@@ -33,11 +38,25 @@ class RdRow:
     """0 to 1, mean of the frames'."""
     encode_seconds: float
     decode_seconds: float
+    vmaf: float | None = None
+    """0 to 100; this and the next ones are None where they were not asked for."""
+    xpsnr: float | None = None
+    """dB of luma."""
+    st_lpips: float | None = None
+    """0 for equal pictures, the mean of a few frames."""
+
+
+def measures_of(rows: Iterable[RdRow]) -> tuple[str, ...]:
+    """`MEASURES`, and those of `FURTHER` that the rows have."""
+    listed = list(rows)
+    return (*MEASURES, *(name for name in FURTHER if any(getattr(row, name) is not None for row in listed)))
 
 
 def quality_of(row: RdRow, measure: str) -> float:
-    """Quality of a row as curves are drawn: dB for every measure."""
+    """Quality of a row as curves are drawn, higher is better: dB, VMAF as it is, ST-LPIPS with its sign changed."""
     value = float(getattr(row, measure))
+    if measure in LOWER_IS_BETTER:
+        return -value
     return ms_ssim_db(value) if measure == "ms_ssim_y" else value
 
 
@@ -74,6 +93,7 @@ def mean_rows(rows: Sequence[RdRow], name: str = MEAN) -> list[RdRow]:
             same[0].preset,
             setting,
             *(float(np.mean([getattr(row, number) for row in same])) for number in numbers),
+            *(mean_of(getattr(row, further) for row in same) for further in FURTHER),
         )
         for (codec, setting), same in points.items()
     ]
@@ -82,12 +102,12 @@ def mean_rows(rows: Sequence[RdRow], name: str = MEAN) -> list[RdRow]:
 def bd_rates(
     rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """`{codec: {clip | "mean" | "mean of GROUP": {psnr_y, ms_ssim_y}}}`: percent more bits of `test` than of each
-    codec.
+    """`{codec: {clip | "mean" | "mean of GROUP": {psnr_y, ms_ssim_y, ...}}}`: percent more bits of `test` than of each
+    codec, by each of `measures_of(rows)`.
 
     None for a clip where the curves share no quality; it is left out of the means.
     """
-    clips = clips_of(rows)
+    clips, measures = clips_of(rows), measures_of(rows)
     codecs = curve_codecs(rows)
     if test not in codecs:
         return {}
@@ -96,7 +116,7 @@ def bd_rates(
         if codec == test:
             continue
         by_clip = {
-            clip: {name: bd_rate(curve(rows, clip, codec, name), curve(rows, clip, test, name)) for name in MEASURES}
+            clip: {name: bd_rate(curve(rows, clip, codec, name), curve(rows, clip, test, name)) for name in measures}
             for clip in clips
         }
         means = {
@@ -104,7 +124,7 @@ def bd_rates(
             **{mean_key(group): [name for name in clips if name in members] for group, members in groups.items()},
         }
         found[codec] = by_clip | {
-            key: {name: mean_of(by_clip[clip][name] for clip in members) for name in MEASURES}
+            key: {name: mean_of(by_clip[clip][name] for clip in members) for name in measures}
             for key, members in means.items()
         }
     return found
@@ -114,7 +134,7 @@ def without_overlap(rates: Mapping[str, Mapping[str, Mapping[str, float | None]]
     """A line for each codec and measure that lacks clips: which ones are left out of its means."""
     lines = []
     for codec, by_clip in rates.items():
-        for name in MEASURES:
+        for name in next(iter(by_clip.values()), {}):
             lost = [clip for clip in clips if clip in by_clip and by_clip[clip][name] is None]
             if lost:
                 lines.append(f"{codec}, {name}: no quality in common on {', '.join(lost)}; left out of the means")
@@ -122,37 +142,48 @@ def without_overlap(rates: Mapping[str, Mapping[str, Mapping[str, float | None]]
 
 
 def at_rates(rows: Sequence[RdRow], rates: Sequence[float]) -> list[dict[str, Any]]:
-    """`[{codec, bpp, psnr_rgb, psnr_y, ms_ssim_y, clips, missing, common}]`: means over clips of the quality at each
-    rate.
+    """`[{codec, bpp, psnr_rgb, psnr_y, ms_ssim_y, ..., clips, missing, common}]`: means over clips of the quality at
+    each rate, None for a further measure whose curves end before it.
 
     clips: how many the means are over; missing: those whose curve does not reach the rate; common: the same means, with
     their `clips`, over those that every codec reaches, for codecs to be compared by. MS-SSIM is interpolated in dB and
     averaged as it is, 0 to 1."""
-    names = clips_of(rows)
+    names, measures = clips_of(rows), ("psnr_rgb", *measures_of(rows))
     found: list[dict[str, Any]] = []
     for rate in rates:
-        read = {codec: {clip: _read(rows, clip, codec, rate) for clip in names} for codec in curve_codecs(rows)}
+        read = {
+            codec: {clip: _read(rows, clip, codec, rate, measures) for clip in names} for codec in curve_codecs(rows)
+        }
         common = [clip for clip in names if all(values[clip] for values in read.values())]
         for codec, values in read.items():
             missing = [clip for clip in names if values[clip] is None]
-            means = _means(values, [clip for clip in names if clip not in missing])
-            found.append({"codec": codec, "bpp": rate, **means, "missing": missing, "common": _means(values, common)})
+            means = _means(values, [clip for clip in names if clip not in missing], measures)
+            found.append(
+                {"codec": codec, "bpp": rate, **means, "missing": missing, "common": _means(values, common, measures)}
+            )
     return found
 
 
-def _read(rows: Sequence[RdRow], clip: str, codec: str, rate: float) -> dict[str, float] | None:
-    """The qualities of one clip at a rate; None where one of the curves does not reach it."""
-    found = {name: quality_at(curve(rows, clip, codec, name), rate) for name in ("psnr_rgb", *MEASURES)}
-    there = {name: value for name, value in found.items() if value is not None}
-    if len(there) < len(found):
+def _read(
+    rows: Sequence[RdRow], clip: str, codec: str, rate: float, measures: Sequence[str]
+) -> dict[str, float | None] | None:
+    """The qualities of one clip at a rate; None where the curve of PSNR or MS-SSIM does not reach it. A further measure
+    may end before: VMAF stays at 100 from somewhere on.
+    """
+    found = {name: quality_at(curve(rows, clip, codec, name), rate) for name in measures}
+    ms_ssim = found["ms_ssim_y"]
+    if ms_ssim is None or any(value is None for name, value in found.items() if name not in FURTHER):
         return None
-    return there | {"ms_ssim_y": 1 - 10 ** (-there["ms_ssim_y"] / 10)}
+    signed = {name: -value for name, value in found.items() if name in LOWER_IS_BETTER and value is not None}
+    return found | signed | {"ms_ssim_y": 1 - 10 ** (-ms_ssim / 10)}
 
 
-def _means(values: Mapping[str, dict[str, float] | None], clips: Sequence[str]) -> dict[str, Any]:
+def _means(
+    values: Mapping[str, dict[str, float | None] | None], clips: Sequence[str], measures: Sequence[str]
+) -> dict[str, Any]:
     """Means over some clips, and their number."""
     there = [found for clip in clips if (found := values[clip]) is not None]
-    return {name: mean_of(found[name] for found in there) for name in ("psnr_rgb", *MEASURES)} | {"clips": len(there)}
+    return {name: mean_of(found[name] for found in there) for name in measures} | {"clips": len(there)}
 
 
 def figures_of(

@@ -18,7 +18,9 @@ from latcomp.bench.rd.figures import MEAN, RdRow, figures_of
 from latcomp.bench.rd.source import SourceClip, read_clip
 from latcomp.codec.settings import EncodeSettings
 from latcomp.errors import OutputError, UsageError
+from latcomp.metrics.choice import DEFAULT_ST_LPIPS_FRAMES, FURTHER_METRICS, MEMBERS, metrics_of
 from latcomp.metrics.comparison import VideoComparison
+from latcomp.metrics.meter import check_at_hand
 
 if TYPE_CHECKING:
     from latcomp.bench.rd.latents import LatentBench
@@ -33,7 +35,9 @@ Watcher = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RdSettings:
-    """What to measure. Raises `UsageError` for unknown codecs and values out of range."""
+    """What to measure. Raises `UsageError` for unknown codecs and metrics, values out of range, and metrics that need
+    what is not there.
+    """
 
     codecs: tuple[str, ...] = CODECS
     qualities: tuple[float, ...] = QUALITIES
@@ -46,6 +50,10 @@ class RdSettings:
     """Names of clips over which there are means of their own."""
     tokenizer: str | Path | None = None
     device: str = "auto"
+    metrics: tuple[str, ...] = ()
+    """What to measure beside PSNR and MS-SSIM: names of `FURTHER_METRICS`."""
+    st_lpips_frames: int = DEFAULT_ST_LPIPS_FRAMES
+    """Frames of a clip that ST-LPIPS is measured on, 0 for all."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.codecs if name not in CODECS]
@@ -55,6 +63,9 @@ class RdSettings:
             EncodeSettings(quality=quality)
         if not all(0 < rate < np.inf for rate in self.at):
             raise UsageError("at takes bits per pixel above 0, such as 0.03,0.05,0.07", settings=("at",))
+        if self.metrics:
+            metrics_of(self.metrics, FURTHER_METRICS)
+        check_at_hand(self.metrics)
 
 
 class RdBench:
@@ -135,15 +146,15 @@ class RdBench:
         folder = models.find_tokenizer(settings.tokenizer)
         clock = Clock(frame.pixels for frame in decode_frames(file, device=settings.device, tokenizer=folder))
         preset = str(result.stats["tokenizer"]["name"])
-        return measured(clip, LATCOMP, preset, quality, result.stats["bpp"], clock, result.encode_seconds, clock)
+        bpp, seconds = result.stats["bpp"], result.encode_seconds
+        return measured(clip, LATCOMP, preset, quality, bpp, clock, seconds, clock, settings)
 
     def _rival(self, clip: SourceClip, rival: rivals.Rival, crf: int) -> RdRow:
         coded = rivals.encode(rival, clip, crf)
         frames, seconds = rivals.decode(rival, coded)
         bpp = coded.size_bytes * 8 / clip.pixels
-        return measured(
-            clip, rival.name, rival.preset, crf, bpp, rivals.to_rgb(frames, clip), coded.encode_seconds, seconds
-        )
+        shown = rivals.to_rgb(frames, clip)
+        return measured(clip, rival.name, rival.preset, crf, bpp, shown, coded.encode_seconds, seconds, self.settings)
 
     def _latent(self, clip: SourceClip, codec: str) -> RdRow:
         from latcomp.bench.rd.latents import LatentBench, pack
@@ -157,7 +168,7 @@ class RdBench:
         seconds += time.perf_counter() - began
         clock = Clock(bench.decode(packed, clip))
         bpp = packed.size_bytes * 8 / clip.pixels
-        return measured(clip, codec, bench.tokenizer.spec.name, None, bpp, clock, seconds, clock)
+        return measured(clip, codec, bench.tokenizer.spec.name, None, bpp, clock, seconds, clock, self.settings)
 
 
 class Clock:
@@ -186,19 +197,27 @@ def measured(
     frames: Iterable[np.ndarray],
     encode_seconds: float,
     decode: Clock | float,
+    settings: RdSettings,
 ) -> RdRow:
-    """The row of a clip as decoded: frames (H, W, 3) uint8 RGB. Raises `OutputError` when they are more or fewer than
-    the clip's.
+    """The row of a clip as decoded: frames (H, W, 3) uint8 RGB; settings: what else to measure.
+
+    Raises `OutputError` when they are more or fewer than the clip's.
     """
-    comparison = VideoComparison(clip.color.matrix)
     count = 0
-    for frame in frames:
-        if count < len(clip.rgb):
-            comparison.add(clip.rgb[count], frame)
-        count += 1
-    if count != len(clip.rgb):
-        raise OutputError(f"{clip.name}: {codec} made {count} frames of {len(clip.rgb)}")
-    result = comparison.result()
+    with VideoComparison(
+        clip.color.matrix,
+        metrics=("psnr", "ms-ssim", *settings.metrics),
+        rate=clip.rate,
+        st_lpips_frames=settings.st_lpips_frames,
+        device=settings.device,
+    ) as comparison:
+        for frame in frames:
+            if count < len(clip.rgb):
+                comparison.add(clip.rgb[count], frame)
+            count += 1
+        if count != len(clip.rgb):
+            raise OutputError(f"{clip.name}: {codec} made {count} frames of {len(clip.rgb)}")
+        result = comparison.result()
     seconds = decode.seconds if isinstance(decode, Clock) else decode
     return RdRow(
         clip.name,
@@ -211,6 +230,7 @@ def measured(
         result["ms_ssim_y"],
         encode_seconds,
         seconds,
+        **{name: result[name] for name in MEMBERS.values()},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from latcomp.cli.options.measuring import (
     BenchQualities,
     Clips,
     FiguresOptions,
+    FurtherMetrics,
     Groups,
     Square,
     TokenizerName,
@@ -24,9 +26,21 @@ from latcomp.cli.options.shared import Device
 from latcomp.cli.places import check_paths
 from latcomp.cli.standard import error_console, note
 from latcomp.errors import OutputError
+from latcomp.metrics.choice import DEFAULT_ST_LPIPS_FRAMES, FURTHER_METRICS, metrics_of
 
 if TYPE_CHECKING:
     from latcomp.bench.rd.measure import RdBench
+
+
+TITLES = {
+    "psnr_rgb": "PSNR RGB",
+    "psnr_y": "PSNR-Y",
+    "ms_ssim_y": "MS-SSIM",
+    "vmaf": "VMAF",
+    "xpsnr": "XPSNR",
+    "st_lpips": "st-lpips(alex)",
+}
+DIGITS = {"psnr_rgb": 2, "psnr_y": 2, "ms_ssim_y": 4, "vmaf": 2, "xpsnr": 2, "st_lpips": 4}
 
 
 def _rate_list(value: str | None) -> str | None:
@@ -57,6 +71,10 @@ def rd(
     group: Groups = None,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
+    metrics: FurtherMetrics = None,
+    st_lpips_frames: Annotated[
+        int, typer.Option("--st-lpips-frames", min=0, metavar="N", help="Frames of a clip for st-lpips, 0 for all.")
+    ] = DEFAULT_ST_LPIPS_FRAMES,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -82,6 +100,8 @@ def rd(
         groups=groups,
         tokenizer=tokenizer,
         device=device,
+        metrics=() if metrics is None else metrics_of(metrics, FURTHER_METRICS),
+        st_lpips_frames=st_lpips_frames,
     )
     bench = RdBench(clips, settings)
     for name in () if output.quiet else bench.missing:
@@ -128,30 +148,29 @@ def _measure(bench: RdBench, clip: Path, quiet: bool) -> None:
 
 def _show_rd(bench: RdBench, figures: dict[str, Any]) -> None:
     """The points, the BD-rates and the qualities at rates, as tables."""
-    from latcomp.bench.rd.figures import MEAN, clips_of, mean_rows, without_overlap
+    from latcomp.bench.rd.figures import MEAN, clips_of, mean_rows, measures_of, without_overlap
 
-    names = clips_of(bench.rows)
-    headings = ["codec", "setting", "bpp", "PSNR-Y", "PSNR RGB", "MS-SSIM", "encode s", "decode s"]
+    names, measures = clips_of(bench.rows), measures_of(bench.rows)
+    shown = ["psnr_y", "psnr_rgb", *(name for name in measures if name != "psnr_y")]
+    headings = ["codec", "setting", "bpp", *(TITLES[name] for name in shown), "encode s", "decode s"]
     points = plain_table(*headings, title=f"mean over the clips ({len(names)})")
     for row in mean_rows(bench.rows):
         points.add_row(
             row.codec,
             "" if row.setting is None else f"{row.setting:g}",
             f"{row.bpp:.4f}",
-            f"{row.psnr_y:.2f}",
-            f"{row.psnr_rgb:.2f}",
-            f"{row.ms_ssim_y:.4f}",
+            *(_cell(name, getattr(row, name)) for name in shown),
             f"{row.encode_seconds:.2f}",
             f"{row.decode_seconds:.2f}",
         )
     show(points)
     rates = figures["bd_rate"]
     if rates:
-        headings = [f"{codec} {name}" for codec in rates for name in ("PSNR-Y", "MS-SSIM")]
+        headings = [f"{codec} {TITLES[name]}" for codec in rates for name in measures]
         table = plain_table("clip", *headings, title="BD-rate of latcomp against")
         keys = [*names, *(key for key in next(iter(rates.values())) if key not in names)]
         for key in keys:
-            values = [rates[codec][key][name] for codec in rates for name in ("psnr_y", "ms_ssim_y")]
+            values = [rates[codec][key][name] for codec in rates for name in measures]
             table.add_row(
                 key,
                 *("" if value is None else f"{value:+.1f} %" for value in values),
@@ -161,19 +180,24 @@ def _show_rd(bench: RdBench, figures: dict[str, Any]) -> None:
         for line in without_overlap(rates, names):
             note(line)
     if "at" in figures:
-        columns = ("PSNR RGB", "PSNR-Y", "MS-SSIM", "clips")
+        columns = (*(TITLES[name] for name in ("psnr_rgb", *measures)), "clips")
         title = "at a rate; common: clips that all reach"
         table = plain_table("bpp", "codec", *columns, *(f"common {name}" for name in columns), title=title)
         for row in figures["at"]:
-            table.add_row(f"{row['bpp']:g}", row["codec"], *_at_cells(row), *_at_cells(row["common"]))
+            table.add_row(
+                f"{row['bpp']:g}", row["codec"], *_at_cells(row, measures), *_at_cells(row["common"], measures)
+            )
         show(table)
         for row in figures["at"]:
             if row["missing"]:
                 note(f"{row['codec']} does not reach {row['bpp']:g} bpp on {', '.join(row['missing'])}")
 
 
-def _at_cells(means: dict[str, Any]) -> list[str]:
+def _cell(measure: str, value: float | None) -> str:
+    """A quality with as many digits as its measure deserves; empty where there is none."""
+    return "" if value is None else f"{value:.{DIGITS[measure]}f}"
+
+
+def _at_cells(means: dict[str, Any], measures: Sequence[str]) -> list[str]:
     """Cells of means at a rate; empty where no clip reaches it."""
-    digits = {"psnr_rgb": 2, "psnr_y": 2, "ms_ssim_y": 4}
-    cells = ["" if means[name] is None else f"{means[name]:.{count}f}" for name, count in digits.items()]
-    return [*cells, str(means["clips"])]
+    return [*(_cell(name, means[name]) for name in ("psnr_rgb", *measures)), str(means["clips"])]

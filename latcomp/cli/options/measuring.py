@@ -10,11 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
+from latcomp.cli.choices import completes, list_of
 from latcomp.cli.options.numbers import finite_between
 from latcomp.cli.options.shared import Force, Quiet
 from latcomp.cli.places import check_paths
 from latcomp.cli.standard import STANDARD, print_json
 from latcomp.errors import UsageError
+from latcomp.metrics.choice import FURTHER_METRICS, METRICS
 from latcomp.output import output_file
 
 
@@ -98,6 +100,17 @@ Groups = Annotated[
         callback=_group_list,
         metavar="NAME=CLIP,...",
         help="Clips that get a mean of their own; may be repeated.",
+    ),
+]
+FurtherMetrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        callback=list_of({name: METRICS[name] for name in FURTHER_METRICS}),
+        autocompletion=completes({name: METRICS[name] for name in FURTHER_METRICS}),
+        metavar="NAME,...",
+        help="Metrics to measure beside PSNR and MS-SSIM, of vmaf, xpsnr, st-lpips. vmaf and st-lpips: pip install "
+        "'latcomp\\[metrics]'.",
     ),
 ]
 BenchQuality = Annotated[
