@@ -23,11 +23,11 @@ HEAD = f"""# Commands and flags
 
 <!-- Written by `{COMMAND}`: change the declarations in latcomp/cli, then run it. -->
 
-What `latcomp COMMAND --help` says, of every command. What the settings do to a file, with examples, is in [cli.md](cli.md); what `--json`
-prints in [json.md](json.md).
+What `latcomp COMMAND --help` says, of every command. What the settings do to a file, with examples, is in
+[cli.md](cli.md); what `--json` prints in [json.md](json.md).
 
-`-h` and `--help` print the help of any command. `latcomp --version` prints the version, `latcomp --install-completion` sets up completion for
-your shell, and `latcomp --show-completion` prints the script for it.
+`-h` and `--help` print the help of any command. `latcomp --version` prints the version, `latcomp --install-completion`
+sets up completion for your shell, and `latcomp --show-completion` prints the script for it.
 """
 MARKUP = re.compile(r"[|<>*_`]")
 """What Markdown would read as its own in the plain words of a help text."""
@@ -185,7 +185,7 @@ def _range(param: Any) -> str:
 
 
 def _range_of_setting(name: str) -> str:
-    """The range of a number among the settings of encodings, as the library's message gives it to whoever is outside."""
+    """The range of a number among the settings of encodings, as the library's message has it; empty for others."""
     from latcomp.codec.latent_settings import LatentSettings
     from latcomp.codec.settings import EncodeSettings
     from latcomp.errors import UsageError
