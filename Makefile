@@ -9,7 +9,7 @@ DEMO := demo-out
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint fuzz lowest demo clean distclean
+.PHONY: help install test lint fuzz lowest demo docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,15 @@ demo: $(INSTALLED) ## encode, inspect, decode and compare the example clip into 
 	step latcomp stats $(DEMO)/example.lat; \
 	step latcomp decode $(DEMO)/example.lat $(DEMO)/example.mp4; \
 	step latcomp compare $(EXAMPLE) $(DEMO)/example.lat
+
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## write docs/commands.md and build the site of the documentation into build/site
+	$(BIN)/python -m tools.command_reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "build/site/index.html is written; python3 -m http.server -d build/site serves it with its search"
 
 clean: ## remove what tests, builds and the demo left
 	rm -rf $(DEMO) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -54,10 +54,11 @@ class Command(TyperCommand):
             super().format_help(ctx, formatter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words after the command's name, as `[OPTIONS] IN OUT.lat`: arguments without the braces some versions
-        put.
+        """The words after the command's name, as `[OPTIONS] IN OUT.lat`: arguments without the braces, second brackets
+        and second dots that some versions put.
         """
-        return [re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1\2", piece) for piece in super().collect_usage_pieces(ctx)]
+        pieces = [re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1\2", piece) for piece in super().collect_usage_pieces(ctx)]
+        return [re.sub(r"^\[(\[.+\])\]$", r"\1", piece).replace("......", "...") for piece in pieces]
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, those of a command with panels all in panels: else --help would stand first, in one of its

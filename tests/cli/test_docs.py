@@ -1,5 +1,5 @@
-"""Protects: what README and docs show works: commands and flags exist, the Python runs, links lead somewhere, and tests
-that tests/README.md names are there.
+"""Protects: what README and docs show works: commands and flags exist, the Python runs, links and their anchors lead
+somewhere on GitHub, and tests that tests/README.md names are there.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import pytest
 import typer.main
 
 from latcomp.cli.main import COMMANDS, make_app
+from tools.site_hook import anchor_of, links_of, pages, target_of
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "tests" / "README.md"])
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / page for page in pages())})
 PROOFS = sorted(
     set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "tests" / "README.md").read_text(encoding="utf-8")))
 )
@@ -54,11 +55,27 @@ def test_commands_and_flags_in_shell_blocks_exist(page: Path) -> None:
         assert not unknown, f"latcomp {name}: {unknown}"
 
 
+@cache
+def anchors(page: Path) -> list[str]:
+    """The anchors of a page's headings."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return [anchor_of(re.sub(r"\[([^\]]*)\]\([^)]*\)|[`*]", r"\1", heading)) for heading in headings]
+
+
+def has_name(path: Path) -> bool:
+    """Whether a file is there under this very name: capital letters count on GitHub, not on every disk."""
+    return path.exists() and path.name in {each.name for each in path.parent.iterdir()}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for link in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", text):
-        assert "://" in link or (page.parent / link).exists(), link
+    for link in links_of(page.read_text(encoding="utf-8")):
+        target, anchor = target_of(link, page.relative_to(ROOT).as_posix()), link.partition("#")[2]
+        if target is not None:
+            assert has_name(ROOT / target), link
+        if anchor and "://" not in link:
+            assert anchors(page if target is None else ROOT / target).count(anchor) == 1, link
 
 
 def test_the_python_of_the_readme_runs(clip: Path, lat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

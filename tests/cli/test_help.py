@@ -95,3 +95,12 @@ def test_the_list_of_commands_shows_each_with_its_words(
     words = line.strip("│ ").removeprefix(command).strip()
     assert len(words) > 10
     assert words in " ".join(latcomp(command, "--help").out.decode().split())
+
+
+@pytest.mark.parametrize(("command", "usage"), [("stats", "[OPTIONS] IN.lat..."), ("models", "[OPTIONS] [NAME|PATH]")])
+def test_the_usage_says_once_that_an_argument_may_be_left_out_or_repeated(
+    command: str, usage: str, latcomp: Latcomp
+) -> None:
+    """Some versions of Typer add brackets and dots to those that are declared."""
+    line = next(line for line in latcomp(command, "--help").out.decode().splitlines() if "Usage:" in line)
+    assert line.strip() == f"Usage: latcomp {command} {usage}"
