@@ -36,7 +36,7 @@ def load_weights() -> dict[str, torch.Tensor]:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise UsageError(
-            f"{path} is not the file of stlpips-pytorch 0.0.2: pip install --force-reinstall stlpips-pytorch==0.0.2"
+            f"{path} is not the file of stlpips-pytorch 0.0.2: uninstall it, then pip install 'latcomp[metrics]'"
         )
     found: dict[str, torch.Tensor] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return found

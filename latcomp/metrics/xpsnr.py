@@ -24,7 +24,7 @@ _ASSUMED_RATE = Fraction(25)  # frames per second, where a source does not say
 def check_xpsnr() -> None:
     """Raise `UsageError` when the FFmpeg of this PyAV has no such filter."""
     if not has_filter(FILTER):
-        raise UsageError("xpsnr needs a PyAV whose FFmpeg has the filter xpsnr: pip install --upgrade av")
+        raise UsageError("xpsnr needs a PyAV whose FFmpeg has the filter xpsnr: pip install -U av")
 
 
 class Xpsnr:
