@@ -4,7 +4,8 @@ The method is that of arXiv 2606.06158, section 3.2. Attention is factorised (ar
 within windows of 8x8 positions of one latent frame, shifted in every other layer (Swin, arXiv 2103.14030), then along
 time at one position, over the group and the last filled latent frames before it (C_fill). Features are `(B, T, h, w,
 W)`, channels last, so that every projection is a plain matrix product. The correction starts at zero: an untrained LIT
-is hold.
+is hold. A gate, where there is one, scales the correction of each position, and closes where hold is as good as it
+gets.
 
 Where the camera moves, a latent frame shows only some positions of the group's window on the world grid. What it does
 not show is to the LIT as what lies outside of a picture: attention passes it by, convolutions see zero."""
@@ -27,6 +28,7 @@ GROUP = 8  # latent frames the temporal positions are made for
 PART_POSITIONS = 2**17  # that go through a branch of a layer at once: a group of 480p and a little more
 PART_SERIES = 2**14  # along time: the small products of bf16 take 10 kB each
 BLOCKED = -1e4  # added to what attention shall pass by; finite, since all that a row sees may be blocked
+OPEN = 2.0  # logit of a gate that has learned nothing
 EXTRA = 6  # inputs beside latents: mask, age, time to the next keep, is there one, step, is it context
 
 
@@ -46,6 +48,8 @@ class LitConfig:
     """The tokenizer whose latents it fills; another one's would be noise to it."""
     latent_scale: tuple[float, ...] = ()
     """Typical size of each channel: inputs and outputs are divided by it."""
+    gated: bool = False
+    """Whether each position's correction is multiplied by the LIT's own estimate of how far it can be trusted."""
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON to `path`."""
@@ -237,6 +241,10 @@ class Lit(nn.Module):
         self.layers = nn.ModuleList(LitLayer(config, shifted=i % 2 == 1) for i in range(config.layers))
         self.norm = PositionNorm(config.width)
         self.leave = nn.Linear(config.width, config.channels)
+        self.gate = nn.Linear(config.width, 1) if config.gated else None
+        if self.gate is not None:
+            nn.init.zeros_(self.gate.weight)
+            nn.init.constant_(self.gate.bias, OPEN)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
 
@@ -267,7 +275,10 @@ class Lit(nn.Module):
         everywhere = _joined(visible, mask, context_visible, context)
         for layer in self.layers:
             x = layer(x, everywhere, origin)
-        correction = self.leave(self.norm(x[:, -held.shape[2] :])) * self.latent_scale
+        found = self.norm(x[:, -held.shape[2] :])
+        correction = self.leave(found) * self.latent_scale
+        if self.gate is not None:
+            correction = correction * torch.sigmoid(self.gate(found))
         correction = rearrange(correction.float(), "b t h w c -> b c t h w")
         unchanged = mask if visible is None else mask | ~visible
         return torch.where(unchanged.unsqueeze(1), held, held + correction)
@@ -337,5 +348,5 @@ def lit_macs_per_token(config: LitConfig) -> float:
     steps = (GROUP + CONTEXT) / GROUP  # context latent frames run through the layers as well
     attention = 2 * WINDOW * WINDOW * width + 2 * (GROUP + CONTEXT) * width
     layer = 9 * width + 8 * width * width + 2 * config.expansion * width * width + attention
-    ends = (2 * config.channels + EXTRA) * width + width * config.channels
+    ends = (2 * config.channels + EXTRA) * width + width * (config.channels + config.gated)
     return steps * (config.layers * layer) + steps * ends

@@ -132,6 +132,8 @@ class FrozenLatents:
     quantised.
     """
 
+    folder: Path
+    """The tokenizer's."""
     spec: TokenizerSpec
     sha256: str
     training: LatentClips
@@ -172,7 +174,7 @@ class FrozenLatents:
         profile = profile_of(folder)
         steps = _steps_of(spec, profile, training)
         recipe = SelectionRecipe.of(steps.channel_step, steps.channel_scale, profile, found if units is None else units)
-        return cls(spec, sha256, training, validation, recipe)
+        return cls(folder, spec, sha256, training, validation, recipe)
 
 
 def _steps_of(spec: TokenizerSpec, profile: CodingProfile, clips: LatentClips) -> Steps:

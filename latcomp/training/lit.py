@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latcomp.inpaint.model import CONTEXT, EXTRA, GROUP, Lit, LitConfig, lit_macs_per_token
-from latcomp.latents import GroupView, StepScale
-from latcomp.selection import SelectionRecipe, select_group
-from latcomp.training.crops import FOLLOWED
+from latcomp.inpaint.model import EXTRA, Lit, LitConfig, lit_macs_per_token
+from latcomp.models import load_tokenizer
+from latcomp.selection import SelectionRecipe
 from latcomp.training.feed import Batch, on_device
 from latcomp.training.finish import Outcome, half_weights
-from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips, crop_of
+from latcomp.training.latents import FrozenLatents, LatentBatches, LatentClips
+from latcomp.training.lit_examples import SIDE, Drawn, batch_examples, stacked
+from latcomp.training.lit_pixels import PixelErrors
 from latcomp.training.loop import Setting, Task, TrainOptions
 from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
@@ -25,11 +26,8 @@ from latcomp.training.recipe import Recipe
 from latcomp.training.run import TrainingRun
 from latcomp.training.widen import Stack, widen_all
 
-SIDE = 28  # positions a side of a training crop: with the border of shifted windows, four windows
-MOST_POSITIONS = 2 * SIDE * SIDE  # of a window that a moving camera's crop may have; wider ones are not learned from
-LOG_STEPS = (-1.5, 1.5)  # log2 of the step scale, drawn uniformly
-KEEP = (0.08, 0.8)  # keep ratio of a crop, which its threshold is chosen for
 VALIDATION_KEEP = (0.15, 0.3, 0.5)
+HELD_OUT = 8  # batches that each figure of a validation comes from
 
 
 @dataclass(frozen=True)
@@ -40,127 +38,28 @@ class LitRecipe(Recipe):
     learning_rate: float = 2e-3
     adam_learning_rate: float = 1e-3
     ema: float = 0.998
+    side: int = SIDE
+    """Positions a side of a crop."""
+    weighed: float = 0.0
+    """Share of the examples whose tokens are kept by what they save and cost, as by default; the others have thresholds
+    for keep ratios of all sizes."""
+    pixels: float = 0.0
+    """Share of the objective that is the error of pixels, through the frozen decoder; the rest is that of latents."""
     config: LitConfig = LitConfig()
 
 
+GATE = frozenset({"gate.weight", "gate.bias"})  # tensors of a gate
 PRESETS: dict[str, LitRecipe] = {
     "default": LitRecipe(),
+    "gated": LitRecipe(side=20, weighed=0.5, pixels=0.8, config=LitConfig(gated=True)),
     "tiny": LitRecipe(config=LitConfig(width=32, layers=1, heads=2, expansion=2), batch=2),
 }
 
 
-def threshold_for(
-    latents: np.ndarray, keep: float, recipe: SelectionRecipe, scale: StepScale, view: GroupView | None = None
-) -> float:
-    """A threshold at which the real selection keeps about the share `keep` of a crop, from five replays. view: what it
-    shows, None for all."""
-    shown = latents[0].size if view is None else view.count
-    low, high, quantiser = 0.0, 4.0 * scale.value + 1.0, recipe.quantiser(scale)
-    for _ in range(5):
-        middle = (low * high) ** 0.5 if low > 0 else high / 4
-        selection, _ = select_group(latents, None, middle, recipe.rule, quantiser, view=view)
-        if np.count_nonzero(selection.mask) > keep * shown:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-@dataclass(frozen=True)
-class Example:
-    """One training example: latents as the encoder knows them, and what the reader would have."""
-
-    target: np.ndarray  # (C, T, h, w) dequantised everywhere: what a kept token would have been
-    held: np.ndarray  # (C, T, h, w)
-    mask: np.ndarray  # (T, h, w)
-    age: np.ndarray  # (T, h, w)
-    step_scale: float
-    context: np.ndarray  # (C, CONTEXT, h, w)
-    has_context: bool
-    visible: np.ndarray  # bool (T, h, w)
-    context_visible: np.ndarray  # bool (CONTEXT, h, w)
-
-
-def make_example(
-    latents: LatentClips,
-    recipe: SelectionRecipe,
-    seed: int,
-    index: int,
-    item: int,
-    follows: bool,
-    keep: float | None = None,
-) -> Example:
-    """The example that belongs to (seed, index, item): a crop of one clip, selected as the encoder would.
-
-    follows: whether it comes after a group whose last latent frames serve as C_fill (where the clip is long enough), or
-    starts a segment. In C_fill, dropped positions hold a random blend of hold and truth, since what a LIT filled
-    earlier lies between the two."""
-    rng = np.random.default_rng([seed, index, item])
-    crop, view, follows = _crop(latents, rng, follows)
-    frames = crop.shape[1]
-    scale = StepScale(float(2 ** rng.uniform(*LOG_STEPS)))
-    share = float(np.exp(rng.uniform(*np.log(KEEP)))) if keep is None else keep
-    selector = recipe.segment(scale, threshold_for(crop, share, recipe, scale, view))
-    selections = [
-        selector.next(
-            np.ascontiguousarray(crop[:, start : start + GROUP]),
-            GroupView(view.frames[start : start + GROUP], view.window),
-        )
-        for start in range(0, frames, GROUP)
-    ]
-    symbols, held = (np.concatenate([getattr(one, name) for one in selections], axis=1) for name in ("symbols", "held"))
-    mask, age = (np.concatenate([getattr(one, name) for one in selections]) for name in ("mask", "age"))
-    values = recipe.quantiser(scale).dequantise(symbols)
-    now = slice(frames - GROUP, frames)
-    before = slice(frames - GROUP - CONTEXT, frames - GROUP)
-    blend = rng.uniform(0.2, 1.0)
-    context = np.zeros((crop.shape[0], CONTEXT, *crop.shape[2:]), np.float32)
-    seen = np.zeros(context.shape[1:], bool)
-    if follows:
-        blended = blend * held[:, before] + (1 - blend) * crop[:, before]
-        seen = view.visible[before]
-        context = np.where(mask[before], values[:, before], blended) * seen
-    return Example(
-        crop[:, now],
-        held[:, now],
-        mask[now],
-        age[now].astype(np.float32),
-        scale.value,
-        context.astype(np.float32),
-        follows,
-        view.visible[now],
-        seen,
-    )
-
-
-def _crop(latents: LatentClips, rng: np.random.Generator, follows: bool) -> tuple[np.ndarray, GroupView, bool]:
-    """(latents (C, T, h, w) float32 of one or two groups, what they show, whether there are two) of a random crop."""
-    number = latents.draw(rng)
-    clip, world = latents[number], latents.worlds.get(number)
-    if world is not None and rng.random() < FOLLOWED:
-        groups = world.run(rng, float(follows))
-        parts = world.crop(rng, groups, SIDE)
-        view = GroupView.over(tuple(frame for _, part in parts for frame in part.frames))
-        if view.window.area <= MOST_POSITIONS:
-            crop = np.zeros((len(clip), *view.shape), np.float32)
-            for start, (values, part) in zip(range(0, len(view.frames), GROUP), parts, strict=True):
-                rows, columns = part.window.inside(view.window)
-                crop[:, start : start + GROUP, rows, columns] = values
-            return crop, view, len(groups) == 2
-    follows = follows and clip.shape[1] >= 2 * GROUP
-    crop = crop_of(clip, rng, 2 * GROUP if follows else GROUP, SIDE)
-    return crop, GroupView.whole(crop.shape[1], crop.shape[2:]), follows
-
-
-def stacked(examples: list[Example]) -> Batch:
-    """Examples that all have C_fill, or all have none, as arrays with a batch axis; `context` is None without
-    C_fill.
-    """
-    names = ("held", "mask", "age", "target", "visible")
-    found: Batch = {name: np.stack([getattr(e, name) for e in examples]) for name in names}
-    found["step_scale"] = np.array([e.step_scale for e in examples], np.float32)
-    for name in ("context", "context_visible"):
-        found[name] = np.stack([getattr(e, name) for e in examples]) if examples[0].has_context else None
+def filled_by(lit: nn.Module, batch: Batch) -> Tensor:
+    """The latents (B, C, T, h, w) of a batch as a LIT fills them."""
+    known = (batch[name] for name in ("held", "mask", "age", "step_scale", "context", "visible"))
+    found: Tensor = lit(*known, context_visible=batch["context_visible"])
     return found
 
 
@@ -168,9 +67,12 @@ def run_lit(lit: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Squared latent error at dropped positions of LIT and of hold, each (B,), means over channels and dropped
     positions.
     """
-    held, mask, target = batch["held"], batch["mask"], batch["target"]
-    visible, before = batch["visible"], batch["context_visible"]
-    filled = lit(held, mask, batch["age"], batch["step_scale"], batch["context"], visible, context_visible=before)
+    return latent_errors(filled_by(lit, batch), batch)
+
+
+def latent_errors(filled: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The same of latents (B, C, T, h, w) that are filled already."""
+    held, mask, target, visible = batch["held"], batch["mask"], batch["target"], batch["visible"]
     dropped = (~mask & visible).unsqueeze(1).float()
     count = dropped.sum((1, 2, 3, 4)).clamp_min(1) * held.shape[1]
     error = ((filled - target).square() * dropped).sum((1, 2, 3, 4)) / count
@@ -183,45 +85,18 @@ def objective(error: Tensor, hold: Tensor) -> Tensor:
     return torch.log((error + floor) / (hold + floor)).mean()
 
 
-def batch_examples(
-    latents: LatentClips, recipe: SelectionRecipe, seed: int, index: int, batch: int, keep: float | None = None
-) -> list[Example]:
-    """`batch` examples that all have C_fill or all have none, at a size that all share."""
-    long_enough = any(clip.shape[1] >= 2 * GROUP for clip in latents)
-    wanted = bool(np.random.default_rng([seed, index]).random() < 0.5) and long_enough
-    found: list[Example] = []
-    item = 0
-    while len(found) < batch:
-        example = make_example(latents, recipe, seed, index, item, wanted, keep)
-        item += 1
-        if example.has_context == wanted or item > 20 * batch:
-            found.append(example)
-    size = max(e.mask.shape[1] for e in found), max(e.mask.shape[2] for e in found)
-    context = all(e.has_context for e in found)
-    return [replace(_padded(e, size), has_context=context) for e in found]
-
-
-def _padded(example: Example, size: tuple[int, int]) -> Example:
-    """The example over a larger window, nothing of which is visible that was not before."""
-    rows, columns = size[0] - example.mask.shape[1], size[1] - example.mask.shape[2]
-    if not rows and not columns:
-        return example
-    names = ("target", "held", "mask", "age", "context", "visible", "context_visible")
-    wider: dict[str, Any] = {}
-    for name in names:
-        array = getattr(example, name)
-        wider[name] = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, rows), (0, columns)])
-    return replace(example, **wider)
-
-
 def held_out_batches(
     latents: LatentClips, recipe: SelectionRecipe, batch: int, device: torch.device
 ) -> dict[float, list[Batch]]:
     """Fixed batches of the validation clips by the share of tokens they keep, on the device."""
-    return {
-        keep: [on_device(stacked(batch_examples(latents, recipe, 7, index, batch, keep)), device) for index in range(8)]
-        for keep in VALIDATION_KEEP
-    }
+    return {keep: _held_out(latents, recipe, batch, Drawn(keep=keep), device) for keep in VALIDATION_KEEP}
+
+
+def _held_out(
+    latents: LatentClips, recipe: SelectionRecipe, batch: int, drawn: Drawn, device: torch.device
+) -> list[Batch]:
+    made = (batch_examples(latents, recipe, 7, index, batch, drawn) for index in range(HELD_OUT))
+    return [on_device(stacked(examples), device) for examples in made]
 
 
 @torch.no_grad()
@@ -240,12 +115,15 @@ def validate(lit: nn.Module, batches: dict[float, list[Batch]], run: TrainingRun
     return {"objective": sum(total) / len(total)} | result
 
 
+@dataclass(frozen=True)
 class LitBatches(LatentBatches):
     """Makes the batches of a LIT."""
 
+    drawn: Drawn = Drawn()
+
     def __call__(self, step: int, late: bool) -> Batch:
         """The examples of a step, stacked."""
-        return stacked(batch_examples(self.latents, self.recipe, self.seed, step, self.batch))
+        return stacked(batch_examples(self.latents, self.recipe, self.seed, step, self.batch, self.drawn))
 
 
 class LitTask(Task[LitRecipe]):
@@ -272,30 +150,58 @@ class LitTask(Task[LitRecipe]):
         matrices, rest = split_parameters([self.lit], {id(p) for p in (self.lit.leave.weight, self.lit.enter.weight)})
         adam = torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
         run.track({"lit": self.lit}, [Muon(matrices, recipe.learning_rate), adam], recipe.ema)
+        self.pixel_errors = None if not recipe.pixels else PixelErrors(load_tokenizer(frozen.folder).to(run.device))
         self._held_out: dict[float, list[Batch]] = {}
+        self._weighed: list[Batch] = []
 
     def restore(self, source: Path) -> None:
-        """As `Task.restore`; a LIT of fewer channels is widened."""
+        """As `Task.restore`; a LIT of fewer channels is widened, one without a gate gets an open one."""
         run = self.setting.run
-        run.load(source, lambda found: widen_all(run.modules, found, {"enter.weight": Stack(runs=2, tail=EXTRA)}))
+        own = self.lit.state_dict()
+        run.load(
+            source,
+            lambda found: widen_all(run.modules, found, {"enter.weight": Stack(runs=2, tail=EXTRA)}),
+            unpack=lambda weights: {"lit": {name: own[name] for name in own.keys() & GATE} | weights},
+        )
 
     def make_batch(self) -> LitBatches:
         """Batches of examples."""
         frozen = self.frozen
-        return LitBatches(frozen.training, frozen.recipe, self.setting.options.seed, self.setting.recipe.batch)
+        recipe = self.setting.recipe
+        drawn = Drawn(recipe.side, recipe.weighed)
+        return LitBatches(frozen.training, frozen.recipe, self.setting.options.seed, recipe.batch, drawn)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, the gain over hold (dB) and the share of tokens kept."""
-        error, hold = run_lit(self.lit, batch)
+        filled = filled_by(self.lit, batch)
+        error, hold = latent_errors(filled, batch)
         gain = (10 * torch.log10((hold + 1e-6) / (error.detach() + 1e-6))).mean()
-        return objective(error, hold), {"gain_db": gain, "keep": batch["mask"].float().mean()}
+        figures, share = {"gain_db": gain, "keep": batch["mask"].float().mean()}, self.setting.recipe.pixels
+        found = objective(error, hold)
+        if self.pixel_errors is not None:
+            error, hold = self.pixel_errors(filled, batch)
+            figures["pixel_gain_db"] = (10 * torch.log10(hold / error.detach())).mean()
+            found = (1 - share) * found + share * torch.log(error / hold).mean()
+        return found, figures
 
     def validate(self) -> dict[str, float]:
-        """See `validate`."""
+        """See `validate`; and of tokens kept by what they save the gain in pixels, where that is trained for."""
+        frozen, recipe, device = self.frozen, self.setting.own_recipe, self.setting.device
         if not self._held_out:
-            frozen, batch = self.frozen, self.setting.own_recipe.batch
-            self._held_out = held_out_batches(frozen.validation, frozen.recipe, batch, self.setting.device)
-        return validate(self.setting.run.averaged("lit"), self._held_out, self.setting.run)
+            self._held_out = held_out_batches(frozen.validation, frozen.recipe, recipe.batch, device)
+            if self.pixel_errors is not None:
+                drawn = Drawn(recipe.side, weighed=1.0)
+                self._weighed = _held_out(frozen.validation, frozen.recipe, recipe.batch, drawn, device)
+        lit, run = self.setting.run.averaged("lit"), self.setting.run
+        figures = validate(lit, self._held_out, run)
+        if self.pixel_errors is None:
+            return figures
+        gains = []
+        for batch in self._weighed:
+            with torch.no_grad(), run.autocast():
+                error, hold = self.pixel_errors(filled_by(lit, batch), batch)
+            gains.append((10 * torch.log10(hold / error)).mean().item())
+        return figures | {"pixel_gain_db": sum(gains) / len(gains)}
 
     def outcome(self, figures: dict[str, float]) -> Outcome:
         """The averaged LIT."""

@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from latcomp import models
 from latcomp.inpaint.model import GROUP, Lit, LitConfig
 from latcomp.latents.profile import CodingProfile
-from latcomp.selection import SelectionRecipe
-from latcomp.training import lit
+from latcomp.selection import PRIOR_UNITS, SelectionRecipe
+from latcomp.training import lit, lit_examples
 from latcomp.training.feed import on_device
 from latcomp.training.latents import LatentClips
+from latcomp.training.lit_pixels import FLOOR, PixelErrors
 from tests.training.moving import moving_clip
 
 CHANNELS = 4
+CPU = torch.device("cpu")
 RECIPE = SelectionRecipe.of(CHANNELS * (1.0,), CHANNELS * (1.0,), CodingProfile(), 1)
 
 
@@ -26,7 +29,7 @@ def clips(frames: int) -> LatentClips:
 
 def test_examples_have_context_where_clips_hold_two_groups() -> None:
     """About half of the batches of long clips do, and in each either all examples or none."""
-    made = [lit.batch_examples(clips(2 * GROUP), RECIPE, 7, index, 2) for index in range(8)]
+    made = [lit_examples.batch_examples(clips(2 * GROUP), RECIPE, 7, index, 2) for index in range(8)]
     assert {len({example.has_context for example in batch}) for batch in made} == {1}
     following = [example for batch in made for example in batch if example.has_context]
     assert 0 < len(following) < 16
@@ -35,10 +38,10 @@ def test_examples_have_context_where_clips_hold_two_groups() -> None:
 
 def test_no_example_is_thrown_away_where_no_clip_holds_two_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    make = lit.make_example
-    monkeypatch.setattr(lit, "make_example", lambda *arguments: made.append(make(*arguments)) or made[-1])
+    make = lit_examples.make_example
+    monkeypatch.setattr(lit_examples, "make_example", lambda *arguments: made.append(make(*arguments)) or made[-1])
     for index in range(8):
-        batch = lit.batch_examples(clips(2 * GROUP - 1), RECIPE, 7, index, 2)
+        batch = lit_examples.batch_examples(clips(2 * GROUP - 1), RECIPE, 7, index, 2)
         assert not any(example.has_context for example in batch)
     assert len(made) == 16
 
@@ -47,7 +50,7 @@ def test_examples_of_a_moving_camera_are_blind_to_what_is_not_visible() -> None:
     """Positions enter and leave: nothing is kept, counted or seen where a latent frame shows nothing, and still crops
     stand beside them in one batch."""
     moving = LatentClips(clips(2 * GROUP), {0: moving_clip(CHANNELS, 3)})
-    batches = [lit.batch_examples(moving, RECIPE, 7, index, 3) for index in range(12)]
+    batches = [lit_examples.batch_examples(moving, RECIPE, 7, index, 3) for index in range(12)]
     found = [example for batch in batches for example in batch if not example.visible.all()]
     assert found
     for example in found:
@@ -55,7 +58,7 @@ def test_examples_of_a_moving_camera_are_blind_to_what_is_not_visible() -> None:
         assert not example.mask[hidden].any()
         assert not example.context[:, ~example.context_visible].any()
     mixed = next(batch for batch in batches if batch[0].has_context and not batch[0].visible.all())
-    batch = on_device(lit.stacked(mixed), torch.device("cpu"))
+    batch = on_device(lit_examples.stacked(mixed), torch.device("cpu"))
     network = Lit(LitConfig(channels=CHANNELS, width=32, layers=1, heads=2, expansion=2))
     torch.nn.init.normal_(network.leave.weight, std=0.1)
     error, hold = lit.run_lit(network, batch)
@@ -65,3 +68,37 @@ def test_examples_of_a_moving_camera_are_blind_to_what_is_not_visible() -> None:
         elsewhere[name] = batch[name] + noise
     again = lit.run_lit(network, elsewhere)
     assert torch.allclose(error, again[0], rtol=1e-4) and torch.allclose(hold, again[1], rtol=1e-4)
+
+
+def test_pixels_of_a_fill_are_measured_against_the_true_latents() -> None:
+    """The true latents have no error but the floor, hold has some, and what is not visible counts for nothing."""
+    tokenizer = models.load_tokenizer(models.find_tokenizer(None))
+    spec = tokenizer.spec
+    recipe = SelectionRecipe.of(spec.channel_step, spec.channel_scale, CodingProfile(), PRIOR_UNITS)
+    walk = np.cumsum(np.random.default_rng(2).normal(0, 0.6, (spec.channels, GROUP, 6, 6)), axis=1)
+    some = LatentClips([walk.astype(np.float16)])
+    drawn = lit_examples.Drawn(6, weighed=1.0)
+    batch = on_device(lit_examples.stacked(lit_examples.batch_examples(some, recipe, 7, 0, 2, drawn)), CPU)
+    errors = PixelErrors(tokenizer)
+    found, hold = errors(batch["truth"], batch)
+    assert torch.allclose(found, torch.full_like(found, FLOOR)) and (hold > 1.1 * FLOOR).all()
+    batch["visible"][..., :3] = False
+    spoilt = batch["truth"].clone()
+    spoilt[..., 0] += 5
+    assert errors(spoilt, batch)[0].max() < errors(spoilt.flip(-1), batch)[0].min() / 10
+
+
+def test_a_gate_is_learned_from_a_lit_without_one() -> None:
+    """An open gate changes little; it closes where it is told to, and then the fill is hold."""
+    torch.manual_seed(1)
+    plain = Lit(LitConfig(channels=CHANNELS, width=32, layers=1, heads=2, expansion=2))
+    torch.nn.init.normal_(plain.leave.weight, std=0.1)
+    gated = Lit(LitConfig(channels=CHANNELS, width=32, layers=1, heads=2, expansion=2, gated=True))
+    assert gated.load_state_dict(plain.state_dict(), strict=False).missing_keys == ["gate.weight", "gate.bias"]
+    batch = on_device(lit_examples.stacked(lit_examples.batch_examples(clips(GROUP), RECIPE, 7, 0, 2)), CPU)
+    assert gated.gate is not None
+    with torch.no_grad():
+        before, after = (lit.filled_by(one, batch) - batch["held"] for one in (plain, gated))
+        assert torch.allclose(after, before * torch.sigmoid(gated.gate.bias), atol=1e-5)
+        gated.gate.bias.fill_(-40)
+        assert torch.allclose(lit.filled_by(gated, batch), batch["held"], atol=1e-5)
