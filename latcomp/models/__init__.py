@@ -8,10 +8,17 @@ from latcomp.models.headers import check_header, faults_of, probe_of, spec_of
 from latcomp.models.identity import fingerprint_of, model_record, weights_sha256
 from latcomp.models.integrity import sha256_of
 from latcomp.models.loading import load_lit, load_prior, load_tokenizer, prior_finder
-from latcomp.models.places import beside
 from latcomp.models.profiles import notes_of, profile_of
 from latcomp.models.public import companions, published
-from latcomp.models.registry import DEFAULT_TOKENIZER, find_lit, find_model, find_prior, find_tokenizer, tokenizer_names
+from latcomp.models.registry import (
+    DEFAULT_TOKENIZER,
+    beside,
+    find_lit,
+    find_model,
+    find_prior,
+    find_tokenizer,
+    tokenizer_names,
+)
 
 __all__ = [
     "CONFIG",

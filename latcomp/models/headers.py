@@ -11,9 +11,9 @@ from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
 from latcomp.models.folders import CONFIG, KINDS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import refuse_other
-from latcomp.models.places import beside, holds
+from latcomp.models.places import holds
 from latcomp.models.public import kept_probe, load_published, published
-from latcomp.models.registry import find_model, folders_with_weights
+from latcomp.models.registry import beside, find_model, folders_with_weights
 
 if TYPE_CHECKING:
     from latcomp.container.header import Header

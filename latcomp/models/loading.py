@@ -12,9 +12,8 @@ from latcomp.errors import UsageError
 from latcomp.models.folders import CONFIG, WEIGHTS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import checked_weights, sha256_of
-from latcomp.models.places import beside
 from latcomp.models.public import load_published, published
-from latcomp.models.registry import find_model
+from latcomp.models.registry import beside, find_model
 
 if TYPE_CHECKING:
     from torch import nn

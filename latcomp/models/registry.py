@@ -27,6 +27,7 @@ def find_tokenizer(name_or_path: str | Path | None) -> Path:
     wanted = str(name_or_path or DEFAULT_TOKENIZER)
     for folder in (folders.weights_folder() / wanted, Path(wanted)):
         if is_complete(folder):
+            _refuse_other_kinds(folder)
             return folder
     source = published(Path(wanted))
     if source is not None:
@@ -36,8 +37,30 @@ def find_tokenizer(name_or_path: str | Path | None) -> Path:
             f"{wanted} is no tokenizer: give a folder with {CONFIG} and {WEIGHTS}, a vae folder of diffusers, or a "
             "file of Wan, LTX or TAEHV"
         )
-    names = ", ".join(tokenizer_names())
-    raise UsageError(f"no tokenizer {wanted!r} was found: choose {names or f'a folder with {CONFIG} and {WEIGHTS}'}")
+    names = ", ".join(tokenizer_names()) or "none"
+    raise UsageError(
+        f"no tokenizer {wanted!r} was found: there is no such folder or file, and those that are shipped are {names}"
+    )
+
+
+def _refuse_other_kinds(folder: Path) -> None:
+    """Raise `UsageError` for a LIT or a prior in the place of a tokenizer; what cannot be read is told by who loads."""
+    try:
+        kind = kind_of(folder)
+    except (OSError, ValueError):
+        return
+    if kind != "tokenizer":
+        raise UsageError(f"{folder} is no tokenizer: it holds a {KINDS.get(kind, 'model of another kind')}")
+
+
+def beside(tokenizer: str | Path | None, kind: str) -> Path | None:
+    """Where a model of a kind is looked for first: the folder or file of the tokenizer that was given, by name or path,
+    or a subfolder of what was trained for it. Raises what `find_tokenizer` does, so that a slip in a name is told also
+    where the file could be read without."""
+    if tokenizer is None:
+        return None
+    place = find_tokenizer(tokenizer)
+    return place if kind == "tokenizer" else companions(place) / kind
 
 
 def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None) -> Path:

@@ -59,7 +59,8 @@ class AudioTracks:
                 yield f"{error} is dropped: no container can carry it on"
                 continue
             if audio_copy.is_rare(info):
-                formats = " and ".join(audio_copy.formats_for([info]))
+                names = audio_copy.formats_for([info])
+                formats = " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
                 yield f"the {info.codec} audio is kept; only {formats} can hold it when it is decoded"
             self._numbers[stream.index] = len(self._numbers)
             self._time_bases.append(info.time_base)

@@ -210,3 +210,22 @@ def test_a_file_of_before_fingerprints_reads_as_it_did(lat: Path, latcomp: Latco
     assert json.loads(latcomp("stats", source, "--json").out)["tokenizer"]["fingerprint"] is None
     with source.open("rb") as file:
         assert any(isinstance(item, AudioChunk) for item in Reader(file, find_prior=models.prior_finder()))
+
+
+def test_a_tokenizer_that_is_not_there_is_told_by_every_reader(lat: Path, latcomp: Latcomp, tmp_path: Path) -> None:
+    """A slip in `--tokenizer` is exit 2 also for a file that could be read without; a name of a shipped one is as good
+    as its folder.
+    """
+    (tmp_path / "empty").mkdir()
+    for given, told in (
+        ("nosuch", "no tokenizer 'nosuch' was found"),
+        (tmp_path / "empty", "is no tokenizer: give"),
+        (models.weights_folder() / "lit-cv8x8x4", "is no tokenizer: it holds a LIT"),
+    ):
+        for arguments in calls(lat, tmp_path, "--tokenizer", given):
+            ran = latcomp(*arguments)
+            assert_refused(ran, 2)
+            assert told in ran.err
+    for arguments in calls(lat, tmp_path, "--tokenizer", models.DEFAULT_TOKENIZER):
+        ran = latcomp(*arguments)
+        assert ran.code == 0, ran.err

@@ -114,7 +114,7 @@ def test_tracks_with_wavs_description_stand_beside_others(tmp_path: Path, piped:
         assert all(next(iter(container.decode(stream))).samples for stream in container.streams.audio)
 
 
-RARE = [("pcm_alaw", "mkv and mov and avi"), ("aac_latm", "mkv"), ("aac", None), ("aac-mpegts", None)]
+RARE = [("pcm_alaw", "mkv, mov and avi"), ("aac_latm", "mkv"), ("aac", None), ("aac-mpegts", None)]
 
 
 @pytest.mark.parametrize(("kind", "formats"), RARE)

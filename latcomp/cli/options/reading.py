@@ -31,7 +31,7 @@ TokenizerFolder = Annotated[
         "--tokenizer",
         metavar="PATH",
         rich_help_panel=DEVICE,
-        help="Folder of the tokenizer, for files encoded with one that is not shipped.",
+        help="Folder or file of the tokenizer, for files encoded with one that is not shipped.",
     ),
 ]
 
