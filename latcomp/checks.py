@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 from latcomp.errors import UsageError
 
@@ -86,3 +88,20 @@ def _check_place(name: str, value: object, method: str) -> None:
 
 def _wrong(name: str, value: object, what: str, advice: str) -> UsageError:
     return UsageError(f"{name} {value!r:.60} {what}: {advice}", settings=(name,))
+
+
+def parsed_json(data: bytes) -> Any:
+    """The value of a JSON text in UTF-8, with or without a byte order mark. Raises `ValueError` for what is none, for
+    the NaN and Infinity that Python would take, numbers that no float holds, and nesting too deep."""
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _no_number(text)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text:.20} is no number in JSON")

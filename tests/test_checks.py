@@ -19,6 +19,7 @@ from latcomp.checks import (
     check_whole,
     check_word,
     checked_number,
+    parsed_json,
 )
 from latcomp.errors import UsageError
 
@@ -78,3 +79,11 @@ def test_what_fits_passes() -> None:
     for value in ("x", Path("x"), io.BytesIO()):
         check_source("thing", value)
         check_target("thing", value)
+
+
+def test_json_is_read_as_it_is_defined() -> None:
+    """Python takes more than JSON has; a configuration with a NaN in it would be hashed and coded with."""
+    assert parsed_json(b'\xef\xbb\xbf{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+    for text in (b"", b"{", b"\xff", b"[NaN]", b"[-Infinity]", b"[1e999]", b"[" * 200_000):
+        with pytest.raises(ValueError):
+            parsed_json(text)

@@ -20,8 +20,9 @@ from latcomp.container.coding import AdaptiveCosts
 from latcomp.errors import UsageError
 from latcomp.latents import GroupView, StepScale
 from latcomp.latents.profile import CodingProfile
+from latcomp.latents.quantiser import SYMBOL_MAX
 from latcomp.latents.step_scale import SCALE_MAX, SCALE_MIN
-from latcomp.latents.steps import Steps, deviation_of, fit_steps
+from latcomp.latents.steps import STEP_MAX, STEP_MIN, Steps, deviation_of, fit_steps
 from latcomp.selection import Selection, SelectionCache, SelectionRecipe, select_budget, select_group
 from latcomp.selection.rdo import RateDistortion
 
@@ -29,6 +30,7 @@ SEARCH_PER_OCTAVE = 64  # step scales that are tried lie so close
 RDO_LAMBDA = 6.0
 """Bits that a squared error of one step squared is worth: the smallest files at an equal error, measured. At high
 rates, where the mean squared error is 1/12, it would be 12 / (2 ln 2) = 8.7."""
+LARGEST = 1e15  # of a latent: sums of squares stay within float32
 TRIALS = 24  # most selections of a search; four to eight are usual
 
 
@@ -53,13 +55,16 @@ class LatentCoder:
     """Makes the groups of one clip."""
 
     def __init__(self, array: LatentArray, tokenizer: NamedTokenizer, settings: LatentSettings) -> None:
-        """Raises `UsageError` for latents that hold what is no number, unless they are to be stored bit for bit."""
+        """Raises `UsageError` for latents that hold what is no number, or are of a size that no steps fit, unless they
+        are to be stored bit for bit."""
         self.array, self.tokenizer, self.settings = array, tokenizer, settings
         self.values = array.values
         finite = bool(np.isfinite(self.values).all())
         if not (array.comes_back() if settings.lossless else finite):
             raise UsageError("the latents hold values that are no numbers")
         self.deviation = deviation_of(self.values) if finite else 0.0
+        if not settings.lossless:
+            self._check_size()
         self.steps = None if settings.lossless else fit_steps(self.values, tokenizer.channel_step)
         steps = self.steps or Steps((1.0,) * len(self.values), (1.0,) * len(self.values))
         # nothing is known of what is usual for this tokenizer
@@ -77,8 +82,34 @@ class LatentCoder:
         if self.settings.lossless:
             return SelectedLatents(StepScale(1.0), 0.0, list(self._exact()), 0.0)
         if quality is not None:
-            return self.at(self.profile.step_scale(quality))
+            scale = self.profile.step_scale(quality)
+            self._check_range(scale)
+            return self.at(scale)
         return self._within(self.settings.max_rmse or 0.0)
+
+    def _check_size(self) -> None:
+        """Raise `UsageError` for latents whose steps would not be those that they ask for, but a bound on steps: little
+        would be left of them."""
+        largest = float(np.abs(self.values).max(initial=0.0))
+        if largest > LARGEST or (self.deviation and not STEP_MIN * 100 < self.deviation < STEP_MAX):
+            raise UsageError(
+                f"the latents have a deviation of {self.deviation:.3g} and values up to {largest:.3g}, which no "
+                "quantiser steps fit: scale them, or store them with lossless=True",
+                settings=("lossless",),
+            )
+
+    def _check_range(self, scale: StepScale) -> None:
+        """Raise `UsageError` for a channel with values of more steps than a symbol counts, which would be cut off."""
+        largest = np.abs(self.values).max(axis=(1, 2, 3), initial=0.0)
+        steps = largest / (self.recipe.step.astype(np.float64) * scale.value)
+        channel = int(steps.argmax())
+        if steps[channel] > SYMBOL_MAX:
+            raise UsageError(
+                f"the latents of channel {channel} are up to {largest[channel]:.3g}, which is {steps[channel]:.3g} "
+                f"quantiser steps at this quality, and symbols count {SYMBOL_MAX}: choose a lower quality, or store "
+                "them with lossless=True",
+                settings=("quality", "lossless"),
+            )
 
     def at(self, scale: StepScale) -> SelectedLatents:
         """The clip at a step scale."""

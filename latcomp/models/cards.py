@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from latcomp.errors import UsageError
 from latcomp.models.folders import CONFIG, WEIGHTS, config_of, is_complete, kind_of, shipped_folders, weights_folder
 from latcomp.models.headers import probe_of, spec_of
 from latcomp.models.identity import fingerprint_of
@@ -95,6 +96,16 @@ def _parameters(files: tuple[Path, ...]) -> int | None:
 
 
 def _card(folder: Path) -> ModelCard:
+    """Raises `UsageError` for a folder whose files are none of a model of this version."""
+    from safetensors import SafetensorError
+
+    try:
+        return _read_card(folder)
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise UsageError(f"{folder} does not hold a model of this version: {error}") from None
+
+
+def _read_card(folder: Path) -> ModelCard:
     from safetensors import safe_open
 
     path = folder / WEIGHTS

@@ -4,9 +4,10 @@ Reads configurations alone and imports no numpy: the shell asks for names at eve
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from latcomp.checks import parsed_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 KINDS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
@@ -37,10 +38,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     """The configuration in a folder. Raises `OSError` when it cannot be read, `ValueError` when it is no JSON
     object.
     """
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except RecursionError:
-        raise ValueError(f"{folder / CONFIG} is nested too deeply") from None
+    config = parsed_json((folder / CONFIG).read_bytes())
     if not isinstance(config, dict):
         raise ValueError(f"{folder / CONFIG} is not a JSON object")
     return config

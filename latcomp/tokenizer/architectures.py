@@ -52,6 +52,6 @@ ARCHITECTURES = {
 def architecture_of(members: Members) -> Architecture:
     """The architecture of a configuration. Raises `UnsupportedFileError` for one that is not known."""
     name = members.get("architecture", cv8x8x4.ARCHITECTURE)
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         raise UnsupportedFileError(f"the tokenizer's architecture {name!r:.40} is not known: use a newer latcomp")
     return ARCHITECTURES[name]

@@ -196,6 +196,30 @@ def test_tensors() -> None:
     assert put(tensor[None], lossless=True)[0] != data and got(put(tensor[None])[0])[0].shape == (1, *values.shape)
 
 
+@pytest.mark.parametrize("wanted", [{}, {"max_rmse": 0.1}, {"quality": 9, "coding": "zstd"}])
+@pytest.mark.parametrize("size", [1e-30, 1e-8, 1e12, 1e30, 3e37])
+def test_latents_of_a_size_that_no_steps_fit_are_refused(size: float, wanted: dict[str, Any]) -> None:
+    """Steps have bounds: beyond them every token would come back as nothing, in silence."""
+    with pytest.raises(UsageError, match=r"no quantiser steps fit.*lossless=True"):
+        put(latents() * np.float32(size), **wanted)
+    assert np.array_equal(got(put(latents() * np.float32(size), lossless=True)[0])[0], latents() * np.float32(size))
+
+
+@pytest.mark.parametrize("size", [1e-5, 1.0, 1e6])
+def test_latents_of_other_sizes_are_as_good(size: float) -> None:
+    assert put(latents() * np.float32(size))[1].relative_rmse == pytest.approx(put(latents())[1].relative_rmse, 0.05)
+
+
+def test_values_beyond_all_symbols_are_refused() -> None:
+    """A channel far from zero would be cut off at what a symbol counts, and come back as another."""
+    values = latents()
+    values[1] += 1e6
+    with pytest.raises(UsageError, match=r"channel 1 .*symbols count 32767"):
+        put(values)
+    _, result = put(values, max_rmse=0.9e6)
+    assert result.relative_rmse is not None and result.relative_rmse <= 0.9e6
+
+
 def test_the_same_file_each_time() -> None:
     assert put(latents(), max_rmse=0.03)[0] == put(latents(), max_rmse=0.03)[0]
 

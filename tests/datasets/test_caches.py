@@ -550,3 +550,20 @@ def test_a_bound_that_only_all_bits_meet(tmp_path: Path) -> None:
         assert any("stored losslessly" in note for note in outcomes[0].notes)
         again = statuses(latcomp.import_cache, tmp_path / name / "in", tmp_path / name / "lats", max_rmse=bound)
         assert again[0] == ["skipped"]
+
+
+@pytest.mark.parametrize("way", [{}, {"max_rmse": BOUND}, {"quality": 8.0}])
+def test_latents_that_no_quantiser_takes_are_stored_losslessly(tmp_path: Path, way: dict[str, Any]) -> None:
+    """All of one number, or of a size beyond all steps: they come back bit for bit, are said so and skipped then."""
+    clips = {"still": torch.full((4, 3, 2, 2), 0.3), "large": trainers.video_latents() * 1e30}
+    clips |= {"small": trainers.video_latents() * 1e-30, "far": trainers.video_latents() + 1e6}
+    for name, clip in clips.items():
+        trainers.write_ltx(tmp_path / "in" / "latents" / f"{name}.pt", clip)
+    back, outcomes = there_and_back(tmp_path / "in", tmp_path, "ltx", **way)
+    for found, true in zip(trainers.read_ltx(back), trainers.read_ltx(tmp_path / "in"), strict=True):
+        apart = found["latents"].double() - true["latents"].double()
+        assert apart.abs().max() <= 0.5 * true["latents"].double().std()
+    exact = [any("stored losslessly" in note for note in one.notes) for one in outcomes]
+    assert sum(exact) >= 3
+    assert statuses(latcomp.import_cache, tmp_path / "in", tmp_path / "lats", **way)[0] == ["skipped"] * 4
+    assert statuses(latcomp.import_cache, tmp_path / "in", tmp_path / "lats", lossless=True)[0] == ["failed"] * 4

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from latcomp.errors import UsageError
-from latcomp.models import CONFIG, WEIGHTS, find_lit, find_prior
+from latcomp.errors import UnsupportedFileError, UsageError
+from latcomp.models import CONFIG, WEIGHTS, card_of, find_lit, find_prior
 
 Find = Callable[[Path], Path | None]
 FINDS = pytest.mark.parametrize(("find", "kind"), [(find_lit, "lit"), (find_prior, "prior")])
@@ -34,3 +37,25 @@ def test_a_configuration_that_cannot_be_read_is_told(find: Find, kind: str, text
 @pytest.mark.parametrize("more", ["", ', "tokenizer_sha256": 3', ', "tokenizer_sha256": "ab"'])
 def test_a_model_of_another_tokenizer_or_of_none_is_not_found(find: Find, kind: str, more: str, tmp_path: Path) -> None:
     assert find(beside(tmp_path, kind, f'{{"kind": "{kind}"{more}}}')) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"kind": "other"}, {"kind": ["a"]}, {"architecture": ["a"]}, {"channels": "x"}, {"channel_step": [float("nan")]}],
+)
+def test_a_folder_that_is_no_model_has_no_card(changed: dict[str, Any], tmp_path: Path) -> None:
+    """`latcomp models FOLDER` says it in one line, whatever the configuration holds."""
+    folder = tmp_path / "own"
+    shutil.copytree(Path(__file__).parents[1] / "codec" / "golden" / "tokenizer", folder)
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    (folder / CONFIG).write_text(json.dumps({**config, **changed}), encoding="utf-8")
+    with pytest.raises((UsageError, UnsupportedFileError)):
+        card_of(folder)
+
+
+def test_weights_that_are_cut_off_have_no_card(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(Path(__file__).parents[1] / "codec" / "golden" / "tokenizer", folder)
+    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:300])
+    with pytest.raises(UsageError, match="does not hold a model of this version"):
+        card_of(folder)

@@ -204,9 +204,41 @@ def test_a_configuration_that_lies_is_refused(folder: Path) -> None:
     _edit(folder, latent_channels=8, layers_per_block=[2, 1, 1, 1, 1])
     forget()
     refused(folder, UsageError, "weights are missing")
-    _edit(folder, layers_per_block=3)
-    forget()
-    refused(folder, UsageError, "diffusers makes nothing of the configuration")
+    for changed in ({"layers_per_block": 3}, {"block_out_channels": []}, {"block_out_channels": 5}):
+        _edit(folder, **{"layers_per_block": [1, 1, 1, 1, 1], **changed})
+        forget()
+        refused(folder, UsageError, "diffusers makes nothing of the configuration")
+
+
+def test_a_configuration_that_claims_much_takes_no_memory(folder: Path) -> None:
+    """It is held against the weights before anything of it is allocated: these would be petabytes."""
+    _edit(folder, block_out_channels=[10**7] * 4)
+    refused(folder, UsageError, "does not fit the weights.*have another shape")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"latents_mean": "abc"}, "no numbers"),
+        ({"latents_std": {"a": 1}}, "no numbers"),
+        ({"latents_mean": [0.0] * 3}, "statistics of 3 channels, the weights 16"),
+        ({"latents_std": [0.0] * 16}, "deviations above zero"),
+        ({"latents_std": [-1.0] * 16}, "deviations above zero"),
+        ({"latents_std": [1e300] * 16}, "means must be finite"),
+        ({"latents_mean": [float("nan")] * 16}, "NaN is no number in JSON"),
+    ],
+)
+def test_statistics_that_make_no_sense_are_refused(changed: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """Latents are divided by them: a zero or a NaN would be the end of every token."""
+    folder = save_published("Wan 2.1", tmp_path / "wan")
+    _edit(folder, **changed)
+    refused(folder, UsageError, words)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[" * 200_000, b"\xff"])
+def test_a_configuration_that_cannot_be_read_is_told(text: bytes, folder: Path) -> None:
+    (folder / "config.json").write_bytes(text)
+    refused(folder, UsageError, "config.json cannot be read as the configuration of a tokenizer")
 
 
 def test_weights_that_are_no_numbers_are_refused(folder: Path) -> None:
@@ -227,6 +259,8 @@ def test_what_is_no_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", UsageError, "no tokenizer .* was found")
     refused(strange, UnsupportedFileError, "no video tokenizer that is known")
     refused(cut, UsageError, "no safetensors")
+    cut.write_bytes((7).to_bytes(8, "little") + b'{"a":5}')
+    refused(cut, UsageError, "no safetensors file: its header does not say what tensor a is")
     lone = tmp_path / "lone"
     lone.mkdir()
     save_published("LTX 0.9", tmp_path / "other")
@@ -256,6 +290,15 @@ def test_files_that_run_code_are_not_run(tmp_path: Path) -> None:
         archive.writestr("words.txt", "none")
     refused(tmp_path / "zip.pth", UnsupportedFileError, "no video tokenizer that is known")
     assert not target.exists()
+
+
+def test_a_list_of_tensors_without_end_is_not_unpacked(tmp_path: Path) -> None:
+    """A few kilobytes of an archive that claim gigabytes of names."""
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a/data.pkl", "w") as file:
+        for _ in range(101):
+            file.write(bytes(1_000_000))
+    refused(path, UsageError, "its list of tensors would take 101000000 bytes")
 
 
 def test_a_taehv_of_other_layers_is_refused(tmp_path: Path) -> None:

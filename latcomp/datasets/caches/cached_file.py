@@ -66,6 +66,9 @@ class CachedFile:
     """Whether the moments' log variance was dropped."""
     max_rmse: float | None = None
     """The bound on the error that its .lat file was made to; None where something else was asked for."""
+    quality: float | None = None
+    """The quality that its .lat file was made with; None where something else was asked for, or files of before do not
+    say it."""
 
     def whole(self, latents: RawTensor) -> list[bytes]:
         """The bytes of the file with these latents in their place, in parts to be written one after the other."""
@@ -102,6 +105,7 @@ class CachedFile:
             "parts": self.parts,
             "mean_only": self.mean_only,
             "max_rmse": self.max_rmse,
+            "quality": self.quality,
             "document": data,
         }
         text = np.frombuffer(json.dumps(description, separators=(",", ":")).encode("ascii"), np.uint8)
@@ -123,7 +127,7 @@ class CachedFile:
             shape = tuple(map(int, found["shape"]))
             said = {name: found[name] for name in ("part", "parts", "mean_only", "max_rmse")}
             texts = (found["name"], found["container"], facts, found["dtype"])
-            made = cls(*texts, shape, document, metadata, item, **said)
+            made = cls(*texts, shape, document, metadata, item, quality=found.get("quality"), **said)
             if not 0 <= made.part < made.parts:
                 raise ValueError(f"part {made.part} of {made.parts}")
         except (KeyError, TypeError, ValueError, RecursionError, NotACacheError) as error:

@@ -38,7 +38,10 @@ SAMPLED = (
     "caches of modes are smaller"
 )
 MEAN_ONLY = "the log variance of the moments was dropped: what is read back has none, so that samples are the mean"
-EXACT = "stored losslessly, as nothing less meets max_rmse: the latents hardly vary, or their type is no finer"
+EXACT = (
+    "stored losslessly, as nothing less comes near them: the latents hardly vary, are of a size that no quantiser "
+    "steps fit, or their type is no finer than max_rmse"
+)
 _UNSAID = "the cache does not say what its latents are: {} taken as {}"
 
 
@@ -259,14 +262,15 @@ def _intact(path: Path) -> bool:
 
 def _other(header: Any, cached: CachedFile, settings: StoreSettings) -> str | None:
     """In words, with which other settings a file was made; None for these."""
-    lossless = header.coding == "lossless" and cached.max_rmse is None  # else nothing less met the bound
+    exact = header.coding == "lossless"
+    lossless = exact and cached.max_rmse is None and cached.quality is None  # else nothing less was near enough
     if lossless != settings.lossless:
         return "losslessly" if lossless else "not losslessly"
     if cached.mean_only != (cached.facts.estimator == "moments" and settings.moments == "mean"):
         return "without the log variance" if cached.mean_only else "with the log variance"
-    wanted = LatentSettings(quality=settings.quality, max_rmse=settings.max_rmse, lossless=settings.lossless)
-    if header.quality != wanted.quality_in_force:
-        return f"with quality {header.quality:g}" if header.quality is not None else "to a bound on the error"
+    quality = cached.quality if exact else header.quality
+    if quality != settings.quality_in_force:
+        return f"with quality {quality:g}" if quality is not None else "to a bound on the error"
     if cached.max_rmse != settings.max_rmse:
         return f"with max_rmse {cached.max_rmse}"
     return None

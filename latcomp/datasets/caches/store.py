@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from latcomp.codec.decode_latents import decode_latents
 from latcomp.codec.encode_latents import encode_latents
+from latcomp.codec.latent_settings import LatentSettings
 from latcomp.container import Attachment, Header, Limits, PackedAttachment
 from latcomp.container.chunks import ByteSource
 from latcomp.container.walk import Walk, read_header
@@ -50,6 +52,11 @@ class StoreSettings:
             return {"lossless": True}
         return {"quality": self.quality} if self.max_rmse is None else {"max_rmse": self.max_rmse}
 
+    @property
+    def quality_in_force(self) -> float | None:
+        """The quality that decides; None where a bound or losslessness does."""
+        return LatentSettings(**self.coding).quality_in_force
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -60,8 +67,8 @@ class Saved:
     relative_rmse: float
     """The largest of them."""
     exact: bool = False
-    """Whether one was stored losslessly, as nothing else meets the bound: where latents hardly vary, or it is below the
-    rounding of their type."""
+    """Whether one was stored losslessly, as nothing else meets the bound or comes back as it was: where latents hardly
+    vary, are of a size that no steps fit, or the bound is below the rounding of their type."""
 
 
 def part_path(target: Path, part: int, parts: int) -> Path:
@@ -81,13 +88,16 @@ def save(
     sizes, errors, exact = [], [], False
     for part in reversed(range(parts)):
         mean_only = cached.facts.estimator == "moments" and settings.moments == "mean"
-        one = replace(cached, part=part, parts=parts, mean_only=mean_only, max_rmse=settings.max_rmse)
+        one = replace(cached, part=part, parts=parts, mean_only=mean_only)
+        one = replace(one, max_rmse=settings.max_rmse, quality=settings.quality_in_force)
         path = part_path(target, part, parts)
         try:
             made = _save_one(one, videos[part], path, settings, tokenizer)
         except UsageError as error:
-            if "max_rmse" not in error.settings:
+            if not {"max_rmse", "lossless"} & set(error.settings):
                 raise
+            made = math.inf
+        if made == math.inf:  # also of latents that are all one number, and come back as another
             made, exact = _save_one(one, videos[part], path, replace(settings, lossless=True), tokenizer), True
         sizes.append(path.stat().st_size)
         errors.append(made)
@@ -133,7 +143,7 @@ def _save_one(
                 **settings.coding,
             )
     except UsageError as error:
-        if error.settings and set(error.settings) & set(settings.coding):
+        if set(error.settings) & {*settings.coding, "lossless"}:
             raise
         raise NotACacheError(f"has latents that cannot be coded: {error}") from None
     return result.relative_rmse or 0.0

@@ -70,8 +70,10 @@ def read_weights(files: tuple[Path, ...]) -> dict[str, Tensor]:
                 found |= _tensors(torch.load(file, map_location="cpu", weights_only=True))
         except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
             raise UsageError(f"{file} cannot be read: {_line(error)}") from None
-        except Exception as error:  # what unpickling refuses
-            raise UsageError(f"{file} holds more than weights, or is damaged: {_line(error)}") from None
+        except Exception:  # what unpickling refuses, in many words
+            raise UsageError(
+                f"{file} holds more than weights, or is damaged: only tensors are read, and nothing was run"
+            ) from None
     return found
 
 
@@ -98,9 +100,26 @@ def _diffusers_module(source: Source, weights: dict[str, Tensor]) -> Any:
         config = _wan_widths(config, weights)
     elif source.names == "ltx":
         weights = _ltx_weights(weights)
+    _refuse_misfits(source, _outline(source, config), weights)
     with _quiet():
         module = _built(source, config)
-    missing, unknown, other = _differences(module, weights)
+    _refuse_misfits(source, module, weights)
+    module.load_state_dict(weights)
+    return module
+
+
+def _outline(source: Source, config: dict[str, Any]) -> Any:
+    """The module without its numbers, so that a configuration that lies takes no memory: it is held against the weights
+    before anything is allocated. None where a class cannot be built so."""
+    try:
+        with _quiet(), torch.device("meta"):
+            return _built(source, config)
+    except UsageError:
+        return None  # it is built in earnest next, and what is wrong then is said
+
+
+def _refuse_misfits(source: Source, module: Any, weights: Mapping[str, Tensor]) -> None:
+    missing, unknown, other = ([], [], []) if module is None else _differences(module, weights)
     if missing or unknown or other:
         what = [
             f"{len(names)} weights {word} ({names[0]}, ...)"
@@ -108,15 +127,13 @@ def _diffusers_module(source: Source, weights: dict[str, Tensor]) -> Any:
             if names
         ]
         raise UsageError(f"{source.place}: the configuration does not fit the weights: {'; '.join(what)}")
-    module.load_state_dict(weights)
-    return module
 
 
 def _built(source: Source, config: dict[str, Any]) -> Any:
     kind = diffusers_class(source.class_name)
     try:
         return kind.from_config(config)
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AssertionError, NotImplementedError) as error:
+    except Exception as error:  # the class does not check what it is given, and may trip over it anywhere
         raise UsageError(f"{source.place}: diffusers makes nothing of the configuration: {_line(error)}") from None
 
 

@@ -7,11 +7,13 @@ import pickletools
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latcomp.checks import parsed_json
 from latcomp.errors import UnsupportedFileError, UsageError
 from latcomp.tokenizer.public.classes import COSMOS_JIT, TAEHV, PublicClass, class_of
 
@@ -19,7 +21,7 @@ CONFIG, PIPELINE, VAE_FOLDER = "config.json", "model_index.json", "vae"
 STEM = "diffusion_pytorch_model"
 JITS = ("encoder.jit", "decoder.jit")
 PICKLES = (".pth", ".pt", ".bin", ".ckpt")
-HEADER_MOST = 100_000_000  # bytes of a safetensors header: more is no header
+HEADER_MOST = 100_000_000  # bytes of a safetensors header, or of the pickle that lists tensors: more is neither
 PREFIX = "vae."  # of an autoencoder's weights in a checkpoint of a whole model
 
 
@@ -67,10 +69,13 @@ def source_of(path: Path) -> Source | None:
 
 
 def _of_folder(path: Path) -> Source | None:
-    try:
-        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    if not (path / CONFIG).exists():
         return None
+    try:
+        config = parsed_json((path / CONFIG).read_bytes())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{path / CONFIG} cannot be read as the configuration of a tokenizer: {reason}") from None
     if not isinstance(config, dict) or not isinstance(config.get("_class_name"), str):
         return None
     class_of(config)  # says why where its class cannot be used
@@ -82,9 +87,9 @@ def _weights(path: Path, name: str) -> tuple[Path, ...]:
     index = path / f"{STEM}.safetensors.index.json"
     if index.is_file():
         try:
-            listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+            listed = parsed_json(index.read_bytes())["weight_map"]
             shards = sorted({str(shard) for shard in listed.values()})
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{index} cannot be read: {error}") from None
         files = tuple(path / Path(shard).name for shard in shards)
         missing = [file.name for file in files if not file.is_file()]
@@ -149,10 +154,15 @@ def safetensors_header(path: Path) -> dict[str, Any]:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > HEADER_MOST:
                 raise ValueError("its header is too long")
-            found = json.loads(file.read(length))
+            found = parsed_json(file.read(length))
         if not isinstance(found, dict):
             raise ValueError("its header is no JSON object")
-    except (OSError, ValueError, struct.error, RecursionError) as error:
+        for name, entry in found.items():
+            if name != "__metadata__" and not (isinstance(entry, dict) and {"dtype", "shape"} <= entry.keys()):
+                raise ValueError(f"its header does not say what tensor {name:.60} is")
+    except struct.error:
+        raise UsageError(f"{path} is no safetensors file: it is cut off in its header") from None
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no safetensors file: {error}") from None
     return found
 
@@ -162,9 +172,11 @@ def _pickled_names(path: Path) -> list[str]:
     that is none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            pickle = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+            pickle = next((info for info in archive.infolist() if info.filename.endswith("data.pkl")), None)
+            if pickle is not None and pickle.file_size > HEADER_MOST:
+                raise UsageError(f"{path} is damaged: its list of tensors would take {pickle.file_size} bytes")
             data = b"" if pickle is None else archive.read(pickle)
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise UsageError(f"{path} is no PyTorch file of today: {error}; save it again, or as safetensors") from None
     if not data:
         return []
