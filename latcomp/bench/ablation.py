@@ -1,8 +1,8 @@
 """What each part of latcomp's coding saves: the same clips without it, as bits at equal PSNR-Y.
 
-The coder: the same tokens and masks under zstd alone. The quantiser: without finer steps and better values for what
-will be held, and without rounding by rate and distortion. The predictor: the same tables around the last kept values
-instead of the prior's means, as entropies that are counted on the clip itself."""
+The masks: every token kept. The coder: the same tokens and masks under zstd alone. The quantiser: without finer steps
+and better values for what will be held, and without rounding by rate and distortion. The predictor: the same tables
+around the last kept values instead of the prior's means, as entropies that are counted on the clip itself."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ FULL = "full"
 ENCODINGS: dict[str, dict[str, Any]] = {
     FULL: {},
     "camera: off": {"camera": "off"},
+    "masks: every token kept": {"keep": 1.0},
     "quantiser: one step for all values": {"lookahead_lambda": 0.0},
     "quantiser: plain rounding": {"rdo_lambda": 0.0},
     "quantiser: neither": {"lookahead_lambda": 0.0, "rdo_lambda": 0.0},

@@ -309,8 +309,8 @@ def encode(
     """Encode a video into a .lat file.
 
     source, target: paths or binary file objects; the target is written forward only. settings: fields of
-    `EncodeSettings` (quality, threshold, keep, target_bpp, min_psnr, reference, camera, coding, lossless). A target
-    path appears only when it is complete; an existing one is refused unless `force`. deinterlace: whether each
+    `EncodeSettings` (quality, threshold, keep, target_bpp, min_psnr, optimise, reference, camera, coding, lossless). A
+    target path appears only when it is complete; an existing one is refused unless `force`. deinterlace: whether each
     interlaced frame becomes a progressive one (True) or keeps the lines of its fields woven (False); None refuses
     interlaced video. video_track: which of the source's video tracks, from 0; None takes the one that ffmpeg takes.
     keep_going: encode what can be decoded of a damaged source; frames that cannot be are the one before, held, and
