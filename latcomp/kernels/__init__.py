@@ -1,8 +1,8 @@
 """Exact integer arithmetic for networks of whole numbers: a reference in numpy, and faster ways that give the same
 integers.
 
-Activations are whole numbers from 0 to 127, weights from -127 to 127. Every way is checked against the reference before
-it is used, and which one is used is nowhere written down: a file does not depend on it."""
+Activations are whole numbers from 0 to 127, weights from -127 to 127. Every way but numpy's own is checked where it runs
+before it is used, and which one is used is nowhere written down: a file does not depend on it."""
 
 from latcomp.kernels.choice import conforms, fastest
 from latcomp.kernels.floats import FLOATS, Floats
