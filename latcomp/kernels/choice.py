@@ -43,7 +43,7 @@ def conforms(kernels: Kernels) -> bool:
     """Whether kernels give the reference's integers, on random products and on the largest sums; False where they
     cannot be used at all.
 
-    Known are they from `FLOATS`, which are exact on every machine and take a tenth of the reference's time."""
+    `FLOATS` say which those are: they are exact on every machine, and not as slow as the reference."""
     try:
         for x, weight, bias in _products():
             known, found = FLOATS.layer(weight, bias), kernels.layer(weight, bias)

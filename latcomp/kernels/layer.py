@@ -46,6 +46,13 @@ class Kernels(Protocol):
         ...
 
 
+def activations_of(sums: np.ndarray) -> np.ndarray:
+    """uint8 (...) activations of whole sums (...)."""
+    half = 1 << (WEIGHT_SHIFT - 1)
+    found: np.ndarray = np.clip((sums + half) >> WEIGHT_SHIFT, 0, ACTIVATION_MAX).astype(np.uint8)
+    return found
+
+
 def largest_sum(weight: np.ndarray, bias: np.ndarray) -> int:
     """What no sum of a layer, nor any part of one, can pass in magnitude. Raises `UsageError` as `Kernels.layer`
     does."""

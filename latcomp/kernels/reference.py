@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latcomp.kernels.layer import ACTIVATION_MAX, WEIGHT_SHIFT, Layer, largest_sum
+from latcomp.kernels.layer import Layer, activations_of, largest_sum
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,7 @@ class ReferenceLayer:
 
     def activations(self, x: np.ndarray) -> np.ndarray:
         """See `Layer.activations`."""
-        half = 1 << (WEIGHT_SHIFT - 1)
-        found: np.ndarray = np.clip((self.sums(x) + half) >> WEIGHT_SHIFT, 0, ACTIVATION_MAX).astype(np.uint8)
-        return found
+        return activations_of(self.sums(x))
 
 
 @dataclass(frozen=True)

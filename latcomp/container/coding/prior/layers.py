@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latcomp.container.coding.prior.neighbourhood import PASSES
-from latcomp.kernels import Kernels, Layer, both_signs
+from latcomp.kernels import FLOATS, Kernels, Layer, activations_of, both_signs
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,8 @@ class Layers:
         def layer(bias: str, *weights: np.ndarray) -> Layer:
             return kernels.layer(np.concatenate(weights), arrays[bias])
 
-        none_known = np.zeros((1, 2 * len(arrays["own"])), np.uint8)
         known = [layer(f"known{number}_bias", both_signs(arrays[f"known{number}"])) for number in range(PASSES)]
-        silence = [one.activations(none_known)[0] for one in known]
+        silence = [activations_of(arrays[f"known{number}_bias"]) for number in range(PASSES)]
         around = arrays["beside0"].astype(np.int32).reshape(9, len(silence[0]), -1)
         said = np.einsum("k,pkw->w", silence[0].astype(np.int32), around)
         channels = arrays["own"].shape[0]
@@ -88,5 +87,5 @@ class MaskLayers:
         return cls(
             kernels.layer(np.concatenate(inputs), arrays["mask_trunk_bias"]),
             [kernels.layer(*pair) for pair in zip(heads, arrays["mask_down_bias"], strict=True)],
-            [kernels.layer(*pair) for pair in zip(*leaves, strict=True)],
+            [FLOATS.layer(*pair) for pair in zip(*leaves, strict=True)],  # too few products to be handed on
         )
