@@ -143,8 +143,8 @@ def test_means_leave_out_clips_without_a_common_quality_and_name_them() -> None:
     ]
     found = bd_rates(rows, "latcomp", {"still": ("b", "c"), "none": ("b",)})["x264"]
     assert found["a"]["psnr_y"] == pytest.approx(100.0)
-    assert found["b"] == {"psnr_y": None, "ms_ssim_y": None}
-    assert found["c"] == {"psnr_y": pytest.approx(-50.0), "ms_ssim_y": pytest.approx(-50.0)}
+    assert found["b"] == dict.fromkeys(("psnr_y", "ms_ssim_y", "psnr_rgb"))
+    assert found["c"] == {name: pytest.approx(-50.0) for name in ("psnr_y", "ms_ssim_y", "psnr_rgb")}
     assert found["mean"]["psnr_y"] == pytest.approx(25.0)
     assert found["mean of still"]["psnr_y"] == pytest.approx(-50.0)
     assert found["mean of none"]["psnr_y"] is None
@@ -190,7 +190,7 @@ def test_further_measures_are_curves_where_rows_have_them() -> None:
     ]
     assert measures_of(rows) == ("psnr_y", "ms_ssim_y", "vmaf", "st_lpips")
     assert bd_rates(rows, "latcomp", {})["x264"]["a"] == {
-        name: pytest.approx(100.0) for name in ("psnr_y", "ms_ssim_y", "vmaf", "st_lpips")
+        name: pytest.approx(100.0) for name in ("psnr_y", "ms_ssim_y", "vmaf", "st_lpips", "psnr_rgb")
     }
     low, high = (row for row in at_rates(rows, [0.02, 0.16]) if row["codec"] == "x264")
     assert (low["vmaf"], low["st_lpips"]) == (pytest.approx(85.0), pytest.approx(0.1))
