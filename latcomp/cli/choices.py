@@ -70,7 +70,11 @@ PRESETS = {
         "tiny": "16 channels, for tests",
     },
     "decoder": {"default": "for the shipped tokenizer", "tiny": "for tests"},
-    "lit": {"default": "the shipped one's, 3 layers of 96", "tiny": "one layer of 32, for tests"},
+    "lit": {
+        "default": "the shipped one's, 3 layers of 96",
+        "gated": "the same with a gate, trained on pixels",
+        "tiny": "one layer of 32, for tests",
+    },
     "prior": {"default": "the shipped one's", "tiny": "for tests"},
 }
 """Recipes that each kind of training knows by name."""
