@@ -71,7 +71,9 @@ class LatentsInfo:
         """That of a header. Raises `UsageError` for a file that was made of a video."""
         said = header.latents
         if said is None:
-            raise UsageError("the file was made of a video: latcomp.open(...).latents() gives its latents, latcomp tokens writes them")
+            raise UsageError(
+                "the file was made of a video: latcomp.open(...).latents() gives its latents, latcomp tokens writes them"
+            )
         rate = header.average_rate
         return cls(
             {**header.tokenizer, "first_frames": header.rule_of(key=True).first},

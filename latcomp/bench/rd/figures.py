@@ -102,8 +102,8 @@ def mean_rows(rows: Sequence[RdRow], name: str = MEAN) -> list[RdRow]:
 def bd_rates(
     rows: Sequence[RdRow], test: str, groups: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """`{codec: {clip | "mean" | "mean of GROUP": {psnr_y, ms_ssim_y, psnr_rgb, ...}}}`: percent more bits of `test` than
-    of each codec, by each of `measures_of(rows)` and by PSNR of RGB.
+    """`{codec: {clip | "mean" | "mean of GROUP": {psnr_y, ms_ssim_y, psnr_rgb, ...}}}`: percent more bits of `test`
+    than of each codec, by each of `measures_of(rows)` and by PSNR of RGB.
 
     None for a clip where the curves share no quality; it is left out of the means.
     """
