@@ -72,7 +72,7 @@ class LatentsInfo:
         said = header.latents
         if said is None:
             raise UsageError(
-                "the file was made of a video: latcomp.open(...).latents() gives its latents, latcomp tokens writes them"
+                "made of a video: latcomp.open(...).latents() gives its latents, latcomp tokens saves them"
             )
         rate = header.average_rate
         return cls(
