@@ -158,7 +158,8 @@ def _ideals(groups: Sequence[Group], header: Header, prior: Prior) -> tuple[int,
             memory.reset()
         log_step = StepScale(header.step_scale, group.step_adjust).log_step
         halvings = np.zeros(len(group.tokens), np.uint8) if group.halvings is None else group.halvings
-        for frame in frames_of_tokens(group.mask):
+        for frame in frames_of_tokens(group.mask, group.view):
+            memory.look(frame.view)
             values, finer = group.tokens[frame.rows], halvings[frame.rows]
             if len(frame.places):
                 modes = modes_of(values, finer, memory, frame.places, header.units)

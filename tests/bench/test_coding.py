@@ -9,6 +9,7 @@ from latcomp.bench.coding import CodingRow, _conditional, _entropy, _pairs, meas
 from latcomp.codec.encode import encode
 from latcomp.kernels import fastest
 from tests.conftest import MakeVideo
+from tests.panning import panning_video
 
 
 def test_sizes_are_those_of_the_files(make_video: MakeVideo, tmp_path: Path) -> None:
@@ -25,6 +26,16 @@ def test_sizes_are_those_of_the_files(make_video: MakeVideo, tmp_path: Path) -> 
     assert row.encode_speed > 0
     assert row.decode_speed > 0
     assert row.kernels == fastest("cpu").name
+
+
+def test_a_moving_camera_is_gone_through_as_files_are(tmp_path: Path) -> None:
+    """Positions enter and leave: the ideal sizes are counted where the file has its tokens."""
+    clip = panning_video(tmp_path / "pan.mp4", frames=24, width=112, height=80)
+    row = measure(clip, 5.0, device="cpu")
+    stats = encode(clip, tmp_path / "pan.lat", quality=5.0, device="cpu").stats
+    assert stats["camera"]["segments"][0]["mode"] == "follow"
+    assert row.tokens_prior == stats["bytes_tokens"]
+    assert 0.5 * row.tokens_prior < row.ideal_predicted < row.tokens_prior
 
 
 def test_entropy_is_the_known_one() -> None:
