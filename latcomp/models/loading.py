@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from latcomp.devices import device_failure
 from latcomp.errors import UsageError
-from latcomp.kernels import FLOATS
 from latcomp.models.folders import CONFIG, WEIGHTS, config_of, is_complete
 from latcomp.models.identity import fingerprint_of
 from latcomp.models.integrity import checked_weights, sha256_of
@@ -58,25 +57,27 @@ def load_lit(folder: Path) -> Lit:
 
 
 @lru_cache(maxsize=4)
-def load_prior(folder: Path, kernels: Kernels = FLOATS) -> Prior:
+def load_prior(folder: Path, kernels: Kernels | None = None) -> Prior:
     """The prior of a folder; needs no torch unless the kernels do. Raises `UsageError` when the files do not fit
     together.
 
-    kernels: what multiplies; `latcomp.kernels.fastest` finds them where torch is at hand anyway."""
+    kernels: what multiplies, None: numpy; `latcomp.kernels.fastest` finds them where torch is at hand anyway."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     from latcomp.container.coding.prior.network import Prior
+    from latcomp.kernels import FLOATS
 
+    chosen = FLOATS if kernels is None else kernels
     try:
         weights = load(checked_weights(folder))
-        return Prior(weights, sha256_of(folder / WEIGHTS), config_of(folder)["name"], fingerprint_of(folder), kernels)
+        return Prior(weights, sha256_of(folder / WEIGHTS), config_of(folder)["name"], fingerprint_of(folder), chosen)
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise UsageError(f"{folder} does not hold a prior of this version: {error}") from None
 
 
 def prior_finder(
-    tokenizer: str | Path | None = None, kernels: Callable[[], Kernels] = lambda: FLOATS
+    tokenizer: str | Path | None = None, kernels: Callable[[], Kernels | None] = lambda: None
 ) -> Callable[[str, str], Prior]:
     """What a `latcomp.container.Reader` asks for the prior of a file: looked for among the shipped models and beside
     `tokenizer`. kernels: finds what the prior multiplies with, once a prior is asked for.

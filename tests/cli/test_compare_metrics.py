@@ -144,7 +144,7 @@ def test_bench_rd_measures_them_of_every_codec_alike(clip: Path, latcomp: Latcom
     assert ran.code == 0, ran.err
     found = json.loads(out.read_text())
     assert all(10 < row["xpsnr"] <= 100 and row["vmaf"] is None and row["st_lpips"] is None for row in found["clips"])
-    assert set(found["bd_rate"]["x264"]["clip"]) == {"psnr_y", "ms_ssim_y", "xpsnr"}
+    assert set(found["bd_rate"]["x264"]["clip"]) == {"psnr_y", "ms_ssim_y", "psnr_rgb", "xpsnr"}
     assert all("xpsnr" in row and "vmaf" not in row for row in found["at"])
     assert "XPSNR" in ran.err and "VMAF" not in ran.err
     ran = latcomp("bench", "rd", clip, "--metrics", "psnr")

@@ -21,6 +21,7 @@ from latcomp.codec.lat_file import LatFile
 from latcomp.codec.settings import DecodeSettings, EncodeSettings
 from latcomp.container import Limits
 from latcomp.errors import UsageError
+from latcomp.models import find_tokenizer
 from tests.container.make import groups, header, written
 
 NUMBERS = ("quality", "threshold", "keep", "target_bpp", "min_psnr", "lookahead_lambda", "rdo_lambda")
@@ -128,10 +129,10 @@ def test_bounds_are_whole_numbers() -> None:
             Limits(max_frames=value)
 
 
-def test_a_tokenizer_may_be_given_as_text(tmp_path: Path) -> None:
+def test_a_tokenizer_may_be_given_as_text() -> None:
     """As for `encode`; where it does not hold the file's, the shipped ones are looked through."""
-    data = written(header(), groups(header(), 2))
-    found = latcomp.check(io.BytesIO(data), tokenizer=tmp_path)
-    assert latcomp.check(io.BytesIO(data), tokenizer=str(tmp_path)) == found
-    for folder in (tmp_path, str(tmp_path)):
+    data, place = written(header(), groups(header(), 2)), find_tokenizer(None)
+    found = latcomp.check(io.BytesIO(data), tokenizer=place)
+    assert latcomp.check(io.BytesIO(data), tokenizer=str(place)) == found
+    for folder in (place, str(place)):
         assert latcomp.repair(io.BytesIO(data), io.BytesIO(), tokenizer=folder).groups == 2

@@ -43,6 +43,7 @@ def test_fields_and_dataclass_agree() -> None:
         metadata={"tags": {"title": "all members said"}},
         tokenizer=tokenizer,
         requires=("first_frames", "steps", "latents"),
+        optimise="tokens",
         steps={"channel_step": [0.5] * 6, "channel_scale": [1] * 6},
         latents={"space": "raw", "estimator": "mode", "layout": "CFHW", "dtype": "float16"},
     )
@@ -51,7 +52,7 @@ def test_fields_and_dataclass_agree() -> None:
     assert (
         [name for name in names if name not in header().to_dict()]
         == unsaid
-        == ["requires", "steps", "latents", "metadata"]
+        == ["requires", "steps", "latents", "optimise", "metadata"]
     )
     optional = {
         name: field.default for name, field in Header.__dataclass_fields__.items() if field.default is not MISSING

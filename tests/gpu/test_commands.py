@@ -84,7 +84,9 @@ LIMITED = """
 import resource, torch
 import constriction, safetensors.torch
 import latcomp.batch.worker
+from latcomp.kernels import fastest
 torch.set_num_threads(1)
+fastest()  # its products take OpenBLAS's buffers, which ends the process where it gets none
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + {mebibytes} * 2**20, resource.RLIM_INFINITY))
 """
