@@ -42,14 +42,19 @@ class TokensRow:
 
 
 def rows_of(
-    path: Path, qualities: Sequence[float], device: str = "auto", duration_seconds: float | None = None
+    path: Path,
+    qualities: Sequence[float],
+    device: str = "auto",
+    duration_seconds: float | None = None,
+    fills: Sequence[str] = FILLS,
 ) -> list[TokensRow]:
-    """One clip, or its first seconds, under both settings at every quality."""
+    """One clip, or its first seconds, under both settings at every quality, filled in these ways ('auto' among them);
+    by the LIT where there is one."""
     with open_video(path, duration_seconds=duration_seconds) as reader:
         matrix = reader.info.color.matrix
         truth = [luma(item.pixels, matrix) for item in reader if isinstance(item, Frame)]
     tokenizer = models.find_tokenizer(None)
-    fills = FILLS if models.find_lit(tokenizer) else ("auto", "hold")
+    able = [fill for fill in fills if fill != "lit" or models.find_lit(tokenizer)]
     found = []
     for optimise in OPTIMISES:
         for quality in qualities:
@@ -63,7 +68,7 @@ def rows_of(
                 device=device,
                 duration_seconds=duration_seconds,
             ).stats
-            for fill in fills:
+            for fill in able:
                 file.seek(0)
                 frames = decode_frames(file, fill=fill, device=device, tokenizer=tokenizer)
                 decibels = [psnr(a, luma(b.pixels, matrix)) for a, b in zip(truth, frames, strict=True)]

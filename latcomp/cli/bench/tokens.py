@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from latcomp.cli.bench.common import measure_each, plain_table, show
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import BenchQualities, Clips, PlottedOptions, numbers
@@ -14,6 +18,7 @@ def tokens(
     clips: Clips,
     quality: BenchQualities = "2,4,6,8",
     duration: Duration = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Decode as the encoder chose to fill alone.")] = False,
     device: Device = "auto",
     *,
     output: PlottedOptions,
@@ -24,11 +29,13 @@ def tokens(
         raise UsageError("--quality: a comparison at equal PSNR-Y needs two qualities or more")
 
     from latcomp.bench.tokens import figures_of, rows_of, save_plot
+    from latcomp.codec.settings import FILLS
 
     rows = []
 
     def measure(clip: object, watch: object) -> int:
-        found = rows_of(clip, numbers(quality), device, duration)  # type: ignore[arg-type]
+        fills = ("auto",) if fast else FILLS
+        found = rows_of(clip, numbers(quality), device, duration, fills)  # type: ignore[arg-type]
         rows.extend(found)
         return len(found)
 
