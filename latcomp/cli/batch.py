@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latcomp.cli.batch_display import Board, print_summary
-from latcomp.cli.choices import ENGINES, completes, one_of
+from latcomp.cli.choices import ENGINES, word_of
 from latcomp.cli.exit_codes import exit_code
 from latcomp.cli.messages import SETTINGS_OF_NOTES, in_flags, message_of
 from latcomp.cli.options.encoding import EncodeOptions, SourceOptions, damage_words
@@ -46,9 +46,7 @@ def batch(
     engine: Annotated[
         str,
         typer.Option(
-            callback=one_of(ENGINES),
-            autocompletion=completes(ENGINES),
-            metavar="local|ray",
+            **word_of(ENGINES),
             rich_help_panel=WHERE,
             show_default=False,
             help="Where to encode: on this machine (default), or a Ray cluster (needs pip install 'latcomp\\[ray]').",

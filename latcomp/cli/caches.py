@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latcomp.cli.batch_display import Board
-from latcomp.cli.choices import CACHES, ESTIMATORS, LAYOUTS, MOMENTS, SPACES, completes, one_of
+from latcomp.cli.choices import CACHES, ESTIMATORS, LAYOUTS, MOMENTS, SPACES, word_of
 from latcomp.cli.exit_codes import exit_code
 from latcomp.cli.messages import in_flags, message_of
 from latcomp.cli.options.panels import DEVICE, OUTPUT, QUALITY
@@ -75,9 +75,7 @@ def import_(
     moments: Annotated[
         str,
         typer.Option(
-            callback=one_of(MOMENTS),
-            autocompletion=completes(MOMENTS),
-            metavar="all|mean",
+            **word_of(MOMENTS),
             rich_help_panel=QUALITY,
             show_default=False,
             help="Of moments keep mean and log variance (all, the default), or the mean (mean): half the size.",
@@ -86,9 +84,7 @@ def import_(
     space: Annotated[
         str | None,
         typer.Option(
-            callback=one_of(SPACES),
-            autocompletion=completes(SPACES),
-            metavar="raw|normalised|scaled",
+            **word_of(SPACES),
             rich_help_panel=UNSAID,
             help="As the tokenizer gives them (raw unless given), normalised by channel, or scaled by one factor.",
         ),
@@ -96,9 +92,7 @@ def import_(
     estimator: Annotated[
         str | None,
         typer.Option(
-            callback=one_of(ESTIMATORS),
-            autocompletion=completes(ESTIMATORS),
-            metavar="mode|sample",
+            **word_of(ESTIMATORS),
             rich_help_panel=UNSAID,
             help="The mode of the posterior (mode unless given), or a sample of it.",
         ),
@@ -106,9 +100,7 @@ def import_(
     layout: Annotated[
         str | None,
         typer.Option(
-            callback=one_of(LAYOUTS),
-            autocompletion=completes(LAYOUTS),
-            metavar="CFHW|FCHW|...",
+            **word_of(LAYOUTS, "CFHW|FCHW|..."),
             rich_help_panel=UNSAID,
             help="The order of the axes, with B for a batch; CFHW or BCFHW unless given.",
         ),
@@ -166,9 +158,7 @@ def export(
         str,
         typer.Option(
             "--as",
-            callback=one_of(CACHES),
-            autocompletion=completes(CACHES),
-            metavar="TRAINER",
+            **word_of(CACHES, "TRAINER"),
             rich_help_panel=OUTPUT,
             show_default=False,
             help="musubi, diffusion-pipe, ltx, comfyui, finetrainers or plain.",

@@ -7,6 +7,7 @@ No torch, no av: the shell asks for these lists at every press of TAB.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import typer
 
@@ -121,6 +122,16 @@ def completes(known: Mapping[str, str]) -> Callable[[], list[tuple[str, str]]]:
         return list(known.items())
 
     return complete
+
+
+def word_of(known: Mapping[str, str], metavar: str | None = None) -> dict[str, Any]:
+    """The settings of an option that takes one of the known words: what checks and completes it, and its words in
+    help, or `metavar` where these are too many."""
+    return {
+        "callback": one_of(known),
+        "autocompletion": completes(known),
+        "metavar": "|".join(known) if metavar is None else metavar,
+    }
 
 
 def tokenizer_names() -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from latcomp.cli.choices import MODES, completes, list_of, one_of
+from latcomp.cli.choices import MODES, completes, list_of, word_of
 from latcomp.cli.direction import refuse_wrong_order
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.numbers import finite_between
@@ -81,9 +81,7 @@ def compare(
     mode: Annotated[
         str | None,
         typer.Option(
-            callback=one_of(MODES),
-            autocompletion=completes(MODES),
-            metavar="side|difference",
+            **word_of(MODES),
             rich_help_panel=SHOWN,
             help="What --video shows: side (default), both side by side, REF on the left; or difference, TEST less REF "
             "around mid grey.",

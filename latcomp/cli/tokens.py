@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.choices import PLACES, completes, one_of
+from latcomp.cli.choices import PLACES, word_of
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.panels import OUTPUT
 from latcomp.cli.options.reading import ReaderOptions
@@ -26,9 +26,7 @@ def tokens(
     places: Annotated[
         str,
         typer.Option(
-            callback=one_of(PLACES),
-            autocompletion=completes(PLACES),
-            metavar="frame|world",
+            **word_of(PLACES),
             rich_help_panel=OUTPUT,
             show_default=False,
             help="Where positions are: on the frame's own grid (frame, the default), which files of a moving camera "

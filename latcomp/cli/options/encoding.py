@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.choices import CAMERAS, CODINGS, OPTIMISES, REFERENCES, completes, one_of, tokenizer_names
+from latcomp.cli.choices import CAMERAS, CODINGS, OPTIMISES, REFERENCES, tokenizer_names, word_of
 from latcomp.cli.options.panels import PART, QUALITY
 from latcomp.cli.options.shared import NoAudio
 
@@ -76,9 +76,7 @@ class EncodeOptions:
     reference: Annotated[
         str,
         _quality(
-            callback=one_of(REFERENCES),
-            autocompletion=completes(REFERENCES),
-            metavar="kept|previous",
+            **word_of(REFERENCES),
             show_default=False,
             help="What that difference is taken against: the last kept value (default), or the previous latent frame.",
         ),
@@ -86,9 +84,7 @@ class EncodeOptions:
     camera: Annotated[
         str,
         _quality(
-            callback=one_of(CAMERAS),
-            autocompletion=completes(CAMERAS),
-            metavar="auto|off",
+            **word_of(CAMERAS),
             show_default=False,
             help="A moving camera: followed where that saves bits (auto, the default), or not (off), for latents that "
             "are read in frame places, as training does. --lossless does not follow it.",
@@ -97,9 +93,7 @@ class EncodeOptions:
     optimise: Annotated[
         str,
         _quality(
-            callback=one_of(OPTIMISES),
-            autocompletion=completes(OPTIMISES),
-            metavar="bits|tokens",
+            **word_of(OPTIMISES),
             show_default=False,
             help="What is to be least at a quality: bits (default), or tokens, for models that pay by the token; the "
             "file then has finer steps for fewer tokens, and more bits.",
@@ -108,9 +102,7 @@ class EncodeOptions:
     coding: Annotated[
         str,
         _quality(
-            callback=one_of(CODINGS),
-            autocompletion=completes(CODINGS),
-            metavar="context|zstd|adaptive",
+            **word_of(CODINGS),
             show_default=False,
             help="Entropy coding of the tokens: context (default, smallest where the tokenizer has a prior), zstd "
             "alone, or adaptive, which learns from what was coded before and needs no prior.",

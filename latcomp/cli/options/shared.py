@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.choices import DEVICES, FILLS, completes, did_you_mean, one_of
+from latcomp.cli.choices import DEVICES, FILLS, completes, did_you_mean, word_of
 from latcomp.cli.clock import WORDS, seconds_of
 from latcomp.cli.options.panels import DEVICE, OUTPUT, PART, QUALITY
 
@@ -60,9 +60,7 @@ NoAudio = Annotated[bool, typer.Option("--no-audio", rich_help_panel=PART, help=
 Fill = Annotated[
     str,
     typer.Option(
-        callback=one_of(FILLS),
-        autocompletion=completes(FILLS),
-        metavar="auto|lit|hold",
+        **word_of(FILLS),
         rich_help_panel=QUALITY,
         show_default=False,
         help="How dropped positions are filled: by a network (lit), by the last kept value (hold), or as the encoder "
