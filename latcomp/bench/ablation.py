@@ -12,15 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from latcomp import models
 from latcomp.bench.coding import measure
-from latcomp.codec.decode import decode_frames
+from latcomp.bench.truth import LumaTruth
 from latcomp.codec.encode import encode
 from latcomp.metrics.bdrate import Point, bd_rate, mean_of
-from latcomp.metrics.luma import luma, psnr
-from latcomp.video import Frame, open_video
 
 QUALITIES = (3.0, 5.0, 7.0)
 FULL = "full"
@@ -51,9 +46,7 @@ def rows_of(
     path: Path, qualities: Sequence[float] = QUALITIES, device: str = "auto", duration_seconds: float | None = None
 ) -> list[AblationRow]:
     """Every variant of one clip, or of its first seconds, at every quality."""
-    with open_video(path, duration_seconds=duration_seconds) as reader:
-        matrix = reader.info.color.matrix
-        truth = [luma(item.pixels, matrix) for item in reader if isinstance(item, Frame)]
+    truth = LumaTruth.of(path, duration_seconds)
     found = []
     for quality in qualities:
         for variant, settings in ENCODINGS.items():
@@ -61,20 +54,16 @@ def rows_of(
             bpp = encode(
                 path, file, quality=quality, audio=False, device=device, duration_seconds=duration_seconds, **settings
             ).stats["bpp"]
-            file.seek(0)
-            frames = decode_frames(file, device=device, tokenizer=models.find_tokenizer(None))
-            decibels = float(np.mean([psnr(a, luma(b.pixels, matrix)) for a, b in zip(truth, frames, strict=True)]))
-            found.append(AblationRow(path.stem, variant, quality, bpp, decibels))
+            found.append(AblationRow(path.stem, variant, quality, bpp, truth.psnr(file, device)))
             if variant == FULL:
                 full = found[-1]
         coding = measure(path, quality, device=device, duration_seconds=duration_seconds)
-        pixels = len(truth) * truth[0].size
         more = {
             CODER: coding.tokens_zstd - coding.tokens_prior + coding.mask_packed - coding.mask_prior,
             PREDICTOR: coding.ideal_held - coding.ideal_predicted,
         }
         found += [
-            AblationRow(path.stem, name, quality, full.bpp + 8 * size / pixels, full.psnr_y)
+            AblationRow(path.stem, name, quality, full.bpp + 8 * size / truth.pixels, full.psnr_y)
             for name, size in more.items()
         ]
     return found

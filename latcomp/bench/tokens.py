@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from latcomp import models
-from latcomp.codec.decode import decode_frames
+from latcomp.bench.truth import LumaTruth
 from latcomp.codec.encode import encode
 from latcomp.codec.settings import FILLS, OPTIMISES
 from latcomp.metrics.bdrate import bd_rate, mean_of
-from latcomp.metrics.luma import luma, psnr
 from latcomp.output import output_file
 from latcomp.printable import counted
-from latcomp.video import Frame, open_video
 
 BITS, TOKENS = OPTIMISES
 _LOOKS = {"auto": ("o", "-"), "hold": ("s", "--"), "lit": ("D", ":")}
@@ -50,11 +48,8 @@ def rows_of(
 ) -> list[TokensRow]:
     """One clip, or its first seconds, under both settings at every quality, filled in these ways ('auto' among them);
     by the LIT where there is one."""
-    with open_video(path, duration_seconds=duration_seconds) as reader:
-        matrix = reader.info.color.matrix
-        truth = [luma(item.pixels, matrix) for item in reader if isinstance(item, Frame)]
-    tokenizer = models.find_tokenizer(None)
-    able = [fill for fill in fills if fill != "lit" or models.find_lit(tokenizer)]
+    truth = LumaTruth.of(path, duration_seconds)
+    able = [fill for fill in fills if fill != "lit" or models.find_lit(models.find_tokenizer(None))]
     found = []
     for optimise in OPTIMISES:
         for quality in qualities:
@@ -69,14 +64,8 @@ def rows_of(
                 duration_seconds=duration_seconds,
             ).stats
             for fill in able:
-                file.seek(0)
-                frames = decode_frames(file, fill=fill, device=device, tokenizer=tokenizer)
-                decibels = [psnr(a, luma(b.pixels, matrix)) for a, b in zip(truth, frames, strict=True)]
-                found.append(
-                    TokensRow(
-                        path.stem, optimise, fill, quality, stats["keep_ratio"], stats["bpp"], float(np.mean(decibels))
-                    )
-                )
+                decibels = truth.psnr(file, device, fill)
+                found.append(TokensRow(path.stem, optimise, fill, quality, stats["keep_ratio"], stats["bpp"], decibels))
     return found
 
 

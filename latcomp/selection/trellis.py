@@ -63,7 +63,7 @@ def plan_tokens(
         # differences to a latent frame that is shown: products of small numbers tell small errors apart
         origin = values[np.arange(len(values)), able.argmax(1)]
         values = np.where(able[:, :, None], values - origin[:, None], np.float32(0))
-        trellis = _Trellis(values, held[some] - origin, seen[some], weights[:, some].T, able)
+        trellis = _Trellis(values, held[some] - origin, seen[some], weights[:, some].T)
         for first, last, at in trellis.runs(price):
             part = slice(first, last + 1)
             times, here = weights[part, start + at].T, start + at
@@ -81,19 +81,17 @@ def plan_tokens(
 class _Trellis:
     """Of P positions: errors of every run of latent frames."""
 
-    def __init__(
-        self, values: np.ndarray, held: np.ndarray, seen: np.ndarray, weights: np.ndarray, shown: np.ndarray
-    ) -> None:
+    def __init__(self, values: np.ndarray, held: np.ndarray, seen: np.ndarray, weights: np.ndarray) -> None:
         """values: (P, T, C) in steps; held: (P, C); seen: (P,) whether it is known; weights: (P, T) of the latent
-        frames' errors; shown: (P, T)."""
-        self.shown, self.weights = shown, weights
+        frames' errors, 0 where a position is not shown."""
+        self.shown, self.weights = weights > 0, weights
         self.count, self.frames = weights.shape
         products = values @ values.transpose(0, 2, 1)  # (P, T, T)
         squares = np.einsum("ptt->pt", products)
         self.squares = _running(weights * squares)
         self.products = products * weights[:, :, None] * weights[:, None, :]
         off = squares - 2 * np.einsum("ptc,pc->pt", values, held) + np.square(held).sum(1)[:, None]
-        new = np.where(shown, np.float32(np.inf), np.float32(0))
+        new = np.where(self.shown, np.float32(np.inf), np.float32(0))
         self.holding = _running(np.where(seen[:, None], weights * np.maximum(off, 0), new))
 
     def runs(self, price: float) -> Iterator[tuple[int, int, np.ndarray]]:

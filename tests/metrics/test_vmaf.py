@@ -18,17 +18,9 @@ from latcomp.errors import OutputError, UsageError
 from latcomp.metrics import ffmpeg_program, vmaf
 from latcomp.metrics.comparison import VideoComparison
 from latcomp.metrics.filters import has_filter
-from latcomp.metrics.meter import LEAST_SIDE, FramePair, Measured, Meter
+from latcomp.metrics.meter import LEAST_SIDE, FramePair, Meter
 from latcomp.metrics.vmaf import VmafInProcess, VmafProgram, check_vmaf, read_log
-
-
-def measured(meter: Meter, reference: list[np.ndarray], test: list[np.ndarray]) -> Measured:
-    try:
-        for a, b in zip(reference, test, strict=True):
-            meter.add(FramePair(a, b, a, b))
-        return meter.finish()
-    finally:
-        meter.close()
+from tests.metrics.planes import measured
 
 
 @pytest.fixture

@@ -17,20 +17,15 @@ import pytest
 from latcomp.errors import UsageError
 from latcomp.metrics import filters, xpsnr
 from latcomp.metrics.comparison import VideoComparison
-from latcomp.metrics.meter import LEAST_SIDE, FramePair, Measured
+from latcomp.metrics.meter import LEAST_SIDE, Measured
 from latcomp.metrics.xpsnr import Xpsnr, overall_of
+from tests.metrics.planes import measured
 
 pytestmark = pytest.mark.skipif(not filters.has_filter("xpsnr"), reason="this PyAV is built without xpsnr")
 
 
 def of(reference: list[np.ndarray], test: list[np.ndarray], rate: Fraction | None = Fraction(25)) -> Measured:
-    meter = Xpsnr(rate)
-    try:
-        for a, b in zip(reference, test, strict=True):
-            meter.add(FramePair(a, b, a, b))
-        return meter.finish()
-    finally:
-        meter.close()
+    return measured(Xpsnr(rate), reference, test)
 
 
 def test_equal_frames_count_as_100_db(planes: Callable[[int], list[np.ndarray]]) -> None:
