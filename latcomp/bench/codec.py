@@ -31,7 +31,7 @@ from latcomp.inpaint.fill import Filler
 from latcomp.latents import GroupView, HeldGroup, StepScale
 from latcomp.selection import LookaheadHints, SelectionRecipe
 from latcomp.tokenizer.base import DecoderCondition
-from latcomp.tokenizer.pixels import to_frames, to_pixels
+from latcomp.tokenizer.pixels import encode_frames, padded
 from latcomp.video import Frame, open_video
 
 REPEAT_SECONDS = 2.0  # what took less is done again,
@@ -193,20 +193,20 @@ class BenchCodec:
         return torch.from_numpy(latents).to(self.device).unsqueeze(0)
 
     def source(self, frames: list[np.ndarray]) -> Tensor:
-        """(1, 3, T, H, W) in [-1, 1] of a group's frames, padded as the encoder sees them."""
-        return to_pixels(frames, self.encoder.tokenizer.spec, self.device)
+        """(T, H, W, 3) uint8 of a group's frames, padded as the encoder sees them."""
+        return padded(frames, self.encoder.tokenizer.spec, self.device)
 
     @torch.inference_mode()
     def decode(
         self, filled: Tensor, state: Any, scale: StepScale, halvings: np.ndarray | None = None
     ) -> tuple[Tensor, Any]:
-        """Pixels (1, 3, frames, H, W) in the tokenizer's range of filled latents (1, C, T, h, w), piece by
+        """Frames (frames, H, W, 3) uint8, padded to whole positions, of filled latents (1, C, T, h, w), piece by
         piece as `latcomp decode` does.
         """
         steps = None if halvings is None else torch.from_numpy(halvings).to(self.device).unsqueeze(0)
         stream = DecodingStream(self.encoder.tokenizer, self.half, state)
-        pieces = [piece.pixels for piece in stream.decode(filled, DecoderCondition(scale.value, steps))]
-        return torch.cat(pieces, dim=2), stream.state
+        pieces = [piece.frames for piece in stream.decode(filled, DecoderCondition(scale.value, steps))]
+        return torch.cat(pieces), stream.state
 
     def warm_up(self, segments: Sequence[Segment]) -> None:
         """Run every network once on every shape of group: libraries choose their kernels at the first call of a
@@ -225,7 +225,7 @@ class BenchCodec:
                     filled = filler.fill(held, "lit", scale)
                 self.decode(filled, None, scale)
                 with torch.inference_mode():
-                    self.encoder.tokenizer.encode(self.source(frames[:1]))
+                    encode_frames(self.encoder.tokenizer, self.source(frames[:1]))
 
     def written(
         self, clip: BenchClip, segments: Sequence[Segment], masks: Sequence[Sequence[np.ndarray]], keep: float
@@ -255,8 +255,8 @@ class BenchCodec:
                 filling = time.perf_counter()
                 by, filled = filler.fill_best(held, group.latents, scale)
                 decoding = time.perf_counter()
-                pixels, state = self.decode(filled, state, scale, selection.halvings)
-                made = to_frames(pixels, self.encoder.tokenizer.spec, height, width)[: len(group.pts)]
+                shown, state = self.decode(filled, state, scale, selection.halvings)
+                made = shown[: len(group.pts), :height, :width].cpu().numpy()
                 writing = time.perf_counter()
                 made_group = replace(self.encoder.coder.group(group, selection, scale, fill=False), fill=by)
                 writer.write_group(made_group)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp import models
+from latcomp.codec.ahead import ahead
 from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
+from latcomp.codec.pieces import PIECE_PIXELS
 from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.codec.settings import DecodeSettings
 from latcomp.codec.shift import moved_to_zero
@@ -122,7 +124,7 @@ def decode(
         writer = stack.enter_context(
             open_writer(place, info, format=container, codec=chosen.codec, crf=chosen.crf, audio=audio, label=label)
         )
-        stream = DecodeStream(reader, decoder, window)
+        stream = DecodeStream(reader, decoder, window, reads_ahead=True)
         frames = write_stream(stream, writer, audio, progress)
         if frames == 0 or stream.groups == 0:
             if not reader.damage:
@@ -145,9 +147,22 @@ def decode(
 def write_stream(
     stream: DecodeStream, writer: VideoWriter, audio: bool = True, progress: ProgressCallback | None = None
 ) -> int:
-    """Write all that a stream gives; gives the number of its frames. The writer stays open."""
+    """Write all that a stream gives, whose frames are made ahead of the writer; gives the number of its frames. The
+    writer stays open."""
+    header = stream.reader.header
+    with ahead(stream, max(PIECE_PIXELS // (header.height * header.width), 1)) as items:
+        return _write(stream, items, writer, audio, progress)
+
+
+def _write(
+    stream: DecodeStream,
+    items: Iterator[Frame | AudioPacket],
+    writer: VideoWriter,
+    audio: bool,
+    progress: ProgressCallback | None,
+) -> int:
     frames = 0
-    for item in moved_to_zero(stream, stream.info) if stream.window.start else stream:
+    for item in moved_to_zero(items, stream.info) if stream.window.start else items:
         if isinstance(item, AudioPacket):
             if audio:
                 with stage("writing"):

@@ -4,16 +4,21 @@ groups are lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 
+from latcomp.codec.ahead import ahead
 from latcomp.codec.decoder import Decoder
 from latcomp.container import AudioChunk, AudioPacketBytes, Group, LostGroups, Reader
 from latcomp.latents.time_window import TimeWindow
 from latcomp.video import AudioPacket, Frame, VideoInfo
+
+
+ITEMS_AHEAD = 2
+"""Groups, or chunks of audio, that were read and wait for the networks."""
 
 
 @dataclass
@@ -23,6 +28,9 @@ class DecodeStream:
     reader: Reader
     decoder: Decoder
     window: TimeWindow
+    reads_ahead: bool = False
+    """Whether tokens are read while the groups before go through the networks; `reader` may then know of damage before
+    the frames in front of it have come."""
     groups: int = 0
     tokens_total: int = 0
     tokens_kept: int = 0
@@ -38,11 +46,22 @@ class DecodeStream:
 
     def __iter__(self) -> Iterator[Frame | AudioPacket]:
         """Frames and audio packets; frames of lost groups are the last frame held, timed from their neighbours."""
-        unit = Fraction(*self.reader.header.time_base)
         first = seek_to(self.reader, self.window)
+        if not self.reads_ahead:
+            yield from self._shown(self.reader, first)
+            return
+        with ahead(self.reader, ITEMS_AHEAD) as items:
+            yield from self._shown(items, first)
+
+    def _shown(
+        self, items: Iterable[Group | LostGroups | AudioChunk], first: int | None
+    ) -> Iterator[Frame | AudioPacket]:
+        """What the items of the file show; first: the presentation time of the file's first frame, None where it is
+        that of the first item."""
+        unit = Fraction(*self.reader.header.time_base)
         # groups past the end that were met: behind the first of them there may still be audio of the time before it
         behind = 0
-        for item in self.reader:
+        for item in items:
             if first is None and isinstance(item, Group | LostGroups):
                 first = int(item.pts[0])
             self._origin = (first or 0) * unit

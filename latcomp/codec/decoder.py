@@ -20,7 +20,6 @@ from latcomp.devices import memory_errors
 from latcomp.latents import GroupView, Offset
 from latcomp.stages import stage
 from latcomp.tokenizer.base import DecoderCondition
-from latcomp.tokenizer.pixels import to_frames
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Decoder:
             self._catch_up()
             given, frames = 0, len(group.pts)
             for piece in self._stream.decode(latents, condition, group.view):
-                count = min(piece.pixels.shape[2], frames - given)
+                count = min(len(piece.frames), frames - given)
                 with stage("tokenizer"):
                     made = self._frames(piece, None if group.offsets is None else group.offsets[given : given + count])
                 yield from made[:count]
@@ -78,15 +77,15 @@ class Decoder:
 
     def _frames(self, piece: Piece, offsets: np.ndarray | None) -> np.ndarray:
         """(frames, H, W, 3) uint8 of a piece; offsets: (frames, 2) where they lie in the world, None for its corner."""
-        size = self.header.height, self.header.width
+        height, width = self.header.height, self.header.width
         if offsets is None:
-            return to_frames(piece.pixels, self.spec, *size)
+            return np.ascontiguousarray(piece.frames[:, :height, :width].cpu().numpy())
         corner = np.array((piece.box.top, piece.box.left)) * self.spec.spatial
         cuts = [
-            to_frames(piece.pixels[:, :, at : at + 1, top:, left:], self.spec, *size)
+            piece.frames[at, top : top + height, left : left + width].cpu().numpy()
             for at, (top, left) in enumerate((offsets - corner).tolist())
         ]
-        return np.concatenate(cuts)
+        return np.stack(cuts)
 
     @torch.inference_mode()
     def skip(self, group: Group) -> None:
@@ -116,8 +115,8 @@ class Decoder:
             if piece is None:
                 return None
             with stage("tokenizer"):
-                at = piece.pixels.shape[2] - 1 - behind
-                last = self._frames(Piece(piece.pixels[:, :, at : at + 1], piece.box), np.array([offset]))
+                at = len(piece.frames) - 1 - behind
+                last = self._frames(Piece(piece.frames[at : at + 1], piece.box), np.array([offset]))
         frame: np.ndarray = last[0]
         return frame
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latcomp import __version__, models
+from latcomp.codec.ahead import ahead
 from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.camera import follow_camera
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.fitting import fitted
 from latcomp.codec.groups import EncodedGroup, LatentStream
+from latcomp.codec.pieces import PIECE_PIXELS
 from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.codec.result import EncodeResult
 from latcomp.codec.segments import SegmentCoder
@@ -36,6 +38,8 @@ from latcomp.selection.budget import positions_shown
 from latcomp.video import AudioPacket, VideoReader, open_video
 
 Target = str | Path | BinaryIO
+GROUPS_AHEAD = 1
+"""Groups of latents, or audio packets, that wait for selection."""
 
 
 class Encoder:
@@ -139,12 +143,12 @@ class Encoder:
         """Encode all of `reader` into `target`, which is only ever written forward; returns the summary of what was
         written.
         """
-        encoded = self._encoded(reader)
         try:
-            if self.fits_steps:
-                ahead, self.steps = fitted(encoded, self.tokenizer.spec)
-                self.coder, encoded = self._coder(self.steps), chain(ahead, encoded)
-            return self._write(reader, self.header(reader), encoded, target, progress)
+            with self._encoded(reader) as encoded:
+                if self.fits_steps:
+                    first, self.steps = fitted(encoded, self.tokenizer.spec)
+                    self.coder, encoded = self._coder(self.steps), chain(first, encoded)
+                return self._write(reader, self.header(reader), encoded, target, progress)
         finally:
             if self.fits_steps:
                 self.steps, self.coder = None, self._coder(None)  # they were those of this video
@@ -181,8 +185,10 @@ class Encoder:
                 writing.result()
         return writer.close()
 
-    def _encoded(self, reader: VideoReader) -> Iterator[EncodedGroup | AudioPacket]:
-        """Groups of latents, and audio packets in their place."""
+    @contextmanager
+    def _encoded(self, reader: VideoReader) -> Iterator[Iterator[EncodedGroup | AudioPacket]]:
+        """Groups of latents, and audio packets in their place. Reading and the camera are ahead of the tokenizer, the
+        tokenizer of selection."""
         stream = LatentStream(
             self.tokenizer,
             self.device,
@@ -191,7 +197,10 @@ class Encoder:
             self.settings.min_psnr is not None,
             self.profile,
         )
-        return stream.run(follow_camera(reader, self.tokenizer.spec, reader.woven) if self.follows else reader)
+        read = follow_camera(reader, self.tokenizer.spec, reader.woven) if self.follows else reader
+        size = reader.info.height * reader.info.width
+        with ahead(read, max(PIECE_PIXELS // size, 1)) as frames, ahead(stream.run(frames), GROUPS_AHEAD) as groups:
+            yield groups
 
     def _groups(self, header: Header, encoded: Iterator[EncodedGroup | AudioPacket]) -> Iterator[Group | AudioChunk]:
         """The file's groups and audio chunks in order."""

@@ -25,7 +25,7 @@ from latcomp.latents.steps import Steps, fit_steps
 from latcomp.selection.scenes import SceneCuts
 from latcomp.stages import stage
 from latcomp.tokenizer.base import MovableTokenizer, VideoTokenizer
-from latcomp.tokenizer.pixels import to_pixels
+from latcomp.tokenizer.pixels import encode_frames, padded
 from latcomp.video import AudioPacket, Frame
 
 
@@ -309,6 +309,6 @@ class LatentStream:
         tokens near the threshold.
         """
         with exact_fp32():
-            pixels = to_pixels(frames, self.spec, self.device, start=self._made == 0)
-            latents, self._state = self.tokenizer.encode(pixels, self._state)
+            pixels = padded(frames, self.spec, self.device, start=self._made == 0)
+            latents, self._state = encode_frames(self.tokenizer, pixels, self._state)
         return latents[0].float().cpu().numpy()

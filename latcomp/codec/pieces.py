@@ -13,6 +13,7 @@ from latcomp.errors import UnsupportedFileError
 from latcomp.latents import Box, GroupView
 from latcomp.stages import stage
 from latcomp.tokenizer.base import DecoderCondition, MovableTokenizer, TokenizerSpec, VideoTokenizer
+from latcomp.tokenizer.pixels import decode_frames
 
 PIECE_PIXELS = 4 * 1280 * 720  # pixels that go through the network at once: bounds memory, fills the cores
 
@@ -30,14 +31,14 @@ def latent_frames_at_once(spec: TokenizerSpec, height: int, width: int, most: in
 class Piece:
     """What some latent frames of a group decode to."""
 
-    pixels: Tensor
-    """(1, 3, frames, H, W)."""
+    frames: Tensor
+    """(frames, H, W, 3) uint8 RGB, padded to whole positions."""
     box: Box
     """The part of the world that they cover."""
 
 
 class DecodingStream:
-    """One stream of a tokenizer's decoder, latents in and pixels out."""
+    """One stream of a tokenizer's decoder, latents in and frames out."""
 
     def __init__(self, tokenizer: VideoTokenizer, half: bool, state: Any = None) -> None:
         """half: whether the network computes in bf16; state: of the stream so far, None at its start."""
@@ -51,7 +52,7 @@ class DecodingStream:
     def decode(
         self, latents: Tensor, condition: DecoderCondition | None, view: GroupView | None = None
     ) -> Iterator[Piece]:
-        """Pixels of the stream's next latents (1, C, T, h, w), piece by piece; each covers the box of its latent
+        """Frames of the stream's next latents (1, C, T, h, w), piece by piece; each covers the box of its latent
         frames. view: what the latents show, None where they stand over a grid at the world's corner."""
         spec, steps = self.tokenizer.spec, latents.shape[2]
         if view is None:
@@ -68,8 +69,9 @@ class DecodingStream:
             here = latents[:, :, start:end, rows, columns]
             self._move(box)
             with stage("tokenizer"), torch.autocast(latents.device.type, torch.bfloat16, enabled=self.half):
-                pixels, self.state = self.tokenizer.decode(here, self.state, cut(condition, start, end, rows, columns))
-            yield Piece(pixels, box)
+                told = cut(condition, start, end, rows, columns)
+                frames, self.state = decode_frames(self.tokenizer, here, self.state, told)
+            yield Piece(frames, box)
             start = end
 
     def _move(self, box: Box) -> None:

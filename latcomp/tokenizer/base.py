@@ -172,3 +172,19 @@ class MovableTokenizer(VideoTokenizer, Protocol):
         """The state of an encoding or decoding stream that goes on over another box of positions: one of (rows,
         columns) whose corner lies so many positions down and to the right of the last one's. A position that is new in
         it begins as the nearest one of the last."""
+
+
+@runtime_checkable
+class FrameTokenizer(VideoTokenizer, Protocol):
+    """One that takes and gives frames as video has them, which spares passes over pixels as floats. Its results are
+    those of `encode` and `decode` of one clip with `latcomp.tokenizer.pixels` around them."""
+
+    def encode_frames(self, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Latents (1, C, T, h, w) of RGB frames (frames, spatial*h, spatial*w, 3) uint8, and the state to encode on
+        from."""
+
+    def decode_frames(
+        self, latents: Tensor, state: Any = None, condition: DecoderCondition | None = None
+    ) -> tuple[Tensor, Any]:
+        """RGB frames (frames, spatial*h, spatial*w, 3) uint8 of latents (1, C, T, h, w), and the state to decode on
+        from."""

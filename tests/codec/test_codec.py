@@ -20,7 +20,7 @@ from latcomp.codec.lat_file import open_lat
 from latcomp.codec.pieces import latent_frames_at_once
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.models import find_tokenizer, load_tokenizer
-from latcomp.tokenizer.pixels import to_pixels
+from latcomp.tokenizer.pixels import padded, to_pixels
 from latcomp.video import Frame, open_video
 
 MakeVideo = Callable[..., Path]
@@ -103,10 +103,10 @@ def test_piecewise_and_whole_groups_have_equal_latents() -> None:
     frames = [np.random.default_rng(i).integers(0, 255, (40, 48, 3), np.uint8) for i in range(16)]
     model = load_tokenizer(find_tokenizer(None))
     spec, device = model.spec, torch.device("cpu")
-    whole, _ = model.encode(to_pixels(frames, spec, device))
+    whole, _ = model.encode(to_pixels(padded(frames, spec, device), spec))
     state, pieces = None, []
     for start in range(0, 16, 4):
-        latents, state = model.encode(to_pixels(frames[start : start + 4], spec, device), state)
+        latents, state = model.encode(to_pixels(padded(frames[start : start + 4], spec, device), spec), state)
         pieces.append(latents)
     assert torch.allclose(torch.cat(pieces, dim=2), whole, atol=1e-4)
     assert latent_frames_at_once(spec, 4320, 7680, 8, start=True) == 1

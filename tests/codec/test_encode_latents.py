@@ -23,7 +23,7 @@ from latcomp.codec.encode_latents import encode_latents
 from latcomp.codec.result import EncodeResult
 from latcomp.container import Attachment, Group, Reader, check
 from latcomp.errors import DamagedFileError, UnsupportedFileError, UsageError
-from latcomp.tokenizer.pixels import to_pixels
+from latcomp.tokenizer.pixels import padded, to_pixels
 from tests.container.make import groups, sized, written
 from tests.tokenizer import made_up
 from tests.tokenizer.made_up import Habits
@@ -310,7 +310,7 @@ def test_frames_need_a_tokenizer_that_fits(folder: Path) -> None:
     spec = tokenizer.spec
     frames = [np.full((16, 32, 3), 40 + 4 * index, np.uint8) for index in range(9)]
     with torch.inference_mode():
-        made, _ = tokenizer.encode(to_pixels(frames, spec, torch.device("cpu"), start=True))
+        made, _ = tokenizer.encode(to_pixels(padded(frames, spec, torch.device("cpu")), spec))
     said = {name: getattr(spec, name) for name in ("name", "spatial", "temporal", "first_frames")}
     data, _ = put(made, tokenizer=said, quality=9, fps=25)
     with pytest.raises(UnsupportedFileError, match=f"latents of the tokenizer '{spec.name}', and none was given"):

@@ -23,7 +23,7 @@ from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.lat_file import LatFile
 from latcomp.container import Reader, check
 from latcomp.latents.time_window import TimeWindow
-from latcomp.tokenizer.pixels import to_pixels
+from latcomp.tokenizer.pixels import padded, to_pixels
 from latcomp.video import Frame
 from tests.tokenizer import made_up
 from tests.tokenizer.made_up import Habits
@@ -80,7 +80,7 @@ def test_each_segment_is_what_its_frames_alone_give(
     if not tokenizer.spec.restarts:
         return
     for start, end in zip(starts, [*starts[1:], count], strict=True):
-        alone, _ = tokenizer.encode(to_pixels(frames[start:end], tokenizer.spec, CPU))
+        alone, _ = tokenizer.encode(to_pixels(padded(frames[start:end], tokenizer.spec, CPU), tokenizer.spec))
         latents = [group.latents for group in found if start <= group.first_frame < end]
         np.testing.assert_allclose(np.concatenate(latents, axis=1), alone[0].numpy(), atol=1e-4)
         rule = tokenizer.spec.rule

@@ -18,7 +18,7 @@ from latcomp.codec.groups import LatentStream
 from latcomp.codec.pieces import DecodingStream
 from latcomp.errors import UsageError
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
-from latcomp.tokenizer.pixels import to_frames, to_pixels
+from latcomp.tokenizer.pixels import padded, to_frames, to_pixels
 from latcomp.video import Frame
 from tests.tokenizer.published import save_published, save_taehv
 from tests.video import make
@@ -150,7 +150,7 @@ class Case:
             left = len(group.pts)
             lengths.append(group.latents.shape[1])
             for piece in stream.decode(torch.from_numpy(group.latents).unsqueeze(0), None):
-                shown = to_frames(piece.pixels, self.spec, *frames[0].shape[:2])[:left]
+                shown = piece.frames[:left, : frames[0].shape[0], : frames[0].shape[1]].numpy()
                 left -= len(shown)
                 found += list(shown)
         return found, lengths
@@ -179,12 +179,12 @@ def test_frames_come_back_in_number_and_size(case: Case, frames: int) -> None:
     spec = case.spec
     height, width = spec.spatial + 3, 2 * spec.spatial - 5
     pictures = make.pictures(frames, width, height)
-    latents, _ = case.tokenizer.encode(to_pixels(pictures, spec, torch.device("cpu")))
+    latents, _ = case.tokenizer.encode(to_pixels(padded(pictures, spec, torch.device("cpu")), spec))
     assert latents.shape == (1, spec.channels, spec.latent_frames(frames), 2, 2) and latents.dtype == torch.float32
     pixels, _ = case.tokenizer.decode(latents)
     low, high = spec.pixel_range
     assert low <= pixels.min() and pixels.max() <= high
-    assert to_frames(pixels, spec, height, width)[:frames].shape == (frames, height, width, 3)
+    assert to_frames(pixels, spec)[:frames, :height, :width].shape == (frames, height, width, 3)
 
 
 def test_the_codec_gives_back_as_many_frames(case: Case) -> None:
@@ -251,7 +251,9 @@ def test_shapes_that_do_not_divide_are_refused(case: Case) -> None:
 def test_steps_are_those_of_the_default_quality(case: Case) -> None:
     """A rounding to the steps of quality 5 loses about 0.4 % of the latents' energy, whatever their size."""
     spec = case.spec
-    latents, _ = case.tokenizer.encode(to_pixels(make.pictures(spec.frames(2), 64, 64), spec, torch.device("cpu")))
+    latents, _ = case.tokenizer.encode(
+        to_pixels(padded(make.pictures(spec.frames(2), 64, 64), spec, torch.device("cpu")), spec)
+    )
     profile = models.profile_of(case.folder)
     assert profile.dropped_changes == pytest.approx(0.4 * spec.channels)
     step = torch.tensor(spec.channel_step).view(1, -1, 1, 1, 1) * profile.step_scale(5).value

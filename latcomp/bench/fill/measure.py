@@ -20,7 +20,6 @@ from latcomp.inpaint.model import next_kept
 from latcomp.latents import HeldGroup
 from latcomp.metrics.comparison import VideoComparison
 from latcomp.selection import Selection, select_budget
-from latcomp.tokenizer.pixels import to_frames
 
 FILLS = ("hold", "interpolate", "lit", "auto")
 KEEPS = (0.1, 0.2, 0.3, 0.5, 0.7)
@@ -158,8 +157,8 @@ class FillBench:
                 errors.append(float(np.square(filled[0].cpu().numpy() - group.latents)[:, dropped].sum()))
                 counts.append(int(dropped.sum()) * group.latents.shape[0])
                 by_lit.append(by == "lit")
-                pixels, state = self.codec.decode(filled, state, scale, selection.halvings)
-                decoded = to_frames(pixels, self.codec.encoder.tokenizer.spec, clip.header.height, clip.header.width)
+                shown, state = self.codec.decode(filled, state, scale, selection.halvings)
+                decoded = shown[:, : clip.header.height, : clip.header.width].cpu().numpy()
                 for place in range(len(group.pts)):
                     comparison.add(clip.frames[group.first_frame + place].pixels, decoded[place])
         result = comparison.result()

@@ -17,7 +17,6 @@ from latcomp.codec.pieces import DecodingStream
 from latcomp.codec.settings import GROUP_LATENT_FRAMES
 from latcomp.container.zstd import LEVEL, compress, decompress
 from latcomp.devices import decodes_in_bf16, pick_device
-from latcomp.tokenizer.pixels import to_frames
 from latcomp.video import Frame
 
 LATENT_CODECS = ("raw-fp16", "int8-zstd")
@@ -87,6 +86,6 @@ class LatentBench:
             part = latents[:, :, start : start + GROUP_LATENT_FRAMES].to(self.device)
             # int8 steps too are finer than the finest that decoders know: a channel's largest value over 127
             for piece in stream.decode(part, None):
-                decoded = to_frames(piece.pixels, self.tokenizer.spec, clip.height, clip.width)[:left]
+                decoded = piece.frames[:left, : clip.height, : clip.width].cpu().numpy()
                 left -= len(decoded)
                 yield from decoded

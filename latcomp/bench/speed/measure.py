@@ -215,7 +215,7 @@ class SpeedBench:
             with stage("writing"):
                 writer = open_writer(out, VideoInfo.from_header_fields(reader.header.video_fields()))
             with writer:
-                write_stream(DecodeStream(reader, decoder, TimeWindow.of(None, None)), writer)
+                write_stream(DecodeStream(reader, decoder, TimeWindow.of(None, None), reads_ahead=True), writer)
                 with stage("writing"):
                     writer.close()
 

@@ -56,38 +56,52 @@ def _forget_threads() -> None:
 os.register_at_fork(after_in_child=_forget_threads)
 
 
+Finish = Callable[[Tensor, int, slice], None]
+"""Called with what a convolution made of one sample, (1, some channels, h, w), the sample's number and those channels."""
+
+
+def applies(x: Tensor) -> bool:
+    """Whether convolutions of `x` are exact in the module's sense here: fp32 on a CPU, without gradients."""
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return False
+    return not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"))
+
+
+def empty(x: Tensor, channels: int, dtype: torch.dtype | None = None) -> Tensor:
+    """(N, channels, h, w) without values in channels-last memory, for `x` (N, C, h, w)."""
+    shape = (x.shape[0], channels, *x.shape[2:])
+    return torch.empty(shape, dtype=dtype or x.dtype, device=x.device, memory_format=torch.channels_last)
+
+
 class Conv2d(nn.Conv2d):
-    """A convolution that is exact in the module's sense for fp32 on a CPU without gradients, and PyTorch's own
-    elsewhere.
-    """
+    """A convolution that is exact in the module's sense where that applies, and PyTorch's own elsewhere."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out, h, w) of (N, in, h, w)."""
-        if (
-            x.device.type != "cpu"
-            or torch.is_grad_enabled()
-            or torch.is_autocast_enabled("cpu")
-            or x.dtype != torch.float32
-        ):
+        if not applies(x):
             return super().forward(x)
-        pool = _pool()
-        inference = torch.is_inference_mode_enabled()
-        size = -(-self.out_channels // PARTS)
-        shape = (x.shape[0], self.out_channels, x.shape[2], x.shape[3])
-        found = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        found = empty(x, self.out_channels)
 
-        def part(sample: int, start: int) -> Callable[[], None]:
-            def run() -> None:
-                with torch.inference_mode(inference), torch.no_grad():
-                    bias = None if self.bias is None else self.bias[start : start + size]
-                    weight = self.weight[start : start + size]
-                    found[sample : sample + 1, start : start + size] = F.conv2d(
-                        x[sample : sample + 1], weight, bias, self.stride, self.padding, self.dilation, self.groups
-                    )
+        def copy(made: Tensor, sample: int, channels: slice) -> None:
+            found[sample : sample + 1, channels] = made
 
-            return run
-
-        tasks = [pool.submit(part(i, start)) for i in range(x.shape[0]) for start in range(0, self.out_channels, size)]
-        for task in tasks:
-            task.result()
+        self.each(x, copy)
         return found
+
+    def each(self, x: Tensor, finish: Finish) -> None:
+        """Hand out the results for `x` (N, in, h, w), to which this must apply, in parts: each to `finish` in the thread
+        that made it, while it is in the processor's cache. All parts are finished at the end."""
+        pool, inference = _pool(), torch.is_inference_mode_enabled()
+        size = -(-self.out_channels // PARTS)
+
+        def part(sample: int, start: int) -> None:
+            channels = slice(start, start + size)
+            with torch.inference_mode(inference), torch.no_grad():
+                bias = None if self.bias is None else self.bias[channels]
+                one, weight = x[sample : sample + 1], self.weight[channels]
+                made = F.conv2d(one, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+                finish(made, sample, channels)
+
+        places = [(sample, start) for sample in range(x.shape[0]) for start in range(0, self.out_channels, size)]
+        for task in [pool.submit(part, *place) for place in places]:
+            task.result()

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from latcomp.errors import UsageError
 from latcomp.tokenizer.base import DecoderCondition
 from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig
-from latcomp.tokenizer.cv8x8x4.exact import Conv2d
+from latcomp.tokenizer.cv8x8x4.exact import Conv2d, applies, empty
+from latcomp.tokenizer.cv8x8x4.patches import HIGH, LOW, PATCH, PATCH_SIDES, as_levels, as_pixels, to_frames, to_patches
 
 CONDITIONED_SCALES = (-2.5, 4.25)
 """log2 of the inverse step scale that the decoder is told: what it was trained with and a little beyond."""
@@ -99,6 +100,30 @@ class DenseBlock(nn.Module):
         made: Tensor = x + self.second(F.silu(hidden))
         return made
 
+    def run(self, seen: Tensor, hidden: Tensor, log_scale: Tensor | None, last: bool) -> None:
+        """The same in place, where `Conv2d` is exact: what each convolution made goes on while it is in the cache.
+
+        seen: (B*T, W + W/2, h, w): x, then half of the previous latent frame's features; x becomes the result, under a
+        SiLU if it is the `last` one. hidden: (B*T, W, h, w), for what is between the convolutions. Both channels-last.
+        """
+        rate = self.rate if log_scale is not None else None
+
+        def between(made: Tensor, sample: int, channels: slice) -> None:
+            if rate is not None and log_scale is not None:
+                told = log_scale[sample : sample + 1]
+                # in the memory layout of `made`: layouts that differ would make the sum slow
+                out = None if told.numel() == 1 else torch.empty_like(made)
+                made += torch.mul(rate[:, channels], told, out=out)
+            hidden[sample : sample + 1, channels] = F.silu(made, inplace=True)
+
+        def add(made: Tensor, sample: int, channels: slice) -> None:
+            x = seen[sample : sample + 1, channels]
+            made += x
+            x.copy_(F.silu(made, inplace=True) if last else made)
+
+        self.first.each(seen, between)
+        self.second.each(hidden, add)
+
     @staticmethod
     def macs(width: int) -> int:
         """Multiply-adds per position."""
@@ -113,6 +138,7 @@ class Trunk(nn.Module):
     ) -> None:
         super().__init__()
         self.width = width
+        self.dense = config.block == "dense" and blocks > 0
         self.enter = Conv2d(inputs, width, 1)
         self.blocks = nn.ModuleList(
             DenseBlock(width, conditioned)
@@ -127,6 +153,9 @@ class Trunk(nn.Module):
         self, x: Tensor, batch: int, state: StreamState | None, log_scale: Tensor | None = None
     ) -> tuple[Tensor, StreamState]:
         """(B*T, outputs, h, w) from (B*T, inputs, h, w), and the state after the last latent frame."""
+        if self.in_place(x):
+            x, after = self.run(x, batch, state, log_scale)
+            return self.leave(x), after
         x = self.enter(x)  # (B*T, W, h, w)
         after = []
         for index, block in enumerate(self.blocks):
@@ -134,6 +163,32 @@ class Trunk(nn.Module):
             after.append(last)
             x = block(x, shifted, log_scale)
         return self.leave(F.silu(x)), StreamState(after)
+
+    def in_place(self, x: Tensor) -> bool:
+        """Whether `run` is what `forward` does of `x`."""
+        return self.dense and applies(x)
+
+    def run(
+        self, x: Tensor, batch: int, state: StreamState | None, log_scale: Tensor | None
+    ) -> tuple[Tensor, StreamState]:
+        """What `forward` gives before its exit, (B*T, W, h, w), in memory that all blocks use."""
+        half = self.width // 2
+        seen, hidden = empty(x, self.width + half), empty(x, self.width)
+        now = seen[:, : self.width]
+
+        def enter(made: Tensor, sample: int, channels: slice) -> None:
+            now[sample : sample + 1, channels] = made
+
+        self.enter.each(x, enter)
+        frames, before = (part.unflatten(0, (batch, -1)) for part in (now, seen[:, self.width :]))  # (B, T, ., h, w)
+        after = []
+        for index, block in enumerate(self.blocks):
+            first = frames[:, 0] if state is None else state.features[index]
+            before[:, 0] = first[:, :half]
+            before[:, 1:] = frames[:, :-1, :half]
+            after.append(frames[:, -1].clone())
+            block.run(seen, hidden, log_scale, index == len(self.blocks) - 1)
+        return now, StreamState(after)
 
 
 class Encoder(nn.Module):
@@ -150,9 +205,12 @@ class Encoder(nn.Module):
         """Latents (B, C, T, h, w) of pixels (B, 3, 4*T, 8*h, 8*w), and the state for the frames that follow."""
         batch = pixels.shape[0]
         patches = rearrange(  # (B*T, 768, h, w)
-            pixels, "b c (t pt) (h ph) (w pw) -> (b t) (c pt ph pw) h w", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL
+            pixels, f"b c (t pt) (h ph) (w pw) -> (b t) {PATCH} h w", **PATCH_SIDES
         )
-        patches = patches.contiguous(memory_format=torch.channels_last)
+        return self.of_patches(patches.contiguous(memory_format=torch.channels_last), batch, state)
+
+    def of_patches(self, patches: Tensor, batch: int, state: StreamState | None) -> tuple[Tensor, StreamState]:
+        """The same of patches (B*T, 768, h, w), in channels-last memory."""
         correction, after = self.trunk(patches, batch, state)  # (B*T, C, h, w)
         with torch.autocast(patches.device.type, enabled=False):
             # the linear path carries most of the energy: bf16 would cost it two bits
@@ -181,25 +239,42 @@ class Decoder(nn.Module):
 
         log_scale: (B,) or (B, 1, T, h, w), log2 of the inverse step scale the latents were quantised with.
         """
+        batch = latents.shape[0]
+        x, scaled, per_frame = self._inputs(latents, log_scale)
+        correction, after = self.trunk(scaled, batch, state, per_frame)  # (B*T, 768, h, w)
+        with torch.autocast(x.device.type, enabled=False):
+            patches = self.linear(x.float()) + correction.float()
+        return rearrange(patches, f"(b t) {PATCH} h w -> b c (t pt) (h ph) (w pw)", b=batch, **PATCH_SIDES), after
+
+    def _inputs(self, latents: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(latents (B*T, C, h, w) in channels-last memory, the same near 1, log_scale (B*T, 1, h or 1, w or 1))."""
         batch, _, steps = latents.shape[:3]
         x = rearrange(latents, "b c t h w -> (b t) c h w").contiguous(memory_format=torch.channels_last)
         if log_scale.dim() == 1:
             log_scale = log_scale.view(batch, 1, 1, 1, 1).expand(-1, -1, steps, -1, -1)  # (B, 1, T, 1, 1)
-        per_frame = rearrange(log_scale, "b 1 t h w -> (b t) 1 h w")
-        scaled = x / self.input_scale.view(1, -1, 1, 1)
-        correction, after = self.trunk(scaled, batch, state, per_frame)  # (B*T, 768, h, w)
-        with torch.autocast(x.device.type, enabled=False):
-            patches = self.linear(x.float()) + correction.float()
-        pixels = rearrange(
-            patches,
-            "(b t) (c pt ph pw) h w -> b c (t pt) (h ph) (w pw)",
-            b=batch,
-            c=3,
-            pt=TEMPORAL,
-            ph=SPATIAL,
-            pw=SPATIAL,
-        )
-        return pixels, after
+        return x, x / self.input_scale.view(1, -1, 1, 1), rearrange(log_scale, "b 1 t h w -> (b t) 1 h w")
+
+    def frames(
+        self, latents: Tensor, log_scale: Tensor, state: StreamState | None = None
+    ) -> tuple[Tensor, StreamState]:
+        """What `forward` gives, clipped and rounded to levels: frames (4*T, 8*h, 8*w, 3) uint8 of latents
+        (1, C, T, h, w)."""
+        x, scaled, per_frame = self._inputs(latents, log_scale)
+        if not self.trunk.in_place(scaled):
+            correction, after = self.trunk(scaled, 1, state, per_frame)
+            with torch.autocast(x.device.type, enabled=False):
+                levels = as_levels(self.linear(x.float()) + correction.float())
+        else:
+            levels = empty(x, PATCH_VALUES, torch.uint8)
+
+            def finish(made: Tensor, sample: int, channels: slice) -> None:
+                bias = None if self.linear.bias is None else self.linear.bias[channels]
+                made += F.conv2d(x[sample : sample + 1], self.linear.weight[channels], bias)
+                levels[sample : sample + 1, channels] = as_levels(made)
+
+            features, after = self.trunk.run(scaled, 1, state, per_frame)
+            self.trunk.leave.each(features, finish)
+        return to_frames(levels.permute(0, 2, 3, 1).contiguous()), after
 
 
 class Tokenizer(nn.Module):
@@ -228,14 +303,15 @@ class Tokenizer(nn.Module):
         found: tuple[Tensor, StreamState] = self.encoder(pixels, state)
         return found
 
-    def move(self, state: StreamState, down: int, right: int, grid: tuple[int, int]) -> StreamState:
-        """The state over another box of positions: see `MovableTokenizer.move`."""
-        moved = []
-        for features in state.features:
-            rows = (torch.arange(grid[0], device=features.device) + down).clamp(0, features.shape[2] - 1)
-            columns = (torch.arange(grid[1], device=features.device) + right).clamp(0, features.shape[3] - 1)
-            moved.append(features[:, :, rows][:, :, :, columns])
-        return StreamState(moved)
+    def encode_frames(self, frames: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
+        """See `FrameTokenizer`. Raises what `encode` raises."""
+        count, height, width = frames.shape[:3]
+        if count % TEMPORAL or height % SPATIAL or width % SPATIAL or not count:
+            raise UsageError(
+                f"{count} frames of {width}x{height} do not divide into patches of 8x8 pixels and 4 frames: pad them"
+            )
+        patches = as_pixels(to_patches(frames)).permute(0, 3, 1, 2)
+        return self.encoder.of_patches(patches, 1, state)
 
     def decode(
         self, latents: Tensor, state: StreamState | None = None, condition: DecoderCondition | None = None
@@ -244,6 +320,17 @@ class Tokenizer(nn.Module):
 
         condition: the decoder smooths more where steps are coarse; None is for exact latents. Raises `UsageError` when
         the channels do not match."""
+        pixels, after = self.decoder(latents, self._log_scale(latents, condition), state)
+        return pixels.clamp(LOW, HIGH), after
+
+    def decode_frames(
+        self, latents: Tensor, state: StreamState | None = None, condition: DecoderCondition | None = None
+    ) -> tuple[Tensor, StreamState]:
+        """See `FrameTokenizer`. Raises what `decode` raises."""
+        return self.decoder.frames(latents, self._log_scale(latents, condition), state)
+
+    def _log_scale(self, latents: Tensor, condition: DecoderCondition | None) -> Tensor:
+        """What the decoder is told of the quantiser. Raises `UsageError` for latents of another number of channels."""
         if latents.dim() != 5 or latents.shape[1] != self.config.channels:
             raise UsageError(f"latents must be (B, {self.config.channels}, T, h, w), not {tuple(latents.shape)}")
         scale = EXACT_SCALE if condition is None else condition.step_scale
@@ -251,8 +338,7 @@ class Tokenizer(nn.Module):
         if condition is not None and condition.step_halvings is not None:
             halvings = condition.step_halvings.unsqueeze(1).to(latents.dtype)
             log_scale = log_scale.view(-1, 1, 1, 1, 1) + halvings  # (B, 1, T, h, w)
-        pixels, after = self.decoder(latents, log_scale.clamp(*CONDITIONED_SCALES), state)
-        return pixels.clamp(-1, 1), after
+        return log_scale.clamp(*CONDITIONED_SCALES)
 
 
 def macs_per_pixel(config: TokenizerConfig) -> tuple[float, float]:
