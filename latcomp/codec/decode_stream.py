@@ -12,10 +12,9 @@ import numpy as np
 
 from latcomp.codec.ahead import ahead
 from latcomp.codec.decoder import Decoder
-from latcomp.container import AudioChunk, AudioPacketBytes, Group, LostGroups, Reader
+from latcomp.container import AudioChunk, AudioPacketBytes, Group, LostGroups, PackedAttachment, Reader
 from latcomp.latents.time_window import TimeWindow
 from latcomp.video import AudioPacket, Frame, VideoInfo
-
 
 ITEMS_AHEAD = 2
 """Groups, or chunks of audio, that were read and wait for the networks."""
@@ -54,7 +53,7 @@ class DecodeStream:
             yield from self._shown(items, first)
 
     def _shown(
-        self, items: Iterable[Group | LostGroups | AudioChunk], first: int | None
+        self, items: Iterable[Group | LostGroups | AudioChunk | PackedAttachment], first: int | None
     ) -> Iterator[Frame | AudioPacket]:
         """What the items of the file show; first: the presentation time of the file's first frame, None where it is
         that of the first item."""

@@ -57,7 +57,7 @@ os.register_at_fork(after_in_child=_forget_threads)
 
 
 Finish = Callable[[Tensor, int, slice], None]
-"""Called with what a convolution made of one sample, (1, some channels, h, w), the sample's number and those channels."""
+"""Called with what a convolution made of a sample, (1, some channels, h, w), the sample's number and the channels."""
 
 
 def applies(x: Tensor) -> bool:
@@ -89,8 +89,8 @@ class Conv2d(nn.Conv2d):
         return found
 
     def each(self, x: Tensor, finish: Finish) -> None:
-        """Hand out the results for `x` (N, in, h, w), to which this must apply, in parts: each to `finish` in the thread
-        that made it, while it is in the processor's cache. All parts are finished at the end."""
+        """Hand out the results for `x` (N, in, h, w), for which `applies` must hold, in parts: each to `finish` in the
+        thread that made it, while it is in the processor's cache. All are finished at the end."""
         pool, inference = _pool(), torch.is_inference_mode_enabled()
         size = -(-self.out_channels // PARTS)
 

@@ -10,6 +10,7 @@ latent frame of a stream sees itself (replication): zero padding would make a st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -154,8 +155,8 @@ class Trunk(nn.Module):
     ) -> tuple[Tensor, StreamState]:
         """(B*T, outputs, h, w) from (B*T, inputs, h, w), and the state after the last latent frame."""
         if self.in_place(x):
-            x, after = self.run(x, batch, state, log_scale)
-            return self.leave(x), after
+            features, streamed = self.run(x, batch, state, log_scale)
+            return self.leave(features), streamed
         x = self.enter(x)  # (B*T, W, h, w)
         after = []
         for index, block in enumerate(self.blocks):
@@ -187,7 +188,7 @@ class Trunk(nn.Module):
             before[:, 0] = first[:, :half]
             before[:, 1:] = frames[:, :-1, :half]
             after.append(frames[:, -1].clone())
-            block.run(seen, hidden, log_scale, index == len(self.blocks) - 1)
+            cast(DenseBlock, block).run(seen, hidden, log_scale, last=index == len(self.blocks) - 1)
         return now, StreamState(after)
 
 
@@ -312,6 +313,15 @@ class Tokenizer(nn.Module):
             )
         patches = as_pixels(to_patches(frames)).permute(0, 3, 1, 2)
         return self.encoder.of_patches(patches, 1, state)
+
+    def move(self, state: StreamState, down: int, right: int, grid: tuple[int, int]) -> StreamState:
+        """The state over another box of positions: see `MovableTokenizer.move`."""
+        moved = []
+        for features in state.features:
+            rows = (torch.arange(grid[0], device=features.device) + down).clamp(0, features.shape[2] - 1)
+            columns = (torch.arange(grid[1], device=features.device) + right).clamp(0, features.shape[3] - 1)
+            moved.append(features[:, :, rows][:, :, :, columns])
+        return StreamState(moved)
 
     def decode(
         self, latents: Tensor, state: StreamState | None = None, condition: DecoderCondition | None = None
