@@ -16,7 +16,7 @@ from latcomp.container.coding.prior.masks import BIT_ACTIVATION
 from latcomp.container.coding.prior.modes import PHASE_ORDER
 from latcomp.container.coding.prior.neighbourhood import MASK_SIDE, PHASES
 from latcomp.container.coding.prior.network import MASK_FACTS
-from latcomp.tokenizer.cv8x8x4.model import start_at_zero
+from latcomp.tokenizer.cv8x8x4.trunk import start_at_zero
 from latcomp.training.prior_net import (
     UNIT,
     Frames,

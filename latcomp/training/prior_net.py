@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from latcomp.container.coding.prior.neighbourhood import PASSES, PHASE_LEAD
 from latcomp.container.coding.prior.network import ACTIVATION_MAX, FACTS, SCALE_LOW, SCALE_OCTAVE, SCALES, WEIGHT_SHIFT
-from latcomp.tokenizer.cv8x8x4.model import start_at_zero
+from latcomp.tokenizer.cv8x8x4.trunk import start_at_zero
 from latcomp.training.rate import laplace_bits
 
 UNIT = 1 / 32  # one step of an activation

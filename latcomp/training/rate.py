@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latcomp.tokenizer.cv8x8x4.model import start_at_zero
+from latcomp.tokenizer.cv8x8x4.trunk import start_at_zero
 
 LAPLACE_FLOOR = 0.05  # smallest Laplace scale, in quantiser steps
 BITS_CAP = 20.0  # most bits one value may cost
