@@ -7,6 +7,8 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,9 +41,10 @@ def clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def figures(clip: Path) -> dict[str, Any]:
-    """One repeat over the first 9 frames."""
-    bench = SpeedBench(SpeedSettings(repeats=1, frames=9, device="cpu"))
-    assert bench.run(clip) == 4
+    """One repeat over the first 9 frames, beside latcomp itself as the other release."""
+    other = shlex.join([sys.executable, "-m", "latcomp"])
+    bench = SpeedBench(SpeedSettings(repeats=1, frames=9, device="cpu", against=other))
+    assert bench.run(clip) == 6
     return bench.figures()
 
 
@@ -60,6 +63,20 @@ def test_figures_are_those_of_the_part_that_was_asked_for(figures: dict[str, Any
         assert 2**26 < one["whole_process"]["peak_bytes"] < 2**32
         assert one["device_peak_bytes"] is None
         assert sum(one["stages"]["shares"].values()) == pytest.approx(1)
+
+
+def test_another_release_is_run_in_turn_and_compared_pair_by_pair(figures: dict[str, Any]) -> None:
+    for name in speed.DIRECTIONS:
+        one = figures["clips"][0][name]
+        (own,), (other,) = one["whole_process"]["seconds"], one["against"]["seconds"]
+        assert one["against"]["times_as_fast"]["median"] == pytest.approx(other / own)
+        assert other != own and one["against"]["frames_per_second"]["median"] == pytest.approx(9 / other)
+
+
+def test_a_command_that_is_no_program_is_told_at_once() -> None:
+    for command in ("/nowhere/latcomp encode", "", "'open"):
+        with pytest.raises(UsageError):
+            SpeedSettings(against=command)
 
 
 def test_every_stage_is_seen_where_it_is_and_not_elsewhere(figures: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from latcomp import __version__
-from latcomp.bench.speed.whole_process import WholeRun, run_whole
+from latcomp.bench.speed.whole_process import WholeRun, program, run_whole
 from latcomp.codec.decode import priors_on, write_stream
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
@@ -53,9 +53,15 @@ class SpeedSettings:
     """At most so many of each clip; None for all."""
     tokenizer: str | Path | None = None
     device: str = "auto"
+    camera: str = "auto"
+    against: str | None = None
+    """A command that runs another release of latcomp, which whole processes are compared with, one after the other in
+    turn; both at their defaults, but for quality and device."""
 
     def __post_init__(self) -> None:
-        EncodeSettings(quality=self.quality)
+        EncodeSettings(quality=self.quality, camera=self.camera)
+        if self.against is not None:
+            program(self.against)
         if self.repeats < 1 or (self.frames is not None and self.frames < 1):
             raise UsageError(f"{self.repeats} runs over {self.frames} frames: choose 1 or more of both")
 
@@ -69,6 +75,8 @@ class _Runs:
     staged_seconds: float
     clock: StageClock
     device_peak_bytes: int | None
+    against: list[WholeRun]
+    """Whole commands of the other release, each after one of this; none where there is no other."""
 
     def figures(self, frames: int) -> dict[str, Any]:
         """See `SpeedBench.figures`."""
@@ -82,12 +90,23 @@ class _Runs:
                 "cpu_seconds": [run.cpu_seconds for run in self.whole],
                 "peak_bytes": max(run.peak_bytes for run in self.whole),
             },
+            "against": self._against(frames) if self.against else None,
             "device_peak_bytes": self.device_peak_bytes,
             "stages": {
                 "wall_seconds": self.staged_seconds,
                 "seconds": dict(self.clock.seconds),
                 "shares": {name: taken / max(total, 1e-9) for name, taken in self.clock.seconds.items()},
             },
+        }
+
+    def _against(self, frames: int) -> dict[str, Any]:
+        pairs = list(zip(self.whole, self.against, strict=True))
+        return {
+            "frames_per_second": _spread([frames / run.seconds for run in self.against]),
+            "seconds": [run.seconds for run in self.against],
+            "cpu_seconds": [run.cpu_seconds for run in self.against],
+            "peak_bytes": max(run.peak_bytes for run in self.against),
+            "times_as_fast": _spread([other.seconds / own.seconds for own, other in pairs]),
         }
 
 
@@ -100,7 +119,9 @@ class SpeedBench:
 
     def __init__(self, settings: SpeedSettings) -> None:
         self.settings = settings
-        self.encoder = Encoder(EncodeSettings(quality=settings.quality), settings.tokenizer, settings.device)
+        chosen = EncodeSettings(quality=settings.quality, camera=settings.camera)
+        self.encoder = Encoder(chosen, settings.tokenizer, settings.device)
+        self.other = None if settings.against is None else program(settings.against)
         self.device = self.encoder.device
         self.clips: list[dict[str, Any]] = []
 
@@ -113,9 +134,11 @@ class SpeedBench:
             say(f"{clip.stem}: warm-up")
             stats = stats_dict(self._encode(clip, duration, lat))
             frames = int(stats["frames"])
+            other = Path(folder) / "other.lat"
             encoding = self._runs(
                 lambda: self._encode(clip, duration, lat),
-                self._encode_command(clip, duration, lat),
+                self._encode_command(clip, duration, lat, ["--camera", self.settings.camera]),
+                self._encode_command(clip, duration, other),
                 "encode",
                 clip,
                 say,
@@ -124,7 +147,12 @@ class SpeedBench:
                 decoder = Decoder(Reader(file).header, str(self.device), tokenizer=self.encoder.folder)
             self._decode(lat, decoder, out)
             decoding = self._runs(
-                lambda: self._decode(lat, decoder, out), self._decode_command(lat, out), "decode", clip, say
+                lambda: self._decode(lat, decoder, out),
+                self._decode_command(lat, out),
+                self._decode_command(other, out),
+                "decode",
+                clip,
+                say,
             )
         self.clips.append(
             {
@@ -139,13 +167,13 @@ class SpeedBench:
                 "decode": decoding.figures(frames),
             }
         )
-        return sum(len(part.warm) + len(part.whole) for part in (encoding, decoding))
+        return sum(len(part.warm) + len(part.whole) + len(part.against) for part in (encoding, decoding))
 
     def figures(self) -> dict[str, Any]:
         """The figures so far.
 
         - `version`, `device`, `device_name` (of a GPU, else None), `threads` (PyTorch's, on the CPU), `quality`,
-          `tokenizer`, `repeats`
+          `tokenizer`, `repeats`, `camera`, `against` (the command of the other release)
         - `macs_per_pixel`: multiply-adds per pixel, `{tokenizer_encoder, tokenizer_decoder, lit, prior}`, None for a
           model that is not there. The LIT runs in the groups it fills, and for the encoder's choice. The prior runs
           once to read a file and once to write one, and less where tokens are dropped: the figure is that of a clip
@@ -156,6 +184,9 @@ class SpeedBench:
               after one warm-up run
             - `whole_process`: the same of whole commands, start-up and all, `cpu_seconds` of each and `peak_bytes` of
               the host's memory
+            - `against`: the same of the other release's whole commands, each run after one of this, and
+              `times_as_fast` {minimum, median, maximum}: how many times as fast as it this release was, pair by pair;
+              None where nothing was compared
             - `device_peak_bytes`: most memory that tensors took on the GPU in the runs in one process; None on a CPU
             - `stages`: of one more run in one process: `wall_seconds`, `seconds` by stage, those that took no time left
               out, and `shares` of their sum. Stages overlap in threads, so the sum may be more than the wall time, and
@@ -173,6 +204,8 @@ class SpeedBench:
             "quality": self.settings.quality,
             "tokenizer": spec.name,
             "repeats": self.settings.repeats,
+            "camera": self.settings.camera,
+            "against": self.settings.against,
             "macs_per_pixel": {
                 "tokenizer_encoder": encoder,
                 "tokenizer_decoder": decoder,
@@ -188,8 +221,10 @@ class SpeedBench:
         position, token = macs(self.encoder.prior.arrays)
         return (position + keep_ratio * token) / self.encoder.tokenizer.spec.pixels_per_token
 
-    def _runs(self, once: Callable[[], Any], command: list[str], name: str, clip: Path, say: Watcher) -> _Runs:
-        """All runs of one direction; `once` was called before."""
+    def _runs(
+        self, once: Callable[[], Any], command: list[str], other: list[str], name: str, clip: Path, say: Watcher
+    ) -> _Runs:
+        """All runs of one direction; `once` was called before. other: the command for the other release."""
         gpu = self.device.type == "cuda"
         if gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
@@ -200,7 +235,12 @@ class SpeedBench:
         with StageClock(self.device) as clock:
             staged = _seconds(once)
         say(f"{clip.stem}: {name} as a whole process")
-        return _Runs(warm, [run_whole(*command) for _ in range(self.settings.repeats)], staged, clock, peak)
+        whole, against = [], []
+        for _ in range(self.settings.repeats):
+            whole.append(run_whole(*command))
+            if self.other is not None:
+                against.append(run_whole(*other, command=self.other))
+        return _Runs(warm, whole, staged, clock, peak, against)
 
     def _encode(self, clip: Path, duration: float | None, lat: Path) -> FileSummary:
         opened = open_video(clip, duration_seconds=duration, max_pixels=DEFAULT_MAX_PIXELS, deinterlace=None)
@@ -219,7 +259,7 @@ class SpeedBench:
                 with stage("writing"):
                     writer.close()
 
-    def _encode_command(self, clip: Path, duration: float | None, lat: Path) -> list[str]:
+    def _encode_command(self, clip: Path, duration: float | None, lat: Path, own: Sequence[str] = ()) -> list[str]:
         found = [
             "encode",
             str(clip),
@@ -230,6 +270,7 @@ class SpeedBench:
             f"{self.settings.quality!r}",
             "--device",
             self.settings.device,
+            *own,
         ]
         if self.settings.tokenizer is not None:
             found += ["--tokenizer", str(self.settings.tokenizer)]

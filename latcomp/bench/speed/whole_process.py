@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from latcomp.errors import LatcompError
+from latcomp.errors import LatcompError, UsageError
 
 # A process starts with its parent's peak of memory as its own, so one that is small starts it and looks at it.
 _LAUNCHER = """
@@ -35,12 +38,31 @@ class WholeRun:
     """The most memory it ever held (ru_maxrss)."""
 
 
-def run_whole(*arguments: str) -> WholeRun:
-    """Run `python -m latcomp` with these arguments. Raises `LatcompError` with what it said when it fails."""
-    command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, sys.executable, "-m", "latcomp", *arguments]
+OWN = (sys.executable, "-m", "latcomp")
+
+
+def program(command: str) -> tuple[str, ...]:
+    """A command that runs latcomp, split as a shell splits words. Raises `UsageError` where that is no program."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"{command!r} is no command: {error}") from error
+    found = shutil.which(words[0]) if words else None
+    if found is None:
+        raise UsageError(
+            f"{command!r}: there is no such program; give the path of another release's latcomp, such as "
+            "/opt/old/.venv/bin/latcomp"
+        )
+    return found, *words[1:]
+
+
+def run_whole(*arguments: str, command: Sequence[str] = OWN) -> WholeRun:
+    """Run latcomp with these arguments. command: what runs it, beginning with a program's path. Raises `LatcompError`
+    with what it said when it fails."""
+    launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command, *arguments]
     # in a session of its own, so that both processes can be ended at once
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        launched, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     try:
         out, said = process.communicate()

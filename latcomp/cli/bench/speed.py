@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from latcomp.cli.bench.common import measure_each, plain_table, show
+from latcomp.cli.choices import CAMERAS, word_of
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import BenchQuality, Clips, PlottedOptions, TokenizerName
 from latcomp.cli.options.shared import Device
@@ -25,6 +26,21 @@ def speed(
         int | None,
         typer.Option(min=1, metavar="N", show_default=False, help="Most frames of each clip to use (default: all)."),
     ] = None,
+    camera: Annotated[
+        str,
+        typer.Option(
+            **word_of(CAMERAS), help="Whether whole and warm runs follow a moving camera (auto), or not (off)."
+        ),
+    ] = "auto",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            show_default=False,
+            help="Another release's latcomp: whole processes of both run in turn, and each pair gives how many times "
+            "as fast this one is.",
+        ),
+    ] = None,
     tokenizer: TokenizerName = None,
     device: Device = "auto",
     *,
@@ -39,7 +55,7 @@ def speed(
 
     from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
 
-    bench = SpeedBench(SpeedSettings(quality, repeats, frames, tokenizer, device))
+    bench = SpeedBench(SpeedSettings(quality, repeats, frames, tokenizer, device, camera, against))
     measure_each(clips, bench.run, output.quiet)
     figures = bench.figures()
     if output.plot is not None:
@@ -65,6 +81,7 @@ def _show(figures: dict[str, Any]) -> None:
         "whole process",
         "peak MB",
         *(["device MB"] if figures["device_name"] else []),
+        *(["the other", "times as fast"] if figures["against"] else []),
         title=f"frames per second: median (minimum to maximum) of {counted(repeats, 'run')} on {on}",
     )
     rows = [(clip, name) for clip in figures["clips"] for name in DIRECTIONS]
@@ -84,7 +101,10 @@ def _show(figures: dict[str, Any]) -> None:
         )
         texts = [_spread(one[kind]["frames_per_second"]) for kind in ("in_process", "whole_process")]
         label = f"{clip['clip']} ({clip['frames']} frames of {clip['width']}x{clip['height']})"
-        speeds.add_row(label, name, *texts, *(f"{held / 1e6:.0f}" for held in memory))
+        beside = []
+        if one["against"] is not None:
+            beside = [_spread(one["against"]["frames_per_second"]), _spread(one["against"]["times_as_fast"], 2)]
+        speeds.add_row(label, name, *texts, *(f"{held / 1e6:.0f}" for held in memory), *beside)
         stages = one["stages"]
         parts = [f"{100 * stages['shares'][stage]:.1f} %" if stage in stages["shares"] else "" for stage in met]
         times = [
@@ -104,5 +124,6 @@ def _show(figures: dict[str, Any]) -> None:
     note(f"thousand multiply-adds per pixel: {', '.join(told)}")
 
 
-def _spread(values: dict[str, float]) -> str:
-    return f"{values['median']:.1f} ({values['minimum']:.1f} to {values['maximum']:.1f})"
+def _spread(values: dict[str, float], digits: int = 1) -> str:
+    middle, least, most = (f"{values[name]:.{digits}f}" for name in ("median", "minimum", "maximum"))
+    return f"{middle} ({least} to {most})"
