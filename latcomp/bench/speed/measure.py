@@ -18,23 +18,17 @@ from typing import Any
 import torch
 
 from latcomp import __version__
+from latcomp.bench.speed.once import decode_once, decoder_for, encode_once
 from latcomp.bench.speed.whole_process import WholeRun, program, run_whole
-from latcomp.codec.decode import priors_on, write_stream
-from latcomp.codec.decode_stream import DecodeStream
-from latcomp.codec.decoder import Decoder
 from latcomp.codec.encode import Encoder
 from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings
-from latcomp.container import FileSummary, Limits, Reader
 from latcomp.container.coding.prior.network import macs
-from latcomp.devices import memory_errors
 from latcomp.errors import UsageError
 from latcomp.inpaint.model import lit_macs_per_token
-from latcomp.latents.time_window import TimeWindow
-from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import macs_per_pixel
 from latcomp.report.stats import stats_dict
-from latcomp.stages import StageClock, stage
-from latcomp.video import Frame, VideoInfo, open_video, open_writer
+from latcomp.stages import StageClock
+from latcomp.video import Frame, open_video
 
 REPEATS = 3
 DIRECTIONS = ("encode", "decode")
@@ -132,22 +126,21 @@ class SpeedBench:
         with tempfile.TemporaryDirectory(prefix="latcomp-speed-") as folder:
             lat, out = Path(folder) / "clip.lat", Path(folder) / "clip.mkv"
             say(f"{clip.stem}: warm-up")
-            stats = stats_dict(self._encode(clip, duration, lat))
+            stats = stats_dict(encode_once(self.encoder, clip, duration, lat))
             frames = int(stats["frames"])
             other = Path(folder) / "other.lat"
             encoding = self._runs(
-                lambda: self._encode(clip, duration, lat),
+                lambda: encode_once(self.encoder, clip, duration, lat),
                 self._encode_command(clip, duration, lat, ["--camera", self.settings.camera]),
                 self._encode_command(clip, duration, other),
                 "encode",
                 clip,
                 say,
             )
-            with lat.open("rb") as file, memory_errors(self.device):
-                decoder = Decoder(Reader(file).header, str(self.device), tokenizer=self.encoder.folder)
-            self._decode(lat, decoder, out)
+            decoder = decoder_for(self.encoder, lat)
+            decode_once(self.encoder, lat, decoder, out)
             decoding = self._runs(
-                lambda: self._decode(lat, decoder, out),
+                lambda: decode_once(self.encoder, lat, decoder, out),
                 self._decode_command(lat, out),
                 self._decode_command(other, out),
                 "decode",
@@ -241,23 +234,6 @@ class SpeedBench:
             if self.other is not None:
                 against.append(run_whole(*other, command=self.other))
         return _Runs(warm, whole, staged, clock, peak, against)
-
-    def _encode(self, clip: Path, duration: float | None, lat: Path) -> FileSummary:
-        opened = open_video(clip, duration_seconds=duration, max_pixels=DEFAULT_MAX_PIXELS, deinterlace=None)
-        with opened as reader, lat.open("wb") as file, memory_errors(self.device):
-            return self.encoder.run(reader, file)
-
-    def _decode(self, lat: Path, decoder: Decoder, out: Path) -> None:
-        with lat.open("rb") as file:
-            reader = Reader(
-                file, Limits(max_pixels=DEFAULT_MAX_PIXELS), priors_on(str(self.device), self.encoder.folder)
-            )
-            with stage("writing"):
-                writer = open_writer(out, VideoInfo.from_header_fields(reader.header.video_fields()))
-            with writer:
-                write_stream(DecodeStream(reader, decoder, TimeWindow.of(None, None), reads_ahead=True), writer)
-                with stage("writing"):
-                    writer.close()
 
     def _encode_command(self, clip: Path, duration: float | None, lat: Path, own: Sequence[str] = ()) -> list[str]:
         found = [

@@ -9,6 +9,7 @@ from latcomp.cli.bench.allocators import allocators
 from latcomp.cli.bench.coding import coding
 from latcomp.cli.bench.dataset import dataset
 from latcomp.cli.bench.fill import fill
+from latcomp.cli.bench.growth import growth
 from latcomp.cli.bench.latents import latents
 from latcomp.cli.bench.length import length
 from latcomp.cli.bench.rd import rd
@@ -18,5 +19,19 @@ from latcomp.cli.bench.tokens import tokens
 from latcomp.cli.bench.training import training
 
 app = typer.Typer(help="Measure latcomp on clips.", no_args_is_help=False)
-for command in (rd, allocators, ablation, length, training, speed, summary, tokens, fill, coding, latents, dataset):
+for command in (
+    rd,
+    allocators,
+    ablation,
+    length,
+    training,
+    speed,
+    growth,
+    summary,
+    tokens,
+    fill,
+    coding,
+    latents,
+    dataset,
+):
     app.command(command.__name__)(command)
