@@ -149,10 +149,10 @@ class Encoder(nn.Module):
     def forward(self, pixels: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
         """Latents (B, C, T, h, w) of pixels (B, 3, 4*T, 8*h, 8*w), and the state for the frames that follow."""
         batch = pixels.shape[0]
-        patches = rearrange(  # (B*T, 768, h, w)
-            pixels, "b c (t pt) (h ph) (w pw) -> (b t) (c pt ph pw) h w", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL
+        patches = rearrange(  # (B*T, h, w, 768): channels-last memory in one pass
+            pixels, "b c (t pt) (h ph) (w pw) -> (b t) h w (c pt ph pw)", pt=TEMPORAL, ph=SPATIAL, pw=SPATIAL
         )
-        patches = patches.contiguous(memory_format=torch.channels_last)
+        patches = patches.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)  # (B*T, 768, h, w)
         correction, after = self.trunk(patches, batch, state)  # (B*T, C, h, w)
         with torch.autocast(patches.device.type, enabled=False):
             # the linear path carries most of the energy: bf16 would cost it two bits
