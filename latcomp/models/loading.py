@@ -51,7 +51,8 @@ def load_lit(folder: Path) -> Lit:
     """
     import torch
 
-    from latcomp.inpaint.model import Lit, LitConfig
+    from latcomp.inpaint.config import LitConfig
+    from latcomp.inpaint.model import Lit
 
     lit = load_module(folder, "LIT", lambda: Lit(LitConfig.load(folder / CONFIG)))
     return lit.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

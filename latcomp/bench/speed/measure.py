@@ -28,7 +28,7 @@ from latcomp.container import FileSummary, Limits, Reader
 from latcomp.container.coding.prior.network import macs
 from latcomp.devices import memory_errors
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import lit_macs_per_token
+from latcomp.inpaint.config import lit_macs_per_token
 from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.models import macs_per_pixel

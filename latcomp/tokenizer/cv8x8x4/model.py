@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from latcomp.errors import UsageError
 from latcomp.tokenizer.base import DecoderCondition
-from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig
+from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, SPATIAL, TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.exact import Conv2d
 
 CONDITIONED_SCALES = (-2.5, 4.25)
@@ -74,11 +74,6 @@ class DepthwiseBlock(nn.Module):
         made: Tensor = x + self.project(F.silu(hidden))
         return made
 
-    @staticmethod
-    def macs(width: int, kernel: int, expansion: int) -> int:
-        """Multiply-adds per position."""
-        return 2 * kernel * kernel * width + 2 * expansion * width * width
-
 
 class DenseBlock(nn.Module):
     """x + conv3x3(SiLU(conv3x3(x and half of the previous latent frame's features)))."""
@@ -98,11 +93,6 @@ class DenseBlock(nn.Module):
             hidden = hidden + self.rate * log_scale
         made: Tensor = x + self.second(F.silu(hidden))
         return made
-
-    @staticmethod
-    def macs(width: int) -> int:
-        """Multiply-adds per position."""
-        return 9 * (width + width // 2) * width + 9 * width * width
 
 
 class Trunk(nn.Module):
@@ -253,23 +243,3 @@ class Tokenizer(nn.Module):
             log_scale = log_scale.view(-1, 1, 1, 1, 1) + halvings  # (B, 1, T, h, w)
         pixels, after = self.decoder(latents, log_scale.clamp(*CONDITIONED_SCALES), state)
         return pixels.clamp(-1, 1), after
-
-
-def macs_per_pixel(config: TokenizerConfig) -> tuple[float, float]:
-    """Multiply-adds per pixel of the encoder and of the decoder, counted from the shapes.
-
-    One position stands for 8 x 8 x 4 = 256 pixels.
-    """
-
-    def trunk(inputs: int, width: int, outputs: int, blocks: int) -> int:
-        block = (
-            DenseBlock.macs(width)
-            if config.block == "dense"
-            else DepthwiseBlock.macs(width, config.kernel, config.expansion)
-        )
-        return inputs * width + blocks * block + width * outputs
-
-    linear = PATCH_VALUES * config.channels
-    encoder = linear + trunk(PATCH_VALUES, config.encoder_width, config.channels, config.encoder_blocks)
-    decoder = linear + trunk(config.channels, config.decoder_width, PATCH_VALUES, config.decoder_blocks)
-    return encoder / PIXELS_PER_TOKEN, decoder / PIXELS_PER_TOKEN
