@@ -41,7 +41,7 @@ def clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
 def figures(clip: Path) -> dict[str, Any]:
     """One repeat over the first 9 frames."""
     bench = SpeedBench(SpeedSettings(repeats=1, frames=9, device="cpu"))
-    assert bench.run(clip) == 4
+    assert bench.run(clip) == 7
     return bench.figures()
 
 
@@ -60,6 +60,16 @@ def test_figures_are_those_of_the_part_that_was_asked_for(figures: dict[str, Any
         assert 2**26 < one["whole_process"]["peak_bytes"] < 2**32
         assert one["device_peak_bytes"] is None
         assert sum(one["stages"]["shares"].values()) == pytest.approx(1)
+
+
+def test_start_up_is_that_of_one_frame(figures: dict[str, Any]) -> None:
+    """Each kind of process is run as often as was asked for, and what it takes beyond the import is told."""
+    taken = figures["start_up"]
+    for name in ("import_torch", *speed.DIRECTIONS):
+        assert all(len(values) == 1 and min(values) > 0 for values in taken[name].values())
+    for name in speed.DIRECTIONS:
+        for unit, over in taken["over_import_torch"][name].items():
+            assert over == pytest.approx(min(taken[name][unit]) - min(taken["import_torch"][unit]))
 
 
 def test_every_stage_is_seen_where_it_is_and_not_elsewhere(figures: dict[str, Any]) -> None:

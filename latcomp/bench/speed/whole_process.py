@@ -1,4 +1,6 @@
-"""A latcomp command as a process of its own: how long it takes from start to end, and the most memory it held."""
+"""A latcomp command, or an import, as a process of its own: how long it takes from start to end, and the most memory it
+held.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,17 @@ class WholeRun:
 
 def run_whole(*arguments: str) -> WholeRun:
     """Run `python -m latcomp` with these arguments. Raises `LatcompError` with what it said when it fails."""
-    command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, sys.executable, "-m", "latcomp", *arguments]
+    return _run(["-m", "latcomp", *arguments], f"latcomp {arguments[0]}")
+
+
+def run_import(module: str) -> WholeRun:
+    """Run Python to import a module and end. Raises `LatcompError` with what it said when it fails."""
+    return _run(["-c", f"import {module}"], f"import {module}")
+
+
+def _run(arguments: list[str], name: str) -> WholeRun:
+    """Run Python with these arguments; name: for messages."""
+    command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, sys.executable, *arguments]
     # in a session of its own, so that both processes can be ended at once
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -50,10 +62,10 @@ def run_whole(*arguments: str) -> WholeRun:
         process.wait()
         raise
     if process.returncode:
-        raise LatcompError(f"latcomp {arguments[0]} could not be started: {_words(said) or 'no reason given'}")
+        raise LatcompError(f"{name} could not be started: {_words(said) or 'no reason given'}")
     code, seconds, cpu_seconds, peak = json.loads(out.splitlines()[-1])  # behind what the command itself printed
     if code:
-        raise LatcompError(_words(said) or f"latcomp {arguments[0]} ended with {code}")
+        raise LatcompError(_words(said) or f"{name} ended with {code}")
     return WholeRun(seconds, cpu_seconds, peak * _RSS_UNIT)
 
 
