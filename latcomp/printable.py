@@ -1,4 +1,4 @@
-"""Text from outside (file names, names in headers, words of other libraries) made fit to be shown.
+"""Text from outside (file names, names in headers, words of other libraries) made fit to be shown; numbers in words.
 
 What a terminal would act on or a reader could be misled by is shown as an escape, in this one place: control
 characters, line breaks, marks that turn the direction of writing, invisible characters, and bytes of file names that
@@ -36,6 +36,18 @@ def utf8(text: str) -> str:
 def counted(number: int, what: str) -> str:
     """A number of things in words: '1 segment', '2 segments'."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def bytes_text(count: int) -> str:
+    """A number of bytes for people, as '1.23 MB'."""
+    if count < 1000:
+        return f"{count} B"
+    size, unit = count / 1000, "kB"
+    for unit in ("kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
 
 
 def command_line(words: Iterable[object]) -> str:

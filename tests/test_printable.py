@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from latcomp.printable import command_line, printable, utf8
+from latcomp.printable import bytes_text, command_line, printable, utf8
 
 SHOWN = [
     ("clip.mp4", "clip.mp4"),
@@ -53,4 +53,16 @@ def test_a_command_line_is_read_back_by_a_shell_and_shows_no_control_character()
     # a lone surrogate that stands for no byte is no possible name
     assert [one for one, word in zip(read, words, strict=True) if word != "\ud800x"] == [
         os.fsencode(word) for word in words if word != "\ud800x"
+    ]
+
+
+def test_bytes_text() -> None:
+    """Sizes with three digits and a unit."""
+    assert [bytes_text(count) for count in (0, 999, 1000, 1_234_567, 999_999, 5 * 10**12)] == [
+        "0 B",
+        "999 B",
+        "1 kB",
+        "1.23 MB",
+        "1 MB",
+        "5 TB",
     ]

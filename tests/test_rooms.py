@@ -10,7 +10,19 @@ from pathlib import Path
 import latcomp
 
 PACKAGE = Path(latcomp.__file__).parent
-GROUND = {"caches", "checks", "errors", "output", "devices", "limits", "stages", "sources", "suffixes", "printable"}
+GROUND = {
+    "caches",
+    "checks",
+    "errors",
+    "output",
+    "devices",
+    "limits",
+    "stages",
+    "sources",
+    "suffixes",
+    "printable",
+    "imports",
+}
 """Files beside the rooms, which every room may use; they use each other alone."""
 LOOKS_INTO: dict[str, set[str]] = {
     "latents": set(),

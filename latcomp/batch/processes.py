@@ -25,6 +25,7 @@ from latcomp.batch.events import FAILED, Outcome, Step, Watch
 from latcomp.batch.plan import Task
 from latcomp.batch.settings import BatchSettings
 from latcomp.errors import DeviceError, LatcompError
+from latcomp.imports import kept_imports
 
 _STOP_SECONDS = 20  # a worker notices a signal between two groups at the latest; then it is killed
 _STEP_SECONDS = 0.2  # between two messages about frames
@@ -241,7 +242,8 @@ def _work(pipe: Connection, settings: BatchSettings, number: int, threads: int) 
             signal.signal(getattr(signal, name), _leave)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)  # read when numpy and torch are first imported, below
-    from latcomp.batch.worker import Worker
+    with kept_imports():
+        from latcomp.batch.worker import Worker
 
     with contextlib.suppress(EOFError, OSError):
         try:

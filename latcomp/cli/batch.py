@@ -17,6 +17,7 @@ from latcomp.cli.options.panels import OUTPUT
 from latcomp.cli.options.reading import MaxPixels
 from latcomp.cli.options.shared import Device, Quiet
 from latcomp.cli.standard import note, notes, print_json
+from latcomp.printable import bytes_text
 
 WHERE = "How many at a time, and where"
 
@@ -141,7 +142,6 @@ def _tell(outcome: Outcome, quiet: bool) -> None:
         return
     if quiet or outcome.status == "skipped" or outcome.figures is None:
         return
-    from latcomp.report.terminal import bytes_text
 
     for line in (in_flags(text, SETTINGS_OF_NOTES) for text in outcome.notes):
         note(f"note: {line}" if name in line or str(outcome.task.target) in line else f"note: {name}: {line}")

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from latcomp.cli.standard import error_console
-from latcomp.printable import printable
+from latcomp.printable import bytes_text, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -100,8 +100,6 @@ def print_summary(outcomes: Iterable[Outcome], seconds: float) -> None:
     all took.
     """
     from rich.table import Table
-
-    from latcomp.report.terminal import bytes_text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")

@@ -15,6 +15,7 @@ from latcomp.cli.messages import in_flags, message_of
 from latcomp.cli.options.panels import DEVICE, OUTPUT, QUALITY
 from latcomp.cli.options.shared import Quiet
 from latcomp.cli.standard import note, print_json
+from latcomp.printable import bytes_text, counted
 
 if TYPE_CHECKING:
     from latcomp.datasets.caches.outcome import CacheOutcome, CacheSummary, Watch
@@ -207,9 +208,6 @@ def _run(run: Callable[[Watch], CacheSummary], target: Path, quiet: bool, json: 
 
 
 def _tell(summary: CacheSummary, target: Path) -> None:
-    from latcomp.printable import counted
-    from latcomp.report.terminal import bytes_text
-
     for text, number in summary.notes.items():
         words = in_flags(text, _SETTINGS_OF_NOTES)
         note(f"note: {words}" + (f" ({counted(number, 'file')})" if number > 1 else ""))

@@ -17,6 +17,7 @@ from latcomp.cli.places import check_paths, input_file, output_place
 from latcomp.cli.progress import progress_bar
 from latcomp.cli.standard import STANDARD, note, notes, print_json
 from latcomp.errors import UsageError
+from latcomp.imports import kept_imports
 from latcomp.metrics.choice import DEFAULT_METRICS, DEFAULT_ST_LPIPS_FRAMES, METRICS, metrics_of
 from latcomp.printable import printable
 
@@ -130,8 +131,9 @@ def compare(
         check_plot_path(plot, chosen)
     original, measured = input_file(reference), input_file(test)
     with progress_bar("comparing", output.quiet) as progress:
-        from latcomp.codec.compare import compare as compare_videos
-        from latcomp.report.compare_video import DEFAULT_AMPLIFY
+        with kept_imports():
+            from latcomp.codec.compare import compare as compare_videos
+            from latcomp.report.compare_video import DEFAULT_AMPLIFY
 
         limits, factor = reader.limits, amplify or DEFAULT_AMPLIFY
         found = compare_videos(

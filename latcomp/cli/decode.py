@@ -18,6 +18,7 @@ from latcomp.cli.progress import progress_bar
 from latcomp.cli.several import about
 from latcomp.cli.standard import note, notes, print_json
 from latcomp.errors import DamagedFileError
+from latcomp.imports import kept_imports
 
 
 @takes_groups
@@ -79,7 +80,8 @@ def decode(
         check_paths(source, target, output.force)
         video = output_place(target, json_on_stdout=output.json)
         with progress_bar("decoding", output.quiet) as progress:
-            from latcomp.codec.decode import decode as decode_video
+            with kept_imports():
+                from latcomp.codec.decode import decode as decode_video
 
             result = decode_video(
                 lat,

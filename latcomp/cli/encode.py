@@ -16,6 +16,8 @@ from latcomp.cli.options.shared import Device, Duration, OutputOptions, Start
 from latcomp.cli.places import check_paths, input_file, output_place
 from latcomp.cli.progress import progress_bar
 from latcomp.cli.standard import note, notes, print_json
+from latcomp.imports import kept_imports
+from latcomp.printable import bytes_text
 from latcomp.suffixes import LAT
 
 
@@ -47,8 +49,9 @@ def encode(
         check_paths(source, target, output.force)
         lat = output_place(target, json_on_stdout=output.json)
         with progress_bar("encoding", output.quiet) as progress:
-            from latcomp.codec.encode import encode as encode_video
-            from latcomp.limits import DEFAULT_MAX_PIXELS
+            with kept_imports():
+                from latcomp.codec.encode import encode as encode_video
+                from latcomp.limits import DEFAULT_MAX_PIXELS
 
             result = encode_video(
                 video,
@@ -70,8 +73,6 @@ def encode(
     if result.damage and not output.quiet:
         note(damage_words(str(source), result.damage))
     if not output.quiet:
-        from latcomp.report.terminal import bytes_text
-
         figures = result.stats
         note(
             f"{target}: {figures['frames']} frames, {100 * figures['keep_ratio']:.1f} % of tokens kept, "

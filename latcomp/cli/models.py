@@ -10,6 +10,7 @@ import typer
 from latcomp.cli.choices import tokenizer_names
 from latcomp.cli.options.shared import Json
 from latcomp.cli.standard import error_console, note, print_json
+from latcomp.printable import bytes_text, printable
 
 if TYPE_CHECKING:
     from latcomp.models import ModelCard
@@ -46,9 +47,6 @@ def _show_list(cards: list[ModelCard]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from latcomp.printable import printable
-    from latcomp.report.terminal import bytes_text
-
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "sha256", "size", "parameters", "encoder", "decoder"):
         table.add_column(heading, justify="left" if heading in ("name", "kind", "sha256") else "right", no_wrap=True)
@@ -71,9 +69,6 @@ def _show_list(cards: list[ModelCard]) -> None:
 
 def _show_one(card: ModelCard) -> None:
     from rich.text import Text
-
-    from latcomp.printable import printable
-    from latcomp.report.terminal import bytes_text
 
     rows = {
         "name": card.name,

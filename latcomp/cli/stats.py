@@ -21,7 +21,7 @@ from latcomp.cli.several import each_file
 from latcomp.cli.standard import STANDARD, error_console, note, print_json, say, shown_name, text_output
 from latcomp.errors import DamagedFileError, UsageError
 from latcomp.output import same_file
-from latcomp.printable import utf8
+from latcomp.printable import bytes_text, utf8
 from latcomp.sources import open_seekable, open_source
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ def stats(
     rows with the path in front. One that fails does not stop the others; the exit code is then that of the first one
     that failed."""
     _check_options(sources, output, as_csv, plot, html, video)
-    from latcomp.report.terminal import bytes_text
 
     show = _Show(len(sources) > 1, json=output.json, as_csv=as_csv, groups=groups, quiet=output.quiet)
 

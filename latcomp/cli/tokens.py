@@ -16,6 +16,7 @@ from latcomp.cli.places import check_paths, lat_input
 from latcomp.cli.several import about
 from latcomp.cli.standard import note
 from latcomp.errors import UsageError
+from latcomp.printable import bytes_text
 
 
 @takes_groups
@@ -64,6 +65,4 @@ def tokens(
             force=force,
         )
     if not quiet:
-        from latcomp.report.terminal import bytes_text
-
         note(f"{target}: {made.tokens} tokens of {made.positions}, {bytes_text(made.bytes_total)}")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latcomp.inpaint.model import CONTEXT
+from latcomp.inpaint.config import CONTEXT
 from latcomp.latents import Box, GroupView
 
 

@@ -12,56 +12,19 @@ not show is to the LIT as what lies outside of a picture: attention passes it by
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-WINDOW = 8  # positions a side
-CONTEXT = 2  # latent frames of C_fill
-GROUP = 8  # latent frames the temporal positions are made for
+from latcomp.inpaint.config import CONTEXT, EXTRA, GROUP, WINDOW, LitConfig
+
 PART_POSITIONS = 2**17  # that go through a branch of a layer at once: a group of 480p and a little more
 PART_SERIES = 2**14  # along time: the small products of bf16 take 10 kB each
 BLOCKED = -1e4  # added to what attention shall pass by; finite, since all that a row sees may be blocked
 OPEN = 2.0  # logit of a gate that has learned nothing
-EXTRA = 6  # inputs beside latents: mask, age, time to the next keep, is there one, step, is it context
-
-
-@dataclass(frozen=True)
-class LitConfig:
-    """Everything that shapes a LIT, apart from its weights."""
-
-    name: str = "lit"
-    channels: int = 48
-    """Latent channels of the tokenizer it was trained for."""
-    width: int = 96
-    layers: int = 3
-    heads: int = 3
-    expansion: int = 3
-    """Hidden width of the MLP over `width`."""
-    tokenizer_sha256: str = ""
-    """The tokenizer whose latents it fills; another one's would be noise to it."""
-    latent_scale: tuple[float, ...] = ()
-    """Typical size of each channel: inputs and outputs are divided by it."""
-    gated: bool = False
-    """Whether each position's correction is multiplied by the LIT's own estimate of how far it can be trusted."""
-
-    def save(self, path: Path) -> None:
-        """Write the configuration as JSON to `path`."""
-        path.write_text(json.dumps({"kind": "lit", **asdict(self)}, indent=1) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: Path) -> LitConfig:
-        """Read a configuration back; raises `KeyError`/`TypeError` on unknown or missing fields."""
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        fields.pop("kind", None)
-        fields["latent_scale"] = tuple(fields["latent_scale"])
-        return cls(**fields)
 
 
 class WindowAttention(nn.Module):
@@ -340,13 +303,3 @@ def next_kept(held: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     target = torch.minimum(later, torch.full_like(later, frames - 1))
     ahead = torch.gather(held, 2, target.unsqueeze(1).expand(held.shape))
     return ahead, (target - index).to(held.dtype) * known, known
-
-
-def lit_macs_per_token(config: LitConfig) -> float:
-    """Multiply-adds per position of a latent frame, in a group with full context, counted from the shapes."""
-    width = config.width
-    steps = (GROUP + CONTEXT) / GROUP  # context latent frames run through the layers as well
-    attention = 2 * WINDOW * WINDOW * width + 2 * (GROUP + CONTEXT) * width
-    layer = 9 * width + 8 * width * width + 2 * config.expansion * width * width + attention
-    ends = (2 * config.channels + EXTRA) * width + width * (config.channels + config.gated)
-    return steps * (config.layers * layer) + steps * ends

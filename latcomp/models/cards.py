@@ -137,7 +137,7 @@ def macs_per_pixel(folder: Path) -> tuple[float | None, float | None]:
     if kind_of(folder) == "tokenizer":
         count = architecture_of(config).macs_per_pixel
         return (None, None) if count is None else count(config)
-    from latcomp.inpaint.model import LitConfig, lit_macs_per_token
+    from latcomp.inpaint.config import LitConfig, lit_macs_per_token
 
     for tokenizer in folders_with_weights(config["tokenizer_sha256"], "tokenizer", folder.parent):
         return None, lit_macs_per_token(LitConfig.load(folder / CONFIG)) / spec_of(tokenizer).pixels_per_token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -50,7 +51,8 @@ def load_lit(folder: Path) -> Lit:
     """
     import torch
 
-    from latcomp.inpaint.model import Lit, LitConfig
+    from latcomp.inpaint.config import LitConfig
+    from latcomp.inpaint.model import Lit
 
     lit = load_module(folder, "LIT", lambda: Lit(LitConfig.load(folder / CONFIG)))
     return lit.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -99,7 +101,8 @@ def load_module(folder: Path, kind: str, build: Callable[[], Network]) -> Networ
     from safetensors.torch import load
 
     try:
-        model = build()
+        with _without_first_values():
+            model = build()
         model.load_state_dict(load(checked_weights(folder)))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         if device_failure(error) is not None:
@@ -107,3 +110,19 @@ def load_module(folder: Path, kind: str, build: Callable[[], Network]) -> Networ
         raise UsageError(f"{folder} does not hold a {kind} of this version: {str(error).splitlines()[0]}") from None
     model.eval().requires_grad_(False)
     return model
+
+
+def _without_first_values() -> AbstractContextManager[Any]:
+    """Layers that are built inside keep what their memory holds in the place of random weights: all of it is read from
+    a file next, and drawing it takes as long as reading.
+    """
+    from torch.overrides import TorchFunctionMode
+
+    class WithoutFirstValues(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            named = kwargs or {}
+            if getattr(func, "__module__", None) == "torch.nn.init" and "tensor" in named:
+                return named["tensor"]
+            return func(*args, **named)
+
+    return WithoutFirstValues()

@@ -16,12 +16,12 @@ from typing import Any
 
 from latcomp import __version__
 from latcomp.container import Header
-from latcomp.printable import printable
+from latcomp.printable import bytes_text, printable
 from latcomp.report.collect import Collected
 from latcomp.report.history import AGE_MOST
 from latcomp.report.pictures import BYTES_MOST, FRAMES_MOST, SIDE_MOST, Plane
 from latcomp.report.series import GroupRow, columns_of
-from latcomp.report.terminal import bytes_text, stats_rows
+from latcomp.report.terminal import stats_rows
 
 COLUMNS_MOST = 800  # steps of a curve
 TABLE_MOST = 500  # groups in the table

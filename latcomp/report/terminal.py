@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from latcomp.printable import counted, printable
+from latcomp.printable import bytes_text, counted, printable
 from latcomp.report.camera import camera_words
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -29,18 +29,6 @@ def sparkline(values: list[float], columns: int = SPARKLINE_COLUMNS, top: float 
         level = sum(part) / len(part) / top if top > 0 else 0.0
         line += BLOCKS[min(max(int(level * len(BLOCKS)), 0), len(BLOCKS) - 1)]
     return line
-
-
-def bytes_text(count: int) -> str:
-    """A number of bytes for people, as '1.23 MB'."""
-    if count < 1000:
-        return f"{count} B"
-    size, unit = count / 1000, "kB"
-    for unit in ("kB", "MB", "GB", "TB"):
-        if size < 999.5 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}"
 
 
 def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:

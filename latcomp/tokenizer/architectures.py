@@ -26,7 +26,7 @@ class Architecture:
     build: Callable[[Members], Any]
     """The network, a `VideoTokenizer` and an `nn.Module`, without its weights."""
     macs_per_pixel: Callable[[Members], tuple[float, float]] | None = None
-    """Multiply-adds per pixel of encoder and decoder; None where they are not counted."""
+    """Multiply-adds per pixel of encoder and decoder, imports no torch; None where they are not counted."""
 
 
 def _build_cv8x8x4(members: Members) -> Any:
@@ -35,15 +35,11 @@ def _build_cv8x8x4(members: Members) -> Any:
     return Tokenizer(cv8x8x4.TokenizerConfig.of(members))
 
 
-def _macs_of_cv8x8x4(members: Members) -> tuple[float, float]:
-    from latcomp.tokenizer.cv8x8x4.model import macs_per_pixel
-
-    return macs_per_pixel(cv8x8x4.TokenizerConfig.of(members))
-
-
 ARCHITECTURES = {
     cv8x8x4.ARCHITECTURE: Architecture(
-        lambda members: cv8x8x4.TokenizerConfig.of(members).spec, _build_cv8x8x4, _macs_of_cv8x8x4
+        lambda members: cv8x8x4.TokenizerConfig.of(members).spec,
+        _build_cv8x8x4,
+        lambda members: cv8x8x4.macs_per_pixel(cv8x8x4.TokenizerConfig.of(members)),
     )
 }
 """By the configuration's member `architecture`; a configuration without it is of the first one."""

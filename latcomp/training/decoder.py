@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from latcomp.container.coding import FrameCosts, Prior
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import GROUP
+from latcomp.inpaint.config import GROUP
 from latcomp.latents import StepScale
 from latcomp.latents.profile import CodingProfile
 from latcomp.models import (

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latcomp.caches import cache_folder
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import GROUP
+from latcomp.inpaint.config import GROUP
 from latcomp.latents.profile import CodingProfile
 from latcomp.latents.steps import Steps, fit_steps
 from latcomp.models import find_prior, find_tokenizer, fingerprint_of, load_tokenizer, profile_of, weights_sha256

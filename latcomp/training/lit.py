@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latcomp.inpaint.model import EXTRA, Lit, LitConfig, lit_macs_per_token
+from latcomp.inpaint.config import EXTRA, LitConfig, lit_macs_per_token
+from latcomp.inpaint.model import Lit
 from latcomp.models import load_tokenizer
 from latcomp.selection import SelectionRecipe
 from latcomp.training.feed import Batch, on_device

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latcomp.inpaint.model import CONTEXT, GROUP
+from latcomp.inpaint.config import CONTEXT, GROUP
 from latcomp.latents import GroupView, StepScale
 from latcomp.selection import SelectionRecipe, select_group
 from latcomp.training.crops import FOLLOWED

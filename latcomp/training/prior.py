@@ -18,7 +18,7 @@ from latcomp.container.coding.prior.modes import modes_of
 from latcomp.container.coding.prior.neighbourhood import PASSES, Neighbourhood
 from latcomp.container.coding.prior.network import Facts, Prior
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import GROUP
+from latcomp.inpaint.config import GROUP
 from latcomp.latents import FrameView, GroupView, StepScale, TokenMemory, frames_of_tokens
 from latcomp.selection import PRIOR_UNITS, Selection, SelectionRecipe
 from latcomp.training.feed import Batch, in_processes, on_device

@@ -21,7 +21,7 @@ import numpy as np
 from latcomp.container.coding import ContextCoder, FrameCosts, GroupCoder, GroupContent, Prior, PriorCoder
 from latcomp.devices import pick_device
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import GROUP
+from latcomp.inpaint.config import GROUP
 from latcomp.latents import StepScale
 from latcomp.latents.profile import CodingProfile
 from latcomp.latents.steps import rounded

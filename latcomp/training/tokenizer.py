@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from latcomp.latents.profile import CodingProfile
-from latcomp.tokenizer.cv8x8x4.config import PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig
-from latcomp.tokenizer.cv8x8x4.model import Tokenizer, macs_per_pixel
+from latcomp.tokenizer.cv8x8x4.config import PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig, macs_per_pixel
+from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import luma_chroma, start_from_components
 from latcomp.training.crops import Footage, cut, random_crop, to_rgb

@@ -19,7 +19,7 @@ from latcomp.caches import cache_folder
 from latcomp.codec.camera import follow_camera
 from latcomp.codec.groups import EncodedGroup, LatentStream
 from latcomp.codec.world import Placed
-from latcomp.inpaint.model import GROUP
+from latcomp.inpaint.config import GROUP
 from latcomp.latents import Box, FrameView, GroupView
 from latcomp.tokenizer.base import TokenizerSpec, VideoTokenizer
 from latcomp.training.clips import Clip, Reference, clip_key, reference, referred, save_array

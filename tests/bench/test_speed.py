@@ -45,7 +45,7 @@ def figures(clip: Path) -> dict[str, Any]:
     """One repeat over the first 9 frames, beside latcomp itself as the other release."""
     other = shlex.join([sys.executable, "-m", "latcomp"])
     bench = SpeedBench(SpeedSettings(repeats=1, frames=9, device="cpu", against=other))
-    assert bench.run(clip) == 6
+    assert bench.run(clip) == 9
     return bench.figures()
 
 
@@ -78,6 +78,16 @@ def test_a_command_that_is_no_program_is_told_at_once() -> None:
     for command in ("/nowhere/latcomp encode", "", "'open"):
         with pytest.raises(UsageError):
             SpeedSettings(against=command)
+
+
+def test_start_up_is_that_of_one_frame(figures: dict[str, Any]) -> None:
+    """Each kind of process is run as often as was asked for, and what it takes beyond the import is told."""
+    taken = figures["start_up"]
+    for name in ("import_torch", *speed.DIRECTIONS):
+        assert all(len(values) == 1 and min(values) > 0 for values in taken[name].values())
+    for name in speed.DIRECTIONS:
+        for unit, over in taken["over_import_torch"][name].items():
+            assert over == pytest.approx(min(taken[name][unit]) - min(taken["import_torch"][unit]))
 
 
 def test_every_stage_is_seen_where_it_is_and_not_elsewhere(figures: dict[str, Any]) -> None:

@@ -52,8 +52,15 @@ def test_figures_and_plot_are_written_and_tables_are_for_people(latcomp: Latcomp
     figures = json.loads(out.read_text())
     assert [row["clip"] for row in figures["clips"]] == ["clip"] and figures["clips"][0]["frames"] == 8
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert "latcomp: clip: 4 points in " in ran.err
-    for words in ("in one process", "whole process", "token coding", "wall ms", "thousand multiply-adds per pixel"):
+    assert "latcomp: clip: 7 points in " in ran.err
+    for words in (
+        "in one process",
+        "whole process",
+        "token coding",
+        "wall ms",
+        "thousand multiply-adds per pixel",
+        "start-up: one",
+    ):
         assert words in ran.err
     assert "device MB" not in ran.err
 

@@ -1,4 +1,6 @@
-"""Protects: help, stats and check start fast, that is without torch, and numbers in help texts are the true ones."""
+"""Protects: commands start fast, that is they import what they need alone, help, stats and check without torch; and
+numbers in help texts are the true ones.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,52 @@ except SystemExit as ended:
 )
 def test_help_imports_neither_torch_nor_av(arguments: list[str]) -> None:
     done = run_and_look(CALL, *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models", "cv8x8x4"]], ids=" ".join)
+def test_models_are_described_without_torch(arguments: list[str]) -> None:
+    """What a model costs per pixel follows from its configuration."""
+    done = run_and_look(CALL, *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+NEEDLESS = {
+    "rich",  # tables and bars, which nobody watches here
+    "scipy",
+    "matplotlib",
+    "diffusers",
+    "ray",
+    "latcomp.batch",
+    "latcomp.bench",
+    "latcomp.datasets",
+    "latcomp.training",
+    "latcomp.codec.compare",
+    "latcomp.codec.page",
+    "latcomp.report.html",
+    "latcomp.report.plot",
+    "latcomp.report.terminal",
+    "latcomp.tokenizer.public.load",
+}
+"""What neither encode nor decode of a usual file needs."""
+FROZEN = """
+import gc
+assert gc.isenabled() and gc.get_freeze_count() > 100_000, gc.get_freeze_count()
+"""
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_command_imports_what_it_needs(command: str, clip: Path, lat: Path, tmp_path: Path) -> None:
+    """And the garbage collector leaves what it imported alone, but is at work on all that comes after."""
+    source, target = (clip, tmp_path / "a.lat") if command == "encode" else (lat, tmp_path / "a.mkv")
+    looking = f"needless = {NEEDLESS} & set(sys.modules)\nsys.exit(f'imported {{needless}}' if needless else 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{CALL}{FROZEN}{looking}", command, str(source), str(target)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -163,7 +163,8 @@ def _make_models(folder: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
     from latcomp import models
-    from latcomp.inpaint.model import Lit, LitConfig
+    from latcomp.inpaint.config import LitConfig
+    from latcomp.inpaint.model import Lit
     from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
     from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 

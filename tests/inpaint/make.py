@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from latcomp.inpaint.model import Lit, LitConfig
+from latcomp.inpaint.config import LitConfig
+from latcomp.inpaint.model import Lit
 
 C = 4
 

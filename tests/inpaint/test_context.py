@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from latcomp.inpaint.config import CONTEXT
 from latcomp.inpaint.context import FillContext
 from latcomp.inpaint.fill import Filler, holds_well
-from latcomp.inpaint.model import CONTEXT, Lit
+from latcomp.inpaint.model import Lit
 from latcomp.latents import Box, FrameView, GroupView, HeldGroup, StepScale, TokenMemory, hold
 from tests.inpaint.make import C, lit
 

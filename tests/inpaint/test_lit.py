@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from latcomp.inpaint.config import CONTEXT, LitConfig
 from latcomp.inpaint.fill import Filler
-from latcomp.inpaint.model import CONTEXT, Lit, LitConfig, next_kept
+from latcomp.inpaint.model import Lit, next_kept
 from latcomp.latents import HeldGroup, StepScale, TokenMemory, hold
 
 C = 5

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from latcomp.inpaint import model
-from latcomp.inpaint.model import Lit, LitConfig
+from latcomp.inpaint.config import LitConfig
+from latcomp.inpaint.model import Lit
 
 
 @pytest.mark.parametrize("context", [False, True])

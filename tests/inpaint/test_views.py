@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from latcomp.inpaint import model
-from latcomp.inpaint.model import CONTEXT
+from latcomp.inpaint.config import CONTEXT
 from tests.inpaint.make import C, lit
 
 FRAMES, HEIGHT, WIDTH = 4, 13, 30

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from latcomp.container import Writer, scan
 from latcomp.report.stats import stats_dict
-from latcomp.report.terminal import BLOCKS, bytes_text, print_stats, sparkline
+from latcomp.report.terminal import BLOCKS, print_stats, sparkline
 from tests.container.make import audio, groups, header, sized, written
 from tests.stats_keys import STATS_KEYS
 
@@ -108,15 +108,3 @@ def test_sparkline() -> None:
     assert sparkline([0.0, 0.5, 1.0]) == BLOCKS[0] + BLOCKS[4] + BLOCKS[7]
     assert sparkline([0.0] * 600 + [1.0] * 600) == BLOCKS[0] * 30 + BLOCKS[7] * 30
     assert sparkline([]) == ""
-
-
-def test_bytes_text() -> None:
-    """Sizes with three digits and a unit."""
-    assert [bytes_text(count) for count in (0, 999, 1000, 1_234_567, 999_999, 5 * 10**12)] == [
-        "0 B",
-        "999 B",
-        "1 kB",
-        "1.23 MB",
-        "1 MB",
-        "5 TB",
-    ]

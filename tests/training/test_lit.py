@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from latcomp import models
-from latcomp.inpaint.model import GROUP, Lit, LitConfig
+from latcomp.inpaint.config import GROUP, LitConfig
+from latcomp.inpaint.model import Lit
 from latcomp.latents.profile import CodingProfile
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.training import lit, lit_examples

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import EXTRA, Lit, LitConfig
+from latcomp.inpaint.config import EXTRA, LitConfig
+from latcomp.inpaint.model import Lit
 from latcomp.training.prior import STACKS, Frames
 from latcomp.training.prior_net import FACTS, PriorConfig, PriorNet
 from latcomp.training.widen import Stack, widen_all

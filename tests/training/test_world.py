@@ -11,7 +11,7 @@ import torch
 
 from latcomp.codec.camera import follow_camera
 from latcomp.codec.groups import EncodedGroup, LatentStream
-from latcomp.inpaint.model import GROUP
+from latcomp.inpaint.config import GROUP
 from latcomp.models import load_tokenizer
 from latcomp.training.clips import Clip, load_clips
 from latcomp.training.feed import in_processes

@@ -19,12 +19,13 @@ import torch
 
 from latcomp import __version__
 from latcomp.bench.speed.once import decode_once, decoder_for, encode_once
+from latcomp.bench.speed.start_up import measure_start_up
 from latcomp.bench.speed.whole_process import WholeRun, program, run_whole
 from latcomp.codec.encode import Encoder
 from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings
 from latcomp.container.coding.prior.network import macs
 from latcomp.errors import UsageError
-from latcomp.inpaint.model import lit_macs_per_token
+from latcomp.inpaint.config import lit_macs_per_token
 from latcomp.models import macs_per_pixel
 from latcomp.report.stats import stats_dict
 from latcomp.stages import StageClock
@@ -118,6 +119,8 @@ class SpeedBench:
         self.other = None if settings.against is None else program(settings.against)
         self.device = self.encoder.device
         self.clips: list[dict[str, Any]] = []
+        self.start_up: dict[str, Any] | None = None
+        """See `measure_start_up`; measured on the first clip."""
 
     def run(self, clip: Path, watch: Watcher | None = None) -> int:
         """Measure one clip; gives the number of timed runs. Raises what encoding and decoding raise."""
@@ -147,6 +150,12 @@ class SpeedBench:
                 clip,
                 say,
             )
+            started = 0
+            if self.start_up is None:
+                say(f"{clip.stem}: start-up")
+                one_frame = self._encode_command(clip, _seconds_of(clip, 1), lat)
+                self.start_up = measure_start_up(one_frame, self._decode_command(lat, out), self.settings.repeats)
+                started = 3 * self.settings.repeats
         self.clips.append(
             {
                 "clip": clip.stem,
@@ -160,7 +169,7 @@ class SpeedBench:
                 "decode": decoding.figures(frames),
             }
         )
-        return sum(len(part.warm) + len(part.whole) + len(part.against) for part in (encoding, decoding))
+        return started + sum(len(part.warm) + len(part.whole) + len(part.against) for part in (encoding, decoding))
 
     def figures(self) -> dict[str, Any]:
         """The figures so far.
@@ -171,6 +180,7 @@ class SpeedBench:
           model that is not there. The LIT runs in the groups it fills, and for the encoder's choice. The prior runs
           once to read a file and once to write one, and less where tokens are dropped: the figure is that of a clip
           that keeps them all
+        - `start_up`: whole commands over one frame, and a process that imports PyTorch alone: see `measure_start_up`
         - `clips`: of each `clip, frames, width, height, keep_ratio, bpp, prior_macs_per_pixel` (at its own keep ratio),
           and for `encode` and `decode` (to H.264 in Matroska):
             - `in_process`: `frames_per_second {minimum, median, maximum}` and `seconds` of each run, models loaded,
@@ -205,6 +215,7 @@ class SpeedBench:
                 "lit": lit and lit_macs_per_token(lit.config) / spec.pixels_per_token,
                 "prior": self._prior_macs(1.0),
             },
+            "start_up": self.start_up,
             "clips": self.clips,
         }
 

@@ -1,4 +1,6 @@
-"""A latcomp command as a process of its own: how long it takes from start to end, and the most memory it held."""
+"""A latcomp command, or an import, as a process of its own: how long it takes from start to end, and the most memory it
+held.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,17 @@ def program(command: str) -> tuple[str, ...]:
 def run_whole(*arguments: str, command: Sequence[str] = OWN) -> WholeRun:
     """Run latcomp with these arguments. command: what runs it, beginning with a program's path. Raises `LatcompError`
     with what it said when it fails."""
-    launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command, *arguments]
+    return _run([*command, *arguments], f"latcomp {arguments[0]}")
+
+
+def run_import(module: str) -> WholeRun:
+    """Run Python to import a module and end. Raises `LatcompError` with what it said when it fails."""
+    return _run([sys.executable, "-c", f"import {module}"], f"import {module}")
+
+
+def _run(command: Sequence[str], name: str) -> WholeRun:
+    """Run a command, which begins with a program's path; name: for messages."""
+    launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command]
     # in a session of its own, so that both processes can be ended at once
     process = subprocess.Popen(
         launched, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -72,10 +84,10 @@ def run_whole(*arguments: str, command: Sequence[str] = OWN) -> WholeRun:
         process.wait()
         raise
     if process.returncode:
-        raise LatcompError(f"latcomp {arguments[0]} could not be started: {_words(said) or 'no reason given'}")
+        raise LatcompError(f"{name} could not be started: {_words(said) or 'no reason given'}")
     code, seconds, cpu_seconds, peak = json.loads(out.splitlines()[-1])  # behind what the command itself printed
     if code:
-        raise LatcompError(_words(said) or f"latcomp {arguments[0]} ended with {code}")
+        raise LatcompError(_words(said) or f"{name} ended with {code}")
     return WholeRun(seconds, cpu_seconds, peak * _RSS_UNIT)
 
 

@@ -49,8 +49,9 @@ def speed(
     """Frames per second of encode and decode, where the time goes, memory, and multiply-adds per pixel.
 
     Each is timed in one process whose models are loaded, after a run to warm up, and as a whole command with its
-    start-up. Shares of stages come from a run of their own and are shares of the stages' seconds added up: stages
-    overlap in threads, so the sum may exceed the wall time, which is shown beside it."""
+    start-up. What it costs to start is told by commands over one frame. Shares of stages come from a run of their own
+    and are shares of the stages' seconds added up: stages overlap in threads, so the sum may exceed the wall time,
+    which is shown beside it."""
     output.check(clips)
 
     from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
@@ -113,6 +114,12 @@ def _show(figures: dict[str, Any]) -> None:
         shares.add_row(clip["clip"], name, *parts, *(f"{value:.2f}" for value in times))
     show(speeds)
     show(shares)
+    over = figures["start_up"]["over_import_torch"]
+    alone = min(figures["start_up"]["import_torch"]["seconds"])
+    note(
+        f"start-up: one frame takes {over['encode']['seconds']:.2f} s to encode and {over['decode']['seconds']:.2f} s "
+        f"to decode more than the {alone:.2f} s that import torch takes (least of {counted(repeats, 'run')} each)"
+    )
     costs = figures["macs_per_pixel"]
     names = {
         "tokenizer_encoder": "tokenizer's encoder",

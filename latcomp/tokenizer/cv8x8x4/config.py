@@ -77,3 +77,24 @@ class TokenizerConfig:
         for name in ("channel_mean", "channel_deviation", "channel_scale", "channel_step"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
+
+
+def macs_per_pixel(config: TokenizerConfig) -> tuple[float, float]:
+    """Multiply-adds per pixel of the encoder and of the decoder, counted from the shapes.
+
+    One position stands for 8 x 8 x 4 = 256 pixels.
+    """
+
+    def block(width: int) -> int:
+        if config.block == "dense":  # two 3x3 convolutions; the first sees half of the previous features as well
+            return 9 * (width + width // 2) * width + 9 * width * width
+        # depthwise over two latent frames, then out and back in
+        return 2 * config.kernel * config.kernel * width + 2 * config.expansion * width * width
+
+    def trunk(inputs: int, width: int, outputs: int, blocks: int) -> int:
+        return inputs * width + blocks * block(width) + width * outputs
+
+    linear = PATCH_VALUES * config.channels
+    encoder = linear + trunk(PATCH_VALUES, config.encoder_width, config.channels, config.encoder_blocks)
+    decoder = linear + trunk(config.channels, config.decoder_width, PATCH_VALUES, config.decoder_blocks)
+    return encoder / PIXELS_PER_TOKEN, decoder / PIXELS_PER_TOKEN

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from latcomp.errors import UsageError
 from latcomp.tokenizer.base import DecoderCondition
-from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig
+from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, SPATIAL, TEMPORAL, TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.exact import Conv2d, empty
 from latcomp.tokenizer.cv8x8x4.patches import HIGH, LOW, PATCH, PATCH_SIDES, as_levels, as_pixels, to_frames, to_patches
-from latcomp.tokenizer.cv8x8x4.trunk import DenseBlock, DepthwiseBlock, StreamState, Trunk
+from latcomp.tokenizer.cv8x8x4.trunk import StreamState, Trunk
 
 CONDITIONED_SCALES = (-2.5, 4.25)
 """log2 of the inverse step scale that the decoder is told: what it was trained with and a little beyond."""
@@ -183,23 +183,3 @@ class Tokenizer(nn.Module):
             halvings = condition.step_halvings.unsqueeze(1).to(latents.dtype)
             log_scale = log_scale.view(-1, 1, 1, 1, 1) + halvings  # (B, 1, T, h, w)
         return log_scale.clamp(*CONDITIONED_SCALES)
-
-
-def macs_per_pixel(config: TokenizerConfig) -> tuple[float, float]:
-    """Multiply-adds per pixel of the encoder and of the decoder, counted from the shapes.
-
-    One position stands for 8 x 8 x 4 = 256 pixels.
-    """
-
-    def trunk(inputs: int, width: int, outputs: int, blocks: int) -> int:
-        block = (
-            DenseBlock.macs(width)
-            if config.block == "dense"
-            else DepthwiseBlock.macs(width, config.kernel, config.expansion)
-        )
-        return inputs * width + blocks * block + width * outputs
-
-    linear = PATCH_VALUES * config.channels
-    encoder = linear + trunk(PATCH_VALUES, config.encoder_width, config.channels, config.encoder_blocks)
-    decoder = linear + trunk(config.channels, config.decoder_width, PATCH_VALUES, config.decoder_blocks)
-    return encoder / PIXELS_PER_TOKEN, decoder / PIXELS_PER_TOKEN

@@ -63,11 +63,6 @@ class DepthwiseBlock(nn.Module):
         made: Tensor = x + self.project(F.silu(hidden))
         return made
 
-    @staticmethod
-    def macs(width: int, kernel: int, expansion: int) -> int:
-        """Multiply-adds per position."""
-        return 2 * kernel * kernel * width + 2 * expansion * width * width
-
 
 class DenseBlock(nn.Module):
     """x + conv3x3(SiLU(conv3x3(x and half of the previous latent frame's features)))."""
@@ -111,11 +106,6 @@ class DenseBlock(nn.Module):
 
         self.first.each(seen, between)
         self.second.each(hidden, add)
-
-    @staticmethod
-    def macs(width: int) -> int:
-        """Multiply-adds per position."""
-        return 9 * (width + width // 2) * width + 9 * width * width
 
 
 class Trunk(nn.Module):

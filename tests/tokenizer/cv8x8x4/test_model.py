@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from latcomp.errors import UsageError
-from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
-from latcomp.tokenizer.cv8x8x4.model import Tokenizer, macs_per_pixel
+from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig, macs_per_pixel
+from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 
 KINDS = ("dense", "depthwise")
 
