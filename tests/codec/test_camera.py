@@ -12,16 +12,20 @@ import numpy as np
 import pytest
 
 from latcomp.codec import pieces as pieces_module
+from latcomp.codec.camera import follow_camera
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.codec.lat_file import open_lat
+from latcomp.codec.world import Placed
 from latcomp.container import Group, Reader
 from latcomp.metrics.luma import luma, psnr
-from latcomp.models import prior_finder
+from latcomp.models import find_tokenizer, prior_finder, spec_of
 from latcomp.video import Frame, open_video
 from tests.video.make import write
 
 FRAMES, HEIGHT, WIDTH = 44, 96, 136
+FLICKER = 16  # levels
+SPEC = spec_of(find_tokenizer(None))
 
 
 def texture(seed: int, height: int = 260, width: int = 560) -> np.ndarray:
@@ -210,3 +214,20 @@ def test_a_damaged_group_leaves_what_comes_after_its_segment(video: Path, follow
     assert sum(len(group.pts) for group in found) == FRAMES
     assert found[0].tokens.tobytes() == groups[0].tokens.tobytes()
     assert len(whole) == FRAMES
+
+
+@pytest.mark.parametrize(("speed", "followed"), [(2, True), (13, False)], ids=["slow", "fast"])
+def test_a_camera_is_not_followed_where_little_stays_in_sight_for_what_it_gains(speed: int, followed: bool) -> None:
+    """Under the same flicker following takes away three tenths of the change that is seen twice; but of what a fast camera
+    shows, two fifths are new in each latent frame, of which nothing is known."""
+    rng = np.random.default_rng(5)
+    still = texture(3)
+    items = []
+    for number in range(32):
+        picture = still[40 : 40 + HEIGHT, 10 + speed * number : 10 + speed * number + WIDTH]
+        flicker = rng.normal(0, FLICKER, picture.shape[:2])[..., None]
+        items.append(Frame(np.clip(picture + flicker, 0, 255).astype(np.uint8), number))
+    given = [item.offset for item in follow_camera(items, SPEC) if isinstance(item, Placed)]
+    assert len(given) == 32
+    assert (given[-1] == (0, speed * 31)) == followed
+    assert any(offset != (0, 0) for offset in given) == followed
