@@ -23,8 +23,9 @@ HEAD = f"""# Licences
 
 <!-- Written by `{COMMAND}`: change that, then run it. -->
 
-The code of latcomp is under Apache-2.0 ([LICENSE](../LICENSE)); what the models were trained on, and what that is licensed
-as, stands in the model card in each folder of `weights/`. `pip install latcomp` brings these packages, as their own metadata says:
+The code of latcomp is under Apache-2.0 ([LICENSE](../LICENSE)); what the models were trained on, and what that is
+licensed as, stands in the model card in each folder of `weights/`. `pip install latcomp` brings these packages, as
+their own metadata says:
 
 | package | licence | needed by |
 |---|---|---|
@@ -38,8 +39,8 @@ Only with an extra:
 FOOT = """
 What metadata does not say:
 
-- The wheels of **av** (PyAV, BSD) contain FFmpeg, whose build says LGPL 3 or later, and x264 and x265,
-  which are under **GPL 2 or later** (or a paid licence). Who passes on an image or installer with them in it has to heed that.
+- The wheels of **av** (PyAV, BSD) contain FFmpeg, whose build says LGPL 3 or later, and x264 and x265, which are
+  under **GPL 2 or later** (or a paid licence). Who passes on an image or installer with them in it has to heed that.
 - The wheels of **torch** for CUDA bring libraries of NVIDIA under NVIDIA's own terms; the CPU build brings none.
 - **imageio-ffmpeg** (extra `metrics`) contains an ffmpeg program under the GPL, which latcomp runs as a
   process of its own.
