@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNS := $(VENV)/.runs
 EXAMPLE := examples/example.mp4
 DEMO := demo-out
 JOBS ?= auto
@@ -16,13 +17,25 @@ help: ## list the targets
 
 install: $(INSTALLED) ## make .venv and install latcomp with its development tools
 
-# torch comes from the dev extra's exact version in the one and only install, never from a looser first one
-$(INSTALLED): pyproject.toml
+# torch comes from the dev extra's exact version in every install, never from a looser first one
+TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "latcomp needs Python 3.11 or newer; set it with: make PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(INSTALLED): pyproject.toml | $(VENV)/.made
 	@echo "installing latcomp and its development tools into $(VENV) (torch is a large download)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@ $(RUNS)
+
+# what runs latcomp, without the development tools
+$(RUNS): pyproject.toml | $(VENV)/.made
+	@echo "installing latcomp into $(VENV) (torch is a large download)"
+	$(PIP_INSTALL) -e . '$(TORCH)'
 	@touch $@
 
 lint: $(INSTALLED) ## ruff and mypy
@@ -39,7 +52,7 @@ fuzz: $(INSTALLED) ## fuzz the reader of .lat files, for LATCOMP_FUZZ_SECONDS (6
 lowest: ## try the lowest versions of the dependencies, in .venv-lowest
 	@PYTHON=$(PYTHON) tools/lowest-versions.sh .venv-lowest
 
-demo: $(INSTALLED) ## encode, inspect, decode and compare the example clip into demo-out/
+demo: $(RUNS) ## encode, inspect, decode and compare the example clip, and follow a camera, into demo-out/
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	@PATH="$(abspath $(BIN)):$$PATH"; set -e; \
 	step() { printf '\n$$ %s\n' "$$*"; "$$@"; }; \
@@ -47,10 +60,14 @@ demo: $(INSTALLED) ## encode, inspect, decode and compare the example clip into 
 	step latcomp encode $(EXAMPLE) $(DEMO)/example.lat; \
 	step latcomp stats $(DEMO)/example.lat; \
 	step latcomp decode $(DEMO)/example.lat $(DEMO)/example.mp4; \
-	step latcomp compare $(EXAMPLE) $(DEMO)/example.lat
+	step latcomp compare $(EXAMPLE) $(DEMO)/example.lat; \
+	step python examples/render_pan.py $(DEMO)/pan.mp4; \
+	step latcomp encode $(DEMO)/pan.mp4 $(DEMO)/followed.lat --min-psnr 37; \
+	step latcomp encode $(DEMO)/pan.mp4 $(DEMO)/still.lat --min-psnr 37 --camera off; \
+	step python examples/camera_saving.py $(DEMO)/followed.lat $(DEMO)/still.lat
 
 $(VENV)/.docs: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
+	$(PIP_INSTALL) -e '.[dev,docs]'
 	@touch $@
 
 docs: $(VENV)/.docs ## write docs/commands.md and build the site of the documentation into build/site

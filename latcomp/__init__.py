@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from latcomp.datasets.caches.exporting import export_cache
     from latcomp.datasets.caches.importing import import_cache
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "__version__",
     "check",

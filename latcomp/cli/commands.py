@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from latcomp.cli.choices import did_you_mean
 from latcomp.cli.direction import is_lat
-from latcomp.cli.hints import COMMAND_WORDS, address, foreign_flag, too_few, too_many, without_command
+from latcomp.cli.hints import COMMAND_WORDS, address, foreign_flag, missing_option, too_few, too_many, without_command
 from latcomp.cli.options.panels import OUTPUT
 from latcomp.cli.standard import output_named
 from latcomp.printable import command_line
@@ -43,7 +43,10 @@ class Command(TyperCommand):
             elif "unexpected extra argument" in str(getattr(error, "message", "")):
                 meant = too_many(words, self.name or "", own)
             elif type(error).__name__ == "MissingParameter":
+                missing: Any = getattr(error, "param", None)
                 meant = too_few(words, self.name or "")
+                if meant is None and getattr(missing, "param_type_name", "") == "option":
+                    meant = missing_option(missing.opts, missing.help or "")
             if meant is not None:
                 ctx.fail(meant)
             raise
@@ -134,8 +137,14 @@ def _meant(word: str, args: list[str], path: str, known: list[str], *, top: bool
     return f"No such command {word!r}{did_you_mean(word, known) or ': choose ' + ', '.join(known)}"
 
 
+def _no_type(ctx: Any) -> None:
+    """The type of an argument, for the help."""
+
+
 def _without_types(params: list[Any]) -> list[Any]:
     for param in params:
         if getattr(param, "is_flag", False) and param.metavar is None:
             param.metavar = ""  # a flag takes no value: nothing is to be said of its type
+        if getattr(param, "param_type_name", "") == "argument" and hasattr(param, "display_type_rich"):
+            param.display_type_rich = _no_type  # its name says what it is; `list[Path]` says it to programmers
     return params

@@ -39,6 +39,13 @@ COMMAND_WORDS = {
     "list": "models",
 }
 
+# what takes folders: a usual name of the output, and flags that are required
+FOLDERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "batch": ("lats/", ()),
+    "import": ("lats/", ()),
+    "export": ("cache/", ("--as", "plain")),
+}
+
 _FRONT = "put ffmpeg in front for that: ffmpeg -i IN ... -f matroska - | latcomp encode - OUT.lat"
 _SAYS_ALL = "-q silences notes and the progress bar, and latcomp --version prints the version"
 
@@ -157,13 +164,29 @@ def too_many(words: Sequence[str], command: str, own: Collection[str]) -> str | 
 
 
 def too_few(words: Sequence[str], command: str) -> str | None:
-    """What to say where the output is missing behind the only name."""
+    """What to say where the second name is missing behind the only one."""
+    if command in FOLDERS:
+        given = [word for word in words[:1] if not word.startswith("-")]
+        flags = list(words[1:])
+        if not given or (flags and not (command == "export" and flags[0] == "--as" and len(flags) == 2)):
+            return None
+        folder, usual = FOLDERS[command]
+        meant = command_line(["latcomp", command, given[0], folder, *(flags or usual)])
+        return f"the output folder is missing; did you mean {meant}?"
     suffix = {"encode": LAT, "decode": ".mp4", "tokens": ".npz"}.get(command)
     names = [word for word in words if not word.startswith("-")]
+    if command == "compare" and len(names) == len(words) == 1:
+        meant = command_line(["latcomp", command, names[0], Path(names[0]).with_suffix(LAT)])
+        return f"what is compared with the original is missing; did you mean {meant}?"
     if suffix is None or len(names) != 1 or len(words) != 1:
         return None
     meant = command_line(["latcomp", command, names[0], Path(names[0]).with_suffix(suffix)])
     return f"the output is missing; did you mean {meant}?"
+
+
+def missing_option(flags: Sequence[str], help: str) -> str:
+    """What to say where an option is missing that a command cannot do without: what it takes."""
+    return f"{max(flags, key=len)} is missing: {help[:1].lower()}{help[1:].rstrip('.')}"
 
 
 def without_command(words: Sequence[str]) -> str | None:

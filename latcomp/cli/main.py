@@ -26,7 +26,9 @@ from latcomp.errors import LatcompError
 from latcomp.output import is_write_failure
 
 DEBUG = "LATCOMP_DEBUG"  # set to 1, it adds the traceback to an error
-EPILOG = """A path of - is standard input or output. Data goes to standard output, messages to standard error.
+EPILOG = """latcomp COMMAND --help explains a command, as latcomp encode --help.
+
+A path of - is standard input or output. Data goes to standard output, messages to standard error.
 
 Exit codes: 0 done, 1 internal error, 2 usage, 3 not a video or cache, 4 damaged or not a .lat file, 5 a model is \
 missing, 6 output, 7 a limit, 8 device, 130 interrupted."""

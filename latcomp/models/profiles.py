@@ -44,9 +44,13 @@ def notes_of(folder: Path) -> list[str]:
     missing = [name for name, there in made.items() if not there]
     found = probe_of(folder).notes
     if missing:
-        gains = {"profile": "fitted thresholds", "lit": "dropped tokens painted in, not held", "prior": "fewer bits"}
+        gains = {
+            "profile": "fitted thresholds",
+            "lit": "dropped tokens painted in instead of held",
+            "prior": "fewer bits",
+        }
         found.append(
             f"no {', '.join(missing)} of {spec_of(folder).name} found: latcomp train {'|'.join(missing)} "
-            f"--tokenizer {folder} brings {', '.join(gains[name] for name in missing)}"
+            f"--tokenizer {folder} makes them: {', '.join(gains[name] for name in missing)}"
         )
     return found

@@ -87,10 +87,10 @@ def find_model(record: Mapping[str, Any], kind: str, beside: Path | None = None)
     if kind == "tokenizer" and beside is not None and holds(beside, kind):
         raise UnsupportedFileError(f"{needed}; {beside} is another one (sha256 {weights_sha256(beside)[:12]}…)")
     setting = "tokenizer='PATH'"
-    given = f", or give its folder or file as {setting}" if kind == "tokenizer" else ""
+    given = f"give its folder or file as {setting}, or " if kind == "tokenizer" else ""
     raise UnsupportedFileError(
-        f"{needed}, which was not found: install the latcomp version that wrote the file, or put the model's folder "
-        f"into {folders.weights_folder()}{given}",
+        f"{needed}, which was not found: {given}put the model's folder into {folders.weights_folder()}, or install the "
+        "latcomp version that wrote the file",
         settings=(setting,),
     )
 

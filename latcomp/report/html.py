@@ -21,7 +21,7 @@ from latcomp.report.collect import Collected
 from latcomp.report.history import AGE_MOST
 from latcomp.report.pictures import BYTES_MOST, FRAMES_MOST, SIDE_MOST, Plane
 from latcomp.report.series import GroupRow, columns_of
-from latcomp.report.terminal import stats_rows
+from latcomp.report.terminal import rate_text, stats_rows
 
 COLUMNS_MOST = 800  # steps of a curve
 TABLE_MOST = 500  # groups in the table
@@ -106,7 +106,7 @@ def _tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         tiles.append(("camera", f"{camera['pixels_per_frame']:.1f} pixels", more))
     if figures["duration_seconds"] > 0:
         rate = 8 * (figures["bytes_total"] - figures["bytes_audio"]) / figures["duration_seconds"] / 1000
-        more = f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s"
+        more = f"{figures['duration_seconds']:.2f} s, {rate_text(figures['fps_average'])}"
         tiles.append(("rate", f"{rate:,.{0 if rate >= 100 else 1}f} kbit/s", more))
     return tiles
 

@@ -31,6 +31,12 @@ def sparkline(values: list[float], columns: int = SPARKLINE_COLUMNS, top: float 
     return line
 
 
+def rate_text(frames_per_second: float) -> str:
+    """A frame rate for people, as '29.97 frames/s'."""
+    digits = 2 if frames_per_second >= 1 else 4
+    return f"{frames_per_second:.{digits}f}".rstrip("0").rstrip(".") + " frames/s"
+
+
 def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     """(name, value) in words of a file's figures, fit to be shown: a header can name its models as it likes."""
     total = max(figures["bytes_total"], 1)
@@ -61,7 +67,7 @@ def stats_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "video",
             f"{figures['width']}x{figures['height']}, {figures['frames']} frames, "
-            f"{figures['duration_seconds']:.2f} s, {figures['fps_average']:.3g} frames/s",
+            f"{figures['duration_seconds']:.2f} s, {rate_text(figures['fps_average'])}",
         ),
         ("settings", f"{asked}, reference {figures['reference']}"),
         (

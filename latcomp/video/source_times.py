@@ -91,7 +91,9 @@ class SourceTimes:
             *_count(clock.wraps, "the clock runs over {}, and goes on counting", "time", "times"),
             *_count(clock.singles, "{} a time of its own", "packet has", "packets have"),
             *_count(self._missing, "{} no time, and come as far apart as those before", "frame has", "frames have"),
-            *_count(self._repeated, "{} no later than the one before", "frame is", "frames are"),
+            *_count(
+                self._repeated, "{} no later than the one before, and put a tick behind it", "frame is", "frames are"
+            ),
             *_count(audio, "{} no later than the one before", "audio packet is", "audio packets are"),
         ]
         if self.shift:

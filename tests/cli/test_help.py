@@ -71,7 +71,8 @@ def test_the_help_fits_the_terminal(
     assert shown.code == 0
     text = shown.out.decode()
     assert max(map(len, text.splitlines())) <= columns
-    assert "…" not in text and "<bool>" not in text and "{" not in text
+    assert "…" not in text and "{" not in text
+    assert not re.search(r"<(bool|str|path|list\[\w+\])>", text), "types are for programmers"
 
 
 @pytest.mark.parametrize(

@@ -218,8 +218,8 @@ def test_a_damaged_group_leaves_what_comes_after_its_segment(video: Path, follow
 
 @pytest.mark.parametrize(("speed", "followed"), [(2, True), (13, False)], ids=["slow", "fast"])
 def test_a_camera_is_not_followed_where_little_stays_in_sight_for_what_it_gains(speed: int, followed: bool) -> None:
-    """Under the same flicker following takes away three tenths of the change that is seen twice; but of what a fast camera
-    shows, two fifths are new in each latent frame, of which nothing is known."""
+    """Under the same flicker following takes away three tenths of the change that is seen twice; but of what a fast
+    camera shows, two fifths are new in each latent frame, of which nothing is known."""
     rng = np.random.default_rng(5)
     still = texture(3)
     items = []

@@ -1,7 +1,12 @@
-"""Protects the example clip: it is what its script renders, small, with sound, and read without a note."""
+"""Protects the example clips: they are what their scripts render and read without a note; the pan is followed."""
 
 import importlib.util
+import re
+import subprocess
+import sys
 from pathlib import Path
+
+import latcomp
 
 from . import make
 
@@ -22,3 +27,19 @@ def test_the_clip_is_what_the_script_renders() -> None:
     still = script.background()
     for index in (0, 23):
         assert make.psnr(frames[index].pixels, script.render(still, index)) > 36
+
+
+def test_the_pan_is_followed_and_the_script_says_what_that_saves(tmp_path: Path) -> None:
+    """What `make demo` shows, on the first frames: a camera that moves over a background that does not."""
+    run = [sys.executable, "-c", _FIRST_FRAMES, str(tmp_path / "pan.mp4")]
+    subprocess.run(run, cwd=EXAMPLES, check=True, timeout=120)
+    for name, camera in (("followed.lat", "auto"), ("still.lat", "off")):
+        latcomp.encode(tmp_path / "pan.mp4", tmp_path / name, quality=2, camera=camera, device="cpu")
+    script = [sys.executable, EXAMPLES / "camera_saving.py", tmp_path / "followed.lat", tmp_path / "still.lat"]
+    said = subprocess.run(script, check=True, capture_output=True, text=True, timeout=120).stdout.splitlines()
+    assert "6." in said[0] and said[0].endswith("pixels a frame") and said[1].endswith("camera not followed")
+    assert re.match(r"the camera saved -?\d+ % of the bits and [1-9]\d? % of the tokens", said[2])
+    assert said[2].endswith("at qualities that --min-psnr did not set")
+
+
+_FIRST_FRAMES = "import sys, pathlib, render_pan as pan; pan.FRAMES = 20; pan.write(pathlib.Path(sys.argv[1]))"

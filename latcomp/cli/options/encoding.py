@@ -62,8 +62,8 @@ class EncodeOptions:
         float | None,
         _quality(
             metavar="T",
-            help="Keep tokens whose temporal L1 difference exceeds T (overrides the quality's own threshold, which "
-            "latcomp stats shows). 0.002 to 0.06 are usual; 0 keeps every token that changes.",
+            help="Keep tokens whose temporal L1 difference exceeds T, instead of those that --optimise chooses. 0.002 "
+            "to 0.06 are usual; 0 keeps every token that changes.",
         ),
     ] = None
     keep: Annotated[
@@ -78,7 +78,7 @@ class EncodeOptions:
         _quality(
             **word_of(REFERENCES),
             show_default=False,
-            help="What that difference is taken against: the last kept value (default), or the previous latent frame.",
+            help="What the difference is taken against: the last kept value (default), or the previous latent frame.",
         ),
     ] = "kept"
     camera: Annotated[
@@ -117,7 +117,7 @@ class EncodeOptions:
             "--tokenizer",
             autocompletion=tokenizer_names,
             metavar="NAME|PATH",
-            help="A tokenizer that latcomp models lists, or the folder of one.",
+            help="A tokenizer that latcomp models lists, or the folder or file of another one, a published one too.",
         ),
     ] = None
 
