@@ -32,6 +32,12 @@ NEW_COST = 1.25
 """What a place that comes into sight costs beside one that changes by itself: nothing is known of it. Of 100 training
 clips of 256 lines, those that lost by being followed moved on by a tenth of a frame and more from one latent frame to
 the next, for little that stood still in return."""
+JUMPS, SUDDEN = 0.5, 8
+"""A path jumps where so much of its length is changes of speed beyond so many pixels from one frame to the next.
+Cameras have weight: of the same clips, the shakiest hand came to 0.31, a page that is scrolled at once to 1.7."""
+JUMP_CHANGE = 0.25
+"""Share of `MOST_CHANGE` that may be left where a path jumps: text moved to other text halves the difference, and every
+token changes all the same; a page that is scrolled and fits leaves nearly nothing."""
 CLIP = 32  # levels; larger differences, as of things that move by themselves, count as this
 ROWS = 4  # one row in this many is compared
 
@@ -108,7 +114,7 @@ class _Path:
         )
         wanted, change, new = (steady, held, new_held) if held < followed else (tracked, followed, new)
         at_once, in_place = (sum(getattr(motion, name) for motion in motions) for name in ("moved", "still"))
-        most = MOST_CHANGE * self._share_of_positions(stretch)
+        most = MOST_CHANGE * self._share_of_positions(stretch) * (JUMP_CHANGE if jumps(motions) else 1)
         # the change that may be left where it is seen, now that so much comes into sight
         most = (most - NEW_COST * new) / max(1 - new, 0.01)
         follows = change < most * still or at_once < most * in_place
@@ -165,6 +171,16 @@ class _Path:
                         shown[way] += _overlap(plane.shape, move)
             self._before.append(_Seen(plane, motion.offset, world))
         return [(total, 1 - share / pairs if pairs else 0.0) for total, share in zip(totals, shown, strict=True)]
+
+
+def jumps(motions: list[CameraMotion]) -> bool:
+    """Whether the tracked path is one of jumps and not of a camera's turns."""
+    places = np.array([motion.offset for motion in motions]).reshape(-1, 2)
+    moves = np.diff(places, axis=0)
+    moves[[motion.cut for motion in motions[1:]]] = 0
+    length = int(np.abs(moves).max(axis=1, initial=0).sum())
+    sudden = np.abs(np.diff(moves, axis=0)).max(axis=1, initial=0) - SUDDEN
+    return int(np.maximum(sudden, 0).sum()) > JUMPS * length
 
 
 def _overlap(shape: tuple[int, ...], move: Offset) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from latcomp.codec import pieces as pieces_module
-from latcomp.codec.camera import follow_camera
+from latcomp.codec.camera import follow_camera, jumps
 from latcomp.codec.decode import decode_frames
 from latcomp.codec.encode import encode
 from latcomp.codec.lat_file import open_lat
@@ -21,6 +21,7 @@ from latcomp.container import Group, Reader
 from latcomp.metrics.luma import luma, psnr
 from latcomp.models import find_tokenizer, prior_finder, spec_of
 from latcomp.video import Frame, open_video
+from latcomp.video.camera import CameraMotion
 from tests.video.make import write
 
 FRAMES, HEIGHT, WIDTH = 44, 96, 136
@@ -231,3 +232,17 @@ def test_a_camera_is_not_followed_where_little_stays_in_sight_for_what_it_gains(
     assert len(given) == 32
     assert (given[-1] == (0, speed * 31)) == followed
     assert any(offset != (0, 0) for offset in given) == followed
+
+
+def motions_of(path: list[tuple[int, int]]) -> list[CameraMotion]:
+    return [CameraMotion(offset, cut=False, still=1, moved=1, shared=1) for offset in path]
+
+
+def test_a_page_that_is_scrolled_at_once_is_no_turn_of_a_camera() -> None:
+    """Lines of text that come to lie on lines of text halve the difference, and every token changes all the same."""
+    rng = np.random.default_rng(2)
+    hand = np.cumsum(rng.integers(-4, 5, (32, 2)), axis=0)
+    assert not jumps(motions_of([(0, 13 * number) for number in range(32)]))
+    assert not jumps(motions_of([(down, right) for down, right in hand.tolist()]))
+    assert not jumps(motions_of([(0, 0)] * 32)) and not jumps([])
+    assert jumps(motions_of([(-59 if 8 <= number < 20 else -4 * (number >= 20), 0) for number in range(32)]))
