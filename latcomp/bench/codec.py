@@ -31,7 +31,7 @@ from latcomp.inpaint.fill import Filler
 from latcomp.latents import GroupView, HeldGroup, StepScale
 from latcomp.selection import LookaheadHints, SelectionRecipe
 from latcomp.tokenizer.base import DecoderCondition
-from latcomp.tokenizer.pixels import encode_frames, padded
+from latcomp.tokenizer.pixels import encode_frames, padded, to_pixels
 from latcomp.video import Frame, open_video
 
 REPEAT_SECONDS = 2.0  # what took less is done again,
@@ -195,6 +195,10 @@ class BenchCodec:
     def source(self, frames: list[np.ndarray]) -> Tensor:
         """(T, H, W, 3) uint8 of a group's frames, padded as the encoder sees them."""
         return padded(frames, self.encoder.tokenizer.spec, self.device)
+
+    def pixels(self, frames: Tensor) -> Tensor:
+        """(1, 3, T, H, W) in [-1, 1] of frames (T, H, W, 3) uint8."""
+        return to_pixels(frames, self.encoder.tokenizer.spec)
 
     @torch.inference_mode()
     def decode(

@@ -106,11 +106,11 @@ def test_infotok_keeps_the_tokens_of_largest_error(codec: BenchCodec, segment: S
     found = by_infotok(segment, codec, KEEP)
     full, state, scale = [], None, codec.scale(segment)
     for latents in segment.latents:
-        pixels, state = codec.decode(codec.tensor(codec.plain(latents, scale)), state, scale)
-        full.append(pixels[0].numpy())
+        shown, state = codec.decode(codec.tensor(codec.plain(latents, scale)), state, scale)
+        full.append(codec.pixels(shown)[0].numpy())
     errors = []
     for pixels, frames in zip(full, segment.frames, strict=True):
-        off = np.abs(pixels - codec.source(frames)[0].numpy())
+        off = np.abs(pixels - codec.pixels(codec.source(frames))[0].numpy())
         steps = off.shape[1] // 4
         errors.append(off.reshape(3, steps, 4, 6, 8, 9, 8).mean(axis=(0, 2, 4, 6)))
     values, kept = np.concatenate(errors)[1:], np.concatenate(found.masks)[1:]

@@ -72,13 +72,13 @@ def test_a_psnr_is_reached_and_not_passed_by_much(video: Path) -> None:
 
 def test_the_encoder_runs_once_whatever_the_target(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    once = Tokenizer.encode
+    once = Tokenizer.encode_frames
 
-    def counting(self: Tokenizer, pixels: object, state: object = None) -> object:
-        seen.append(pixels.shape[2])  # type: ignore[attr-defined]
-        return once(self, pixels, state)  # type: ignore[arg-type]
+    def counting(self: Tokenizer, frames: object, state: object = None) -> object:
+        seen.append(len(frames))  # type: ignore[arg-type]
+        return once(self, frames, state)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Tokenizer, "encode", counting)
+    monkeypatch.setattr(Tokenizer, "encode_frames", counting)
     for settings in ({"target_bpp": 0.5}, {"min_psnr": 30.0}, {"keep": 0.4}):
         seen.clear()
         encode(video, io.BytesIO(), audio=False, device="cpu", **settings)

@@ -131,7 +131,7 @@ def test_a_gpu_would_encode_in_full_fp32() -> None:
     def flags() -> list[object]:
         return [getattr(place, name) for place, name, _ in _exact_switches()]
 
-    tokenizer.encoder.register_forward_pre_hook(lambda *_: seen.append(flags()))
+    tokenizer.encoder.trunk.register_forward_pre_hook(lambda *_: seen.append(flags()))
     before = flags()
     frames = (Frame(np.zeros((16, 16, 3), np.uint8), index) for index in range(8))
     assert len(list(LatentStream(tokenizer, torch.device("cpu"), 8).run(frames))) == 1

@@ -148,7 +148,8 @@ class ElasticSearch:
         least = math.ceil(LEAST_SHARE * math.prod(shape))
         if index == 0:
             least = max(least, shape[1] * shape[2])
-        plain, pixels = self.codec.plain(latents, self.scale), self.codec.source(self.segment.frames[index])
+        plain = self.codec.plain(latents, self.scale)
+        pixels = self.codec.pixels(self.codec.source(self.segment.frames[index]))
         return Block(latents, plain, order_of(shape, index == 0), pixels, least)
 
     def _search(self, block: Block, state: BlockState, target: float, seen: Ladder) -> int:
@@ -174,8 +175,8 @@ class ElasticSearch:
         after = BlockState(state.memory.copy(), copy.copy(state.filler))
         held = hold(after.memory, np.ascontiguousarray(block.plain.transpose(1, 2, 3, 0)[mask]), mask)
         _, filled = after.filler.fill_best(held, block.latents, self.scale)
-        pixels, after.decoder = self.codec.decode(filled, state.decoder, self.scale)
-        return float((pixels - block.pixels).square().mean()), after
+        shown, after.decoder = self.codec.decode(filled, state.decoder, self.scale)
+        return float((self.codec.pixels(shown) - block.pixels).square().mean()), after
 
 
 def _tokens_at(rung: int, rungs: int, block: Block) -> int:

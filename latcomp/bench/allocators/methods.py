@@ -82,8 +82,8 @@ def by_infotok(segment: Segment, codec: BenchCodec, keep: float) -> Allocation:
     worth = []
     state = None
     for latents, frames in zip(segment.latents, segment.frames, strict=True):
-        pixels, state = codec.decode(codec.tensor(codec.plain(latents, scale)), state, scale)
-        off = (pixels - codec.source(frames)).abs()
+        shown, state = codec.decode(codec.tensor(codec.plain(latents, scale)), state, scale)
+        off = (codec.pixels(shown) - codec.pixels(codec.source(frames))).abs()
         sizes = {"a": spec.temporal, "b": spec.spatial, "c": spec.spatial}
         worth.append(reduce(off, "1 rgb (t a) (h b) (w c) -> t h w", "mean", **sizes).cpu().numpy())
     return Allocation(largest(worth, tokens_for(keep, segment.views)), decodes=len(worth))
