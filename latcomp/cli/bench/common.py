@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,19 +32,26 @@ def plain_table(*headings: str, title: str) -> Table:
     return table
 
 
+@contextmanager
+def waiting(label: str, quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """A line that says what goes on now, where a terminal shows it: what to call with a few words, or None."""
+    console = error_console()
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with console.status(label) as status:
+        yield status.update
+
+
 def measure_each(clips: list[Path], measure: Callable[[Path, Callable[[str], None] | None], int], quiet: bool) -> None:
     """Measure clips one after the other: a line for a person when one is done, and what goes on now where a terminal
     shows it.
 
     measure: given a clip and what to call with a few words on what it does now; gives the number of its points.
     """
-    console = error_console()
     for clip in clips:
         began = time.perf_counter()
-        if quiet or not console.is_terminal:
-            points = measure(clip, None)
-        else:
-            with console.status(clip.stem) as status:
-                points = measure(clip, status.update)
+        with waiting(clip.stem, quiet) as watch:
+            points = measure(clip, watch)
         if not quiet:
             note(f"{clip.stem}: {points} points in {time.perf_counter() - began:.0f} s")

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.bench.common import plain_table, show, waiting
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import BenchQuality, Clips, FiguresOptions
 from latcomp.cli.options.shared import Device
-from latcomp.cli.standard import error_console, note
+from latcomp.cli.standard import note
 from latcomp.printable import counted
 
 
@@ -39,12 +39,8 @@ def dataset(
     from latcomp.bench.dataset import DatasetBench, DatasetSettings
 
     bench = DatasetBench(DatasetSettings(quality, workers, latent_frames, items, repeats, device))
-    console = error_console()
-    if output.quiet or not console.is_terminal:
-        bench.run(clips)
-    else:
-        with console.status("") as status:
-            bench.run(clips, status.update)
+    with waiting("", output.quiet) as watch:
+        bench.run(clips, watch)
     figures = bench.figures()
     if not output.quiet:
         _show(figures)

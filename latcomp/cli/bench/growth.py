@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.bench.common import plain_table, show, waiting
 from latcomp.cli.choices import CAMERAS, word_of
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import BenchQuality, PlottedOptions, TokenizerName
 from latcomp.cli.options.shared import Device
-from latcomp.cli.standard import error_console
 
 
 @takes_groups
@@ -33,12 +32,8 @@ def growth(
 
     from latcomp.bench.growth.measure import GrowthSettings, measure
 
-    settings, console = GrowthSettings(quality, repeats, camera, tokenizer, device), error_console()
-    if output.quiet or not console.is_terminal:
-        figures = measure(clip, settings)
-    else:
-        with console.status(clip.stem) as status:
-            figures = measure(clip, settings, status.update)
+    with waiting(clip.stem, output.quiet) as watch:
+        figures = measure(clip, GrowthSettings(quality, repeats, camera, tokenizer, device), watch)
     if output.plot is not None:
         from latcomp.bench.growth.plot import save_plot
 

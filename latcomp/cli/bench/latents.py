@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.bench.common import plain_table, show, waiting
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import FiguresOptions, numbers
-from latcomp.cli.standard import error_console
 
 
 def _step_list(value: str) -> str:
@@ -39,12 +38,8 @@ def latents(
 
     output.check(files)
 
-    console = error_console()
-    if output.quiet or not console.is_terminal:
-        figures = bench_latents(files, numbers(steps))
-    else:
-        with console.status("measure") as status:
-            figures = bench_latents(files, numbers(steps), status.update)
+    with waiting("measure", output.quiet) as watch:
+        figures = bench_latents(files, numbers(steps), watch)
     if not output.quiet:
         table = plain_table(
             "file",

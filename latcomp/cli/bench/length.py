@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.bench.common import plain_table, show, waiting
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import BenchQuality, PlottedOptions
 from latcomp.cli.options.shared import Device
-from latcomp.cli.standard import STANDARD, error_console
+from latcomp.cli.standard import STANDARD
 
 
 def _size(value: str) -> str:
@@ -43,14 +43,9 @@ def length(
     stream = Stream(int(width), int(height), frames, rate, pan)
     output.check([Path(STANDARD)])
 
-    console = error_console()
-    if output.quiet or not console.is_terminal:
-        figures = measure(stream, quality, device)
-    else:
-        with console.status("encode") as status:
-            figures = measure(
-                stream, quality, device, lambda name, now, of: status.update(f"{name}: {now} of {of} frames")
-            )
+    with waiting("encode", output.quiet) as watch:
+        told = None if watch is None else lambda name, now, of: watch(f"{name}: {now} of {of} frames")
+        figures = measure(stream, quality, device, told)
     if output.plot is not None:
         from latcomp.bench.length.plot import save_plot
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.bench.common import plain_table, show, waiting
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import (
     BenchQualities,
@@ -24,7 +24,7 @@ from latcomp.cli.options.measuring import (
 from latcomp.cli.options.numbers import finite_between
 from latcomp.cli.options.shared import Device
 from latcomp.cli.places import check_paths
-from latcomp.cli.standard import error_console, note
+from latcomp.cli.standard import note
 from latcomp.errors import OutputError
 from latcomp.metrics.choice import DEFAULT_ST_LPIPS_FRAMES, FURTHER_METRICS, metrics_of
 
@@ -134,13 +134,9 @@ def _check_plots(clips: list[Path], plot: Path, groups: dict[str, tuple[str, ...
 
 def _measure(bench: RdBench, clip: Path, quiet: bool) -> None:
     """Measure one clip; a line for a person when it is done, and what goes on now where a terminal shows it."""
-    console = error_console()
     before = len(bench.rows)
-    if quiet or not console.is_terminal:
-        seconds = bench.run(clip)
-    else:
-        with console.status(clip.stem) as status:
-            seconds = bench.run(clip, status.update)
+    with waiting(clip.stem, quiet) as watch:
+        seconds = bench.run(clip, watch)
     if not quiet:
         each = ", ".join(f"{codec} {taken:.0f} s" for codec, taken in seconds.items())
         note(f"{clip.stem}: {len(bench.rows) - before} points in {sum(seconds.values()):.0f} s ({each})")

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from latcomp.cli.bench.common import plain_table, show
+from latcomp.cli.bench.common import plain_table, show, waiting
 from latcomp.cli.options.expand import takes_groups
 from latcomp.cli.options.measuring import FiguresOptions, TokenizerName
 from latcomp.cli.options.shared import Device
 from latcomp.cli.places import check_paths
-from latcomp.cli.standard import error_console
 from latcomp.cli.train import BatchFactor, Compile, Data, Workers
 
 
@@ -52,14 +51,10 @@ def training(
         compile=compile,
         tokenizer=tokenizer,
     )
-    console = error_console()
     rows = []
     for kind in dict.fromkeys(name.strip() for name in kinds.split(",")):
-        if output.quiet or not console.is_terminal:
-            rows.append(measure(kind, options, steps))
-        else:
-            with console.status(kind) as status:
-                rows.append(measure(kind, options, steps, status.update))
+        with waiting(kind, output.quiet) as watch:
+            rows.append(measure(kind, options, steps, watch))
     if not output.quiet:
         table = plain_table(
             "kind", "batch", "steps/s", "examples/s", "data alone, examples/s", "waiting", title=rows[0]["device"]
