@@ -15,7 +15,7 @@ from latcomp.codec.ahead import ahead
 from latcomp.codec.arguments import checks_arguments
 from latcomp.codec.decode_stream import DecodeStream
 from latcomp.codec.decoder import Decoder
-from latcomp.codec.pieces import PIECE_PIXELS
+from latcomp.codec.pieces import frames_at_once
 from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.codec.settings import DecodeSettings
 from latcomp.codec.shift import moved_to_zero
@@ -150,7 +150,7 @@ def write_stream(
     """Write all that a stream gives, whose frames are made ahead of the writer; gives the number of its frames. The
     writer stays open."""
     header = stream.reader.header
-    with ahead(stream, max(PIECE_PIXELS // (header.height * header.width), 1)) as items:
+    with ahead(stream, frames_at_once(header.height, header.width)) as items:
         return _write(stream, items, writer, audio, progress)
 
 

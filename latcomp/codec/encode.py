@@ -20,7 +20,7 @@ from latcomp.codec.camera import follow_camera
 from latcomp.codec.decoder import Decoder
 from latcomp.codec.fitting import fitted
 from latcomp.codec.groups import EncodedGroup, LatentStream
-from latcomp.codec.pieces import PIECE_PIXELS
+from latcomp.codec.pieces import frames_at_once
 from latcomp.codec.progress import Progress, ProgressCallback
 from latcomp.codec.result import EncodeResult
 from latcomp.codec.segments import SegmentCoder
@@ -198,8 +198,8 @@ class Encoder:
             self.profile,
         )
         read = follow_camera(reader, self.tokenizer.spec, reader.woven) if self.follows else reader
-        size = reader.info.height * reader.info.width
-        with ahead(read, max(PIECE_PIXELS // size, 1)) as frames, ahead(stream.run(frames), GROUPS_AHEAD) as groups:
+        count = frames_at_once(reader.info.height, reader.info.width)
+        with ahead(read, count) as frames, ahead(stream.run(frames), GROUPS_AHEAD) as groups:
             yield groups
 
     def _groups(self, header: Header, encoded: Iterator[EncodedGroup | AudioPacket]) -> Iterator[Group | AudioChunk]:

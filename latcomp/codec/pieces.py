@@ -18,13 +18,18 @@ from latcomp.tokenizer.pixels import decode_frames
 PIECE_PIXELS = 4 * 1280 * 720  # pixels that go through the network at once: bounds memory, fills the cores
 
 
+def frames_at_once(height: int, width: int) -> int:
+    """Frames of this size that go through a network at once, whatever the tokenizer makes of them: at least one."""
+    return max(PIECE_PIXELS // (height * width), 1)
+
+
 def latent_frames_at_once(spec: TokenizerSpec, height: int, width: int, most: int, start: bool) -> int:
     """Latent frames of pictures of this size to run through a network at once: whole chunks, at least one, at most
     `most`, which it is for a tokenizer that must see a whole group at once. start: whether they begin a stream.
     """
     if not spec.exact_streaming:
         return most
-    return spec.whole_chunks(int(min(max(PIECE_PIXELS // (height * width) // spec.temporal, 1), most)), start)
+    return spec.whole_chunks(int(min(max(frames_at_once(height, width) // spec.temporal, 1), most)), start)
 
 
 @dataclass(frozen=True)

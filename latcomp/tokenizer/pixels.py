@@ -23,18 +23,25 @@ def padded(frames: list[np.ndarray], spec: TokenizerSpec, device: torch.device, 
     return torch.from_numpy(stacked).to(device)
 
 
+def as_pixels(levels: Tensor, low: float, high: float) -> Tensor:
+    """float32 from `low` (black) to `high` (white) of levels 0 to 255 uint8."""
+    return levels.float().div_(255 / (high - low)).add_(low)
+
+
+def as_levels(pixels: Tensor, low: float, high: float) -> Tensor:
+    """Levels 0 to 255 uint8 of pixels from `low` (black) to `high` (white); what lies beyond is clipped."""
+    return pixels.float().sub(low).mul_(255 / (high - low)).round_().clamp_(0, 255).to(torch.uint8)
+
+
 def to_pixels(frames: Tensor, spec: TokenizerSpec) -> Tensor:
     """(1, 3, T, H, W) in the tokenizer's range and number type of RGB frames (T, H, W, 3) uint8."""
-    low, high = spec.pixel_range
-    pixels = frames.permute(3, 0, 1, 2).unsqueeze(0)
-    return pixels.float().div_(255 / (high - low)).add_(low).to(getattr(torch, spec.dtype))
+    pixels = as_pixels(frames.permute(3, 0, 1, 2).unsqueeze(0), *spec.pixel_range)
+    return pixels.to(getattr(torch, spec.dtype))
 
 
 def to_frames(pixels: Tensor, spec: TokenizerSpec) -> Tensor:
     """(T, H, W, 3) uint8 RGB of pixels (1, 3, T, H, W) in the tokenizer's range."""
-    low, high = spec.pixel_range
-    grey = pixels[0].float().sub(low).mul_(255 / (high - low)).round_().clamp_(0, 255).to(torch.uint8)
-    return grey.permute(1, 2, 3, 0).contiguous()
+    return as_levels(pixels[0], *spec.pixel_range).permute(1, 2, 3, 0).contiguous()
 
 
 def encode_frames(tokenizer: VideoTokenizer, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:

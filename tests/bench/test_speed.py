@@ -18,7 +18,7 @@ import pytest
 
 from latcomp.bench.speed import measure as speed
 from latcomp.bench.speed.measure import SpeedBench, SpeedSettings
-from latcomp.bench.speed.once import encode_once
+from latcomp.bench.speed.once import encode_once, seconds_of
 from latcomp.bench.speed.whole_process import run_whole
 from latcomp.codec.decode import decode
 from latcomp.codec.encode import encode
@@ -106,7 +106,7 @@ def test_stages_cover_most_of_the_time_of_a_longer_run(clip: Path) -> None:
     assert clocked.getvalue() == plain.getvalue()
     bench = SpeedBench(SpeedSettings(repeats=1, device="cpu"))
     with StageClock() as clock:
-        taken = speed._seconds(lambda: encode_once(bench.encoder, clip, None, clip.with_suffix(".lat")))
+        taken = seconds_of(lambda: encode_once(bench.encoder, clip, None, clip.with_suffix(".lat")))
     assert sum(clock.seconds.values()) > 0.6 * taken
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from latcomp import __version__
-from latcomp.bench.speed.once import decode_once, decoder_for, encode_once
+from latcomp.bench.speed.once import decode_once, decoder_for, encode_once, seconds_of
 from latcomp.codec.encode import Encoder
 from latcomp.codec.settings import DEFAULT_QUALITY, EncodeSettings
 from latcomp.errors import UsageError
@@ -52,14 +51,12 @@ def measure(clip: Path, settings: GrowthSettings, watch: Watcher | None = None) 
 
     Raises what encoding and decoding raise."""
     say = watch or (lambda text: None)
-    encoders = {
-        share: Encoder(
-            EncodeSettings(quality=settings.quality, camera=settings.camera, keep=share),
-            settings.tokenizer,
-            settings.device,
-        )
-        for share in (None, *SHARES)
-    }
+
+    def encoder(share: float | None) -> Encoder:
+        chosen = EncodeSettings(quality=settings.quality, camera=settings.camera, keep=share)
+        return Encoder(chosen, settings.tokenizer, settings.device)
+
+    plain = encoder(None)
     with open_video(clip, audio=False) as reader:
         times = [item.pts for item in reader if isinstance(item, Frame)]
         seconds = float((times[-1] - times[0]) * reader.info.time_base)
@@ -69,17 +66,17 @@ def measure(clip: Path, settings: GrowthSettings, watch: Watcher | None = None) 
         for share in LENGTHS:
             say(f"{share:.0%} of the time")
             duration = None if share == 1 else share * seconds
-            points.append({"by": "length", **_point(encoders[None], clip, duration, folder, settings.repeats)})
+            points.append({"by": "length", **_point(plain, clip, duration, folder, settings.repeats)})
         for share in SIZES:
             say(f"{share:.0%} of the sides")
             part = clip if share == 1 else _scaled(clip, folder / "part.mkv", share)
-            points.append({"by": "size", **_point(encoders[None], part, None, folder, settings.repeats)})
+            points.append({"by": "size", **_point(plain, part, None, folder, settings.repeats)})
         for share in SHARES:
             say(f"{share:.0%} of the tokens kept")
-            points.append({"by": "kept", **_point(encoders[share], clip, None, folder, settings.repeats)})
+            points.append({"by": "kept", **_point(encoder(share), clip, None, folder, settings.repeats)})
     return {
         "version": __version__,
-        "device": str(encoders[None].device),
+        "device": str(plain.device),
         "threads": torch.get_num_threads(),
         "quality": settings.quality,
         "camera": settings.camera,
@@ -97,19 +94,9 @@ def _point(encoder: Encoder, clip: Path, duration: float | None, folder: Path, r
     decode_once(encoder, lat, decoder, out)
     return {
         **{name: stats[name] for name in ("frames", "width", "height", "keep_ratio")},
-        "encode_seconds": _median(lambda: encode_once(encoder, clip, duration, lat), repeats),
-        "decode_seconds": _median(lambda: decode_once(encoder, lat, decoder, out), repeats),
+        "encode_seconds": median(seconds_of(lambda: encode_once(encoder, clip, duration, lat)) for _ in range(repeats)),
+        "decode_seconds": median(seconds_of(lambda: decode_once(encoder, lat, decoder, out)) for _ in range(repeats)),
     }
-
-
-def _median(once: Callable[[], Any], repeats: int) -> float:
-    """Seconds of the middle one of some runs."""
-    found = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        once()
-        found.append(time.perf_counter() - began)
-    return median(found)
 
 
 def _scaled(clip: Path, target: Path, share: float) -> Path:

@@ -7,7 +7,6 @@ it down."""
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 
 from latcomp import __version__
-from latcomp.bench.speed.once import decode_once, decoder_for, encode_once
+from latcomp.bench.speed.once import decode_once, decoder_for, encode_once, seconds_of
 from latcomp.bench.speed.start_up import measure_start_up
 from latcomp.bench.speed.whole_process import WholeRun, program, run_whole
 from latcomp.codec.encode import Encoder
@@ -233,11 +232,11 @@ class SpeedBench:
         if gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
         say(f"{clip.stem}: {name} in one process")
-        warm = [_seconds(once) for _ in range(self.settings.repeats)]
+        warm = [seconds_of(once) for _ in range(self.settings.repeats)]
         peak = torch.cuda.max_memory_allocated(self.device) if gpu else None
         say(f"{clip.stem}: stages of {name}")
         with StageClock(self.device) as clock:
-            staged = _seconds(once)
+            staged = seconds_of(once)
         say(f"{clip.stem}: {name} as a whole process")
         whole, against = [], []
         for _ in range(self.settings.repeats):
@@ -266,12 +265,6 @@ class SpeedBench:
     def _decode_command(self, lat: Path, out: Path) -> list[str]:
         found = ["decode", str(lat), str(out), "-f", "-q", "--device", self.settings.device]
         return found if self.settings.tokenizer is None else [*found, "--tokenizer", str(self.encoder.folder)]
-
-
-def _seconds(once: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    once()
-    return time.perf_counter() - began
 
 
 def _seconds_of(clip: Path, frames: int) -> float | None:

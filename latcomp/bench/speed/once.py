@@ -1,8 +1,11 @@
-"""One encoding and one decoding with models that are loaded, from file to file."""
+"""One encoding and one decoding with models that are loaded, from file to file, and the time that one takes."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from latcomp.codec.decode import priors_on, write_stream
 from latcomp.codec.decode_stream import DecodeStream
@@ -14,6 +17,13 @@ from latcomp.latents.time_window import TimeWindow
 from latcomp.limits import DEFAULT_MAX_PIXELS
 from latcomp.stages import stage
 from latcomp.video import VideoInfo, open_video, open_writer
+
+
+def seconds_of(once: Callable[[], Any]) -> float:
+    """How long a call takes."""
+    began = time.perf_counter()
+    once()
+    return time.perf_counter() - began
 
 
 def encode_once(encoder: Encoder, clip: Path, duration: float | None, lat: Path) -> FileSummary:

@@ -81,12 +81,16 @@ class Conv2d(nn.Conv2d):
         if not applies(x):
             return super().forward(x)
         found = empty(x, self.out_channels)
+        self.into(found, x)
+        return found
+
+    def into(self, out: Tensor, x: Tensor) -> None:
+        """Write the result for `x` (N, in, h, w), for which `applies` must hold, into `out` (N, out, h, w)."""
 
         def copy(made: Tensor, sample: int, channels: slice) -> None:
-            found[sample : sample + 1, channels] = made
+            out[sample : sample + 1, channels] = made
 
         self.each(x, copy)
-        return found
 
     def each(self, x: Tensor, finish: Finish) -> None:
         """Hand out the results for `x` (N, in, h, w), for which `applies` must hold, in parts: each to `finish` in the

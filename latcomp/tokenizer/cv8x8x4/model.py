@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from latcomp.errors import UsageError
 from latcomp.tokenizer.base import DecoderCondition
-from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, SPATIAL, TEMPORAL, TokenizerConfig
+from latcomp.tokenizer.cv8x8x4.config import PATCH_VALUES, TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.exact import Conv2d, empty
-from latcomp.tokenizer.cv8x8x4.patches import HIGH, LOW, PATCH, PATCH_SIDES, as_levels, as_pixels, to_frames, to_patches
+from latcomp.tokenizer.cv8x8x4.patches import PATCH, PATCH_SIDES, RANGE, check_sides, to_frames, to_patches
 from latcomp.tokenizer.cv8x8x4.trunk import StreamState, Trunk
+from latcomp.tokenizer.pixels import as_levels, as_pixels
 
 CONDITIONED_SCALES = (-2.5, 4.25)
 """log2 of the inverse step scale that the decoder is told: what it was trained with and a little beyond."""
@@ -98,14 +99,14 @@ class Decoder(nn.Module):
         if not self.trunk.in_place(scaled):
             correction, after = self.trunk(scaled, 1, state, per_frame)
             with torch.autocast(x.device.type, enabled=False):
-                levels = as_levels(self.linear(x.float()) + correction.float())
+                levels = as_levels(self.linear(x.float()) + correction.float(), *RANGE)
         else:
             levels = empty(x, PATCH_VALUES, torch.uint8)
 
             def finish(made: Tensor, sample: int, channels: slice) -> None:
                 bias = None if self.linear.bias is None else self.linear.bias[channels]
                 made += F.conv2d(x[sample : sample + 1], self.linear.weight[channels], bias)
-                levels[sample : sample + 1, channels] = as_levels(made)
+                levels[sample : sample + 1, channels] = as_levels(made, *RANGE)
 
             features, after = self.trunk.run(scaled, 1, state, per_frame)
             self.trunk.leave.each(features, finish)
@@ -130,22 +131,14 @@ class Tokenizer(nn.Module):
         """
         if pixels.dim() != 5 or pixels.shape[1] != 3:
             raise UsageError(f"pixels must be (B, 3, T, H, W), not {tuple(pixels.shape)}")
-        frames, height, width = pixels.shape[2:]
-        if frames % TEMPORAL or height % SPATIAL or width % SPATIAL or not frames:
-            raise UsageError(
-                f"{frames} frames of {width}x{height} do not divide into patches of 8x8 pixels and 4 frames: pad them"
-            )
+        check_sides(*pixels.shape[2:])
         found: tuple[Tensor, StreamState] = self.encoder(pixels, state)
         return found
 
     def encode_frames(self, frames: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
         """See `FrameTokenizer`. Raises what `encode` raises."""
-        count, height, width = frames.shape[:3]
-        if count % TEMPORAL or height % SPATIAL or width % SPATIAL or not count:
-            raise UsageError(
-                f"{count} frames of {width}x{height} do not divide into patches of 8x8 pixels and 4 frames: pad them"
-            )
-        patches = as_pixels(to_patches(frames)).permute(0, 3, 1, 2)
+        check_sides(*frames.shape[:3])
+        patches = as_pixels(to_patches(frames), *RANGE).permute(0, 3, 1, 2)
         return self.encoder.of_patches(patches, 1, state)
 
     def move(self, state: StreamState, down: int, right: int, grid: tuple[int, int]) -> StreamState:
@@ -165,7 +158,7 @@ class Tokenizer(nn.Module):
         condition: the decoder smooths more where steps are coarse; None is for exact latents. Raises `UsageError` when
         the channels do not match."""
         pixels, after = self.decoder(latents, self._log_scale(latents, condition), state)
-        return pixels.clamp(LOW, HIGH), after
+        return pixels.clamp(*RANGE), after
 
     def decode_frames(
         self, latents: Tensor, state: StreamState | None = None, condition: DecoderCondition | None = None

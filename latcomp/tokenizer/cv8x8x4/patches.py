@@ -6,23 +6,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from latcomp.errors import UsageError
 from latcomp.tokenizer.cv8x8x4.config import SPATIAL, TEMPORAL
 
 PATCH, PATCH_SIDES = "(c pt ph pw)", {"pt": TEMPORAL, "ph": SPATIAL, "pw": SPATIAL}
 """Order of the values of a patch of RGB pixels, and the sides they are of, as einops has them."""
-LOW, HIGH = -1.0, 1.0
+RANGE = -1.0, 1.0
 """Pixels of black and white."""
 ROW = torch.int64  # the eight pixels of a patch's row move as one number
 
 
-def as_levels(pixels: Tensor) -> Tensor:
-    """Levels 0 to 255 uint8 of pixels in [-1, 1], which are changed; what lies beyond is clipped."""
-    return pixels.clamp_(LOW, HIGH).sub_(LOW).mul_(255 / (HIGH - LOW)).round_().to(torch.uint8)
-
-
-def as_pixels(levels: Tensor) -> Tensor:
-    """Pixels in [-1, 1] of levels 0 to 255, the same bits that `latcomp.tokenizer.pixels` gives."""
-    return levels.float().div_(255 / (HIGH - LOW)).add_(LOW)
+def check_sides(count: int, height: int, width: int) -> None:
+    """Raise `UsageError` for frames that are not made of whole patches."""
+    if count % TEMPORAL or height % SPATIAL or width % SPATIAL or not count:
+        raise UsageError(
+            f"{count} frames of {width}x{height} do not divide into patches of 8x8 pixels and 4 frames: pad them"
+        )
 
 
 def to_patches(frames: Tensor) -> Tensor:

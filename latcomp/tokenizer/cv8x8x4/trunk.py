@@ -153,11 +153,7 @@ class Trunk(nn.Module):
         half = self.width // 2
         seen, hidden = empty(x, self.width + half), empty(x, self.width)
         now = seen[:, : self.width]
-
-        def enter(made: Tensor, sample: int, channels: slice) -> None:
-            now[sample : sample + 1, channels] = made
-
-        self.enter.each(x, enter)
+        self.enter.into(now, x)
         frames, before = (part.unflatten(0, (batch, -1)) for part in (now, seen[:, self.width :]))  # (B, T, ., h, w)
         after = []
         for index, block in enumerate(self.blocks):
