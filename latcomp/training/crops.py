@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from latcomp.training.clips import Clip
@@ -14,6 +15,12 @@ from latcomp.training.clips import Clip
 BT601 = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 FOLLOWED = 0.8
 """Chance that a crop of a clip whose camera moves is taken as the codec sees it when it follows the camera."""
+SHRUNK, STILL = 0.2, 0.05
+"""Chances that a crop is taken at twice its size and averaged down, and that it pans over a picture that stands still.
+"""
+TONED, NOISY = 0.5, 0.06  # shares of crops that get another contrast and brightness, and noise
+MOST_NOISE = 5.0  # grey levels, standard deviation
+FASTEST_PAN = 6.0  # pixels a frame, each way
 RESIDENT_SHARE = 0.5  # of a device's free memory that clips may take there
 
 
@@ -31,7 +38,15 @@ class Crop:
     mirrored: bool = False
     backwards: bool = False
     path: tuple[tuple[int, int], ...] = ()
-    """(top, left) in each frame, where it moves with the camera; empty: the same in all."""
+    """(top, left) in each frame, where it moves; empty: the same in all."""
+    shrink: int = 1
+    """So many times as large in the clip as it comes out."""
+    still: bool = False
+    """Only the first frame is shown, in all of them."""
+
+    def rows(self, frames: int) -> slice:
+        """The clip's frames that are shown; of a still, the one."""
+        return slice(self.first, self.first + (1 if self.still else frames * self.stride), self.stride)
 
     def place(self, frame: int) -> tuple[int, int]:
         """(top, left) in a frame, counted from the first one of the crop."""
@@ -76,6 +91,16 @@ def follow(offsets: np.ndarray, clip: Clip, side: int, rng: np.random.Generator)
     return tuple((corner[0] + int(down), corner[1] + int(right)) for down, right in steps)
 
 
+def pan(clip: Clip, frames: int, side: int, rng: np.random.Generator) -> tuple[tuple[int, int], ...]:
+    """(top, left) in each frame of a crop that moves steadily over one picture; slower where there is no room."""
+    room = np.array([clip.height - side, clip.width - side])
+    way = np.trunc(rng.uniform(-FASTEST_PAN, FASTEST_PAN, 2)[None] * np.arange(frames)[:, None])
+    way = np.clip(way, -room, room)
+    low = -way.min(0)
+    start = low + np.floor(rng.random(2) * (room - np.ptp(way, axis=0) + 1))
+    return tuple((int(down), int(right)) for down, right in start + way)
+
+
 def size_weights(sizes: Sequence[int]) -> np.ndarray:
     """Chances with which clips of these sizes are drawn: with the square root of their size."""
     roots = np.sqrt(sizes)
@@ -93,21 +118,28 @@ def draw_crop(
     side: int,
     offsets: Sequence[np.ndarray] | None = None,
 ) -> Crop:
-    """The crop that belongs to (seed, step, item), mirrored half of the time, played backwards a quarter of the time
-    and at double speed an eighth of the time. chances: as `size_weights` gives them for the clips' pixels; offsets: of
-    each clip's frames, (frames, 3) as `cached_offsets` gives them, which crops then mostly follow."""
+    """The crop that belongs to (seed, step, item): mirrored half of the time, played backwards a quarter of the time,
+    at double speed an eighth of the time, now and then shrunk or panning over a still. chances: as `size_weights` gives
+    them for the clips' pixels; offsets: of each clip's frames, (frames, 3) as `cached_offsets` gives them, which crops
+    then mostly follow."""
     rng = np.random.default_rng([seed, step, item])
     number = int(rng.choice(len(clips), p=chances))
     clip = clips[number]
+    shrink = 2 if rng.random() < SHRUNK and min(clip.height, clip.width) >= 2 * side else 1
+    wide = shrink * side
+    mirrored, backwards, still = bool(rng.random() < 0.5), bool(rng.random() < 0.25), bool(rng.random() < STILL)
+    if still:
+        first = int(rng.integers(clip.frames))
+        path = pan(clip, frames, wide, rng)
+        return Crop(number, first, 1, *path[0], mirrored, backwards, path, shrink, still)
     stride = 2 if rng.random() < 0.125 and clip.frames >= 2 * frames else 1
     first = int(rng.integers(clip.frames - frames * stride + 1))
-    top = 2 * int(rng.integers((clip.height - side) // 2 + 1))
-    left = 2 * int(rng.integers((clip.width - side) // 2 + 1))
-    mirrored, backwards = bool(rng.random() < 0.5), bool(rng.random() < 0.25)
-    path: tuple[tuple[int, int], ...] = ()
+    top = 2 * int(rng.integers((clip.height - wide) // 2 + 1))
+    left = 2 * int(rng.integers((clip.width - wide) // 2 + 1))
+    path = ()
     if offsets is not None and rng.random() < FOLLOWED:
-        path = follow(offsets[number][first : first + frames * stride : stride], clip, side, rng)
-    return Crop(number, first, stride, top, left, mirrored, backwards, path)
+        path = follow(offsets[number][first : first + frames * stride : stride], clip, wide, rng)
+    return Crop(number, first, stride, top, left, mirrored, backwards, path, shrink)
 
 
 def pixel_weights(clips: list[Clip]) -> np.ndarray:
@@ -122,17 +154,26 @@ def random_crop(clips: list[Clip], seed: int, step: int, item: int, frames: int,
 
 def taken(clips: list[Clip], crop: Crop, frames: int, side: int) -> np.ndarray:
     """A crop that was drawn: (frames, 3, side, side) uint8 YCbCr."""
-    clip = clips[crop.clip]
+    clip, wide = clips[crop.clip], crop.shrink * side
     if crop.path:
-        rows = clip.planes[crop.first : crop.first + frames * crop.stride : crop.stride]
-        found = np.stack([cut_at(row, clip.height, clip.width, *crop.place(t), side) for t, row in enumerate(rows)])
+        rows = clip.planes[crop.rows(frames)]
+        found = np.stack(
+            [cut_at(rows[0 if crop.still else t], clip.height, clip.width, *crop.place(t), wide) for t in range(frames)]
+        )
     else:
-        found = cut(clip, crop.first, frames, crop.top, crop.left, side, crop.stride)
+        found = cut(clip, crop.first, frames, crop.top, crop.left, wide, crop.stride)
+    if crop.shrink > 1:
+        found = shrunk(torch.from_numpy(found), crop.shrink).numpy()
     if crop.mirrored:
         found = found[..., ::-1]
     if crop.backwards:
         found = found[::-1]
     return np.ascontiguousarray(found)
+
+
+def shrunk(frames: Tensor, factor: int) -> Tensor:
+    """uint8 frames (T, 3, H, W), each pixel the mean of factor x factor."""
+    return F.avg_pool2d(frames.float(), factor).add_(0.5).to(torch.uint8)
 
 
 class Footage:
@@ -172,37 +213,36 @@ class Footage:
         return found
 
     def _cut(self, crop: Crop, place: Tensor) -> None:
-        """Copy a crop into `place` (frames, 3, side, side): views and copies alone, which a GPU queues without
+        """Copy a crop into `place` (frames, 3, side, side): views, copies and means alone, which a GPU queues without
         waiting.
         """
-        clip, planes = self.clips[crop.clip], self._planes[crop.clip]
         frames, _, side, _ = place.shape
+        wide = crop.shrink * side
+        found = place if crop.shrink == 1 else place.new_empty((frames, 3, wide, wide))
+        clip, rows = self.clips[crop.clip], self._planes[crop.clip][crop.rows(frames)]
         height, width = clip.height, clip.width
-        rows = planes[crop.first : crop.first + frames * crop.stride : crop.stride]
         luma = rows[:, : height * width].unflatten(1, (height, width))
         chroma = rows[:, height * width :].unflatten(1, (2, height // 2, width // 2))
         if crop.path:
-            for t, here in enumerate(place):
-                top, left = crop.place(t)
-                here[0].copy_(luma[t, top : top + side, left : left + side])
-                near = chroma[t, :, top // 2 : (top + side + 1) // 2, left // 2 : (left + side + 1) // 2]
+            for t, here in enumerate(found):
+                (top, left), row = crop.place(t), 0 if crop.still else t
+                here[0].copy_(luma[row, top : top + wide, left : left + wide])
+                near = chroma[row, :, top // 2 : (top + wide + 1) // 2, left // 2 : (left + wide + 1) // 2]
                 full = near.repeat_interleave(2, 1).repeat_interleave(2, 2)
-                here[1:].copy_(full[:, top % 2 : top % 2 + side, left % 2 : left % 2 + side])
-            if crop.backwards:
-                place.copy_(place.flip(0))
-            if crop.mirrored:
-                place.copy_(place.flip(3))
-            return
-        half = side // 2
-        y = luma[:, crop.top : crop.top + side, crop.left : crop.left + side]
-        c = chroma[:, :, crop.top // 2 : crop.top // 2 + half, crop.left // 2 : crop.left // 2 + half]
-        c = c[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2)  # each sample for 2 x 2 pixels
-        if crop.backwards:
-            y, c = y.flip(0), c.flip(0)
-        if crop.mirrored:
-            y, c = y.flip(2), c.flip(4)
-        place[:, 0].copy_(y)
-        place[:, 1:].unflatten(2, (half, 2)).unflatten(4, (half, 2)).copy_(c)
+                here[1:].copy_(full[:, top % 2 : top % 2 + wide, left % 2 : left % 2 + wide])
+        else:
+            half = wide // 2
+            c = chroma[:, :, crop.top // 2 : crop.top // 2 + half, crop.left // 2 : crop.left // 2 + half]
+            c = c[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2)  # each sample for 2 x 2 pixels
+            found[:, 0].copy_(luma[:, crop.top : crop.top + wide, crop.left : crop.left + wide])
+            found[:, 1:].unflatten(2, (half, 2)).unflatten(4, (half, 2)).copy_(c)
+        if crop.shrink > 1:
+            found = shrunk(found, crop.shrink)
+        axes = [axis for axis, turned in ((0, crop.backwards), (3, crop.mirrored)) if turned]
+        if axes:
+            found = found.flip(axes)
+        if found is not place:
+            place.copy_(found)
 
 
 def _room(device: torch.device) -> int:
@@ -224,3 +264,29 @@ def to_rgb(ycbcr: np.ndarray | Tensor) -> Tensor:
     cr = (planes[:, :, 2] - 128) * (255 / 224)
     rgb = torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], dim=1)
     return rgb.clamp(0, 255) / 127.5 - 1
+
+
+def uniform_noise(shape: Sequence[int], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Uniform noise in [-1/2, 1/2]: on a GPU drawn there, since so many numbers would take the host longer than a
+    step. generator: of the CPU.
+    """
+    if device.type == "cuda":
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        return torch.rand(shape, generator=torch.Generator(device).manual_seed(seed), device=device) - 0.5
+    return torch.rand(shape, generator=generator) - 0.5
+
+
+def toned(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """RGB (B, 3, T, H, W) in [-1, 1] with a contrast and brightness of its own in half of the crops, and the noise of a
+    camera in a few. generator: of the CPU.
+    """
+    count, device = len(pixels), pixels.device
+    changed, noisy, gain, shift, level = torch.rand((5, count), generator=generator).view(5, count, 1, 1, 1, 1)
+    gain = torch.where(changed < TONED, torch.exp2(gain - 0.6), 1.0)  # 0.66 to 1.32
+    shift = torch.where(changed < TONED, 0.4 * shift - 0.2, 0.0)
+    level = torch.where(noisy < NOISY, MOST_NOISE / 127.5 * level, 0.0)
+    found = pixels * gain.to(device, non_blocking=True) + shift.to(device, non_blocking=True)
+    if level.any():
+        noise = uniform_noise(pixels.shape, generator, device) * 12**0.5
+        found = found + level.to(device, non_blocking=True) * noise
+    return found.clamp(-1, 1)

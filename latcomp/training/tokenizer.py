@@ -17,7 +17,7 @@ from latcomp.tokenizer.cv8x8x4.config import PIXELS_PER_TOKEN, SPATIAL, TEMPORAL
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import luma_chroma, start_from_components
-from latcomp.training.crops import Footage, cut, random_crop, to_rgb
+from latcomp.training.crops import Footage, cut, random_crop, to_rgb, toned, uniform_noise
 from latcomp.training.feed import Batch
 from latcomp.training.finish import Outcome, half_weights
 from latcomp.training.grow import grow
@@ -285,13 +285,13 @@ class TokenizerTask(Task[TokenizerRecipe]):
         """The objective, bits per pixel and luma PSNR (dB)."""
         device = self.setting.device
         self.tokenizer.requires_grad_(step >= self.settled)
-        pixels = to_rgb(batch["crops"])
         generator = torch.Generator().manual_seed(self.setting.options.seed * 1_000_003 + step)
+        pixels = toned(to_rgb(batch["crops"]), generator)
         low, high = LOG_SCALES
         count, side = pixels.shape[0], pixels.shape[-1]
         log_scale = (low + (high - low) * torch.rand(count, generator=generator)).to(device, non_blocking=True)
         shape = (count, self.recipe.config.channels, self.recipe.frames // TEMPORAL, side // SPATIAL, side // SPATIAL)
-        noise = _noise(shape, generator, device)
+        noise = uniform_noise(shape, generator, device)
         fine = fine_field(count, side // SPATIAL, side // SPATIAL, generator).to(device, non_blocking=True)
         skipped = int(torch.rand(1, generator=generator) < 0.25)
         rate, distortion, luma = crop_costs(self.tokenizer, self.prior, pixels, log_scale, fine, noise, skipped)
@@ -310,16 +310,6 @@ class TokenizerTask(Task[TokenizerRecipe]):
         encoder_kmac, decoder_kmac = (m / 1000 for m in macs_per_pixel(config))
         figures = figures | {"encoder_kmac_per_pixel": encoder_kmac, "decoder_kmac_per_pixel": decoder_kmac}
         return Outcome(config, half_weights(final), figures, len(self.training), len(self.validation))
-
-
-def _noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """Uniform noise in [-1/2, 1/2]: on a GPU drawn there, since so many numbers would take the host longer than a
-    step.
-    """
-    if device.type == "cuda":
-        seed = int(torch.randint(2**62, (1,), generator=generator))
-        return torch.rand(shape, generator=torch.Generator(device).manual_seed(seed), device=device) - 0.5
-    return torch.rand(shape, generator=generator) - 0.5
 
 
 def train(data: Path, out: Path, **options: Any) -> Path:

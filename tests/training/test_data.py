@@ -8,7 +8,7 @@ import torch
 
 from latcomp.errors import UsageError
 from latcomp.training.clips import Clip, load_clips, split_clips
-from latcomp.training.crops import Footage, cut, draw_crop, follow, random_crop, taken, to_rgb
+from latcomp.training.crops import Crop, Footage, cut, draw_crop, follow, pan, random_crop, taken, to_rgb, toned
 
 
 def test_clips_are_decoded_once_and_crops_repeat_for_a_seed(clips: Path) -> None:
@@ -71,7 +71,7 @@ def test_crops_that_follow_the_camera_stay_in_their_place_in_the_world() -> None
     clip, offsets, picture = moving()
     chances = np.ones(1)
     crops = [draw_crop([clip], chances, 0, step, 0, 6, 16, [offsets]) for step in range(60)]
-    followed = [crop for crop in crops if crop.path]
+    followed = [crop for crop in crops if crop.path and crop.shrink == 1 and not crop.still]
     assert 30 < len(followed) < 60
     for crop in followed:
         top, left = crop.path[0]
@@ -88,8 +88,10 @@ def test_a_device_cuts_the_same_crops_as_the_host() -> None:
     cpu = torch.device("cpu")
     host, device = (Footage([clip], cpu, most, [offsets]) for most in (0, 1 << 30))
     assert device.resident and not host.resident
-    crops = host.draw(3, 5, 24, 6, 16)
-    assert any(crop.path for crop in crops) and any(not crop.path for crop in crops)
+    crops = host.draw(3, 5, 80, 6, 16)
+    kinds = {(bool(crop.path), crop.still, crop.shrink) for crop in crops}
+    assert {(True, False, 1), (False, False, 1), (True, False, 2), (False, False, 2)} <= kinds
+    assert any(still for _, still, _ in kinds)
     assert torch.equal(host.take(crops, 6, 16), device.take(crops, 6, 16))
 
 
@@ -103,3 +105,36 @@ def test_crops_stay_where_they_are_when_the_camera_is_unknown_or_a_world_begins(
     assert follow(offsets, clip, 48, rng) == (), "no place that all frames show"
     plain, none = (draw_crop([clip], np.ones(1), 0, 1, 0, 6, 16, known) for known in (None, [np.zeros((12, 3), int)]))
     assert plain == none
+
+
+def test_a_shrunk_crop_shows_four_times_the_picture() -> None:
+    clip, _, picture = moving(1)
+    crop = Crop(0, 0, 1, 4, 8, shrink=2)
+    wide = picture[:, 4:36, 8:40].reshape(3, 16, 2, 16, 2).astype(float).mean((2, 4))
+    assert np.abs(taken([clip], crop, 1, 16)[0] - wide).max() <= 0.5
+
+
+def test_a_still_is_panned_over_steadily_and_never_left() -> None:
+    clip, _, picture = moving(1)
+    for seed in range(40):
+        path = pan(clip, 20, 16, np.random.default_rng(seed))
+        places = np.array(path)
+        assert places.min() >= 0 and (places <= (48 - 16, 64 - 16)).all()
+        steps = np.diff(places, axis=0)
+        assert (np.sign(steps).max(0) - np.sign(steps).min(0) <= 1).all(), "no turning back"
+        found = taken([clip], Crop(0, 0, 1, *path[0], path=path, still=True), 20, 16)
+        for frame, (top, left) in zip(found, path, strict=True):
+            assert np.array_equal(frame, picture[:, top : top + 16, left : left + 16])
+    assert any(np.ptp(np.array(pan(clip, 6, 16, np.random.default_rng(seed))), axis=0).all() for seed in range(8))
+
+
+def test_contrast_and_noise_are_drawn_by_their_generator_and_stay_in_range() -> None:
+    pixels = torch.linspace(-1, 1, 64).view(1, 1, 1, 8, 8).expand(64, 3, 2, 8, 8)
+    one, same, other = (toned(pixels, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert one.min() >= -1 and one.max() <= 1
+    untouched = (one == pixels).flatten(1).all(1)
+    assert 16 <= untouched.sum() <= 48
+    changed = one[~untouched]
+    assert ((changed[..., 1:] - changed[..., :-1]) < -0.01).any(), "some have noise"
+    assert (changed.diff(dim=-1).clamp_min(-1e-6) >= 0).flatten(1).all(1).any(), "most keep the order of their levels"
