@@ -30,6 +30,13 @@ class LitConfig:
     """Typical size of each channel: inputs and outputs are divided by it."""
     gated: bool = False
     """Whether each position's correction is multiplied by the LIT's own estimate of how far it can be trusted."""
+    told_halvings: bool = False
+    """Whether it sees how many times the step behind each held value was halved."""
+
+    @property
+    def inputs(self) -> int:
+        """Numbers it sees of a position of a latent frame."""
+        return 2 * self.channels + EXTRA + self.told_halvings
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON to `path`."""
@@ -50,5 +57,5 @@ def lit_macs_per_token(config: LitConfig) -> float:
     steps = (GROUP + CONTEXT) / GROUP  # context latent frames run through the layers as well
     attention = 2 * WINDOW * WINDOW * width + 2 * (GROUP + CONTEXT) * width
     layer = 9 * width + 8 * width * width + 2 * config.expansion * width * width + attention
-    ends = (2 * config.channels + EXTRA) * width + width * (config.channels + config.gated)
+    ends = config.inputs * width + width * (config.channels + config.gated)
     return steps * (config.layers * layer) + steps * ends

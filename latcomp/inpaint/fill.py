@@ -71,6 +71,7 @@ class Filler:
                     self._on_device(group.view.visible),
                     (window.top, window.left),
                     None if context is None else self._on_device(context.visible),
+                    torch.from_numpy(group.halvings).to(self.device).unsqueeze(0),
                 ).float()
         self.remember(filled, group.view)
         return filled

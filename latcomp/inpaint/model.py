@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from latcomp.inpaint.config import CONTEXT, EXTRA, GROUP, WINDOW, LitConfig
+from latcomp.inpaint.config import CONTEXT, GROUP, WINDOW, LitConfig
 
 PART_POSITIONS = 2**17  # that go through a branch of a layer at once: a group of 480p and a little more
 PART_SERIES = 2**14  # along time: the small products of bf16 take 10 kB each
@@ -200,7 +200,7 @@ class Lit(nn.Module):
         self.config = config
         scale = torch.tensor(config.latent_scale or (1.0,) * config.channels)
         self.register_buffer("latent_scale", scale, persistent=False)
-        self.enter = nn.Linear(2 * config.channels + EXTRA, config.width)
+        self.enter = nn.Linear(config.inputs, config.width)
         self.layers = nn.ModuleList(LitLayer(config, shifted=i % 2 == 1) for i in range(config.layers))
         self.norm = PositionNorm(config.width)
         self.leave = nn.Linear(config.width, config.channels)
@@ -221,6 +221,7 @@ class Lit(nn.Module):
         visible: Tensor | None = None,
         origin: tuple[int, int] = (0, 0),
         context_visible: Tensor | None = None,
+        halvings: Tensor | None = None,
     ) -> Tensor:
         """Filled latents (B, C, T, h, w); kept tokens, and positions that are not visible, come back unchanged.
 
@@ -228,13 +229,14 @@ class Lit(nn.Module):
         frames since the held value was kept; step_scale: (B,) of the quantiser; context: C_fill, (B, C, K, h, w) the
         last filled latent frames before the group, or None at the start of a segment; visible: bool (B, T, h, w), the
         positions that each latent frame shows, None for all; origin: world row and column of the window's corner;
-        context_visible: bool (B, K, h, w), the positions of the same window that C_fill has, None for all.
+        context_visible: bool (B, K, h, w), the positions of the same window that C_fill has, None for all; halvings:
+        (B, T, h, w) how many times the step behind each held value was halved, None for never.
 
         What is not visible has no influence on what is, whatever stands there."""
         shown = mask if visible is None else mask & visible
         seen = _visible_or_zero(held, visible)
         before = None if context is None else _visible_or_zero(context, context_visible)
-        x = self.enter(self.inputs(seen, shown, age, step_scale, before))
+        x = self.enter(self.inputs(seen, shown, age, step_scale, before, halvings))
         everywhere = _joined(visible, mask, context_visible, context)
         for layer in self.layers:
             x = layer(x, everywhere, origin)
@@ -246,16 +248,25 @@ class Lit(nn.Module):
         unchanged = mask if visible is None else mask | ~visible
         return torch.where(unchanged.unsqueeze(1), held, held + correction)
 
-    def inputs(self, held: Tensor, mask: Tensor, age: Tensor, step_scale: Tensor, context: Tensor | None) -> Tensor:
-        """What the network sees, (B, K + T, h, w, 2C + 6): held latents, the way to the next kept value, and facts
+    def inputs(
+        self,
+        held: Tensor,
+        mask: Tensor,
+        age: Tensor,
+        step_scale: Tensor,
+        context: Tensor | None,
+        halvings: Tensor | None = None,
+    ) -> Tensor:
+        """What the network sees, (B, K + T, h, w, inputs): held latents, the way to the next kept value, and facts
         about both.
         """
         batch, _, frames, height, width = held.shape
         ahead, distance, known = next_kept(held, mask)
         log_step = torch.log2(step_scale).view(batch, 1, 1, 1).expand(batch, frames, height, width) / 2
-        facts = torch.stack(
-            [mask.float(), age.clamp(max=32) / 8, distance / 8, known, log_step, torch.zeros_like(log_step)], dim=-1
-        )
+        told = [mask.float(), age.clamp(max=32) / 8, distance / 8, known, log_step, torch.zeros_like(log_step)]
+        if self.config.told_halvings:
+            told.append(torch.zeros_like(log_step) if halvings is None else halvings.to(log_step.dtype) / 2)
+        facts = torch.stack(told, dim=-1)
         scale = self.latent_scale
         latents = rearrange(held, "b c t h w -> b t h w c") / scale
         change = rearrange((ahead - held) * known.unsqueeze(1), "b c t h w -> b t h w c") / scale
@@ -264,7 +275,7 @@ class Lit(nn.Module):
             return found
         steps = context.shape[2]
         before = rearrange(context, "b c t h w -> b t h w c") / scale
-        facts = torch.zeros(batch, steps, height, width, EXTRA, dtype=held.dtype, device=held.device)
+        facts = torch.zeros(batch, steps, height, width, facts.shape[-1], dtype=held.dtype, device=held.device)
         facts[..., 4], facts[..., 5] = log_step[:, :1], 1.0
         return torch.cat([torch.cat([before, torch.zeros_like(before), facts], dim=-1), found], dim=1)
 

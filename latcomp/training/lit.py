@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latcomp.inpaint.config import EXTRA, LitConfig, lit_macs_per_token
@@ -24,7 +25,7 @@ from latcomp.training.loop import Setting, Task, TrainOptions
 from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.recipe import Recipe
-from latcomp.training.run import TrainingRun
+from latcomp.training.run import TrainingRun, Weights
 from latcomp.training.widen import Stack, widen_all
 
 VALIDATION_KEEP = (0.15, 0.3, 0.5)
@@ -52,7 +53,7 @@ class LitRecipe(Recipe):
 GATE = frozenset({"gate.weight", "gate.bias"})  # tensors of a gate
 PRESETS: dict[str, LitRecipe] = {
     "default": LitRecipe(),
-    "gated": LitRecipe(side=20, weighed=0.5, pixels=0.8, config=LitConfig(gated=True)),
+    "gated": LitRecipe(side=16, weighed=0.5, pixels=0.8, config=LitConfig(gated=True, told_halvings=True)),
     "tiny": LitRecipe(config=LitConfig(width=32, layers=1, heads=2, expansion=2), batch=2),
 }
 
@@ -60,7 +61,7 @@ PRESETS: dict[str, LitRecipe] = {
 def filled_by(lit: nn.Module, batch: Batch) -> Tensor:
     """The latents (B, C, T, h, w) of a batch as a LIT fills them."""
     known = (batch[name] for name in ("held", "mask", "age", "step_scale", "context", "visible"))
-    found: Tensor = lit(*known, context_visible=batch["context_visible"])
+    found: Tensor = lit(*known, context_visible=batch["context_visible"], halvings=batch["halvings"])
     return found
 
 
@@ -156,13 +157,20 @@ class LitTask(Task[LitRecipe]):
         self._weighed: list[Batch] = []
 
     def restore(self, source: Path) -> None:
-        """As `Task.restore`; a LIT of fewer channels is widened, one without a gate gets an open one."""
+        """As `Task.restore`; a LIT of fewer channels is widened, one without a gate gets an open one, one that was not
+        told of halvings does not heed them yet."""
         run = self.setting.run
         own = self.lit.state_dict()
+        extra = EXTRA + self.config.told_halvings
+
+        def completed(weights: dict[str, Tensor]) -> Weights:
+            told = with_column_of_halvings(weights) if self.config.told_halvings else weights
+            return {"lit": {name: own[name] for name in own.keys() & GATE} | told}
+
         run.load(
             source,
-            lambda found: widen_all(run.modules, found, {"enter.weight": Stack(runs=2, tail=EXTRA)}),
-            unpack=lambda weights: {"lit": {name: own[name] for name in own.keys() & GATE} | weights},
+            lambda found: widen_all(run.modules, found, {"enter.weight": Stack(runs=2, tail=extra)}),
+            unpack=completed,
         )
 
     def make_batch(self) -> LitBatches:
@@ -210,6 +218,13 @@ class LitTask(Task[LitRecipe]):
         figures = figures | {"kmac_per_pixel": macs / 1000}
         weights = half_weights(self.setting.run.averaged("lit"))
         return Outcome(self.config, weights, figures, len(self.frozen.training), len(self.frozen.validation))
+
+
+def with_column_of_halvings(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a LIT that is told of halvings, of one that may not have been: it does not heed them yet."""
+    enter = weights["enter.weight"]
+    missing = (enter.shape[1] - EXTRA) % 2 == 0
+    return {**weights} | ({"enter.weight": F.pad(enter, (0, 1))} if missing else {})
 
 
 def train(data: Path, out: Path, **options: Any) -> Path:

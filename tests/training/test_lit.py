@@ -103,3 +103,21 @@ def test_a_gate_is_learned_from_a_lit_without_one() -> None:
         assert torch.allclose(after, before * torch.sigmoid(gated.gate.bias), atol=1e-5)
         gated.gate.bias.fill_(-40)
         assert torch.allclose(lit.filled_by(gated, batch), batch["held"], atol=1e-5)
+
+
+def test_halvings_are_learned_from_a_lit_that_was_not_told_of_them() -> None:
+    """What a finished LIT was not told of it does not heed at first, and its weights stay in their places."""
+    torch.manual_seed(1)
+    shape = {"channels": CHANNELS, "width": 32, "layers": 1, "heads": 2, "expansion": 2}
+    plain = Lit(LitConfig(**shape))  # type: ignore[arg-type]
+    torch.nn.init.normal_(plain.leave.weight, std=0.1)
+    told = Lit(LitConfig(**shape, told_halvings=True))  # type: ignore[arg-type]
+    told.load_state_dict(lit.with_column_of_halvings(plain.state_dict()))
+    assert lit.with_column_of_halvings(told.state_dict())["enter.weight"].shape == told.enter.weight.shape
+    batch = on_device(lit_examples.stacked(lit_examples.batch_examples(clips(GROUP), RECIPE, 7, 0, 2)), CPU)
+    with torch.no_grad():
+        assert torch.allclose(lit.filled_by(told, batch), lit.filled_by(plain, batch), atol=1e-5)
+        told.enter.weight[:, -1] = 1.0
+        finer = batch | {"halvings": batch["halvings"] + 1}
+        assert not torch.allclose(lit.filled_by(told, finer), lit.filled_by(told, batch), atol=1e-3)
+        assert torch.equal(lit.filled_by(plain, finer), lit.filled_by(plain, batch))
