@@ -10,6 +10,7 @@ from typing import Any
 from latcomp.checks import parsed_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+EARLIER = "earlier"
 KINDS = {"tokenizer": "tokenizer", "lit": "LIT", "prior": "prior"}
 """Kinds of models, and how messages call them."""
 
@@ -27,6 +28,15 @@ def shipped_folders() -> list[Path]:
     if not base.is_dir():
         return []
     return sorted(path for path in base.iterdir() if is_complete(path))
+
+
+def readable_folders() -> list[Path]:
+    """The shipped folders, then those of models that nothing is written with any more: files of earlier versions name
+    them.
+    """
+    earlier = weights_folder() / EARLIER
+    found = sorted(path for path in earlier.iterdir() if is_complete(path)) if earlier.is_dir() else []
+    return [*shipped_folders(), *found]
 
 
 def is_complete(folder: Path) -> bool:

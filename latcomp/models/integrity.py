@@ -10,7 +10,7 @@ from latcomp.errors import UnsupportedFileError
 from latcomp.models import folders
 from latcomp.models.folders import CONFIG, WEIGHTS
 
-# beside the shipped models, as `sha256sum */config.json */model.safetensors` writes it; what it lists must be so
+# beside the shipped models: every config.json and model.safetensors as `sha256sum` writes them; they must be so
 SUMS = "SHA256SUMS"
 
 
@@ -51,13 +51,10 @@ def _as_listed(path: Path, sha256: str) -> bool:
     """Whether a file of a shipped model has the SHA-256 that the shipped list asks for; any file that it does not list
     has.
     """
-    folder, shipped = path.parent, folders.weights_folder()
-    if folder.resolve().parent != shipped.resolve() or not (shipped / SUMS).is_file():
+    shipped = folders.weights_folder()
+    if not path.resolve().is_relative_to(shipped.resolve()) or not (shipped / SUMS).is_file():
         return True
+    name = path.resolve().relative_to(shipped.resolve()).as_posix()
     lines = (line.split(maxsplit=1) for line in (shipped / SUMS).read_text(encoding="utf-8").splitlines())
-    wanted = {
-        words[0].lower()
-        for words in lines
-        if len(words) == 2 and words[1].lstrip("*./ ") == f"{folder.name}/{path.name}"
-    }
+    wanted = {words[0].lower() for words in lines if len(words) == 2 and words[1].lstrip("*./ ") == name}
     return wanted <= {sha256}

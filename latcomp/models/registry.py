@@ -8,7 +8,16 @@ from typing import Any
 
 from latcomp.errors import UnsupportedFileError, UsageError
 from latcomp.models import folders
-from latcomp.models.folders import CONFIG, KINDS, WEIGHTS, config_of, is_complete, kind_of, shipped_folders
+from latcomp.models.folders import (
+    CONFIG,
+    KINDS,
+    WEIGHTS,
+    config_of,
+    is_complete,
+    kind_of,
+    readable_folders,
+    shipped_folders,
+)
 from latcomp.models.identity import fingerprint_of, weights_sha256
 from latcomp.models.places import holds
 from latcomp.models.public import companions, published
@@ -108,8 +117,10 @@ def _given(record: Mapping[str, Any], kind: str, beside: Path | None) -> Path:
 
 
 def folders_with_weights(sha256: str, kind: str, beside: Path | None = None) -> Iterator[Path]:
-    """The folders of a kind of model, `beside` before the shipped ones, whose weights have this SHA-256."""
-    for folder in [*([beside] if beside else []), *shipped_folders()]:
+    """The folders of a kind of model whose weights have this SHA-256: `beside`, the shipped ones, those of earlier
+    versions.
+    """
+    for folder in [*([beside] if beside else []), *readable_folders()]:
         if holds(folder, kind) and weights_sha256(folder) == sha256:
             yield folder
 

@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 
 from latcomp.errors import UnsupportedFileError, UsageError
-from latcomp.models import CONFIG, WEIGHTS, card_of, find_lit, find_prior
+from latcomp.models import (
+    CONFIG,
+    WEIGHTS,
+    card_of,
+    find_lit,
+    find_model,
+    find_prior,
+    find_tokenizer,
+    folders,
+    list_models,
+    sha256_of,
+    weights_folder,
+)
 
 Find = Callable[[Path], Path | None]
 FINDS = pytest.mark.parametrize(("find", "kind"), [(find_lit, "lit"), (find_prior, "prior")])
@@ -59,3 +71,25 @@ def test_weights_that_are_cut_off_have_no_card(tmp_path: Path) -> None:
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:300])
     with pytest.raises(UsageError, match="does not hold a model of this version"):
         card_of(folder)
+
+
+@pytest.mark.parametrize(("find", "kind"), [(find_lit, "lit"), (find_prior, "prior")])
+def test_models_of_earlier_versions_are_read_and_never_written_with(
+    find: Find, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file names its models by their hash; new files are made with what stands beside the tokenizer."""
+    base = tmp_path / "weights"
+    shutil.copytree(weights_folder(), base)
+    monkeypatch.setattr(folders, "weights_folder", lambda: base)
+    tokenizer = find_tokenizer(None)
+    now = find(tokenizer)
+    assert now is not None
+    old = base / folders.EARLIER / now.name
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.copytree(now, old)
+    (old / WEIGHTS).write_bytes((old / WEIGHTS).read_bytes() + b" ")
+    record = {"name": now.name, "sha256": sha256_of(old / WEIGHTS)}
+    assert find_model(record, kind) == old
+    assert find_model({**record, "sha256": sha256_of(now / WEIGHTS)}, kind) == now
+    assert find(tokenizer) == now
+    assert old not in [Path(card.path) for card in list_models()]

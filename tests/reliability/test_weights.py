@@ -24,7 +24,7 @@ RUNNING = {"eval", "exec", "compile", "__import__"}
 
 def hashed(folder: Path) -> list[Path]:
     """The files that make a model what it is: weights and configurations."""
-    return sorted([*folder.glob("*/model.safetensors"), *folder.glob("*/config.json")])
+    return sorted([*folder.rglob("model.safetensors"), *folder.rglob("config.json")])
 
 
 @pytest.fixture
