@@ -2,7 +2,7 @@
 
 Importing this room needs neither torch nor numpy."""
 
-from latcomp.models.cards import ModelCard, card_of, list_models, macs_per_pixel, trained_in_words
+from latcomp.models.cards import ModelCard, card_of, list_models, macs_per_pixel, trained_in_words, training_facts
 from latcomp.models.folders import CONFIG, WEIGHTS, weights_folder
 from latcomp.models.headers import check_header, faults_of, probe_of, spec_of
 from latcomp.models.identity import fingerprint_of, model_record, weights_sha256
@@ -50,6 +50,7 @@ __all__ = [
     "spec_of",
     "tokenizer_names",
     "trained_in_words",
+    "training_facts",
     "weights_folder",
     "weights_sha256",
 ]

@@ -144,12 +144,18 @@ def macs_per_pixel(folder: Path) -> tuple[float | None, float | None]:
     return None, None
 
 
-def trained_in_words(folder: Path) -> str:
-    """What a model's weights say of its training: clips, steps, minutes, machine, and the model it goes on from."""
+def training_facts(weights: Path) -> dict[str, Any]:
+    """What the file of a model's weights says of its training; empty where it says nothing."""
     from safetensors import safe_open
 
-    with safe_open(folder / WEIGHTS, framework="np") as file:
-        facts = json.loads((file.metadata() or {}).get("training", "{}"))
+    with safe_open(weights, framework="np") as file:
+        facts: dict[str, Any] = json.loads((file.metadata() or {}).get("training", "{}"))
+    return facts
+
+
+def trained_in_words(folder: Path) -> str:
+    """What a model's weights say of its training: clips, steps, minutes, machine, and the model it goes on from."""
+    facts = training_facts(folder / WEIGHTS)
     if not facts:
         return "unknown"
     here = (

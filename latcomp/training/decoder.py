@@ -28,10 +28,12 @@ from latcomp.models import (
     load_tokenizer,
     sha256_of,
     trained_in_words,
+    training_facts,
 )
 from latcomp.selection import PRIOR_UNITS, SelectionRecipe
 from latcomp.tokenizer.cv8x8x4.config import SPATIAL, TEMPORAL
 from latcomp.tokenizer.cv8x8x4.model import CONDITIONED_SCALES, Tokenizer
+from latcomp.training.balance import BALANCE
 from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import luma_chroma
 from latcomp.training.crops import cut, to_rgb
@@ -237,7 +239,8 @@ class DecoderTask(Task[DecoderRecipe]):
         final = _ours(self.folder)
         final.decoder.load_state_dict(self.setting.run.averaged("decoder").state_dict())
         clips = len(self.training.clips), len(self.validation.clips)
-        return Outcome(self.model.config, half_weights(final), figures, *clips, self.base)
+        kept = {name: value for name, value in training_facts(self.folder / WEIGHTS).items() if name == BALANCE}
+        return Outcome(self.model.config, half_weights(final), figures, *clips, self.base, kept)
 
 
 def _ours(folder: Path) -> Tokenizer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ class Outcome:
     validation_clips: int
     base: str = ""
     """The finished model whose parts stay as they are, in words, where only one of them was trained."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What to know of it to go on from it."""
 
 
 def half_weights(module: nn.Module) -> dict[str, np.ndarray]:
@@ -57,6 +60,7 @@ def write_model(options: TrainOptions, run: TrainingRun, preset: str, minutes: f
         "data": options.data.name,
         "figures": {k: round(v, 4) for k, v in outcome.figures.items()},
     }
+    facts |= outcome.facts
     if outcome.base:
         facts["base"] = outcome.base
     path = run.out / "model.safetensors"

@@ -163,7 +163,7 @@ class LitTask(Task[LitRecipe]):
         own = self.lit.state_dict()
         extra = EXTRA + self.config.told_halvings
 
-        def completed(weights: dict[str, Tensor]) -> Weights:
+        def completed(weights: dict[str, Tensor], _facts: Mapping[str, Any]) -> Weights:
             told = with_column_of_halvings(weights) if self.config.told_halvings else weights
             return {"lit": {name: own[name] for name in own.keys() & GATE} | told}
 

@@ -295,7 +295,7 @@ class PriorTask(Task[PriorRecipe]):
             source,
             lambda found: widen_all(run.modules, found, STACKS),
             anew=self.setting.options.part != "all",
-            unpack=lambda arrays: {"prior": prior_state(arrays), "mask": mask_state(arrays)},
+            unpack=lambda arrays, _facts: {"prior": prior_state(arrays), "mask": mask_state(arrays)},
         )
 
     def make_batch(self) -> PriorBatches:

@@ -27,6 +27,8 @@ LOG = "log.jsonl"
 
 Weights = dict[str, dict[str, Tensor]]
 """State dictionaries by the name of their module."""
+Unpack = Callable[[dict[str, Tensor], Mapping[str, Any]], Weights]
+"""Makes them of the tensors of a finished model and the facts of its training."""
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
@@ -165,9 +167,7 @@ class TrainingRun:
         for name in [LATEST] if schedule.decaying(self.step - self.first_step) else [LATEST, STABLE]:
             self.checkpoints.save(name, state)
 
-    def _load_finished(
-        self, path: Path, adapt: Callable[[Weights], None] | None, unpack: Callable[[dict[str, Tensor]], Weights] | None
-    ) -> set[str]:
+    def _load_finished(self, path: Path, adapt: Callable[[Weights], None] | None, unpack: Unpack | None) -> set[str]:
         """Take over the weights of a finished model and what it says of its training; optimisers start anew.
 
         Returns the names of the modules that were filled; others are not part of a finished model.
@@ -178,7 +178,7 @@ class TrainingRun:
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
             facts = json.loads((file.metadata() or {}).get("training", "{}"))
         try:
-            found = self._of_one_module(weights) if unpack is None else unpack(weights)
+            found = self._of_one_module(weights) if unpack is None else unpack(weights, facts)
         except (KeyError, ValueError, RuntimeError):
             found = {}
         own = {name: _shapes(self.modules[name].state_dict()) for name in found}
@@ -207,15 +207,15 @@ class TrainingRun:
         source: Path,
         adapt: Callable[[Weights], None] | None = None,
         anew: bool = False,
-        unpack: Callable[[dict[str, Tensor]], Weights] | None = None,
+        unpack: Unpack | None = None,
     ) -> set[str]:
         """Take over weights and optimiser state from a checkpoint file, or the best checkpoint of a folder, or a
         finished model's weights.
 
         adapt: called with the averaged weights of all modules when these do not fit, or in any case with `anew`; it
         fills the modules, and the optimisers start anew. unpack: of the tensors of a finished model those of modules,
-        where they are not one module's own. Returns the names of the modules that were filled. Raises `UsageError` when
-        there is no checkpoint, or one that does not fit and `adapt` is not given."""
+        where they are not one module's own as they stand. Returns the names of the modules that were filled. Raises
+        `UsageError` when there is no checkpoint, or one that does not fit and `adapt` is not given."""
         found = find_checkpoint(source)
         if found is None and (source / "model.safetensors").is_file():
             return self._load_finished(source / "model.safetensors", adapt, unpack)

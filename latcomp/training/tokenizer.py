@@ -4,6 +4,7 @@ qualities.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from latcomp.latents.profile import CodingProfile
 from latcomp.tokenizer.cv8x8x4.config import PIXELS_PER_TOKEN, SPATIAL, TEMPORAL, TokenizerConfig, macs_per_pixel
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
+from latcomp.training.balance import BALANCE, balancing, rescaled, rescaled_state
 from latcomp.training.clips import Clip, load_clips, split_clips
 from latcomp.training.components import luma_chroma, start_from_components
 from latcomp.training.crops import Footage, cut, random_crop, to_rgb, toned, uniform_noise
@@ -27,7 +29,7 @@ from latcomp.training.loop import train as run_training
 from latcomp.training.optim import Muon, split_parameters
 from latcomp.training.rate import PreviousFramePrior, laplace_bits
 from latcomp.training.recipe import Recipe
-from latcomp.training.run import TrainingRun
+from latcomp.training.run import TrainingRun, Weights
 from latcomp.training.world import cached_offsets
 
 LAMBDA = 0.7  # bits a position is worth per grey level squared at step scale 1; fits UNIT_STEP at high rate
@@ -39,6 +41,7 @@ SETTLE_STEPS = (
     250  # of a new rate term beside a finished tokenizer: what it does not know yet must not shape the latents
 )
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
+BALANCE_CROPS = 12
 PROFILE = CodingProfile()  # a new tokenizer has none of its own yet
 
 
@@ -263,10 +266,18 @@ class TokenizerTask(Task[TokenizerRecipe]):
         self.inline = self.footage.resident
 
     def restore(self, source: Path) -> None:
-        """As `Task.restore`. Narrower tokenizers are grown; beside a finished one, a new rate term learns first."""
+        """As `Task.restore`. Narrower tokenizers are grown; beside a finished one, whose channels are put back as they
+        were trained, a new rate term learns first."""
         run = self.setting.run
+
+        def unbalanced(weights: dict[str, Tensor], facts: Mapping[str, Any]) -> Weights:
+            factors = torch.tensor(facts.get(BALANCE) or [1.0] * len(weights["decoder.input_scale"]))
+            return {"tokenizer": rescaled_state(weights, 1 / factors)}
+
         filled = run.load(
-            source, lambda states: grow(self.tokenizer, self.prior, states, self.training, self.setting.options.seed)
+            source,
+            lambda states: grow(self.tokenizer, self.prior, states, self.training, self.setting.options.seed),
+            unpack=unbalanced,
         )
         if "prior" not in filled:
             self.prior.start_from(self.tokenizer.decoder.input_scale)
@@ -304,12 +315,19 @@ class TokenizerTask(Task[TokenizerRecipe]):
         return validate(run.averaged("tokenizer"), run.averaged("prior"), self.validation, self.setting.own_recipe, run)
 
     def outcome(self, figures: dict[str, float]) -> Outcome:
-        """The averaged tokenizer with its channels measured."""
-        final = self.setting.run.averaged("tokenizer")
+        """The averaged tokenizer, its channels balanced and measured."""
+        run, recipe = self.setting.run, self.setting.own_recipe
+        crops = [
+            to_rgb(random_crop(self.training, 1, 4_000_000, item, recipe.frames, recipe.side)[None]).to(run.device)
+            for item in range(BALANCE_CROPS)
+        ]
+        factors = balancing(run.averaged("tokenizer"), crops)
+        final = rescaled(run.averaged("tokenizer"), factors)
         config = measure_channels(final, self.training, self.recipe, self.setting.run)
         encoder_kmac, decoder_kmac = (m / 1000 for m in macs_per_pixel(config))
         figures = figures | {"encoder_kmac_per_pixel": encoder_kmac, "decoder_kmac_per_pixel": decoder_kmac}
-        return Outcome(config, half_weights(final), figures, len(self.training), len(self.validation))
+        balance = {BALANCE: [round(float(factor), 5) for factor in factors]}
+        return Outcome(config, half_weights(final), figures, len(self.training), len(self.validation), facts=balance)
 
 
 def train(data: Path, out: Path, **options: Any) -> Path:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from latcomp.errors import UsageError
-from latcomp.models import load_lit, load_tokenizer
+from latcomp.models import load_lit, load_tokenizer, training_facts
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
 from latcomp.training import decoder, lit, tokenizer
 from latcomp.training.clips import load_clips
@@ -57,7 +57,8 @@ def test_a_finished_model_can_be_gone_on_with(clips: Path, trained: Path, tmp_pa
     folder = tokenizer.train(clips, tmp_path / "more", steps=1, preset="tiny", resume=base)
     assert "steps | 3" in (folder / "README.md").read_text()
     kept, again = (load_file(path / "model.safetensors") for path in (base, folder))
-    assert all(torch.equal(kept[name], again[name]) for name in kept), (
+    # balanced anew each time, in half precision: but for that the same
+    assert all(torch.allclose(kept[name], again[name], rtol=0.02, atol=2e-3) for name in kept), (
         "a rate term that knows nothing shaped the latents"
     )
     first = lit.train(clips, tmp_path / "lit", steps=1, preset="tiny", tokenizer=base)
@@ -76,6 +77,8 @@ def test_the_decoder_alone_leaves_the_encoder_as_it_is(clips: Path, trained: Pat
     assert changed
     assert all(name.startswith("decoder.") for name in changed)
     assert load_tokenizer(folder).config == load_tokenizer(trained).config
+    known = [training_facts(path / "model.safetensors")["balance"] for path in (trained, folder)]
+    assert known[0] == known[1], "who goes on from it must know in which units the latents are"
 
 
 @pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}, {"steps": 0}, {"minutes": 0.0}])
