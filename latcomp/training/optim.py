@@ -12,13 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from latcomp.devices import decodes_in_bf16
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic, from the post above
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest matrices with singular values near 1, (..., n, m) from (..., n, m), in bf16 arithmetic."""
+    """The nearest matrices with singular values near 1, (..., n, m) from (..., n, m), in bf16 arithmetic where the
+    machine has it: one that has not takes ten times as long for it as for fp32."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if decodes_in_bf16(matrix.device) else matrix.float()
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
