@@ -6,7 +6,8 @@ import torch
 
 from latcomp.tokenizer.cv8x8x4.config import TokenizerConfig
 from latcomp.tokenizer.cv8x8x4.model import Tokenizer
-from latcomp.training.balance import EXPONENT, balancing, rescaled, sensitivities
+from latcomp.training.balance import EXPONENT, PLANES, balancing, rescaled, sensitivities
+from latcomp.training.crops import BT601
 
 CHANNELS = 6
 
@@ -32,12 +33,14 @@ def crops() -> list[torch.Tensor]:
 
 
 def noise_of(made: Tokenizer, channel: int) -> float:
-    """Squared error of the pixels that noise of a step in one channel makes."""
+    """Weighted squared error of luma and chroma that noise of a step in one channel makes."""
     latents = torch.round(made.encode(crops()[0])[0])
     noise = torch.zeros_like(latents)
     noise[:, channel] = torch.rand(latents[:, 0].shape, generator=torch.Generator().manual_seed(2)) - 0.5
     told = torch.zeros(1)
-    return float((made.decoder(latents + noise, told)[0] - made.decoder(latents, told)[0]).square().mean())
+    error = made.decoder(latents + noise, told)[0] - made.decoder(latents, told)[0]
+    planes = torch.einsum("pc,bcthw->bpthw", torch.tensor(BT601), error)
+    return float((planes.square() * torch.tensor(PLANES).view(1, 3, 1, 1, 1)).mean())
 
 
 def test_sensitivities_are_what_noise_does_to_pixels() -> None:
