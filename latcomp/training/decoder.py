@@ -50,6 +50,7 @@ LOG_SCALES = (-2.0, 2.25)  # log2 of the inverse step scale, drawn uniformly
 # latent frames of an example that begins inside a stream whose error does not count: the decoder's memory is not there
 # yet
 WARM_UP = 2
+FEWEST_BITS = 0.75  # share of examples whose tokens are kept as by default; of the others fewer are
 FLOOR = 0.5  # grey levels squared: keeps crops without any error from deciding
 VALIDATION_LOG_SCALES = (-1.0, 0.0, 1.0)
 
@@ -106,7 +107,8 @@ def make_example(
     drawn = float(rng.uniform(*LOG_SCALES)) if log_scale is None else log_scale
     scale = StepScale(2.0**-drawn)
     costs = None if source.prior is None else FrameCosts(source.prior, source.recipe.units, scale)
-    selector = source.recipe.segment(scale, coder=costs)
+    recipe_of = source.recipe.weighing("bits" if rng.random() < FEWEST_BITS else "tokens")
+    selector = recipe_of.segment(scale, coder=costs)
     for start in range(0, frames, GROUP):
         selection = selector.next(np.ascontiguousarray(crop[:, start : start + GROUP]))
     begin = (first + frames - GROUP) * TEMPORAL
