@@ -53,7 +53,15 @@ class LitRecipe(Recipe):
 GATE = frozenset({"gate.weight", "gate.bias"})  # tensors of a gate
 PRESETS: dict[str, LitRecipe] = {
     "default": LitRecipe(),
-    "gated": LitRecipe(side=16, weighed=0.5, pixels=0.8, config=LitConfig(gated=True, told_halvings=True)),
+    "gated": LitRecipe(
+        learning_rate=4e-4,
+        adam_learning_rate=4e-4,
+        ema=0.99,
+        side=16,
+        weighed=0.7,
+        pixels=0.8,
+        config=LitConfig(gated=True, told_halvings=True),
+    ),
     "tiny": LitRecipe(config=LitConfig(width=32, layers=1, heads=2, expansion=2), batch=2),
 }
 

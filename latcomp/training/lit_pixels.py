@@ -1,8 +1,9 @@
 """A LIT's error as a viewer has it: in pixels, through the frozen tokenizer's decoder.
 
 In latents hold's error is largely rounding, which the decoder smooths; a LIT that is trained on latents alone corrects
-what nobody sees. The decoder's answer to the true latents is what a fill is measured against, so that the tokenizer's
-own error counts for nothing."""
+what nobody sees. A fill is measured against what the decoder makes of the true latents when it is told that they are
+exact, which is nearly the source: told of coarse steps it smooths true latents too, and a LIT that came nearer to that
+was further from the source."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ class PixelErrors:
         one = slice(index, index + 1)
         condition = DecoderCondition(float(batch["step_scale"][index]), batch["halvings"][one])
         with torch.no_grad():
-            truth = self._decoded(batch["truth"][one], condition)
+            truth = self._decoded(batch["truth"][one], None)
             hold = self._decoded(batch["held"][one], condition)
         shown = F.interpolate(batch["visible"][one].float().unsqueeze(1), size=truth.shape[2:])[:, 0]
         count = shown.sum().clamp_min(1)
@@ -49,6 +50,6 @@ class PixelErrors:
 
         return squared(self._decoded(filled[one], condition)), squared(hold)
 
-    def _decoded(self, latents: Tensor, condition: DecoderCondition) -> Tensor:
+    def _decoded(self, latents: Tensor, condition: DecoderCondition | None) -> Tensor:
         """Pixels (1, 3, frames, H, W), float32."""
         return self.tokenizer.decode(latents, None, condition)[0].float()
