@@ -13,16 +13,17 @@ import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from latcomp.errors import UsageError
 from latcomp.models import CONFIG, WEIGHTS
 from latcomp.models.folders import EARLIER, config_of, is_complete, kind_of
+from latcomp.models.identity import fingerprint
 from latcomp.models.integrity import SUMS
 
 ROOT = Path(__file__).parents[1] / "weights"
-FILES = (CONFIG, WEIGHTS, "README.md")
+FILES = {CONFIG, WEIGHTS, "README.md"}
 KINDS = ("tokenizer", "prior", "lit")
 
 
@@ -38,11 +39,9 @@ def ship(folders: Sequence[Path], base: Path = ROOT) -> list[Path]:
     channels = {config_of(folder)["channels"] for folder in folders}
     if len(channels) > 1:
         raise UsageError(f"models of {' and '.join(map(str, sorted(channels)))} channels do not go together")
-    found = [_replace(folder, base) for folder in folders]
-    sha256 = _sha256(found[0] / WEIGHTS)
-    for place in found[1:]:
-        config = config_of(place) | {"tokenizer_sha256": sha256}
-        (place / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    found = [_replace(folders[0], {}, base)]
+    belongs = {"tokenizer_sha256": _sha256(found[0] / WEIGHTS)}
+    found += [_replace(folder, belongs, base) for folder in folders[1:]]
     write_sums(base)
     return found
 
@@ -54,18 +53,25 @@ def write_sums(base: Path = ROOT) -> None:
     (base / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def _replace(folder: Path, base: Path) -> Path:
-    """Where the model of a folder is now, under its own name."""
-    place = base / str(config_of(folder)["name"])
-    if is_complete(place) and _sha256(place / WEIGHTS) != _sha256(folder / WEIGHTS):
-        old = base / EARLIER / f"{place.name}-{_sha256(place / WEIGHTS)[:8]}"
-        old.mkdir(parents=True)
-        for name in FILES:
-            shutil.copy(place / name, old / name)
+def _replace(folder: Path, changed: Mapping[str, str], base: Path) -> Path:
+    """Where the model of a folder is now, under its own name. changed: members of its configuration."""
+    config = config_of(folder)
+    place = base / str(config["name"])
+    if is_complete(place):
+        # files name a model by weights and configuration together: either makes it another one
+        old, new = _fingerprint(place), fingerprint(config | changed, _sha256(folder / WEIGHTS))
+        if old != new:
+            shutil.copytree(place, base / EARLIER / f"{place.name}-{old[:8]}", ignore=lambda _, names: {*names} - FILES)
     place.mkdir(exist_ok=True)
     for name in FILES:
         shutil.copy(folder / name, place / name)
+    if changed:
+        (place / CONFIG).write_text(json.dumps(config | changed, indent=1) + "\n", encoding="utf-8")
     return place
+
+
+def _fingerprint(folder: Path) -> str:
+    return fingerprint(config_of(folder), _sha256(folder / WEIGHTS))
 
 
 def _sha256(path: Path) -> str:

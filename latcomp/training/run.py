@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from latcomp.devices import decodes_in_bf16
 from latcomp.errors import UsageError
+from latcomp.models import training_facts
 from latcomp.training.checkpoints import FOLDER, LATEST, STABLE, Checkpoints, find_checkpoint, load_checkpoint
 from latcomp.training.schedule import Schedule
 
@@ -176,7 +177,7 @@ class TrainingRun:
 
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-            facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        facts = training_facts(path)
         try:
             found = self._of_one_module(weights) if unpack is None else unpack(weights, facts)
         except (KeyError, ValueError, RuntimeError):
